@@ -1,0 +1,25 @@
+"""Speech to a few hundred bits a second and back: Gaussian SQ-VAE codecs to train, use and measure."""
+
+from typing import TYPE_CHECKING, Any
+
+from sqcodec.errors import SqcodecError
+
+if TYPE_CHECKING:
+    from sqcodec.pipeline.coding import Codec, load
+    from sqcodec.values import Codes
+
+__version__ = "0.1.0"
+__all__ = ["Codec", "Codes", "SqcodecError", "__version__", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    # Deferred: `import sqcodec` and `sqcodec --help` import neither torch nor numpy.
+    if name in ("Codec", "load"):
+        from sqcodec.pipeline import coding
+
+        return getattr(coding, name)
+    if name == "Codes":
+        from sqcodec.values import Codes
+
+        return Codes
+    raise AttributeError(f"module 'sqcodec' has no attribute {name!r}")

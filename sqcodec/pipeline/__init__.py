@@ -1,0 +1,1 @@
+"""The public verbs: prepare, train, encode, decode. The only package that knows every stage."""

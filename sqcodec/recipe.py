@@ -1,0 +1,216 @@
+"""A recipe: one YAML file, validated to one frozen object. No other place holds a default."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sqcodec.errors import RecipeError
+from sqcodec.values import FeatureKind
+
+Count = Annotated[int, Field(ge=1, strict=True)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Splits = dict[str, str]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class VctkConfig(_Section):
+    """VCTK, release 0.92 or 0.80. `splits` maps each split to a text file beside the recipe."""
+
+    kind: Literal["vctk"]
+    microphone: Annotated[int, Field(ge=1, le=2, strict=True)]
+    splits: Splits
+
+
+class ZeroSpeech2019Config(_Section):
+    """ZeroSpeech 2019: the English or the surprise language."""
+
+    kind: Literal["zerospeech2019"]
+    language: Literal["english", "surprise"]
+    splits: Splits
+
+
+class FolderConfig(_Section):
+    """Anybody's recordings, `<speaker>/<utterance>.<ext>` or a list; `test_fraction` of each speaker is held out."""
+
+    kind: Literal["folder"]
+    test_fraction: Fraction
+
+
+CorpusConfig = Annotated[VctkConfig | ZeroSpeech2019Config | FolderConfig, Field(discriminator="kind")]
+
+
+class GaussianConfig(_Section):
+    """Gaussian stochastic quantisation (SQ-VAE, Table 1): one variance for all (I), one a frame (III), one a frame
+    and dimension (IV)."""
+
+    kind: Literal["gaussian"]
+    variance: Literal["I", "III", "IV"]
+    codewords: Annotated[int, Field(ge=2, le=65536, strict=True)]
+    dim: Count
+    initial_variance: Positive
+
+
+QuantizerConfig = Annotated[GaussianConfig, Field()]  # a union discriminated by `kind` when there are more
+
+
+class NetworkConfig(_Section):
+    """The convolutional encoder and the recurrent decoder of the paper."""
+
+    channels: Count
+    speaker_dim: Count
+    gru: Count
+    jitter: Annotated[float, Field(ge=0, le=1)]
+
+
+class TrainConfig(_Section):
+    """Optimiser, schedule and bookkeeping of one training; every number is in steps unless its name says otherwise."""
+
+    steps: Count
+    batch: Count
+    frames: Annotated[int, Field(ge=2, multiple_of=2, strict=True)]
+    learning_rate: Positive
+    milestones: tuple[Annotated[int, Field(ge=0, strict=True)], ...]
+    milestone_factor: Annotated[float, Field(gt=0, le=1)]
+    clip: Positive
+    temperature_rate: Annotated[float, Field(ge=0)]
+    precision: Literal["32-true", "bf16-mixed"]
+    seed: Annotated[int, Field(ge=0, strict=True)]
+    log_every: Count
+    save_every: Count
+    evaluate_every: Count
+    evaluate_split: str
+
+
+class GriffinLimConfig(_Section):
+    """Griffin-Lim phase retrieval: needs no training."""
+
+    kind: Literal["griffin-lim"]
+    iterations: Count
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+
+
+class FeaturesConfig(_Section):
+    """Which spectrogram: see `sqcodec.values.FEATURES`."""
+
+    kind: FeatureKind
+
+
+class Recipe(_Section):
+    """Everything that makes one codec: corpus, features, quantizer, networks, training, vocoder."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    corpus: CorpusConfig
+    features: FeaturesConfig
+    quantizer: QuantizerConfig
+    network: NetworkConfig
+    train: TrainConfig
+    vocoder: GriffinLimConfig
+
+    @model_validator(mode="after")
+    def _milestones_rise(self) -> Self:
+        if list(self.train.milestones) != sorted(self.train.milestones):
+            raise ValueError(f"train.milestones must rise, got {list(self.train.milestones)}")
+        return self
+
+
+def recipe_folders() -> list[Path]:
+    """Where recipes that come with sqcodec lie: in the wheel, or beside the package in a checkout."""
+    package = Path(__file__).parent
+    return [folder for folder in (package / "recipes", package.parent / "recipes") if folder.is_dir()]
+
+
+def available_recipes() -> dict[str, Path]:
+    """Name -> folder of each recipe that comes with sqcodec."""
+    return {
+        path.parent.name: path.parent for folder in recipe_folders() for path in sorted(folder.glob("*/recipe.yaml"))
+    }
+
+
+def find_recipe(name: str) -> Path:
+    """The `recipe.yaml` of a folder, a file, or a recipe that comes with sqcodec (`vctk` or `recipes/vctk`).
+
+    Raises RecipeError: nothing of that name; the text lists what there is.
+    """
+    path = Path(name)
+    shipped = available_recipes().get(path.name if path.parent in (Path(), Path("recipes")) else "")
+    # A folder given with its path comes before a shipped recipe of the same name; a bare word means the shipped one.
+    local = [path / "recipe.yaml", path] if path.parent != Path() or path.suffix in (".yaml", ".yml") else []
+    for candidate in [*local, shipped / "recipe.yaml" if shipped else path / "recipe.yaml"]:
+        if candidate.is_file():
+            return candidate
+    raise RecipeError(
+        f"recipe {name!r}: no such folder or file, and no recipe of that name comes with sqcodec;"
+        f" there are: {', '.join(available_recipes()) or 'none'}. 'sqcodec recipe list' describes them"
+    )
+
+
+def load_recipe(name: str, overrides: tuple[str, ...] = ()) -> Recipe:
+    """Read, override (`key.path=value`, the value in YAML) and validate a recipe.
+
+    Raises RecipeError: not found, not YAML, or any number of keys that are unknown, missing or mistyped, all named.
+    """
+    path = find_recipe(name)
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not a YAML file: {error}") from error
+    if not isinstance(tree, dict):
+        raise RecipeError(f"{path}: got {type(tree).__name__}, expected a mapping of sections (name, corpus, ...)")
+    for override in overrides:
+        _override_(tree, override)
+    return validate_recipe(tree, where=str(path))
+
+
+def validate_recipe(tree: Any, *, where: str) -> Recipe:
+    """A tree of plain values -> Recipe. Raises RecipeError naming every wrong key at once."""
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        lines = [_explain(item) for item in error.errors(include_url=False)]
+        raise RecipeError("\n  ".join([f"{where}: {len(lines)} error(s)", *lines])) from None
+
+
+def _override_(tree: dict[str, Any], override: str) -> None:
+    key, sep, text = override.partition("=")
+    *sections, last = key.split(".")
+    node: Any = tree
+    for section in sections:
+        node = node.get(section) if isinstance(node, dict) else None
+    if not sep or not isinstance(node, dict) or not last:
+        raise RecipeError(f"--set {override}: expected section.key=value, such as --set train.steps=1000")
+    try:
+        node[last] = _parse_value(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"--set {override}: the value is not YAML: {error}") from error
+
+
+def _parse_value(text: str) -> Any:
+    value = yaml.safe_load(text)
+    if isinstance(value, str):  # YAML 1.1 reads 4e-4 as text
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _explain(item: Any) -> str:
+    # pydantic puts the tag of a discriminated union into the location: corpus.vctk.microphone -> corpus.microphone
+    parts = [str(part) for part in item["loc"]]
+    if len(parts) > 1 and parts[0] in ("corpus", "quantizer") and parts[1] in ("vctk", "zerospeech2019", "folder"):
+        del parts[1]
+    key = ".".join(parts) or "recipe"
+    match item["type"]:
+        case "missing":
+            return f"{key}: missing"
+        case "extra_forbidden":
+            return f"{key}: unknown key (got {item['input']!r}); remove it, or mind the spelling"
+        case _:
+            got = f", got {item['input']!r}" if not isinstance(item["input"], dict) else ""
+            return f"{key}: {item['msg'].removeprefix('Value error, ')}{got}"
