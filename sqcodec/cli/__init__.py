@@ -1,0 +1,1 @@
+"""Thin Click commands: parse, make one library call, echo."""

@@ -1,0 +1,74 @@
+"""The `sqcodec` command: its commands in groups, each imported when it is used, errors turned into text in one place."""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from sqcodec import __version__
+from sqcodec.errors import SqcodecError
+
+# group -> command -> (module of sqcodec.cli, one line of help): `--help` imports none of the modules
+COMMANDS = {
+    "Everyday": {
+        "encode": ("code", "Turn a recording into codes."),
+        "decode": ("code", "Turn codes back into sound."),
+    },
+    "Training": {
+        "prep": ("prep", "Turn a corpus into a feature store."),
+        "train": ("train", "Train the model of a recipe on a feature store."),
+        "recipe": ("recipe", "List, show and copy recipes."),
+    },
+}
+
+
+class GroupedCommands(click.Group):
+    """Loads a command when it is called and lists commands by what they are for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command's name, in the order of the groups."""
+        return [name for commands in COMMANDS.values() for name in commands]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command, or None when there is no such command."""
+        for commands in COMMANDS.values():
+            if cmd_name in commands:
+                command = getattr(importlib.import_module(f"sqcodec.cli.{commands[cmd_name][0]}"), cmd_name)
+                assert isinstance(command, click.Command)
+                return command
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the groups into the help text."""
+        for title, commands in COMMANDS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error of ours becomes `Error: ...` and exit status 1."""
+        try:
+            return super().invoke(ctx)
+        except SqcodecError as error:
+            raise click.ClickException(str(error)) from error
+        except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(1) from None
+
+
+@click.command(cls=GroupedCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, "--version", message="sqcodec %(version)s")
+def main() -> None:
+    """Neural speech codecs with stochastic quantisation: a few hundred bits a second and back.
+
+    \b
+    sqcodec prep vctk --data VCTK-Corpus-0.92
+    sqcodec train recipes/vctk
+    sqcodec encode in.wav codes.npy
+    sqcodec decode codes.npy out.wav
+    """
+
+
+if __name__ == "__main__":
+    main()
