@@ -1,0 +1,69 @@
+"""Framing, windows, mel filters, pre-emphasis and decibels: pure functions on tensors."""
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from sqcodec.values import SAMPLE_RATE, FeatureConfig
+
+
+def reflect_index(index: Tensor, samples: int) -> Tensor:
+    """Fold positions outside 0 .. samples-1 back by reflection at the first and last sample (as NumPy's `reflect`).
+
+    Works for any distance, so recordings shorter than the padding are reflected again and again.
+    """
+    if samples == 1:
+        return torch.zeros_like(index)
+    period = 2 * (samples - 1)
+    folded = index.remainder(period)
+    return torch.minimum(folded, period - folded)
+
+
+@lru_cache(maxsize=8)
+def hann_window(length: int, device: torch.device) -> Tensor:
+    """Periodic Hann window [length], float32."""
+    return torch.hann_window(length, periodic=True, dtype=torch.float64).float().to(device)
+
+
+def amplitude_to_db(amplitude: Tensor) -> Tensor:
+    """20 log10(amplitude)."""
+    return 20.0 * amplitude.log10()
+
+
+def db_to_amplitude(db: Tensor) -> Tensor:
+    """10^(dB / 20)."""
+    return (db * (torch.log(torch.tensor(10.0)).item() / 20.0)).exp()
+
+
+def pre_emphasise(samples: Tensor, previous: float, coefficient: float) -> Tensor:
+    """y[n] = x[n] - coefficient * x[n - 1] along the last axis [.., N]; `previous` is x[-1]."""
+    delayed = torch.cat([samples.new_full((*samples.shape[:-1], 1), previous), samples[..., :-1]], dim=-1)
+    return samples - coefficient * delayed
+
+
+def hz_to_mel(frequency: Tensor) -> Tensor:
+    """Slaney's mel scale: linear below 1 kHz (3 mel are 200 Hz), logarithmic above (27 mel are a factor 6.4)."""
+    linear = frequency * 3.0 / 200.0
+    logarithmic = 15.0 + 27.0 * torch.log(frequency.clamp_min(1e-9) / 1000.0) / torch.log(torch.tensor(6.4).double())
+    return torch.where(frequency < 1000.0, linear, logarithmic)
+
+
+def mel_to_hz(mel: Tensor) -> Tensor:
+    """The inverse of `hz_to_mel`."""
+    linear = mel * 200.0 / 3.0
+    logarithmic = 1000.0 * torch.exp((mel - 15.0) / 27.0 * torch.log(torch.tensor(6.4).double()))
+    return torch.where(mel < 15.0, linear, logarithmic)
+
+
+@lru_cache(maxsize=8)
+def mel_filters(config: FeatureConfig) -> Tensor:
+    """Triangular mel filters with Slaney's scale and area normalisation: [F, n_fft // 2 + 1], float32."""
+    limits = hz_to_mel(torch.tensor([config.f_min, config.f_max], dtype=torch.float64))
+    edges = mel_to_hz(torch.linspace(limits[0].item(), limits[1].item(), config.n_mels + 2, dtype=torch.float64))
+    bins = torch.linspace(0.0, SAMPLE_RATE / 2, config.n_fft // 2 + 1, dtype=torch.float64)
+    width = edges.diff()
+    rising = (bins - edges[:-2, None]) / width[:-1, None]
+    falling = (edges[2:, None] - bins) / width[1:, None]
+    triangles = torch.minimum(rising, falling).clamp_min(0.0)
+    return (triangles * (2.0 / (edges[2:] - edges[:-2]))[:, None]).float()

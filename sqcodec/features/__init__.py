@@ -1,0 +1,1 @@
+"""Audio -> log-mel spectrogram."""

@@ -1,0 +1,146 @@
+"""Log-mel spectrograms, whole or block by block (DESIGN: features `paper-mel` and `log-mel`).
+
+Frame t is centred on sample 160 t. A window shorter than the FFT is taken without its zero padding: a shift changes the
+phase of a spectrum, never its magnitude, so only win_length samples a frame are read and reflected at the edges.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from sqcodec.dsp import amplitude_to_db, hann_window, mel_filters, pre_emphasise, reflect_index
+from sqcodec.errors import AudioError
+from sqcodec.values import PEAK, FeatureConfig, frame_count
+
+_FRAMES_AT_ONCE = 512  # bounds the memory of one FFT call: 512 x 1025 complex numbers are 4 MB
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """What the whole recording must tell before its first frame can be scaled.
+
+    samples: at 16 kHz; peak: largest |sample|; loudest: largest mel amplitude of the recording at its own level.
+    """
+
+    samples: int
+    peak: float
+    loudest: float
+
+    @property
+    def gain(self) -> float:
+        """What a decoder multiplies its peak-normalised output by; 0 for digital silence."""
+        return self.peak / PEAK
+
+
+def extract(samples: Tensor, config: FeatureConfig) -> Tensor:
+    """Features of a whole recording: samples [N] float32 at 16 kHz -> [F, ceil((N + 80) / 160)] float32.
+
+    Raises AudioError: no samples, or samples that are not finite.
+    """
+    amplitude = _mel_amplitude(_emphasised(samples, 0.0, config), 0, samples.shape[-1], config)
+    statistics = Statistics(samples=len(samples), peak=_peak(samples), loudest=amplitude.max().item())
+    return _scale(amplitude, statistics, config)
+
+
+def measure(blocks: Iterable[Tensor], config: FeatureConfig) -> Statistics:
+    """First pass over a recording in blocks [n]: its length, peak and loudest mel amplitude.
+
+    Raises AudioError: no samples, or samples that are not finite.
+    """
+    samples, peak, loudest = 0, 0.0, 0.0
+
+    def watched() -> Iterator[Tensor]:
+        nonlocal samples, peak
+        for block in blocks:
+            if len(block):
+                samples, peak = samples + len(block), max(peak, _peak(block))
+                yield block
+
+    for amplitude in _amplitude_blocks(watched(), config, 1000):
+        loudest = max(loudest, amplitude.max().item())
+    if not samples:
+        raise AudioError("the recording holds no samples; expected at least one")
+    return Statistics(samples=samples, peak=peak, loudest=loudest)
+
+
+def extract_blocks(
+    blocks: Iterable[Tensor], statistics: Statistics, config: FeatureConfig, block_frames: int = 1000
+) -> Iterator[Tensor]:
+    """Second pass: the features in pieces of block_frames frames (the last may be shorter), together what `extract`
+    gives up to rounding. blocks: [n] each, any lengths; yields [F, t].
+    """
+    for amplitude in _amplitude_blocks(blocks, config, block_frames):
+        yield _scale(amplitude, statistics, config)
+
+
+def _amplitude_blocks(blocks: Iterable[Tensor], config: FeatureConfig, block_frames: int) -> Iterator[Tensor]:
+    """Mel amplitudes [F, t] at the recording's own level, holding one block and half a window of samples on each side.
+
+    A frame is made when all its samples are known; what lies behind the end is reflected once the end is seen.
+    """
+    half, hop = config.win_length // 2, config.hop_length
+    held, held_from, previous, frame = torch.empty(0), 0, 0.0, 0
+    for block in blocks:
+        held = torch.cat([held, _emphasised(block, previous, config)])
+        previous = block[-1].item()
+        # The first frames reflect samples half a window ahead; short recordings wait for their end.
+        ready = (held_from + len(held) - 2 * half) // hop
+        while ready - frame >= block_frames:
+            yield _frames_amplitude(held, held_from, None, frame, frame + block_frames, config)
+            frame += block_frames
+            keep_from = max(0, frame * hop - 2 * half)  # the last frames reflect samples before the end
+            held, held_from = held[keep_from - held_from :], keep_from
+    total = held_from + len(held)
+    last = frame_count(total) if total else 0
+    while frame < last:
+        stop = min(last, frame + block_frames)
+        yield _frames_amplitude(held, held_from, total, frame, stop, config)
+        frame = stop
+
+
+def _emphasised(samples: Tensor, previous: float, config: FeatureConfig) -> Tensor:
+    return pre_emphasise(samples, previous, config.pre_emphasis) if config.pre_emphasis else samples
+
+
+def _mel_amplitude(emphasised: Tensor, held_from: int, total: int, config: FeatureConfig) -> Tensor:
+    if not total:
+        raise AudioError("the recording holds no samples; expected at least one")
+    return _frames_amplitude(emphasised, held_from, total, 0, frame_count(total), config)
+
+
+def _frames_amplitude(
+    held: Tensor, held_from: int, total: int | None, start: int, stop: int, config: FeatureConfig
+) -> Tensor:
+    """Mel amplitude [F, stop - start] of frames start to stop - 1; held [n] begins at sample held_from of the recording;
+    total samples of it, None while its end is not known (then no frame asked for reaches it)."""
+    window, filters = hann_window(config.win_length, held.device), mel_filters(config).to(held.device)
+    offsets = torch.arange(config.win_length, device=held.device) - config.win_length // 2
+    pieces = []
+    for first in range(start, stop, _FRAMES_AT_ONCE):
+        centres = torch.arange(first, min(stop, first + _FRAMES_AT_ONCE), device=held.device) * config.hop_length
+        positions = centres[:, None] + offsets
+        positions = reflect_index(positions, total) if total is not None else positions.abs()
+        spectrum = torch.fft.rfft(held[positions - held_from] * window, n=config.n_fft).abs()
+        pieces.append(filters @ spectrum.T)
+    return torch.cat(pieces, dim=-1)
+
+
+def _peak(samples: Tensor) -> float:
+    if not len(samples):
+        raise AudioError("the recording holds no samples; expected at least one")
+    peak = cast(float, samples.abs().max().item())
+    if not peak < float("inf"):  # NaN compares false too
+        raise AudioError("the recording holds samples that are not finite (NaN or infinity); repair or leave out the file")
+    return peak
+
+
+def _scale(amplitude: Tensor, statistics: Statistics, config: FeatureConfig) -> Tensor:
+    if config.dynamic_range is None:
+        return amplitude.clamp_min(config.floor).log()
+    gain = 1.0 / statistics.gain if statistics.peak else 1.0
+    ceiling = max(config.floor, gain * statistics.loudest)
+    lowest = amplitude_to_db(torch.tensor(ceiling, dtype=torch.float64)).item() - config.dynamic_range
+    return amplitude_to_db((amplitude * gain).clamp_min(config.floor)).clamp_min(lowest) / config.dynamic_range + 1.0
