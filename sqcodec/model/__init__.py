@@ -1,0 +1,1 @@
+"""The spectrogram codec: encoder, quantiser, decoder, their objective and their file."""

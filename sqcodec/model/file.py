@@ -1,0 +1,85 @@
+"""Model files: safetensors with the recipe, the speakers and the fingerprint in the header. Nothing is unpickled."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from sqcodec.errors import ModelError, RecipeError
+from sqcodec.model.codec import SpectrogramCodec
+from sqcodec.recipe import Recipe, validate_recipe
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelHeader:
+    """What a model file says of itself before any weight is read."""
+
+    path: Path
+    name: str
+    step: int
+    fingerprint: str
+    speakers: tuple[str, ...]
+    recipe: Recipe
+
+
+def save_model(path: Path, codec: SpectrogramCodec, step: int) -> None:
+    """Write the model atomically: a reader sees the old file or the new one."""
+    header = {
+        "format": FORMAT,
+        "step": step,
+        "fingerprint": codec.fingerprint,
+        "speakers": codec.speakers,
+        "recipe": codec.recipe.model_dump(mode="json"),
+    }
+    weights = {name: value.detach().cpu().contiguous() for name, value in codec.state_dict().items()}
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    save_file(weights, draft, metadata={"sqcodec": json.dumps(header)})
+    draft.replace(path)
+
+
+def read_header(path: Path) -> ModelHeader:
+    """The header of a model file. Raises ModelError: missing, not a model of ours, or made by a later version."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = json.loads((file.metadata() or {})["sqcodec"])
+        if header["format"] > FORMAT:
+            raise ModelError(
+                f"{path}: model format {header['format']}, this sqcodec reads up to {FORMAT}: install a newer sqcodec"
+            )
+        return ModelHeader(
+            path=path,
+            name=header["recipe"]["name"],
+            step=header["step"],
+            fingerprint=header["fingerprint"],
+            speakers=tuple(header["speakers"]),
+            recipe=validate_recipe(header["recipe"], where=f"{path} (the recipe inside)"),
+        )
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such model file; 'sqcodec train RECIPE' makes one under runs/") from None
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecipeError) as error:
+        raise ModelError(
+            f"{path}: not a model of sqcodec ({type(error).__name__}: {error}); expected a model.safetensors that"
+            " 'sqcodec train' wrote"
+        ) from None
+
+
+def load_model(path: Path, device: torch.device | str = "cpu") -> SpectrogramCodec:
+    """A codec ready for inference. Raises ModelError as `read_header`, or when the weights do not fit the recipe."""
+    header = read_header(path)
+    codec = SpectrogramCodec(header.recipe, header.speakers)
+    try:
+        codec.load_state_dict(load_file(path))
+    except (RuntimeError, SafetensorError) as error:
+        raise ModelError(f"{path}: the weights do not fit the recipe inside; the file is damaged: {error}") from None
+    if codec.fingerprint != header.fingerprint:
+        raise ModelError(
+            f"{path}: the header names fingerprint {header.fingerprint}, the weights give {codec.fingerprint};"
+            " the file is damaged: train or fetch it again"
+        )
+    return codec.to(device).eval()

@@ -1,0 +1,1 @@
+"""Quantisers: latents -> codewords and codes, with the regulariser of the training loss."""
