@@ -1,6 +1,7 @@
 """What the stages exchange. Stages import these, never each other.
 
-Letters, used everywhere: B batch, N samples, T frames, D latent dimension, F mel bands, K codebooks, V codewords a book.
+Letters, used everywhere: B batch, N samples, T frames, D latent dimension, F mel bands, K codebooks, V codewords a
+book.
 """
 
 from dataclasses import dataclass
@@ -33,7 +34,9 @@ class FeatureConfig:
     f_max: float
     floor: float
     pre_emphasis: float
-    dynamic_range: float | None  # dB below the utterance's maximum at which values are cut; None: no utterance statistics
+    dynamic_range: (
+        float | None
+    )  # dB below the utterance's maximum at which values are cut; None: no utterance statistics
 
 
 FEATURES: dict[FeatureKind, FeatureConfig] = {

@@ -1,4 +1,4 @@
-"""The `sqcodec` command: its commands in groups, each imported when it is used, errors turned into text in one place."""
+"""The `sqcodec` command: its commands in groups, each imported when used; errors become text in one place."""
 
 import importlib
 import os

@@ -114,8 +114,8 @@ def _mel_amplitude(emphasised: Tensor, held_from: int, total: int, config: Featu
 def _frames_amplitude(
     held: Tensor, held_from: int, total: int | None, start: int, stop: int, config: FeatureConfig
 ) -> Tensor:
-    """Mel amplitude [F, stop - start] of frames start to stop - 1; held [n] begins at sample held_from of the recording;
-    total samples of it, None while its end is not known (then no frame asked for reaches it)."""
+    """Mel amplitude [F, stop - start] of frames start to stop - 1; held [n] begins at sample held_from of the
+    recording, which has total samples; None while its end is not known (then no frame asked for reaches it)."""
     window, filters = hann_window(config.win_length, held.device), mel_filters(config).to(held.device)
     offsets = torch.arange(config.win_length, device=held.device) - config.win_length // 2
     pieces = []
@@ -133,7 +133,9 @@ def _peak(samples: Tensor) -> float:
         raise AudioError("the recording holds no samples; expected at least one")
     peak = cast(float, samples.abs().max().item())
     if not peak < float("inf"):  # NaN compares false too
-        raise AudioError("the recording holds samples that are not finite (NaN or infinity); repair or leave out the file")
+        raise AudioError(
+            "the recording holds samples that are not finite (NaN or infinity); repair or leave out the file"
+        )
     return peak
 
 

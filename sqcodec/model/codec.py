@@ -37,9 +37,7 @@ class SpectrogramCodec(nn.Module):
         self.quantizer = GaussianQuantizer(
             variance=book.variance, codewords=book.codewords, dim=book.dim, initial_variance=book.initial_variance
         )
-        self.encoder = Encoder(
-            n_mels=self.features.n_mels, channels=network.channels, outputs=self.quantizer.channels
-        )
+        self.encoder = Encoder(n_mels=self.features.n_mels, channels=network.channels, outputs=self.quantizer.channels)
         self.decoder = Decoder(
             dim=book.dim,
             speakers=len(speakers),

@@ -1,4 +1,4 @@
-"""The training loss of the Gaussian SQ-VAE (arXiv 2205.07547, eq. 8 with the variance of the decoder put in: AR-ELBO)."""
+"""The training loss of the Gaussian SQ-VAE: arXiv 2205.07547, eq. 8 at the best decoder variance (AR-ELBO)."""
 
 from typing import NamedTuple
 

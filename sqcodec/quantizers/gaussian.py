@@ -66,7 +66,7 @@ class GaussianQuantizer(nn.Module):
         return self.dim + {"I": 0, "III": 1, "IV": self.dim}[self.variance]
 
     def forward(self, encoded: Tensor, temperature: float, generator: torch.Generator | None = None) -> Quantized:
-        """Quantise encoded [B, T, channels]: a soft sample at `temperature` in training, the nearest codeword otherwise.
+        """Quantise encoded [B, T, channels]: a soft sample in training, the nearest codeword otherwise.
 
         The quadratic term is 1/2 sum p (z - z_q)^2 (R of eq. 8); it and the entropy are summed, not averaged.
         """

@@ -1,0 +1,24 @@
+"""How a codebook is used: perplexity, entropy and codewords in use, from counts over a whole epoch or set.
+
+Counts add up over batches; perplexities do not: their average is biased low whenever a batch holds few codes.
+"""
+
+import torch
+from torch import Tensor
+
+
+def entropy_bits(counts: Tensor) -> float:
+    """Entropy of the codes' frequencies in bits; counts: [V]. An empty count has entropy 0."""
+    counts = counts[counts > 0].double()
+    share = counts / counts.sum()
+    return float(-(share * share.log2()).sum().item()) + 0.0
+
+
+def perplexity(counts: Tensor) -> float:
+    """2 to the entropy: between 1 (one codeword in use) and V (all used alike); counts: [V]."""
+    return float(2.0 ** entropy_bits(counts))
+
+
+def codewords_in_use(counts: Tensor) -> int:
+    """Codewords that occur at all; counts: [V]."""
+    return int(torch.count_nonzero(counts).item())

@@ -1,0 +1,95 @@
+"""The verb `train`: recipe and store in, a run folder with model, checkpoint, log and pictures out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import yaml
+from lightning_fabric import Fabric
+
+from sqcodec.corpus.store import FeatureStore, open_store
+from sqcodec.errors import TrainingError
+from sqcodec.recipe import Recipe
+from sqcodec.train.evaluation import reconstruct_some
+from sqcodec.train.log import TrainingLog, read_log
+from sqcodec.train.loop import Report, Trainer
+from sqcodec.train.pictures import draw_curves, draw_spectrograms
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What a training left: files in `folder`, the step reached, the last test figures."""
+
+    folder: Path
+    step: int
+    test_mse: float
+    test_perplexity: float
+
+
+def train(recipe: Recipe, features: Path, folder: Path, *, device: str, resume: bool, report: Report) -> Trained:
+    """Train the recipe's model on the store in `features`; `folder` receives everything.
+
+    device: `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N`. Raises CorpusError: no store, or one of other
+    features; TrainingError: `folder` holds a training already, nothing to resume, diverged, or asked to stop.
+    """
+    store = open_store(features)
+    _check_store(store, recipe, features)
+    fabric = make_fabric(device, recipe.train.precision)
+    checkpoint = folder / "checkpoint.pt"
+    if checkpoint.is_file() and not resume:
+        raise TrainingError(
+            f"{folder} holds a training already: add --resume to go on with it, or --out DIR to start another"
+        )
+    trainer = Trainer(recipe, store, folder, fabric)
+    if resume:
+        trainer.resume()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), "utf-8")
+    log = TrainingLog(folder, keep_to=trainer.step)
+    try:
+        trainer.run(log, report)
+    finally:
+        log.close()
+    return _finish(trainer, folder)
+
+
+def make_fabric(device: str, precision: str) -> Fabric:
+    """A Fabric of one process on the device named. Raises TrainingError: there is no such device."""
+    name, _, index = device.partition(":")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name not in ("cpu", "cuda") or (index and not index.isdigit()):
+        raise TrainingError(f"device {device!r}: expected auto, cpu, cuda or cuda:N")
+    if name == "cuda" and not int(index or 0) < torch.cuda.device_count():
+        raise TrainingError(
+            f"device {device!r}: this machine has {torch.cuda.device_count()} CUDA device(s); use --device cpu"
+        )
+    devices = [int(index or 0)] if name == "cuda" else 1
+    return Fabric(accelerator=name, devices=devices, precision=precision)
+
+
+def _check_store(store: FeatureStore, recipe: Recipe, features: Path) -> None:
+    if store.features != recipe.features.kind:
+        raise TrainingError(
+            f"{features} holds {store.features} features, recipe {recipe.name} expects {recipe.features.kind};"
+            " prepare the corpus with this recipe or train another one"
+        )
+    for split in ("train", recipe.train.evaluate_split):
+        if split not in store.splits:
+            raise TrainingError(
+                f"{features} has no split {split!r}, it has {', '.join(store.splits)}; set train.evaluate_split to one"
+                " of them or prepare the corpus again"
+            )
+
+
+def _finish(trainer: Trainer, folder: Path) -> Trained:
+    entries = read_log(folder / "log.jsonl")
+    draw_curves(entries, folder / "curves.png")
+    split = trainer.store.splits[trainer.recipe.train.evaluate_split]
+    draw_spectrograms(reconstruct_some(trainer.codec, split, trainer.fabric.device, 3), folder / "spectrograms.png")
+    tested = next((entry for entry in reversed(entries) if "test_mse" in entry), None)
+    if tested is None:
+        raise TrainingError(f"{folder}: the log holds no evaluation; it was changed by hand or is of another training")
+    return Trained(
+        folder=folder, step=trainer.step, test_mse=tested["test_mse"], test_perplexity=tested["test_perplexity"]
+    )

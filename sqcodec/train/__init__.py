@@ -1,0 +1,1 @@
+"""Training: crops of the store, the loop, its log, checkpoints and pictures."""

@@ -1,0 +1,70 @@
+"""Random crops, cut on the training device by index arithmetic."""
+
+import os
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sqcodec.corpus.store import StoreSplit
+from sqcodec.errors import TrainingError
+
+
+class Batch(NamedTuple):
+    """features: [B, F, frames + 2] float32 with one frame of context on each side; speaker: [B] int64."""
+
+    features: Tensor
+    speaker: Tensor
+
+
+def step_seed(seed: int, step: int, stream: int) -> int:
+    """A 63-bit seed for one random stream of one step, so that a resumed training draws what an unbroken one would."""
+    value = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + stream * 0x94D049BB133111EB) % 2**64
+    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    value = (value ^ value >> 27) * 0x94D049BB133111EB % 2**64
+    return (value ^ value >> 31) >> 1
+
+
+class Crops:
+    """Draws the utterance uniformly among those longer than frames + 4, then the offset uniformly.
+
+    The whole split lies on the device when it fits; otherwise frames are read from the memory-mapped file.
+    """
+
+    def __init__(self, split: StoreSplit, speakers: tuple[str, ...], frames: int, device: torch.device) -> None:
+        rows = [row for row in split.rows if row.frames > frames + 4]
+        if not rows:
+            longest = max((row.frames for row in split.rows), default=0)
+            raise TrainingError(
+                f"no utterance of the training split is longer than {frames + 4} frames (the longest has {longest});"
+                " lower train.frames or prepare longer recordings"
+            )
+        index = {speaker: number for number, speaker in enumerate(speakers)}
+        self.frames, self.device = frames, device
+        self._first = torch.tensor([row.frame for row in rows])
+        self._choices = torch.tensor([row.frames - (frames + 2) + 1 for row in rows])
+        self._speaker = torch.tensor([index[row.speaker] for row in rows])
+        self._mapped = split.features
+        self._resident = torch.from_numpy(np.array(split.features)).to(device) if _fits(split, device) else None
+
+    def draw(self, batch: int, seed: int) -> Batch:
+        """A batch that the seed alone decides."""
+        generator = torch.Generator().manual_seed(seed)
+        row = torch.randint(len(self._first), (batch,), generator=generator)
+        place = torch.rand(batch, generator=generator, dtype=torch.float64)
+        start = self._first[row] + (place * self._choices[row]).long()
+        index = start[:, None] + torch.arange(self.frames + 2)
+        if self._resident is None:
+            features = torch.from_numpy(np.asarray(self._mapped[index.numpy()])).to(self.device)
+        else:
+            features = self._resident[index.to(self.device)]
+        return Batch(features.float().transpose(1, 2).contiguous(), self._speaker[row].to(self.device))
+
+
+def _fits(split: StoreSplit, device: torch.device) -> bool:
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+    else:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 2**32
+    return int(split.features.nbytes) < 0.5 * free

@@ -1,0 +1,220 @@
+"""The training loop: crop, pass, clip, log, evaluate, save; it stops cleanly and resumes exactly."""
+
+import bisect
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from sqcodec.corpus.store import FeatureStore
+from sqcodec.errors import TrainingError
+from sqcodec.metrics.usage import codewords_in_use, perplexity
+from sqcodec.model.codec import SpectrogramCodec
+from sqcodec.model.file import save_model
+from sqcodec.model.objective import objective
+from sqcodec.recipe import Recipe
+from sqcodec.train.checkpoint import load_checkpoint, save_checkpoint
+from sqcodec.train.crops import Crops, step_seed
+from sqcodec.train.evaluation import evaluate
+from sqcodec.train.log import TrainingLog
+
+TERMS = ("loss", "reconstruction", "quadratic", "entropy", "mse", "log_var")
+CROPS, NOISE, INITIAL = range(3)  # the random streams
+Report = Callable[[dict[str, Any]], None]
+
+
+class Trainer:
+    """One training of one recipe on one store; `folder` receives checkpoint, model and log.
+
+    Every random draw depends on the seed and the step alone, so 10 steps, a resume and 10 more are 20 steps.
+    """
+
+    def __init__(self, recipe: Recipe, store: FeatureStore, folder: Path, fabric: Fabric) -> None:
+        self.recipe, self.store, self.folder, self.fabric = recipe, store, folder, fabric
+        speakers = tuple(sorted({row.speaker for row in store.splits["train"].rows}))
+        torch.manual_seed(step_seed(recipe.train.seed, 0, INITIAL))
+        self.codec = SpectrogramCodec(recipe, speakers)
+        optimizer = torch.optim.Adam(self.codec.parameters(), lr=recipe.train.learning_rate, fused=True)
+        self.model, self.optimizer = fabric.setup(self.codec, optimizer)
+        self.crops = Crops(store.splits["train"], speakers, recipe.train.frames, fabric.device)
+        frames = sum(row.frames for row in store.splits["train"].rows)
+        self.epoch_steps = max(1, round(frames / (recipe.train.batch * recipe.train.frames)))
+        self.step = 0
+        self.counts = torch.zeros(recipe.quantizer.codewords, dtype=torch.int64, device=fabric.device)
+        self.sums = torch.zeros(len(TERMS), dtype=torch.float64, device=fabric.device)
+        self.summed = 0
+        self.bad_step = torch.zeros((), dtype=torch.int64, device=fabric.device)
+        self.bad_terms = torch.zeros(len(TERMS), dtype=torch.float64, device=fabric.device)
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the training's whole state is kept."""
+        return self.folder / "checkpoint.pt"
+
+    def resume(self) -> None:
+        """Load the state saved last. Raises TrainingError: none, damaged, or of another model, store or speakers."""
+        state = load_checkpoint(self.checkpoint, self.fabric.device)
+        mine = self._identity()
+        unlike = [key for key in mine if state["identity"].get(key) != mine[key]]
+        if unlike:
+            raise TrainingError(
+                f"{self.checkpoint}: cannot resume, {', '.join(unlike)} differ(s) from what the training began with;"
+                " use the same recipe and features, or start another training with --out"
+            )
+        self.codec.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.summed = state["step"], state["summed"]
+        self.counts, self.sums = state["counts"], state["sums"]
+
+    def save(self) -> None:
+        """Write checkpoint and model, each atomically. Raises TrainingError rather than save parameters gone bad."""
+        self._stop_if_bad()
+        state = {
+            "identity": self._identity(),
+            "step": self.step,
+            "model": self.codec.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "counts": self.counts,
+            "sums": self.sums,
+            "summed": self.summed,
+        }
+        save_checkpoint(self.checkpoint, state)
+        save_model(self.folder / "model.safetensors", self.codec, self.step)
+
+    def run(self, log: TrainingLog, report: Report) -> None:
+        """Train to train.steps. Raises TrainingError: the loss is not finite, or the training was asked to stop."""
+        train = self.recipe.train
+        self.model.train()
+        with _stop_signals() as stop:
+            while self.step < train.steps:
+                self._train_step()
+                last = self.step == train.steps
+                entry = self._entry(last)
+                if self.step % train.evaluate_every == 0 or last:
+                    self._stop_if_bad()
+                    entry |= self._test()
+                if len(entry) > 1:
+                    log.write(entry)
+                    report(entry)
+                if self.step % train.save_every == 0 or last or stop.is_set():
+                    self.save()
+                if stop.is_set() and not last:
+                    raise TrainingError(
+                        f"stopped at step {self.step} of {train.steps}, all saved in {self.folder};"
+                        " the same command with --resume goes on from here"
+                    )
+
+    def _train_step(self) -> None:
+        train = self.recipe.train
+        self.step += 1
+        for group in self.optimizer.param_groups:
+            group["lr"] = train.learning_rate * train.milestone_factor ** bisect.bisect_right(
+                train.milestones, self.step - 1
+            )
+        batch = self.crops.draw(train.batch, step_seed(train.seed, self.step, CROPS))
+        noise = torch.Generator(self.fabric.device).manual_seed(step_seed(train.seed, self.step, NOISE))
+        decoded, quantized = self.model(batch.features, batch.speaker, self._temperature(), noise)
+        terms = objective(decoded, batch.features[:, :, 1:-1], quantized)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(terms.loss)
+        self.fabric.clip_gradients(self.model, self.optimizer, max_norm=train.clip, error_if_nonfinite=False)
+        self.optimizer.step()
+        values = torch.stack([*terms, quantized.log_var]).detach().double()
+        self._watch(values)
+        self.sums += values
+        self.summed += 1
+        self.counts.index_add_(0, quantized.codes.flatten(), torch.ones_like(quantized.codes.flatten()))
+
+    def _temperature(self) -> float:
+        # tau = exp(-rate step), as the official training; its first step has tau = 1
+        return math.exp(-self.recipe.train.temperature_rate * (self.step - 1))
+
+    def _watch(self, values: Tensor) -> None:
+        """Remember the first step whose loss is not finite, without waiting for the device."""
+        first = (self.bad_step == 0) & ~torch.isfinite(values[0])
+        self.bad_step = torch.where(first, self.step, self.bad_step)
+        self.bad_terms = torch.where(first, values, self.bad_terms)
+
+    def _stop_if_bad(self) -> None:
+        step = int(self.bad_step.item())
+        if step:
+            terms = dict(zip(TERMS, self.bad_terms.tolist(), strict=True))
+            cause = (
+                "the reconstruction error is exactly 0: the features are constant (digital silence?)"
+                if terms["mse"] == 0
+                else f"most often train.learning_rate ({self.recipe.train.learning_rate:g}) is too high"
+            )
+            shown = ", ".join(f"{name} {terms[name]:g}" for name in TERMS[1:])
+            kept = f"; the last good state is in {self.checkpoint}" if self.checkpoint.is_file() else ""
+            raise TrainingError(
+                f"the loss is not finite at step {step} ({shown}): {cause}. Change it with --set and train again{kept}"
+            )
+
+    def _entry(self, last: bool) -> dict[str, Any]:
+        """What is logged after this step; {"step"} alone on most."""
+        entry: dict[str, Any] = {"step": self.step}
+        if self.step % self.recipe.train.log_every == 0 or last:
+            self._stop_if_bad()
+            means = dict(zip(TERMS, (self.sums / self.summed).tolist(), strict=True))
+            codes = self.recipe.train.frames // 2
+            scale = (self.codec.features.dynamic_range or 1.0) ** 2
+            entry |= means | {"mse": means["mse"] * scale, "posterior_entropy": means["entropy"] / codes}
+            entry |= {"temperature": self._temperature(), "learning_rate": self.optimizer.param_groups[0]["lr"]}
+            self.sums, self.summed = torch.zeros_like(self.sums), 0
+        if self.step % self.epoch_steps == 0 or last:
+            entry |= {"epoch_perplexity": perplexity(self.counts), "epoch_codewords": codewords_in_use(self.counts)}
+            self.counts = torch.zeros_like(self.counts)
+        return entry
+
+    def _test(self) -> dict[str, Any]:
+        result = evaluate(self.codec, self.store.splits[self.recipe.train.evaluate_split], self.fabric.device)
+        return {
+            "test_mse": result.mse,
+            "test_perplexity": result.perplexity,
+            "test_codewords": result.codewords_in_use,
+            "test_utterances": result.utterances,
+            "test_left_out": result.left_out,
+        }
+
+    def _identity(self) -> dict[str, Any]:
+        """What must be the same for a checkpoint to go on."""
+        recipe = self.recipe.model_dump(mode="json")
+        train = {key: recipe["train"][key] for key in ("batch", "frames", "seed")}
+        return {
+            "features": recipe["features"],
+            "quantizer": recipe["quantizer"],
+            "network": recipe["network"],
+            "train (batch, frames or seed)": train,
+            "the feature store": self.store.digest,
+            "the speakers": list(self.codec.speakers),
+        }
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C or SIGTERM sets instead of ending the process; a second Ctrl-C ends it."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(number: int, _frame: object) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    try:
+        for number in before:
+            signal.signal(number, ask)
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
