@@ -1,0 +1,121 @@
+"""Features against librosa, whole against blocks, edges and scaling."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from sqcodec.errors import AudioError
+from sqcodec.features.mel import extract, extract_blocks, measure
+from sqcodec.values import FEATURES, frame_count
+from tests import reference
+
+SHIPPED = Path(__file__).parents[2] / "recipes" / "tiny" / "speech" / "2019" / "english"
+PAPER, LOG = FEATURES["paper-mel"], FEATURES["log-mel"]
+
+
+def shipped():
+    return [soundfile.read(path, dtype="float32")[0] for path in sorted(SHIPPED.rglob("*.flac"))]
+
+
+def real():
+    if "SQCODEC_SPEECH" not in os.environ:
+        pytest.skip("SQCODEC_SPEECH does not name a folder of real speech")
+    folder = Path(os.environ["SQCODEC_SPEECH"]) / "dev" / "librispeech"
+    return [soundfile.read(path, dtype="float32")[0] for path in sorted(folder.rglob("*.flac"))[:10]]
+
+
+@pytest.mark.parametrize("recordings", [shipped, real])
+@pytest.mark.parametrize(("config", "expected"), [(PAPER, reference.paper_mel), (LOG, reference.log_mel)])
+def test_features_are_librosas(recordings, config, expected):
+    compared = 0
+    for samples in recordings():
+        if len(samples) < 1600:
+            continue
+        want = expected(samples)
+        got = extract(torch.from_numpy(samples), config).numpy()
+        assert got.shape == (80, frame_count(len(samples)))
+        assert got.shape[1] - want.shape[1] in (0, 1)
+        # 1e-4 of `paper-mel` is 0.008 dB; `log-mel` in nats at amplitudes near the floor, where float32 FFT rounding of
+        # 1e-7 of the loudest bin shows, is held to 1e-3
+        assert abs(got[:, : want.shape[1]] - want).max() < (1e-4 if config is PAPER else 1e-3)
+        compared += 1
+    assert compared >= 5
+
+
+@pytest.mark.parametrize("config", [PAPER, LOG])
+@pytest.mark.parametrize("samples", [1, 2, 79, 80, 81, 199, 200, 201, 399, 400, 401, 1025, 5000, 48017])
+@pytest.mark.parametrize("piece", [37, 160, 100000])
+def test_blocks_equal_the_whole(config, samples, piece):
+    audio = 0.1 * torch.randn(samples, generator=torch.Generator().manual_seed(samples))
+    pieces = audio.split(piece)
+    statistics = measure(pieces, config)
+    assert statistics.samples == samples
+    assert statistics.peak == audio.abs().max().item()
+    blocks = list(extract_blocks(pieces, statistics, config, block_frames=7))
+    assert all(block.shape[1] == 7 for block in blocks[:-1])
+    # the same sums in another order: float32 rounding of amplitudes, through a logarithm
+    torch.testing.assert_close(torch.cat(blocks, -1), extract(audio, config), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 5, 150])
+def test_short_recordings_are_reflected_as_numpy_does(samples):
+    audio = np.random.default_rng(0).normal(size=samples).astype(np.float32)
+    emphasised = np.append(audio[:1], audio[1:] - np.float32(0.97) * audio[:-1])
+    window = np.hanning(401)[:-1]
+    padded = reference.reflected(emphasised, 400)[200:]  # frame t covers 160 t - 200 .. 160 t + 199
+    frames = np.stack([padded[160 * t :][:400] * window for t in range(frame_count(samples))])
+    spectrum = abs(np.fft.rfft(frames, n=2048))
+    import librosa
+
+    mel = librosa.filters.mel(sr=16000, n_fft=2048, n_mels=80, fmin=50) @ spectrum.T * 0.999 / abs(audio).max()
+    decibels = 20 * np.log10(np.maximum(mel, 1e-5))
+    want = np.maximum(decibels, decibels.max() - 80) / 80 + 1
+    # two samples make a periodic signal with spectral nulls 75 dB (5600 times) down, where float32 rounding of 400 terms
+    # (20 x 6e-8 of the maximum) is 0.7 % or 0.06 dB: 8e-4 in feature units
+    np.testing.assert_allclose(extract(torch.from_numpy(audio), PAPER).numpy(), want, atol=8e-4)
+
+
+def test_level_does_not_change_paper_mel_and_shifts_log_mel():
+    audio = shipped()[-1]
+    torch.testing.assert_close(
+        extract(torch.from_numpy(audio), PAPER), extract(torch.from_numpy(audio * 0.125), PAPER), rtol=0, atol=1e-5
+    )
+    loud, quiet = (extract(torch.from_numpy(audio * level), LOG) for level in (1.0, 0.125))
+    audible = quiet > np.log(1e-3)
+    torch.testing.assert_close((loud - quiet)[audible], torch.full_like(loud[audible], np.log(8.0)), rtol=0, atol=1e-4)
+
+
+def test_range_is_80_db_below_the_loudest_value():
+    features = extract(torch.from_numpy(shipped()[-1]), PAPER)
+    assert features.max() - features.min() == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("config", [PAPER, LOG])
+def test_silence_is_finite(config):
+    silence = torch.zeros(1000)
+    features = extract(silence, config)
+    assert torch.isfinite(features).all()
+    assert features.std() == 0
+    assert measure([silence], config).gain == 0.0
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_samples_that_are_not_finite_are_refused(bad):
+    audio = torch.zeros(1000)
+    audio[500] = bad
+    message = r"^the recording holds samples that are not finite \(NaN or infinity\); repair or leave out the file$"
+    with pytest.raises(AudioError, match=message):
+        extract(audio, PAPER)
+    with pytest.raises(AudioError, match=message):
+        measure(audio.split(100), PAPER)
+
+
+def test_no_samples_are_refused():
+    with pytest.raises(AudioError, match="^the recording holds no samples; expected at least one$"):
+        extract(torch.zeros(0), PAPER)
+    with pytest.raises(AudioError, match="^the recording holds no samples; expected at least one$"):
+        measure([torch.zeros(0)], PAPER)
