@@ -1,0 +1,241 @@
+"""Training a tiny recipe: resume bit for bit, stop on signals, refuse what cannot go on, diverge with a reason."""
+
+import json
+import os
+import signal
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from sqcodec.corpus.store import open_store
+from sqcodec.errors import TrainingError
+from sqcodec.model.file import load_model, read_header
+from sqcodec.pipeline.training import make_fabric, train
+from sqcodec.recipe import load_recipe
+from sqcodec.train.crops import Crops, step_seed
+from sqcodec.train.evaluation import evaluate
+from sqcodec.train.log import read_log
+from tests.train.conftest import SMALL, make_store
+
+
+def run(recipe, store, folder, *, resume=False, report=lambda entry: None):
+    return train(recipe, store, folder, device="cpu", resume=resume, report=report)
+
+
+def with_steps(steps, *more):
+    return load_recipe("zerospeech2019", (*SMALL, f"train.steps={steps}", *more))
+
+
+def test_a_training_leaves_model_log_and_pictures(recipe, store, tmp_path):
+    entries = []
+    done = run(recipe, store, tmp_path / "run", report=entries.append)
+    assert done.step == 20
+    names = {path.name for path in done.folder.iterdir()}
+    assert names == {
+        "model.safetensors", "checkpoint.pt", "log.jsonl", "recipe.yaml", "curves.png", "spectrograms.png", "tensorboard"
+    }  # fmt: skip
+    assert entries == read_log(done.folder / "log.jsonl")
+    logged = next(entry for entry in entries if entry["step"] == 10)
+    assert {"loss", "reconstruction", "quadratic", "entropy", "mse", "log_var", "posterior_entropy", "temperature",
+            "test_mse", "test_perplexity", "test_codewords"} <= logged.keys()  # fmt: skip
+    assert logged["loss"] == pytest.approx(logged["reconstruction"] + logged["quadratic"] - logged["entropy"])
+    assert entries[-1]["test_mse"] == done.test_mse
+    assert entries[-1]["learning_rate"] == pytest.approx(2e-4)  # halved once, at step 12
+    assert any("epoch_perplexity" in entry for entry in entries)
+    assert next((done.folder / "tensorboard").iterdir()).stat().st_size > 500
+    assert read_header(done.folder / "model.safetensors").step == 20
+
+
+def test_the_loss_falls(store, tmp_path):
+    entries = []
+    run(with_steps(150, "train.log_every=10"), store, tmp_path / "run", report=entries.append)
+    losses = [entry["loss"] for entry in entries if "loss" in entry]
+    assert losses[-1] < losses[0] - 50
+
+
+def test_ten_steps_resumed_for_ten_are_twenty_bit_for_bit(recipe, store, tmp_path):
+    run(recipe, store, tmp_path / "whole")
+    run(with_steps(10), store, tmp_path / "parts")
+    run(recipe, store, tmp_path / "parts", resume=True)
+    whole, parts = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "parts"))
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    states = [torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("whole", "parts")]
+    for index, moments in states[0]["optimizer"]["state"].items():
+        for name, value in moments.items():
+            assert torch.equal(value, states[1]["optimizer"]["state"][index][name])
+    logs = [read_log(tmp_path / name / "log.jsonl") for name in ("whole", "parts")]
+    assert [e for e in logs[0] if "test_mse" in e] == [
+        {k: v for k, v in e.items() if k in logs[0][[x["step"] for x in logs[0]].index(e["step"])]} for e in logs[1]
+        if "test_mse" in e
+    ]  # fmt: skip
+
+
+def test_a_crash_between_saves_loses_nothing_but_the_steps_since(recipe, store, tmp_path):
+    run(recipe, store, tmp_path / "whole")
+
+    class Crash(Exception):
+        pass
+
+    def crash(entry):
+        if entry["step"] == 15:
+            raise Crash
+
+    with pytest.raises(Crash):
+        run(recipe, store, tmp_path / "crashed", report=crash)
+    assert read_log(tmp_path / "crashed" / "log.jsonl")[-1]["step"] == 15
+    run(recipe, store, tmp_path / "crashed", resume=True)
+    assert read_log(tmp_path / "crashed" / "log.jsonl") == read_log(tmp_path / "whole" / "log.jsonl")
+    whole, crashed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "crashed"))
+    assert all(torch.equal(whole[name], crashed[name]) for name in whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_save_and_say_how_to_go_on(recipe, store, tmp_path, number):
+    def interrupt(entry):
+        if entry["step"] == 5:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(TrainingError) as caught:
+        run(recipe, store, tmp_path / "run", report=interrupt)
+    assert str(caught.value) == (
+        f"stopped at step 5 of 20, all saved in {tmp_path / 'run'}; the same command with --resume goes on from here"
+    )
+    assert run(recipe, store, tmp_path / "run", resume=True).step == 20
+    run(recipe, store, tmp_path / "whole")
+    whole, parts = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "run"))
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_and_cause(store, tmp_path):
+    with pytest.raises(TrainingError, match=r"^the loss is not finite at step \d+ \(reconstruction .*\): most often"
+                                            r" train.learning_rate \(1e\+30\) is too high. Change it with --set"):  # fmt: skip
+        run(with_steps(20, "train.learning_rate=1e30"), store, tmp_path / "run")
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+def test_a_run_folder_in_use_is_not_overwritten(recipe, store, tmp_path):
+    run(with_steps(1), store, tmp_path / "run")
+    with pytest.raises(TrainingError) as caught:
+        run(recipe, store, tmp_path / "run")
+    assert str(caught.value) == (
+        f"{tmp_path / 'run'} holds a training already: add --resume to go on with it, or --out DIR to start another"
+    )
+
+
+def test_resume_refuses_what_does_not_fit(recipe, store, tmp_path):
+    with pytest.raises(
+        TrainingError, match=r"checkpoint.pt: there is no checkpoint to resume from; leave --resume out"
+    ):
+        run(recipe, store, tmp_path / "run", resume=True)
+    run(with_steps(1), store, tmp_path / "run")
+    with pytest.raises(TrainingError, match="cannot resume, quantizer differ"):
+        run(with_steps(20, "quantizer.variance=I"), store, tmp_path / "run", resume=True)
+    other = make_store(tmp_path / "other", level=2.0)
+    with pytest.raises(TrainingError, match="cannot resume, the feature store differ"):
+        run(recipe, other, tmp_path / "run", resume=True)
+    checkpoint = tmp_path / "run" / "checkpoint.pt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-2000])
+    with pytest.raises(TrainingError, match="checkpoint.pt: damaged, or not a checkpoint of sqcodec"):
+        run(recipe, store, tmp_path / "run", resume=True)
+
+
+def test_a_store_of_other_features_or_splits_is_refused(store, tmp_path):
+    with pytest.raises(TrainingError) as caught:
+        run(with_steps(1, "features.kind=log-mel"), store, tmp_path / "run")
+    assert str(caught.value).startswith(
+        f"{store} holds paper-mel features, recipe zerospeech2019 expects log-mel; prepare the corpus"
+    )
+    with pytest.raises(TrainingError, match="has no split 'nothing', it has train, test; set train.evaluate_split"):
+        run(with_steps(1, "train.evaluate_split=nothing"), store, tmp_path / "run")
+
+
+@pytest.mark.parametrize("device", ["gpu", "cpu:x", "cuda:99"])
+def test_unknown_devices_are_refused(device):
+    with pytest.raises(TrainingError, match=f"device '{device}'"):
+        make_fabric(device, "32-true")
+
+
+def test_crops_are_whole_cuts_of_long_enough_utterances(store):
+    split = open_store(store).splits["train"]
+    crops = Crops(split, ("s0", "s1"), 32, torch.device("cpu"))
+    batch = crops.draw(500, seed=3)
+    assert batch.features.shape == (500, 80, 34)
+    long = [row for row in split.rows if row.frames > 36]
+    assert len(long) == 2  # 25 frames are too few
+    places = {}
+    for row in long:
+        features = torch.tensor(split.features[row.frame : row.frame + row.frames], dtype=torch.float32).T
+        for start in range(row.frames - 33):
+            places[features[:, start : start + 34].numpy().tobytes()] = (
+                row.name,
+                start,
+                {"s0": 0, "s1": 1}[row.speaker],
+            )
+    found = [places[features.numpy().tobytes()] for features in batch.features]
+    assert [speaker for _, _, speaker in found] == batch.speaker.tolist()
+    for (
+        row
+    ) in long:  # each utterance is equally likely: 5 standard deviations of 500 draws; first and last offset occur
+        starts = [start for name, start, _ in found if name == row.name]
+        assert abs(len(starts) - 250) < 56
+        assert min(starts) == 0 or row.frames > 60
+    assert torch.equal(batch.features, crops.draw(500, seed=3).features)
+    assert not torch.equal(batch.features, crops.draw(500, seed=4).features)
+
+
+def test_crops_from_the_mapped_file_are_the_same(store, monkeypatch):
+    split = open_store(store).splits["train"]
+    resident = Crops(split, ("s0", "s1"), 8, torch.device("cpu")).draw(64, seed=1)
+    monkeypatch.setattr("sqcodec.train.crops._fits", lambda split, device: False)
+    mapped = Crops(split, ("s0", "s1"), 8, torch.device("cpu")).draw(64, seed=1)
+    assert torch.equal(resident.features, mapped.features)
+    assert torch.equal(resident.speaker, mapped.speaker)
+
+
+def test_too_short_utterances_are_named(tmp_path):
+    store = make_store(tmp_path / "short", samples=(1000, 1200))
+    with pytest.raises(TrainingError, match=r"no utterance of the training split is longer than 36 frames \(the longest"
+                                            r" has 8\)"):  # fmt: skip
+        Crops(open_store(store).splits["train"], ("s0", "s1"), 32, torch.device("cpu"))
+
+
+def test_step_seeds_differ_by_seed_step_and_stream():
+    seeds = {step_seed(seed, step, stream) for seed in range(5) for step in range(200) for stream in range(3)}
+    assert len(seeds) == 3000
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_evaluation_follows_the_official_protocol(recipe, store, tmp_path):
+    run(recipe, store, tmp_path / "run")
+    codec = load_model(tmp_path / "run" / "model.safetensors")
+    split = open_store(store).splits["test"]
+    result = evaluate(codec, split, torch.device("cpu"))
+    assert (result.utterances, result.left_out) == (1, 1)  # the stranger's utterance cannot be decoded
+    # 8123 samples are 51 frames as librosa counts; the odd one is dropped, then frames 1 to T - 2 are scored
+    assert result.frames == 48
+    row = split.rows[0]
+    source = torch.tensor(split.features[row.frame : row.frame + 50], dtype=torch.float32).T
+    codes = codec.encode(source[None])
+    decoded = codec.decode(codes, torch.tensor([codec.speakers.index("s1")]))[0]
+    error = (decoded - source[:, 1:-1]).double().square().sum() / (80 * 48) * 80**2
+    assert result.mse == pytest.approx(error.item(), rel=1e-12)
+    shares = torch.bincount(codes.flatten()) / codes.numel()
+    shares = shares[shares > 0].double()
+    assert result.perplexity == pytest.approx(torch.exp(-(shares * shares.log()).sum()).item(), rel=1e-6)
+    assert result.codewords_in_use == len(shares)
+
+
+def test_evaluation_without_a_seen_speaker_is_refused(recipe, store, tmp_path):
+    run(with_steps(1), store, tmp_path / "run")
+    codec = load_model(tmp_path / "run" / "model.safetensors")
+    codec.speakers = ("x", "y")
+    with pytest.raises(TrainingError, match="no utterance of the evaluation split has a speaker that the model was"):
+        evaluate(codec, open_store(store).splits["test"], torch.device("cpu"))
+
+
+def test_a_log_cut_short_by_a_crash_is_read_to_its_last_whole_line(tmp_path):
+    (tmp_path / "log.jsonl").write_text(json.dumps({"step": 1}) + '\n{"step": 2, "lo')
+    assert read_log(tmp_path / "log.jsonl") == [{"step": 1}]
