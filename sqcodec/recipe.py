@@ -12,6 +12,7 @@ from sqcodec.values import FeatureKind
 Count = Annotated[int, Field(ge=1, strict=True)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Precision = Literal["32-true", "bf16-mixed"]
 Splits = dict[str, str]
 
 
@@ -79,7 +80,7 @@ class TrainConfig(_Section):
     milestone_factor: Annotated[float, Field(gt=0, le=1)]
     clip: Positive
     temperature_rate: Annotated[float, Field(ge=0)]
-    precision: Literal["32-true", "bf16-mixed"]
+    precision: Precision
     seed: Annotated[int, Field(ge=0, strict=True)]
     log_every: Count
     save_every: Count

@@ -9,7 +9,7 @@ from lightning_fabric import Fabric
 
 from sqcodec.corpus.store import FeatureStore, open_store
 from sqcodec.errors import TrainingError
-from sqcodec.recipe import Recipe
+from sqcodec.recipe import Precision, Recipe
 from sqcodec.train.evaluation import reconstruct_some
 from sqcodec.train.log import TrainingLog, read_log
 from sqcodec.train.loop import Report, Trainer
@@ -53,7 +53,7 @@ def train(recipe: Recipe, features: Path, folder: Path, *, device: str, resume: 
     return _finish(trainer, folder)
 
 
-def make_fabric(device: str, precision: str) -> Fabric:
+def make_fabric(device: str, precision: Precision) -> Fabric:
     """A Fabric of one process on the device named. Raises TrainingError: there is no such device."""
     name, _, index = device.partition(":")
     if name == "auto":

@@ -53,4 +53,5 @@ def draw_spectrograms(pairs: list[tuple[str, NDArray[np.float32], NDArray[np.flo
 
 
 def _write(figure: Figure, path: Path) -> None:
-    FigureCanvasAgg(figure).print_png(str(path))
+    figure.set_canvas(FigureCanvasAgg(figure))
+    figure.savefig(path)
