@@ -121,15 +121,15 @@ def _frames_amplitude(
     positions = torch.arange(start * hop - half, (stop - 1) * hop + half, device=held.device)
     positions = reflect_index(positions, total) if total is not None else positions.abs()
     frames = held[positions - held_from].unfold(0, config.win_length, hop)
-    return torch.cat(
-        [filters @ _magnitude(some * window, config.n_fft).T for some in frames.split(_FRAMES_AT_ONCE)], -1
-    )
+    chunks: tuple[Tensor, ...] = torch.split(frames, _FRAMES_AT_ONCE)  # type: ignore[no-untyped-call]
+    return torch.cat([filters @ _magnitude(chunk * window, config.n_fft).T for chunk in chunks], -1)
 
 
 def _magnitude(frames: Tensor, n_fft: int) -> Tensor:
     """|FFT| of windowed frames [t, win_length] -> [t, n_fft // 2 + 1]; quicker than the overflow-proof abs of torch."""
     spectrum = torch.fft.rfft(frames, n=n_fft)
-    return spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag).sqrt_()
+    power: Tensor = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
+    return power.sqrt_()
 
 
 def _peak(samples: Tensor) -> float:

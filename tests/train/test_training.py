@@ -109,7 +109,7 @@ def test_signals_save_and_say_how_to_go_on(recipe, store, tmp_path, number):
 
 
 def test_a_loss_that_is_not_finite_stops_with_step_and_cause(store, tmp_path):
-    text = r"^the loss is not finite at step \d+ \(reconstruction .*\): most often train.learning_rate \(1e\+30\) is too high"
+    text = r"^the loss is not finite at step \d+ \(reconstruction .*\): most often train.learning_rate \(1e\+30\)"
     with pytest.raises(TrainingError, match=text):
         run(with_steps(20, "train.learning_rate=1e30"), store, tmp_path / "run")
     assert not (tmp_path / "run" / "checkpoint.pt").exists()
