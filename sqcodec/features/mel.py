@@ -121,7 +121,7 @@ def _frames_amplitude(
     positions = torch.arange(start * hop - half, (stop - 1) * hop + half, device=held.device)
     positions = reflect_index(positions, total) if total is not None else positions.abs()
     frames = held[positions - held_from].unfold(0, config.win_length, hop)
-    chunks: tuple[Tensor, ...] = torch.split(frames, _FRAMES_AT_ONCE)  # type: ignore[no-untyped-call]
+    chunks: tuple[Tensor, ...] = torch.split(frames, _FRAMES_AT_ONCE)
     return torch.cat([filters @ _magnitude(chunk * window, config.n_fft).T for chunk in chunks], -1)
 
 
