@@ -1,0 +1,95 @@
+"""`sqcodec prep`: a corpus becomes a feature store."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from sqcodec.pipeline.prepare import Prepared
+
+
+@click.command()
+@click.argument("recipe")
+@click.option("--data", type=click.Path(path_type=Path), help="The corpus's folder, or the one that holds it.")
+@click.option(
+    "--list", "list_file", type=click.Path(path_type=Path), help="TSV with path, speaker, split (recipe folder)."
+)
+@click.option("--mic", type=click.Choice(["1", "2"]), help="VCTK 0.92: which microphone. [default: the recipe's]")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value of the recipe.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where the store goes. [default: data/<recipe name>]")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes. [default: one for each usable CPU]")
+@click.option("--device", default="cpu", show_default=True, help="Where features are computed, such as cuda.")
+@click.option("--strict", is_flag=True, help="Stop at the first recording with anything to report.")
+@click.option("--download", is_flag=True, help="Fetch the corpus into --data first, if it is public and not there.")
+def prep(
+    recipe: str,
+    data: Path | None,
+    list_file: Path | None,
+    mic: str | None,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    jobs: int | None,
+    device: str,
+    strict: bool,
+    download: bool,
+) -> None:
+    """Turn the corpus of RECIPE into a feature store.
+
+    \b
+    Example: sqcodec prep vctk --data VCTK-Corpus-0.92
+             sqcodec prep folder --list mine.tsv --out data/mine
+    """
+    from sqcodec.pipeline import prepare
+
+    with _progress_bar() as progress:
+        done = prepare.prepare(
+            recipe,
+            data=data,
+            list_file=list_file,
+            out=out,
+            overrides=(*overrides, *([f"corpus.microphone={mic}"] if mic else [])),
+            jobs=jobs or len(os.sched_getaffinity(0)),
+            device=device,
+            strict=strict,
+            fetch=download,
+            progress=progress,
+        )
+    for line in (*done.remarks, *prepare.count_reasons(done.reports)):
+        click.echo(line, err=True)
+    _echo_result(done, recipe)
+
+
+def _echo_result(done: "Prepared", recipe: str) -> None:
+    click.echo(f"{done.folder}: {'made' if done.fresh else 'nothing new to do'}")
+    for split in done.splits:
+        click.echo(f"  {split.name}: {split.utterances} utterances, {split.speakers} speakers, {split.hours:.2f} h")
+    if done.reports:
+        click.echo(f"  {len(done.reports)} reports: {done.folder / 'report.txt'}")
+    shown = f"recipes/{recipe}" if Path(recipe).parent == Path() else recipe
+    features = "" if done.folder == Path("data") / Path(recipe).name else f" --features {done.folder}"
+    click.echo(f"next: sqcodec train {shown}{features}")
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on standard error when that is a terminal, otherwise silence."""
+    if not sys.stderr.isatty():
+        yield lambda what, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        tasks = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield show

@@ -1,0 +1,1 @@
+"""From recordings on disk to a feature store: reading audio, walking corpora, splits, the store, downloads."""

@@ -1,0 +1,122 @@
+"""The one way to read a recording: any format of libsndfile, in blocks of 16 kHz mono."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from sqcodec.errors import AudioError
+from sqcodec.values import SAMPLE_RATE
+
+# Headers of these are estimates or absent, so that only reading tells the length; a short file is not a broken one.
+_UNSURE_LENGTH = ("OGG", "MP3")
+_NO_LENGTH = 1 << 62  # libsndfile's frame count when the header has none (a FLAC that was written to a pipe)
+_STREAMED = 0x7FFF_0000  # chunk sizes from here on are what programs write into a pipe, not a length
+_CHUNK = re.compile(r"^\s*(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
+
+
+class AudioSource:
+    """A recording that is read block by block, as often as wanted, at 16 kHz and mixed down to one channel.
+
+    rate: Hz, channels: both of the file. Raises AudioError (path and reason) at once when the file is missing, is not
+    audio or is empty, and while reading when its data are truncated, broken or not finite.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._open() as file:
+            self.rate: int = file.samplerate
+            self.channels: int = file.channels
+            self._declared: int | None = None if file.format in _UNSURE_LENGTH else file.frames
+            if self._declared is not None and self._declared >= _NO_LENGTH:
+                self._declared = None
+            self._check_chunks(file.extra_info)
+        self._counted: int | None = self._declared
+        if self.input_samples == 0:
+            raise AudioError(f"{path}: empty: it holds no samples; expected at least one")
+
+    @property
+    def input_samples(self) -> int:
+        """Samples a channel at the file's own rate; counted by reading where the header cannot be trusted."""
+        if self._counted is None:
+            self._counted = sum(len(block) for block in self._mono_blocks(1 << 18))
+        return self._counted
+
+    @property
+    def samples(self) -> int:
+        """Samples at 16 kHz: ceil(input_samples x 16000 / rate)."""
+        return -(-self.input_samples * SAMPLE_RATE // self.rate)
+
+    def blocks(self, block_samples: int = 1 << 18) -> Iterator[NDArray[np.float32]]:
+        """Yield the recording as [n] float32 pieces at 16 kHz, together exactly `samples` long.
+
+        block_samples bounds each piece (but for the resampler's delay) and, over all channels, what is read at once.
+        Raises AudioError: truncated, broken, or samples that are not finite.
+        """
+        if self.rate == SAMPLE_RATE:
+            yield from self._mono_blocks(block_samples)
+            return
+        resampler, made = self._resampler(), 0
+        for block in self._mono_blocks(min(block_samples, max(1024, block_samples * self.rate // SAMPLE_RATE))):
+            resampled = resampler.resample_chunk(block)
+            made += len(resampled)
+            if len(resampled):
+                yield resampled
+        rest = resampler.resample_chunk(np.zeros(0, np.float32), last=True)[: self.samples - made]
+        if self.samples > made:
+            yield np.pad(rest, (0, self.samples - made - len(rest)))
+
+    def read(self) -> NDArray[np.float32]:
+        """The whole recording, [samples] float32 at 16 kHz. Raises AudioError as `blocks` does."""
+        return np.concatenate(list(self.blocks()))
+
+    def _mono_blocks(self, block_samples: int) -> Iterator[NDArray[np.float32]]:
+        """Blocks [n] at the file's own rate; learns its real length on the way."""
+        at_once, count = max(1, block_samples // self.channels), 0
+        with self._open() as file:
+            while len(block := file.read(at_once, dtype="float32", always_2d=True)):
+                mono = block[:, 0] if self.channels == 1 else block.mean(axis=1, dtype=np.float32)
+                if not np.isfinite(mono).all():
+                    raise AudioError(
+                        f"{self.path}: not finite: NaN or infinity within samples {count} to {count + len(mono)};"
+                        " repair or leave out the file"
+                    )
+                count += len(mono)
+                yield np.ascontiguousarray(mono)
+        if self._declared is not None and count < self._declared:
+            raise self._broken(f"truncated: got {count} of {self._declared} samples; copy or download the file again")
+        self._counted = count
+
+    def _resampler(self) -> soxr.ResampleStream:
+        try:
+            return soxr.ResampleStream(self.rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
+        except (RuntimeError, ValueError) as error:
+            raise self._broken(f"got a sample rate of {self.rate} Hz, which cannot be resampled: {error}") from error
+
+    @contextmanager
+    def _open(self) -> Iterator[soundfile.SoundFile]:
+        if not self.path.is_file():
+            got = "a folder" if self.path.is_dir() else "no such file"
+            raise AudioError(f"{self.path}: missing: {got}; expected a recording (WAV, FLAC, Ogg, MP3...)")
+        try:
+            with soundfile.SoundFile(self.path) as file:
+                yield file
+        except (soundfile.SoundFileError, TypeError, OSError) as error:  # TypeError: .raw, which has no header
+            reason = str(error).removeprefix(f"Error opening {str(self.path)!r}: ").rstrip(".")
+            raise self._broken(f"{reason}; expected a recording (WAV, FLAC, Ogg, MP3...)") from error
+
+    def _check_chunks(self, log: str) -> None:
+        """libsndfile quietly shortens a WAV or AIFF whose data end early; only its log tells."""
+        found = _CHUNK.search(log)
+        if found and int(found[2]) < int(found[1]) < _STREAMED:
+            raise self._broken(
+                f"truncated: got {found[2]} of {found[1]} bytes of sound; copy or download the file again"
+            )
+
+    def _broken(self, reason: str) -> AudioError:
+        return AudioError(f"{self.path}: broken: {reason}")

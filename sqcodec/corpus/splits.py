@@ -1,0 +1,114 @@
+"""Which recording belongs to which split: text files with one utterance, speaker or folder a line."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from sqcodec.errors import CorpusError
+from sqcodec.values import Utterance
+
+
+class Recording(NamedTuple):
+    """A recording that a walker found, not yet in a split. name: unique in the corpus, without suffix."""
+
+    name: str
+    path: Path
+    speaker: str
+
+
+class Note(NamedTuple):
+    """Something about a recording or speaker that never reached a store: why."""
+
+    name: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What a corpus offers: utterances in splits; recordings left out, with reasons; lines about the lists.
+
+    usual_rates: Hz, sample rates that need no mention. sources: split -> where its entries come from, for messages.
+    """
+
+    utterances: tuple[Utterance, ...]
+    left_out: tuple[Note, ...]
+    remarks: tuple[str, ...]
+    usual_rates: frozenset[int]
+    sources: dict[str, str]
+
+
+def read_split(path: Path) -> list[str]:
+    """The entries of a split file: one a line, `#` starts a comment.
+
+    Raises CorpusError: no such file.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise CorpusError(f"{path}: no such split file; the recipe's corpus.splits names it") from error
+    return [entry for line in lines if (entry := line.partition("#")[0].strip())]
+
+
+def assign(
+    recordings: Iterable[Recording],
+    splits: dict[str, Path],
+    *,
+    usual_rates: frozenset[int],
+    left_out: Iterable[Note] = (),
+) -> Manifest:
+    """Put each recording into the split that lists it: by utterance, else by speaker, else by the innermost folder.
+
+    Raises CorpusError: an entry is in two split files, or a file is missing.
+    """
+    owner = _owners(splits)
+    used: set[str] = set()
+    utterances, unlisted = [], 0
+    for recording in sorted(recordings):
+        keys = _keys(recording)
+        used.update(key for key in keys if key in owner)
+        split = next((owner[key] for key in keys if key in owner), None)
+        if split is None:
+            unlisted += 1
+        else:
+            utterances.append(
+                Utterance(name=recording.name, path=recording.path, speaker=recording.speaker, split=split)
+            )
+    remarks = [_without_audio(split, path, owner, used) for split, path in splits.items()]
+    remarks.append(f"{unlisted} recording(s) are in no split and left out" if unlisted else "")
+    return Manifest(
+        utterances=tuple(utterances),
+        left_out=tuple(left_out),
+        remarks=tuple(remark for remark in remarks if remark),
+        usual_rates=usual_rates,
+        sources={split: str(path) for split, path in splits.items()},
+    )
+
+
+def _owners(splits: dict[str, Path]) -> dict[str, str]:
+    owner: dict[str, str] = {}
+    for split, path in splits.items():
+        for entry in read_split(path):
+            other = owner.setdefault(entry, split)
+            if other != split:
+                raise CorpusError(
+                    f"{path}: {entry!r} is in {splits[other]} too; an entry belongs to one split, remove one"
+                )
+    return owner
+
+
+def _keys(recording: Recording) -> list[str]:
+    """What may list a recording, the strongest first."""
+    path = PurePosixPath(recording.name)
+    folders = [f"{parent}/" for parent in path.parents if parent != PurePosixPath(".")]
+    return [recording.name, path.name, recording.speaker, *folders]
+
+
+def _without_audio(split: str, path: Path, owner: dict[str, str], used: set[str]) -> str:
+    entries = {entry for entry, of in owner.items() if of == split}
+    absent = sorted(entries - used)
+    if not absent:
+        return ""
+    some = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
+    return f"{split}: {len(absent)} of {len(entries)} entries of {path} have no audio here ({some})"

@@ -1,0 +1,324 @@
+"""prep: from a corpus on disk to a feature store."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import joblib
+import numpy as np
+import torch
+
+from sqcodec.corpus import download, folder, store, vctk, zerospeech2019
+from sqcodec.corpus.audio import AudioSource
+from sqcodec.corpus.splits import Manifest
+from sqcodec.corpus.store import Report, StoredUtterance
+from sqcodec.errors import AudioError, CorpusError
+from sqcodec.features.mel import extract
+from sqcodec.recipe import FolderConfig, Recipe, VctkConfig, ZeroSpeech2019Config, find_recipe, load_recipe
+from sqcodec.values import FEATURES, PEAK, SAMPLE_RATE, FeatureConfig, Utterance
+
+SHARD = 64  # utterances; what an interruption can cost a process
+SHORTEST = 400  # samples, one analysis window of 25 ms
+SILENCE = 1e-4  # peak; -80 dB of full scale
+
+Progress = Callable[[str, int, int], None]  # what is being done, how much of it is done, how much there is
+
+
+class SplitSummary(NamedTuple):
+    """One split of a finished store; hours of speech."""
+
+    name: str
+    utterances: int
+    speakers: int
+    hours: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What `prepare` made, or found made already (then `fresh` is False)."""
+
+    folder: Path
+    recipe: Path
+    splits: tuple[SplitSummary, ...]
+    reports: tuple[Report, ...]
+    remarks: tuple[str, ...]
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class _Task:
+    """The utterances of one shard and all that a process needs to make it."""
+
+    shard: Path
+    utterances: tuple[Utterance, ...]
+    config: FeatureConfig
+    usual_rates: frozenset[int]
+    device: str
+    threads: int | None
+
+
+def prepare(
+    recipe_name: str,
+    *,
+    data: Path | None = None,
+    list_file: Path | None = None,
+    out: Path | None = None,
+    overrides: tuple[str, ...] = (),
+    jobs: int = 1,
+    device: str = "cpu",
+    strict: bool = False,
+    fetch: bool = False,
+    progress: Progress = lambda what, done, total: None,
+) -> Prepared:
+    """Make the feature store of a recipe's corpus in `out` (`data/<recipe name>`), or find it made already.
+
+    data: the corpus's folder; list_file: a list instead of a folder; fetch: download the corpus into `data` first.
+    jobs: processes. Recordings that cannot be used are reported and left out; with strict the first one raises.
+    Raises RecipeError: a wrong recipe. CorpusError: no corpus, a wrong list, or a needed split is empty.
+    AudioError: strict, and a recording has something to report.
+    """
+    recipe, path = load_recipe(recipe_name, overrides), find_recipe(recipe_name)
+    if fetch:
+        _download(recipe, data, progress)
+    manifest = scan(recipe, path.parent, data=data, list_file=list_file)
+    out = out or Path("data") / recipe.name
+    digest = _digest(manifest, FEATURES[recipe.features.kind])
+    fresh = store.store_digest(out) != digest
+    if fresh:
+        _require(recipe, manifest, Counter(utterance.split for utterance in manifest.utterances))
+        _build(recipe, manifest, out, digest, jobs=jobs, device=device, strict=strict, progress=progress)
+    reports = store.read_reports(out)
+    if strict:
+        _stop_at(reports)
+    return Prepared(
+        folder=out, recipe=path, splits=_summaries(out), reports=tuple(reports), fresh=fresh,
+        remarks=(*manifest.remarks, *_empty(manifest)),
+    )  # fmt: skip
+
+
+def scan(recipe: Recipe, recipe_folder: Path, *, data: Path | None, list_file: Path | None) -> Manifest:
+    """Find a recipe's recordings and put them into splits; opens none of them.
+
+    Raises CorpusError: no corpus where it should be, or a wrong list.
+    """
+    corpus = recipe.corpus
+    if list_file and not isinstance(corpus, FolderConfig):
+        raise CorpusError(
+            f"--list {list_file}: recipe {recipe.name} is for {corpus.kind}; a list needs the recipe folder"
+        )
+    if list_file:
+        return folder.read_list(list_file)
+    root = data or _no_data(recipe)
+    match corpus:
+        case VctkConfig():
+            return vctk.walk(root, _split_files(corpus.splits, recipe_folder), microphone=corpus.microphone)
+        case ZeroSpeech2019Config():
+            return zerospeech2019.walk(root, _split_files(corpus.splits, recipe_folder), language=corpus.language)
+        case FolderConfig():
+            return folder.walk(root, corpus.test_fraction)
+
+
+def _no_data(recipe: Recipe) -> Path:
+    match recipe.corpus:
+        case VctkConfig():
+            expected, fetch = vctk.EXPECTED, vctk.FETCH.format(root="VCTK-Corpus-0.92")
+        case ZeroSpeech2019Config(language=language):
+            expected = f"{language}/ with {zerospeech2019.EXPECTED}"
+            fetch = zerospeech2019.FETCH[language].format(root="2019")
+        case FolderConfig():
+            expected, fetch = "<speaker>/<utterance>.wav (or .flac, .ogg, ...)", "or --list TSV with your own list"
+    raise CorpusError(f"recipe {recipe.name}: got no --data, expected --data DIR, a folder with {expected}; {fetch}")
+
+
+def _split_files(splits: dict[str, str], recipe_folder: Path) -> dict[str, Path]:
+    return {split: recipe_folder / name for split, name in splits.items()}
+
+
+def _download(recipe: Recipe, data: Path | None, progress: Progress) -> None:
+    corpus = recipe.corpus
+    root = data or _no_data(recipe)
+    match corpus:
+        case VctkConfig():
+            there, source = vctk.audio_folder(root), download.VCTK
+        case ZeroSpeech2019Config(language="english"):
+            there, source = zerospeech2019.language_folder(root, "english"), download.ZEROSPEECH2019_ENGLISH
+        case ZeroSpeech2019Config():
+            raise CorpusError(f"--download: {zerospeech2019.FETCH[corpus.language].format(root=root)}")
+        case FolderConfig():
+            raise CorpusError("--download: the recipe folder is for your own recordings; give --data DIR or --list TSV")
+    if there is None:
+        download.fetch(source, root, progress=progress)
+
+
+def _digest(manifest: Manifest, config: FeatureConfig) -> str:
+    """Changes when a recording, its place in the splits or the features change."""
+    rows = [(u.name, str(u.path), u.speaker, u.split, *_stamp(u.path)) for u in manifest.utterances]
+    tree = [store.FORMAT, asdict(config), SHORTEST, SILENCE, rows, manifest.left_out, sorted(manifest.usual_rates)]
+    return hashlib.sha256(json.dumps(tree).encode()).hexdigest()
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return (-1, -1)
+    return (status.st_size, status.st_mtime_ns)
+
+
+def _require(recipe: Recipe, manifest: Manifest, counts: Counter[str]) -> None:
+    for split in ("train", recipe.train.evaluate_split):
+        if not counts[split]:
+            source = manifest.sources.get(split)
+            listed = f"none that {source} lists can be used" if source else f"no such split in recipe {recipe.name}"
+            raise CorpusError(
+                f"split {split!r} is empty: {listed}; training needs it, get the audio or change the split"
+            )
+
+
+def _empty(manifest: Manifest) -> list[str]:
+    counts = Counter(utterance.split for utterance in manifest.utterances)
+    return [f"{split}: empty, left out of the store" for split in manifest.sources if not counts[split]]
+
+
+def _build(
+    recipe: Recipe,
+    manifest: Manifest,
+    out: Path,
+    digest: str,
+    *,
+    jobs: int,
+    device: str,
+    strict: bool,
+    progress: Progress,
+) -> None:
+    config = FEATURES[recipe.features.kind]
+    tasks = _tasks(manifest, _resume(out, digest), config, device, threads=1 if jobs > 1 else None)
+    reports = [Report(*note, skipped=True) for note in manifest.left_out]
+    for done, found in _run(tasks, jobs):
+        progress("features", done, len(manifest.utterances))
+        if strict:
+            _stop_at(found)
+        reports += found
+    shards: dict[str, list[Path]] = {}
+    for task in tasks:
+        shards.setdefault(task.utterances[0].split, []).append(task.shard)
+    _require(recipe, manifest, Counter({split: sum(map(store.shard_counts, of)) for split, of in shards.items()}))
+    reports.sort(key=lambda report: (report.reason, report.name))
+    store.assemble(out, shards, config=config, digest=digest, reports=reports, report_text=_report_text(reports))
+
+
+def _resume(out: Path, digest: str) -> Path:
+    """The folder for shards; those of an interrupted run are kept when they were made from the same corpus."""
+    partial = store.partial_folder(out)
+    stamp = partial / "digest"
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != digest:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        stamp.write_text(digest, encoding="utf-8")
+    return partial / "shards"
+
+
+def _tasks(manifest: Manifest, shards: Path, config: FeatureConfig, device: str, threads: int | None) -> list[_Task]:
+    tasks = []
+    for split in sorted({utterance.split for utterance in manifest.utterances}):
+        own = [utterance for utterance in manifest.utterances if utterance.split == split]
+        for number, first in enumerate(range(0, len(own), SHARD)):
+            shard = shards / split / f"{number:05d}"
+            chosen = tuple(own[first : first + SHARD])
+            tasks.append(_Task(shard, chosen, config, manifest.usual_rates, device, threads))
+    return tasks
+
+
+def _run(tasks: list[_Task], jobs: int) -> Iterator[tuple[int, list[Report]]]:
+    """Make the shards that are missing; yields how many utterances are done and a shard's reports."""
+    done = 0
+    for task in (made := [task for task in tasks if task.shard.is_dir()]):
+        done += len(task.utterances)
+        yield done, store.read_reports(task.shard)
+    missing = [task for task in tasks if task not in made]
+    parallel = joblib.Parallel(n_jobs=min(jobs, max(1, len(missing))), return_as="generator_unordered")
+    for count, reports in parallel(joblib.delayed(_make_shard)(task) for task in missing):
+        done += count
+        yield done, reports
+
+
+def _make_shard(task: _Task) -> tuple[int, list[Report]]:
+    if task.threads:
+        torch.set_num_threads(task.threads)
+    reports: list[Report] = []
+    store.write_shard(task.shard, _stored(task, reports), reports)
+    return len(task.utterances), reports
+
+
+def _stored(task: _Task, reports_: list[Report]) -> Iterator[StoredUtterance]:
+    """Read and analyse each recording; what there is to say about it goes into `reports_`."""
+    for utterance in task.utterances:
+        try:
+            source = AudioSource(utterance.path)
+            samples = source.read()
+            peak = _checked_peak(samples, utterance.path)
+        except AudioError as error:
+            reason, _, detail = str(error).removeprefix(f"{utterance.path}: ").partition(": ")
+            reports_.append(Report(utterance.name, reason, detail, skipped=True))
+            continue
+        reports_ += _remarks(utterance.name, source, task.usual_rates)
+        features = extract(torch.from_numpy(samples).to(task.device), task.config).cpu().numpy()
+        gain = peak / PEAK
+        yield StoredUtterance(utterance.name, utterance.speaker, features, samples / np.float32(gain), gain)
+
+
+def _checked_peak(samples: np.ndarray[tuple[int, ...], np.dtype[np.float32]], path: Path) -> float:
+    if len(samples) < SHORTEST:
+        raise AudioError(
+            f"{path}: too short: got {len(samples)} samples at {SAMPLE_RATE} Hz, expected {SHORTEST} (25 ms) or more"
+        )
+    peak = float(np.abs(samples).max())
+    if peak < SILENCE:
+        raise AudioError(f"{path}: silent: got a peak of {peak:.1e}, expected {SILENCE:.1e} (-80 dB) or more")
+    return peak
+
+
+def _remarks(name: str, source: AudioSource, usual_rates: frozenset[int]) -> Iterator[Report]:
+    if source.channels > 1:
+        yield Report(name, "mixed down", f"{source.channels} channels became one", skipped=False)
+    if source.rate < SAMPLE_RATE:
+        yield Report(name, "narrow band", f"{source.rate} Hz says nothing above {source.rate / 2:g} Hz", skipped=False)
+    elif source.rate not in usual_rates:
+        yield Report(name, "unusual rate", f"resampled from {source.rate} Hz", skipped=False)
+
+
+def _stop_at(reports: list[Report]) -> None:
+    for report in reports:
+        raise AudioError(f"{report.name}: {report.reason}: {report.detail}; without --strict the rest goes on")
+
+
+def count_reasons(reports: tuple[Report, ...] | list[Report]) -> list[str]:
+    """One line a reason: `skipped, broken: 2`."""
+    counts = Counter((not report.skipped, report.reason) for report in reports)
+    return [f"{'kept' if kept else 'skipped'}, {reason}: {count}" for (kept, reason), count in sorted(counts.items())]
+
+
+def _report_text(reports: list[Report]) -> str:
+    lines = [
+        f"{'skipped' if report.skipped else 'kept'}\t{report.name}\t{report.reason}\t{report.detail}"
+        for report in reports
+    ]
+    return "".join(f"{line}\n" for line in [*count_reasons(reports), "", *lines])
+
+
+def _summaries(out: Path) -> tuple[SplitSummary, ...]:
+    return tuple(
+        SplitSummary(
+            name=name,
+            utterances=len(split.rows),
+            speakers=len({row.speaker for row in split.rows}),
+            hours=len(split.audio) / SAMPLE_RATE / 3600,
+        )
+        for name, split in store.open_store(out).splits.items()
+    )
