@@ -1,0 +1,176 @@
+"""The house: what each room may import, what ships, what the README promises."""
+
+import ast
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+
+from sqcodec.cli.main import COMMANDS
+from sqcodec.recipe import available_recipes, load_recipe
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "sqcodec"
+
+GROUND = {"errors", "values"}
+STAGES = {"corpus", "features", "quantizers", "model", "bitstream", "vocoder", "prior", "metrics"}
+# room -> the rooms it may import besides itself; a room that is not there yet is not missed
+MAY_IMPORT = {
+    "errors": set(),
+    "values": set(),
+    "dsp": GROUND,
+    **{stage: GROUND | {"dsp"} for stage in STAGES},
+    "model": GROUND | {"dsp", "quantizers", "recipe"},  # a model is built from its recipe and carries it in its file
+    "recipe": GROUND,
+    "train": GROUND | STAGES | {"dsp", "recipe"},
+    "pipeline": GROUND | STAGES | {"dsp", "recipe", "train"},
+    "cli": {"pipeline", "recipe", "errors", ""},  # "": sqcodec itself, for its version
+    "": {"errors", "values", "pipeline"},
+}
+
+
+def room_of(parts: list[str]) -> str:
+    """['sqcodec', 'model', 'codec'] -> 'model'; ['sqcodec'] -> ''."""
+    return parts[1] if len(parts) > 1 else ""
+
+
+def imported_modules(tree: ast.Module) -> set[str]:
+    """Every module of sqcodec that a file names in an import, however deep it stands in the code."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide which room is meant"
+            module = node.module or ""
+            # `from sqcodec import recipe` names a room; `from sqcodec import __version__` does not
+            rooms = {alias.name for alias in node.names if module == "sqcodec" and is_module(alias.name)}
+            found |= {f"sqcodec.{name}" for name in rooms} or {module}
+    return {module for module in found if module.partition(".")[0] == "sqcodec"}
+
+
+def is_module(name: str) -> bool:
+    return (PACKAGE / f"{name}.py").is_file() or (PACKAGE / name).is_dir()
+
+
+SOURCES = sorted(path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_room_imports_only_what_it_may(source: str) -> None:
+    room = room_of(list(Path(source).with_suffix("").parts))
+    room = "" if room == "__init__" else room
+    imported = {
+        room_of(module.split(".")) for module in imported_modules(ast.parse((ROOT / source).read_text("utf-8")))
+    }
+    assert imported - {room} <= MAY_IMPORT[room], source
+
+
+def test_the_import_test_sees_a_forbidden_import() -> None:
+    tree = ast.parse("def f():\n    from sqcodec.vocoder import griffin_lim\nfrom sqcodec import corpus, __version__")
+    assert imported_modules(tree) == {"sqcodec.vocoder", "sqcodec.corpus"}
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "cli").glob("*.py")), ids=lambda path: path.name)
+def test_the_command_line_defers_heavy_imports(path: Path) -> None:
+    at_the_top = [
+        node for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    modules = {alias.name for node in at_the_top if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module or "" for node in at_the_top if isinstance(node, ast.ImportFrom)}
+    heavy = {
+        "torch",
+        "torchaudio",
+        "numpy",
+        "scipy",
+        "librosa",
+        "soundfile",
+        "pydantic",
+        "matplotlib",
+        "lightning_fabric",
+    }
+    assert not {module.partition(".")[0] for module in modules} & heavy
+    assert not any(module.startswith(("sqcodec.pipeline", "sqcodec.recipe")) for module in modules)
+
+
+def test_no_module_is_a_drawer_for_everything() -> None:
+    drawers = {"utils", "util", "helpers", "common", "core", "misc"}
+    assert not [source for source in SOURCES if drawers & set(Path(source).with_suffix("").parts)]
+
+
+def test_each_command_of_the_table_has_a_module() -> None:
+    for commands in COMMANDS.values():
+        for module, _ in commands.values():
+            assert (PACKAGE / "cli" / f"{module}.py").is_file(), module
+
+
+@pytest.mark.parametrize("folder", sorted(path.name for path in (ROOT / "recipes").iterdir() if path.is_dir()))
+def test_every_recipe_that_ships_loads(folder: str) -> None:
+    assert folder in available_recipes()
+    recipe = load_recipe(f"recipes/{folder}")
+    assert recipe.name == folder
+    for split in getattr(recipe.corpus, "splits", {}).values():
+        assert (ROOT / "recipes" / folder / split).is_file(), split
+    assert (ROOT / "recipes" / folder / "README.md").is_file()
+
+
+def readme_commands() -> set[tuple[str, str]]:
+    """(command, what follows it) of each line of the README's code blocks that calls sqcodec or a script of bin/."""
+    blocks = (ROOT / "README.md").read_text("utf-8").split("```")[1::2]
+    lines = [line.strip().removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    return {(line.split()[0], line.partition(" ")[2]) for line in lines if line.startswith(("sqcodec ", "bin/"))}
+
+
+def test_the_commands_of_the_readme_exist() -> None:
+    commands = readme_commands()
+    assert {("bin/quickstart", ""), ("bin/test", "")} <= commands
+    known = {name for group in COMMANDS.values() for name in group}
+    for program, arguments in commands:
+        if program == "sqcodec":
+            assert arguments.split()[0] in known | {"--help"}, arguments
+        else:
+            assert (ROOT / program).stat().st_mode & 0o111, program
+
+
+def test_the_options_of_the_readme_exist() -> None:
+    from sqcodec.cli.main import main
+
+    for program, arguments in readme_commands():
+        name, *words = arguments.split() or [""]
+        command = main.get_command(click.Context(main), name) if program == "sqcodec" else None
+        if command is None:
+            continue
+        known = {"--help"} | _options(command)
+        used = {word.partition("=")[0] for word in words if word.startswith("--")}
+        assert used <= known, arguments
+
+
+def _options(command: click.Command) -> set[str]:
+    own = {option for parameter in command.params for option in parameter.opts}
+    children = command.commands.values() if isinstance(command, click.Group) else ()
+    return own.union(*(_options(child) for child in children))
+
+
+@pytest.mark.parametrize("script", ["setup", "test", "quickstart", "bench", "make-speech"])
+def test_scripts_can_be_run(script: str) -> None:
+    assert (ROOT / "bin" / script).stat().st_mode & 0o111
+    assert (ROOT / "bin" / script).read_text("utf-8").startswith("#!/usr/bin/env ")
+
+
+def test_quickstart_names_a_file_that_is_not_there(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [ROOT / "bin" / "quickstart", "no.wav"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"Error: {tmp_path}/no.wav: no such file;"
+        " give a recording (WAV, FLAC, OGG, MP3), or nothing to use the speech that ships\n"
+    )
+
+
+@pytest.mark.parametrize("script", ["quickstart", "setup"])
+def test_an_unknown_option_is_a_usage_error(script: str) -> None:
+    done = subprocess.run([ROOT / "bin" / script, "--nonsense"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Usage: bin/" in done.stderr
