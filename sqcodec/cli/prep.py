@@ -71,15 +71,15 @@ def _echo_result(done: "Prepared", recipe: str) -> None:
     if done.reports:
         click.echo(f"  {len(done.reports)} reports: {done.folder / 'report.txt'}")
     shown = f"recipes/{recipe}" if Path(recipe).parent == Path() else recipe
-    features = "" if done.folder == Path("data") / Path(recipe).name else f" --features {done.folder}"
+    features = "" if done.folder == Path("data") / done.recipe_name else f" --features {done.folder}"
     click.echo(f"next: sqcodec train {shown}{features}")
 
 
 @contextmanager
-def _progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+def _progress_bar() -> Iterator[Callable[[str, int, int], None] | None]:
     """A bar on standard error when that is a terminal, otherwise silence."""
     if not sys.stderr.isatty():
-        yield lambda what, done, total: None
+        yield None
         return
     from rich.console import Console
     from rich.progress import Progress

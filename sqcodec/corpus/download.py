@@ -11,13 +11,16 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
 from sqcodec.errors import CorpusError
 
 _CHUNK = 1 << 20  # bytes
 _TIMEOUT = 60  # seconds without a byte
+
+_ATTEMPTS = 5  # in a row without a new byte
+_PAUSE = 2.0  # seconds before the next attempt
 
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it is done, how much there is
 
@@ -48,3 +51,138 @@ ZEROSPEECH2019_ENGLISH = Source(
     sha256=None,
     inside=None,
 )
+
+
+def fetch(source: Source, folder: Path, *, progress: Progress) -> None:
+    """Download an archive into `folder`, verify it and unpack it there; what is there already is used.
+
+    Raises CorpusError: the server cannot be reached or keeps breaking off, the checksum is another, the archive is
+    damaged, or it would write outside its folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = folder / source.url.rpartition("/")[2]
+    if not archive.is_file():
+        part = archive.with_name(f"{archive.name}.part")
+        _download(source, part, progress)
+        _verify(source, part, progress)
+        part.rename(archive)
+    _unpack(source, archive, folder)
+
+
+def _download(source: Source, part: Path, progress: Progress) -> None:
+    """Bring `part` to its full length, going on where it ends, as often as the server breaks off but moves."""
+    failures = 0
+    while failures < _ATTEMPTS:
+        before = part.stat().st_size if part.exists() else 0
+        try:
+            if _receive(source, part, progress):
+                return
+            reason = "the connection broke off"
+        except urllib.error.HTTPError as error:
+            if error.code < 500:
+                raise _stopped(source, part, f"HTTP status {error.code} ({error.reason})") from error
+            reason = f"HTTP status {error.code} ({error.reason})"
+        except (OSError, HTTPException) as error:  # URLError is an OSError
+            reason = str(getattr(error, "reason", error)) or type(error).__name__
+        grown = part.exists() and part.stat().st_size > before
+        failures = 0 if grown else failures + 1
+        time.sleep(_PAUSE)
+    raise _stopped(source, part, reason)
+
+
+def _stopped(source: Source, part: Path, reason: str) -> CorpusError:
+    got = part.stat().st_size if part.exists() else 0
+    return CorpusError(
+        f"{source.url}: {reason}; got {got} bytes, kept in {part}; run the same command again to go on from there"
+    )
+
+
+def _receive(source: Source, part: Path, progress: Progress) -> bool:
+    """Ask for what is missing and append it; True when the file is complete."""
+    start = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(source.url, headers={"Range": f"bytes={start}-"} if start else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=_TIMEOUT)
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code != 416:
+                raise
+            whole = error.headers.get("Content-Range", "").rpartition("/")[2]
+        if whole == str(start):
+            return True
+        part.unlink()  # longer than the file: not a beginning of it
+        return False
+    with response:
+        if response.status != 206:  # the server ignores Range and sends everything
+            start = 0
+        length = response.headers.get("Content-Length")
+        total = start + int(length) if length else 0
+        with part.open("ab" if start else "wb") as file:
+            while chunk := response.read(_CHUNK):
+                start += file.write(chunk)
+                progress(f"download {source.name}", start, total or source.size)
+    return not total or start == total
+
+
+def _verify(source: Source, part: Path, progress: Progress) -> None:
+    if source.sha256 is None:
+        _test(source, part)
+        return
+    digest, done, size = hashlib.sha256(), 0, part.stat().st_size
+    with part.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            done += len(chunk)
+            progress(f"verify {source.name}", done, size)
+    if digest.hexdigest() != source.sha256:
+        part.unlink()
+        raise CorpusError(
+            f"{source.url}: got SHA-256 {digest.hexdigest()}, expected {source.sha256}; the download is removed,"
+            " run the same command again"
+        )
+
+
+def _test(source: Source, part: Path) -> None:
+    """Read a gzip archive to its end, where its own checksum is."""
+    try:
+        with gzip.open(part) as file:
+            while file.read(_CHUNK):
+                pass
+    except (OSError, EOFError, zlib.error) as error:
+        part.unlink()
+        raise CorpusError(
+            f"{source.url}: the archive is damaged ({error}); the download is removed, run the same command again"
+        ) from error
+
+
+def _unpack(source: Source, archive: Path, folder: Path) -> None:
+    """Unpack beside the place and move there, so that a corpus is complete or absent."""
+    temporary = folder / f"{archive.name}.unpacking"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        if archive.suffix == ".zip":
+            _unzip(archive, temporary)
+        else:
+            with tarfile.open(archive) as tar:
+                tar.extractall(temporary, filter="data")
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        shutil.rmtree(temporary)
+        raise CorpusError(
+            f"{archive}: not unpacked: {error}; remove the file and run the same command again"
+        ) from error
+    if source.inside:
+        temporary.rename(folder / source.inside)
+        return
+    for item in temporary.iterdir():
+        item.rename(folder / item.name)
+    temporary.rmdir()
+
+
+def _unzip(archive: Path, folder: Path) -> None:
+    with zipfile.ZipFile(archive) as file:
+        for name in file.namelist():
+            path = PurePosixPath(name.replace("\\", "/"))
+            if path.is_absolute() or ".." in path.parts:
+                raise zipfile.BadZipFile(f"{name!r} would be written outside the folder")
+        file.extractall(folder)

@@ -7,7 +7,10 @@ from sqcodec.corpus.splits import Manifest, Note, Recording, assign
 from sqcodec.errors import CorpusError
 
 USUAL_RATES = frozenset({48000})  # Hz
-EXPECTED = "wav48_silence_trimmed/<speaker>/<speaker>_<number>_mic1.flac (release 0.92) or wav48/<speaker>/*.wav (release 0.80)"
+EXPECTED = (
+    "wav48_silence_trimmed/<speaker>/<speaker>_<number>_mic1.flac (release 0.92)"
+    " or wav48/<speaker>/*.wav (release 0.80)"
+)
 FETCH = "'sqcodec prep vctk --data {root} --download' fetches it (10.9 GiB)"
 _FOLDERS = ("wav48_silence_trimmed", "wav48")
 _NAME = re.compile(r"(?P<id>(?P<speaker>[A-Za-z0-9]+)_\d+)(?:_mic(?P<mic>[12]))?\.(?:flac|wav)", re.IGNORECASE)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -30,6 +29,10 @@ SILENCE = 1e-4  # peak; -80 dB of full scale
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it is done, how much there is
 
 
+def _silently(what: str, done: int, total: int) -> None:
+    """Say nothing about progress."""
+
+
 class SplitSummary(NamedTuple):
     """One split of a finished store; hours of speech."""
 
@@ -44,7 +47,7 @@ class Prepared:
     """What `prepare` made, or found made already (then `fresh` is False)."""
 
     folder: Path
-    recipe: Path
+    recipe_name: str
     splits: tuple[SplitSummary, ...]
     reports: tuple[Report, ...]
     remarks: tuple[str, ...]
@@ -74,7 +77,7 @@ def prepare(
     device: str = "cpu",
     strict: bool = False,
     fetch: bool = False,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress | None = None,
 ) -> Prepared:
     """Make the feature store of a recipe's corpus in `out` (`data/<recipe name>`), or find it made already.
 
@@ -83,9 +86,8 @@ def prepare(
     Raises RecipeError: a wrong recipe. CorpusError: no corpus, a wrong list, or a needed split is empty.
     AudioError: strict, and a recording has something to report.
     """
-    recipe, path = load_recipe(recipe_name, overrides), find_recipe(recipe_name)
-    if fetch:
-        _download(recipe, data, progress)
+    recipe, path, progress = load_recipe(recipe_name, overrides), find_recipe(recipe_name), progress or _silently
+    remarks = _download(recipe, data, progress) if fetch else ()
     manifest = scan(recipe, path.parent, data=data, list_file=list_file)
     out = out or Path("data") / recipe.name
     digest = _digest(manifest, FEATURES[recipe.features.kind])
@@ -97,8 +99,8 @@ def prepare(
     if strict:
         _stop_at(reports)
     return Prepared(
-        folder=out, recipe=path, splits=_summaries(out), reports=tuple(reports), fresh=fresh,
-        remarks=(*manifest.remarks, *_empty(manifest)),
+        folder=out, recipe_name=recipe.name, splits=_summaries(out), reports=tuple(reports), fresh=fresh,
+        remarks=(*remarks, *manifest.remarks, *_empty(manifest)),
     )  # fmt: skip
 
 
@@ -140,7 +142,8 @@ def _split_files(splits: dict[str, str], recipe_folder: Path) -> dict[str, Path]
     return {split: recipe_folder / name for split, name in splits.items()}
 
 
-def _download(recipe: Recipe, data: Path | None, progress: Progress) -> None:
+def _download(recipe: Recipe, data: Path | None, progress: Progress) -> tuple[str, ...]:
+    """Fetch the corpus unless it is there; what to say about it."""
     corpus = recipe.corpus
     root = data or _no_data(recipe)
     match corpus:
@@ -152,8 +155,11 @@ def _download(recipe: Recipe, data: Path | None, progress: Progress) -> None:
             raise CorpusError(f"--download: {zerospeech2019.FETCH[corpus.language].format(root=root)}")
         case FolderConfig():
             raise CorpusError("--download: the recipe folder is for your own recordings; give --data DIR or --list TSV")
-    if there is None:
-        download.fetch(source, root, progress=progress)
+    if there is not None:
+        return (f"{there}: there already, nothing downloaded",)
+    download.fetch(source, root, progress=progress)
+    checked = "SHA-256 verified" if source.sha256 else "archive tested (nobody publishes a checksum of it)"
+    return (f"{source.url}: downloaded and unpacked into {root}, {checked}",)
 
 
 def _digest(manifest: Manifest, config: FeatureConfig) -> str:

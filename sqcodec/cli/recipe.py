@@ -1,0 +1,62 @@
+"""`sqcodec recipe`: what recipes there are, what is in them, and a copy to change."""
+
+import shutil
+from pathlib import Path
+
+import click
+
+from sqcodec.errors import RecipeError
+
+
+@click.group()
+def recipe() -> None:
+    """List, show and copy recipes.
+
+    Example: sqcodec recipe copy vctk mine && sqcodec train mine
+    """
+
+
+@recipe.command("list")
+def list_() -> None:
+    """Print each recipe that comes with sqcodec and what it is.
+
+    Example: sqcodec recipe list
+    """
+    from sqcodec.recipe import available_recipes
+
+    for name, folder in available_recipes().items():
+        click.echo(f"{name:<16}{_headline(folder / 'recipe.yaml')}")
+
+
+@recipe.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """Print the recipe NAME (or the recipe in a folder or file).
+
+    Example: sqcodec recipe show vctk
+    """
+    from sqcodec.recipe import find_recipe
+
+    click.echo(find_recipe(name).read_text(encoding="utf-8"), nl=False)
+
+
+@recipe.command()
+@click.argument("name")
+@click.argument("folder", type=click.Path(path_type=Path))
+def copy(name: str, folder: Path) -> None:
+    """Copy the recipe NAME with its split lists to FOLDER, to be changed there.
+
+    Example: sqcodec recipe copy vctk mine
+    """
+    from sqcodec.recipe import find_recipe
+
+    source = find_recipe(name).parent
+    if folder.exists():
+        raise RecipeError(f"{folder}: exists already, expected a new folder; choose another name or remove it")
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("RESULTS.md", "__pycache__"))
+    click.echo(f"{folder / 'recipe.yaml'}: a copy of {name}; next: sqcodec prep {folder} --data CORPUS")
+
+
+def _headline(path: Path) -> str:
+    """The first comment line of a recipe."""
+    return path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
