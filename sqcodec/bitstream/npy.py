@@ -1,0 +1,169 @@
+"""Codes as a NumPy file (DESIGN: `codes.npy`).
+
+    1st array  uint16 [K, T], C order: what any `np.load` reads
+    2nd array  uint8: JSON that ends in `"crc32": "xxxxxxxx"}`, eight hexadecimal digits over every byte before them
+
+A file with the first array only decodes too. Nothing is unpickled.
+"""
+
+import ast
+import io
+import json
+import math
+import re
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sqcodec.errors import CodesError
+from sqcodec.values import SAMPLE_RATE, Codes
+
+VERSION = 1
+SAMPLES_PER_CODE = 320  # what a bare array, which does not know the recording's length, is taken to stand for
+_MAGIC = b"\x93NUMPY"
+_TAIL = re.compile(rb'"crc32": "([0-9a-f]{8})"}\Z')
+_DIGITS = 10  # the CRC's eight digits and the two characters that close the JSON
+_INTEGERS = re.compile(r"[<>|=]?[iu][1248]")
+
+
+def pack(codes: Codes) -> bytes:
+    """The whole file as bytes."""
+    fields = {
+        "sqcodec": VERSION,
+        "fingerprint": codes.fingerprint,
+        "samples": codes.samples,
+        "sample_rate": codes.sample_rate,
+        "gain": codes.gain,
+        "speaker": codes.speaker,
+        "crc32": "00000000",
+    }
+    file = io.BytesIO()
+    np.lib.format.write_array(file, codes.indices.astype("<u2", order="C"), version=(1, 0), allow_pickle=False)
+    np.lib.format.write_array(
+        file, np.frombuffer(json.dumps(fields).encode(), np.uint8), version=(1, 0), allow_pickle=False
+    )
+    content = file.getvalue()[:-_DIGITS]
+    return content + b'%08x"}' % zlib.crc32(content)
+
+
+def unpack(content: bytes, *, where: str) -> Codes:
+    """What `pack` wrote, or a bare integer array [T] or [K, T] (its `fingerprint` is None, gain 1, speaker None).
+
+    Raises CodesError, naming `where`: foreign, truncated, changed, more after the end, or values that cannot be codes.
+    """
+    first = _read_array(content, 0, where)
+    if first.stop == len(content):
+        indices = _bare_indices(first.values, where)
+        samples = SAMPLES_PER_CODE * indices.shape[1]
+        return Codes(
+            indices=indices, samples=samples, sample_rate=SAMPLE_RATE, gain=1.0, speaker=None, fingerprint=None
+        )
+    tail = _TAIL.search(content[-40:])
+    if tail is None:
+        raise CodesError(
+            f"{where}: {len(content) - first.stop} bytes after the codes are not what 'sqcodec encode' writes; the"
+            " file was cut, or something was added: copy or encode it again"
+        )
+    if zlib.crc32(content[:-_DIGITS]) != int(tail[1], 16):
+        raise CodesError(f"{where}: the checksum does not match, the file was damaged: copy or encode it again")
+    second = _read_array(content, first.stop, where)
+    fields = _read_fields(second.values, where)
+    if first.values.dtype != np.dtype("<u2"):
+        raise CodesError(f"{where}: got codes of type {first.values.dtype}, expected uint16")
+    return Codes(indices=_bare_indices(first.values, where), **fields)
+
+
+def read_codes(path: Path) -> Codes:
+    """Read a codes file. Raises CodesError as `unpack`, or when the file cannot be read."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CodesError(
+            f"{path}: cannot be read ({error.strerror}); expected a codes file of 'sqcodec encode'"
+        ) from None
+    return unpack(content, where=str(path))
+
+
+class _Array(NamedTuple):
+    values: NDArray[Any]
+    stop: int  # where the next array begins
+
+
+def _read_array(content: bytes, start: int, where: str) -> _Array:
+    """The npy array that begins at byte `start`. NumPy's own reader is more lenient, and may unpickle."""
+    if not content.startswith(_MAGIC, start):
+        got = content[start : start + 8]
+        raise CodesError(f"{where}: got a file that begins with {got!r}, expected the codes of 'sqcodec encode' (.npy)")
+    width = {1: 2, 2: 4, 3: 4}.get(content[start + 6] if len(content) > start + 6 else 1)
+    if width is None:
+        raise CodesError(f"{where}: npy version {content[start + 6]}, expected 1, 2 or 3; the file is damaged or newer")
+    begin = start + 8 + width
+    data = begin + int.from_bytes(content[start + 8 : begin], "little")
+    if len(content) < data:
+        raise CodesError(f"{where}: the file ends inside a header, after {len(content)} bytes: copy it again")
+    dtype, shape, order = _read_header(content[begin:data], where)
+    stop = data + math.prod(shape) * dtype.itemsize
+    if len(content) < stop:
+        raise CodesError(
+            f"{where}: the file ends after {len(content)} bytes, expected at least {stop}: copy or encode it again"
+        )
+    return _Array(np.frombuffer(content[data:stop], dtype).reshape(shape, order="F" if order else "C"), stop)
+
+
+def _read_header(header: bytes, where: str) -> tuple[np.dtype[Any], tuple[int, ...], bool]:
+    try:
+        tree = ast.literal_eval(header.decode("latin1").strip())
+        descr, order, shape = tree["descr"], tree["fortran_order"], tree["shape"]
+        if header[-1:] != b"\n" or len(tree) != 3 or not isinstance(order, bool):
+            raise ValueError
+        if not isinstance(shape, tuple) or not all(type(size) is int and size >= 0 for size in shape):
+            raise ValueError
+    except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError):
+        raise CodesError(f"{where}: the npy header is damaged: copy or encode it again") from None
+    if not isinstance(descr, str) or not _INTEGERS.fullmatch(descr):
+        raise CodesError(f"{where}: got an array of type {descr!r}, expected integers (uint16 codes)")
+    return np.dtype(descr), shape, order
+
+
+def _bare_indices(values: NDArray[Any], where: str) -> NDArray[np.uint16]:
+    if values.ndim not in (1, 2) or not values.size:
+        raise CodesError(f"{where}: got an array of shape {values.shape}, expected codes [T] or [K, T], at least one")
+    if values.min() < 0 or values.max() > 65535:
+        raise CodesError(f"{where}: got values {values.min()} to {values.max()}, expected codes within 0 to 65535")
+    return np.ascontiguousarray(np.atleast_2d(values), dtype=np.uint16)
+
+
+def _read_fields(values: NDArray[Any], where: str) -> dict[str, Any]:
+    """The second array's JSON, each value checked; its checksum held, so what fails here was written so."""
+    try:
+        fields = json.loads(values.tobytes())
+        version = fields.pop("sqcodec")
+        if type(version) is int and version > VERSION:
+            raise CodesError(
+                f"{where}: codes format {version}, this sqcodec reads up to {VERSION}: install a newer sqcodec"
+            )
+        fields.pop("crc32")
+        wrong = [name for name, holds in _CHECKS.items() if not holds(fields[name])]
+        wrong += fields.keys() - _CHECKS.keys()
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        wrong = ["missing or unreadable"]
+    if wrong:
+        raise CodesError(f"{where}: invalid beside the codes: {', '.join(wrong)}; encode it again")
+    return {name: fields[name] for name in _CHECKS}
+
+
+def _is_fingerprint(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and re.fullmatch("[0-9a-f]{16}", value) is not None)
+
+
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "fingerprint": _is_fingerprint,
+    "samples": lambda value: type(value) is int and value >= 1,
+    "sample_rate": lambda value: type(value) is int and 1 <= value <= 10_000_000,
+    "gain": lambda value: type(value) in (int, float) and 0 <= value < math.inf,
+    "speaker": lambda value: value is None or isinstance(value, str),
+}

@@ -1,0 +1,136 @@
+"""Griffin-Lim phase retrieval with momentum (Perraudin et al., WASPAA 2013): needs no training.
+
+Long recordings are rendered in segments that are cut at the quietest frame near every 10 s, each with half a second of
+context on both sides, and joined by a cross-fade of 10 ms.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+from torch import Tensor
+
+from sqcodec.dsp import db_to_amplitude, hann_window, mel_filters
+from sqcodec.values import FeatureConfig
+
+_SEGMENT = 1000  # frames between cuts, give or take _SEARCH
+_SEARCH = 200
+_CONTEXT = 50  # frames rendered beyond each cut and thrown away
+_SEED = 0  # of the first phases: equal features give equal sound
+_SHORTEST = 8  # frames: the FFT's reflected padding needs more samples than half its length
+
+_Samples = NDArray[np.float32]
+
+
+def render(
+    features: Iterable[Tensor], config: FeatureConfig, samples: int, *, iterations: int, momentum: float
+) -> Iterator[_Samples]:
+    """Turn features [F, t], block after block, into sound [n], together `samples` long, frame t on sample 160 t.
+
+    Features of utterance-normalised kinds give sound normalised so; how they are cut into blocks changes nothing.
+    Beyond the last frame it is repeated.
+    """
+    state, made = np.zeros(1), 0
+    for piece in _joined(_segments(features), config, iterations, momentum):
+        wanted = piece[: samples - made]
+        if len(wanted):  # the inverse of pre-emphasis; with a coefficient of 0 it changes nothing
+            sound, state = lfilter([1.0], [1.0, -config.pre_emphasis], wanted, zi=state)
+            made += len(sound)
+            yield sound.astype(np.float32)
+    if made < samples:
+        yield np.zeros(samples - made, np.float32)
+
+
+class _Segment(NamedTuple):
+    features: Tensor  # [F, t] with context
+    start: int  # frame at which the segment begins; the context lies before
+    stop: int | None  # frame at which it ends, None for the last
+
+
+def _segments(features: Iterable[Tensor]) -> Iterator[_Segment]:
+    held, start = torch.empty(0), 0
+    for block in features:
+        held = torch.cat([held.to(block), block], dim=1) if held.numel() else block
+        while held.shape[1] >= start + _SEGMENT + _SEARCH + _CONTEXT:
+            first = start + _SEGMENT - _SEARCH
+            cut = first + int(held[:, first : first + 2 * _SEARCH].mean(0).argmin())
+            yield _Segment(held[:, : cut + _CONTEXT], start, cut)
+            held, start = held[:, cut - _CONTEXT :], _CONTEXT
+    if held.numel():
+        missing = max(1, _SHORTEST - held.shape[1])  # one more: the last frame makes 80 samples after its centre
+        yield _Segment(torch.cat([held, held[:, -1:].expand(-1, missing)], dim=1), start, None)
+
+
+def _joined(
+    segments: Iterable[_Segment], config: FeatureConfig, iterations: int, momentum: float
+) -> Iterator[_Samples]:
+    """Sound of the segments one after the other, cross-faded from half a hop before each cut to half a hop after."""
+    hop, half = config.hop_length, config.hop_length // 2
+    rising = ((np.arange(hop) + 0.5) / hop).astype(np.float32)
+    tail: _Samples | None = None
+    for segment in segments:
+        sound = _phases_retrieved(linear_magnitude(segment.features, config), config, iterations, momentum)
+        begin = segment.start * hop
+        if tail is not None:
+            yield tail * rising[::-1] + sound[begin - half : begin + half] * rising
+            begin += half
+        if segment.stop is None:
+            yield sound[begin:]
+        else:
+            cut = segment.stop * hop
+            yield sound[begin : cut - half]
+            tail = sound[cut - half : cut + half]
+
+
+def linear_magnitude(features: Tensor, config: FeatureConfig) -> Tensor:
+    """Features [F, T] -> magnitudes [bins, T] of the shortest FFT that holds the window, negative ones cut to 0."""
+    scale = config.dynamic_range
+    mel = features.exp() if scale is None else db_to_amplitude((features - 1.0) * scale)
+    return (_mel_inverse(config).to(mel) @ mel).clamp_min(0.0)
+
+
+def _shortest_fft(config: FeatureConfig) -> int:
+    """Every 2nd, 4th... bin of a zero-padded FFT is a bin of the shorter one: 512 points do for a window of 400."""
+    n_fft = config.n_fft
+    while n_fft // 2 >= config.win_length:
+        n_fft //= 2
+    return n_fft
+
+
+@lru_cache(maxsize=8)
+def _mel_inverse(config: FeatureConfig) -> Tensor:
+    """Pseudo-inverse [bins, F] of the mel filters over the shortest FFT, whose magnitudes are interpolated linearly."""
+    filters = mel_filters(config).double()
+    stride = config.n_fft // _shortest_fft(config)
+    position = torch.arange(filters.shape[1], dtype=torch.float64) / stride
+    nodes = torch.arange((filters.shape[1] - 1) // stride + 1, dtype=torch.float64)
+    interpolation = (1.0 - (position[:, None] - nodes).abs()).clamp_min(0.0)
+    inverse: Tensor = torch.linalg.pinv(filters @ interpolation)
+    return inverse.float()
+
+
+@torch.inference_mode()
+def _phases_retrieved(magnitude: Tensor, config: FeatureConfig, iterations: int, momentum: float) -> _Samples:
+    """Magnitudes [bins, T] -> sound [(T - 1) hop] whose spectrum comes near them."""
+    from torchaudio.functional import griffinlim  # here only: nothing else of sqcodec needs torchaudio
+
+    with torch.random.fork_rng(devices=[magnitude.device] if magnitude.is_cuda else []):
+        torch.manual_seed(_SEED)
+        sound = griffinlim(
+            magnitude,
+            window=hann_window(config.win_length, magnitude.device),
+            n_fft=_shortest_fft(config),
+            hop_length=config.hop_length,
+            win_length=config.win_length,
+            power=1.0,
+            n_iter=iterations,
+            momentum=momentum,
+            length=(magnitude.shape[1] - 1) * config.hop_length,
+            rand_init=True,
+        )
+    array: _Samples = sound.cpu().numpy()
+    return array
