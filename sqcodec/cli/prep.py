@@ -1,6 +1,7 @@
 """`sqcodec prep`: a corpus becomes a feature store."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -61,10 +62,10 @@ def prep(
         )
     for line in (*done.remarks, *prepare.count_reasons(done.reports)):
         click.echo(line, err=True)
-    _echo_result(done, recipe)
+    _echo_result(done, recipe, "".join(f" --set {shlex.quote(override)}" for override in overrides))
 
 
-def _echo_result(done: "Prepared", recipe: str) -> None:
+def _echo_result(done: "Prepared", recipe: str, settings: str) -> None:
     click.echo(f"{done.folder}: {'made' if done.fresh else 'nothing new to do'}")
     for split in done.splits:
         click.echo(f"  {split.name}: {split.utterances} utterances, {split.speakers} speakers, {split.hours:.2f} h")
@@ -72,7 +73,7 @@ def _echo_result(done: "Prepared", recipe: str) -> None:
         click.echo(f"  {len(done.reports)} reports: {done.folder / 'report.txt'}")
     shown = f"recipes/{recipe}" if Path(recipe).parent == Path() else recipe
     features = "" if done.folder == Path("data") / done.recipe_name else f" --features {done.folder}"
-    click.echo(f"next: sqcodec train {shown}{features}")
+    click.echo(f"next: sqcodec train {shown}{features}{settings}")
 
 
 @contextmanager

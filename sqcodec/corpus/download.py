@@ -164,7 +164,7 @@ def _unpack(source: Source, archive: Path, folder: Path) -> None:
         if archive.suffix == ".zip":
             _unzip(archive, temporary)
         else:
-            with tarfile.open(archive) as tar:
+            with tarfile.open(archive, "r:gz") as tar:
                 tar.extractall(temporary, filter="data")
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         shutil.rmtree(temporary)

@@ -237,7 +237,7 @@ def _open_split(folder: Path, name: str, header: dict[str, Any]) -> StoreSplit:
         rows = tuple(_read_rows(folder / name / "index.jsonl"))
         features = np.load(folder / name / "features.npy", mmap_mode="r", allow_pickle=False)
         audio = np.load(folder / name / "audio.npy", mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, EOFError) as error:
         raise CorpusError(f"{folder / name}: broken ({error}); remove {folder} and make it again") from error
     expected = ((sum(row.frames for row in rows), header["features"]["n_mels"]), (sum(row.samples for row in rows),))
     if (features.shape, audio.shape) != expected or (features.dtype, audio.dtype) != (np.float16, np.int16):

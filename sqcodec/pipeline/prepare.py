@@ -93,6 +93,7 @@ def prepare(
     digest = _digest(manifest, FEATURES[recipe.features.kind])
     fresh = store.store_digest(out) != digest
     if fresh:
+        _check_device(device)
         _require(recipe, manifest, Counter(utterance.split for utterance in manifest.utterances))
         _build(recipe, manifest, out, digest, jobs=jobs, device=device, strict=strict, progress=progress)
     reports = store.read_reports(out)
@@ -100,7 +101,7 @@ def prepare(
         _stop_at(reports)
     return Prepared(
         folder=out, recipe_name=recipe.name, splits=_summaries(out), reports=tuple(reports), fresh=fresh,
-        remarks=(*remarks, *manifest.remarks, *_empty(manifest)),
+        remarks=(*remarks, *manifest.remarks, *_unheard(recipe, manifest), *_empty(manifest)),
     )  # fmt: skip
 
 
@@ -187,6 +188,17 @@ def _require(recipe: Recipe, manifest: Manifest, counts: Counter[str]) -> None:
             )
 
 
+def _unheard(recipe: Recipe, manifest: Manifest) -> list[str]:
+    """A remark when the split that is scored during training has speakers without a training recording."""
+    speakers: dict[str, set[str]] = {}
+    for utterance in manifest.utterances:
+        speakers.setdefault(utterance.split, set()).add(utterance.speaker)
+    split = recipe.train.evaluate_split
+    unheard = sorted(speakers.get(split, set()) - speakers.get("train", set()))
+    some = ", ".join(unheard[:3]) + (", ..." if len(unheard) > 3 else "")
+    return [f"{split}: {len(unheard)} speaker(s) have no training recordings here ({some})"] if unheard else []
+
+
 def _empty(manifest: Manifest) -> list[str]:
     counts = Counter(utterance.split for utterance in manifest.utterances)
     return [f"{split}: empty, left out of the store" for split in manifest.sources if not counts[split]]
@@ -252,6 +264,14 @@ def _run(tasks: list[_Task], jobs: int) -> Iterator[tuple[int, list[Report]]]:
     for count, reports in parallel(joblib.delayed(_make_shard)(task) for task in missing):
         done += count
         yield done, reports
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).partition("\n")[0]
+        raise CorpusError(f"device {device!r}: cannot be used here ({first}); use --device cpu") from error
 
 
 def _make_shard(task: _Task) -> tuple[int, list[Report]]:

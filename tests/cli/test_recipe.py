@@ -1,0 +1,47 @@
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from sqcodec.cli.main import main
+from sqcodec.recipe import available_recipes, load_recipe
+
+
+def invoke(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["recipe", *map(str, arguments)])
+
+
+def test_list_names_each_recipe_and_says_what_it_is() -> None:
+    result = invoke("list")
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()] == list(available_recipes())
+    assert "vctk            Gaussian SQ-VAE (IV) on VCTK: 50 codes/s x 9 bit = 450 bit/s.\n" in result.stdout
+
+
+def test_show_prints_the_file() -> None:
+    expected = (available_recipes()["folder"] / "recipe.yaml").read_text()
+    assert invoke("show", "folder").stdout == expected
+    assert invoke("show", "recipes/folder").stdout == expected
+
+
+def test_copy_can_be_used_as_a_recipe(tmp_path: Path) -> None:
+    result = invoke("copy", "vctk", tmp_path / "mine")
+    assert result.exit_code == 0
+    copied = tmp_path / "mine" / "recipe.yaml"
+    assert result.stdout == f"{copied}: a copy of vctk; next: sqcodec prep {tmp_path / 'mine'} --data CORPUS\n"
+    assert load_recipe(str(tmp_path / "mine")) == load_recipe("vctk")
+    assert (tmp_path / "mine" / "splits" / "unseen.txt").is_file()
+
+
+def test_copy_overwrites_nothing(tmp_path: Path) -> None:
+    result = invoke("copy", "vctk", tmp_path)
+    assert result.exit_code == 1
+    assert (
+        result.stderr == f"Error: {tmp_path}: exists already, expected a new folder; choose another name or remove it\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_recipe_lists_those_there_are() -> None:
+    result = invoke("show", "nothing")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: recipe 'nothing': no such folder or file, and no recipe of that name comes")

@@ -1,0 +1,93 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sqcodec.corpus import store
+from sqcodec.corpus.store import Report, StoredUtterance, StoreRow
+from sqcodec.errors import CorpusError
+from sqcodec.values import FEATURES
+
+CONFIG = FEATURES["paper-mel"]
+
+
+def utterance(name: str, frames: int) -> StoredUtterance:
+    random = np.random.default_rng(frames)
+    features = random.random((80, frames), dtype=np.float32)
+    audio = random.uniform(-0.999, 0.999, frames * 160 - 3).astype(np.float32)
+    return StoredUtterance(name, f"speaker of {name}", features, audio, 0.5)
+
+
+def build(folder: Path, digest: str = "d") -> list[StoredUtterance]:
+    items = [utterance("a", 3), utterance("b", 5), utterance("c", 4)]
+    shards = [store.partial_folder(folder) / "shards" / str(n) for n in range(3)]
+    store.write_shard(shards[0], items[:2], [Report("x", "silent", "got nothing", True)])
+    store.write_shard(shards[1], [], [])
+    store.write_shard(shards[2], items[2:], [])
+    store.assemble(
+        folder, {"train": shards[:], "test": [shards[1]]}, config=CONFIG, digest=digest,
+        reports=store.read_reports(shards[0]), report_text="text\n",
+    )  # fmt: skip
+    return items
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    items = build(tmp_path / "s")
+    opened = store.open_store(tmp_path / "s")
+    assert (opened.folder, opened.features, opened.digest) == (tmp_path / "s", "paper-mel", "d")
+    assert list(opened.splits) == ["train"]  # a split without utterances is left out
+    split = opened.splits["train"]
+    assert split.rows[2] == StoreRow("c", "speaker of c", 8, 4, 477 + 797, 637, 0.5)
+    for item, row in zip(items, split.rows, strict=True):
+        features = split.features[row.frame : row.frame + row.frames]
+        audio = split.audio[row.sample : row.sample + row.samples]
+        np.testing.assert_array_equal(features, item.features.T.astype(np.float16))
+        np.testing.assert_array_equal(audio, np.round(item.audio * 32767).astype(np.int16))
+    assert isinstance(split.features, np.memmap)
+    assert isinstance(split.audio, np.memmap)
+    assert not store.partial_folder(tmp_path / "s").exists()
+    assert store.read_reports(tmp_path / "s") == [Report("x", "silent", "got nothing", True)]
+
+
+def test_a_new_store_replaces_an_older_one(tmp_path: Path) -> None:
+    build(tmp_path / "s", "old")
+    build(tmp_path / "s", "new")
+    assert store.store_digest(tmp_path / "s") == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+
+
+def test_store_digest_of_nothing_and_of_something_else(tmp_path: Path) -> None:
+    assert store.store_digest(tmp_path / "absent") is None
+    assert store.store_digest(tmp_path) is None
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(CorpusError, match=r"got other files, expected a feature store \(store.json\); make one with"):
+        store.store_digest(tmp_path)
+
+
+def test_open_store_names_the_folder_and_the_command(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError) as error:
+        store.open_store(tmp_path / "s")
+    assert str(error.value) == (
+        f"{tmp_path / 's'}: got nothing, expected a feature store (store.json);"
+        f" make one with 'sqcodec prep RECIPE --data CORPUS --out {tmp_path / 's'}'"
+    )
+
+
+def test_open_store_refuses_what_does_not_fit(tmp_path: Path) -> None:
+    build(tmp_path / "s")
+    header = tmp_path / "s" / "store.json"
+    good = header.read_text()
+    header.write_text(json.dumps({**json.loads(good), "format": 99}))
+    with pytest.raises(CorpusError, match=r"got store format 99, expected 1; remove .* and make it again"):
+        store.open_store(tmp_path / "s")
+    header.write_text("[]")
+    with pytest.raises(CorpusError, match="not the header of a feature store"):
+        store.open_store(tmp_path / "s")
+    header.write_text(good)
+    np.save(tmp_path / "s" / "train" / "audio.npy", np.zeros(5, np.int16))
+    with pytest.raises(CorpusError, match=r"got arrays \(12, 80\) and \(5,\), the index says \(12, 80\) and \(1911,\)"):
+        store.open_store(tmp_path / "s")
+    (tmp_path / "s" / "train" / "features.npy").write_bytes(b"")
+    with pytest.raises(CorpusError, match=r"train: broken \("):
+        store.open_store(tmp_path / "s")
