@@ -1,0 +1,282 @@
+"""The verbs `encode` and `decode` on arrays and on blocks: recording -> codes -> recording."""
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import soxr
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sqcodec.errors import AudioError, CodesError, ModelError
+from sqcodec.features.mel import Statistics, extract_blocks, measure
+from sqcodec.model.codec import DECODER_MARGIN, ENCODER_MARGIN, FRAMES_PER_CODE, SpectrogramCodec
+from sqcodec.model.file import load_model
+from sqcodec.pipeline.lookup import find_for_encoding
+from sqcodec.values import SAMPLE_RATE, Codes, frame_count
+from sqcodec.vocoder import griffin_lim
+
+VOCODERS = ("griffin-lim",)
+_ENCODER_FRAMES = 1000  # coded at once, besides the margins
+_DECODER_CODES = 1000  # decoded at once, besides the margins
+_PROBE_FRAMES = 300  # 3 s, on which the voices are compared when no speaker is given
+_VOICES_AT_ONCE = 16
+
+_Samples = NDArray[np.float32]
+
+
+def load(model: str | Path | None = None, *, device: str = "auto") -> "Codec":
+    """The codec of a model file, a run folder or the name of a run; None finds it as `sqcodec encode` does.
+
+    device: `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N`. Raises ModelError: not found, or broken.
+    """
+    return open_codec(find_for_encoding(model).path, device)
+
+
+def open_codec(path: Path, device: str) -> "Codec":
+    """The codec of a model file. Raises ModelError: missing, broken, or there is no such device."""
+    return Codec(load_model(path, find_device(device)), path)
+
+
+def find_device(name: str) -> torch.device:
+    """`auto`, `cpu`, `cuda` or `cuda:N` -> device. Raises ModelError: this machine has no such device."""
+    kind, _, index = name.partition(":")
+    if kind == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+    if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
+        raise ModelError(f"device {name!r}: expected auto, cpu, cuda or cuda:N")
+    if kind == "cuda" and not int(index or 0) < torch.cuda.device_count():
+        raise ModelError(
+            f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA device(s); use --device cpu"
+        )
+    return torch.device(f"{kind}:{index}" if index else kind)
+
+
+class Codec:
+    """A trained model in use. Long recordings go through in blocks: memory does not grow with their length."""
+
+    def __init__(self, model: SpectrogramCodec, path: Path) -> None:
+        self.model, self.path = model, path
+        self.fingerprint, self.speakers, self.bit_rate = model.fingerprint, model.speakers, model.bit_rate
+        self._device = next(model.parameters()).device
+
+    def encode(self, audio: _Samples, *, sample_rate: int = SAMPLE_RATE, speaker: str | None = None) -> Codes:
+        """audio [N] in -1 to 1 at sample_rate (Hz) -> codes. speaker: whose voice it is; None finds the nearest.
+
+        Raises AudioError: not one channel of floats, empty, or not finite; CodesError: the model has no such speaker.
+        """
+        if audio.ndim != 1 or audio.dtype.kind != "f":
+            raise AudioError(
+                f"got an array {audio.shape} of {audio.dtype}, expected samples [N] of float32, in -1 to 1"
+            )
+        samples = np.array(audio, dtype=np.float32)
+        if sample_rate != SAMPLE_RATE:
+            samples = np.concatenate(list(resampled([samples], sample_rate, SAMPLE_RATE, len(samples))))
+        return self.encode_blocks(lambda: [samples], samples=len(audio), sample_rate=sample_rate, speaker=speaker)
+
+    def encode_blocks(
+        self, blocks: Callable[[], Iterable[_Samples]], *, samples: int, sample_rate: int, speaker: str | None
+    ) -> Codes:
+        """As `encode`, of a recording that `blocks()` yields as [n] at 16 kHz, twice: once to measure, once to code.
+
+        samples, sample_rate: of the recording before it was resampled.
+        """
+        if speaker is not None:
+            self._voice(speaker)
+        config = self.model.features
+        statistics = measure(map(torch.from_numpy, blocks()), config)
+        features = extract_blocks(map(torch.from_numpy, blocks()), statistics, config)
+        probe, pieces = _Probe(), []
+        for window, start, stop in _encoder_windows(features, frame_count(statistics.samples)):
+            codes = self.model.encode(window[None].to(self._device))[0]
+            codes = codes[:, start // FRAMES_PER_CODE : stop // FRAMES_PER_CODE].cpu()
+            probe.offer_(window[:, 1 + start : 1 + stop], codes)
+            pieces.append(codes.numpy().astype(np.uint16))
+        return Codes(
+            indices=np.concatenate(pieces, axis=1),
+            samples=samples,
+            sample_rate=sample_rate,
+            gain=self._gain(statistics),
+            speaker=speaker or self._nearest_voice(probe),
+            fingerprint=self.fingerprint,
+        )
+
+    def decode(self, codes: Codes, *, speaker: str | None = None, vocoder: str = "griffin-lim") -> _Samples:
+        """codes -> ceil(samples x 16000 / sample_rate) samples at 16 kHz, at the recording's level, within -1 to 1.
+
+        speaker: whose voice to give it; None means the one stored. Raises CodesError: the codes do not fit the model,
+        or no such speaker; ModelError: the codes are another model's.
+        """
+        sound = np.concatenate(list(self.decode_blocks(codes, speaker=speaker, vocoder=vocoder)))
+        return sound.clip(-1.0, 1.0)
+
+    def decode_blocks(
+        self, codes: Codes, *, speaker: str | None = None, vocoder: str = "griffin-lim", where: str = "codes"
+    ) -> Iterator[_Samples]:
+        """As `decode`, in pieces [n] of about 10 s and not limited to -1 to 1; errors name `where`."""
+        self._check(codes, where)
+        voice = self._voice(self.speaker_of(codes, speaker, where))
+        if vocoder not in VOCODERS:
+            raise CodesError(f"vocoder {vocoder!r}: expected one of: {', '.join(VOCODERS)}")
+        return self._rendered(codes, voice)
+
+    def decode_features(self, codes: NDArray[np.uint16], voice: int) -> Iterator[Tensor]:
+        """codes [K, T] -> features [F, t], together [F, 2 T].
+
+        The recurrent decoder sees 2 s beyond each block's edges. On a model of full size after 500 steps of training,
+        blocks and the whole differ by less than 1e-4 in 1 (see docs/encode-decode.md).
+        """
+        indices, speaker = torch.from_numpy(codes.astype(np.int64)), torch.tensor([voice], device=self._device)
+        for begin in range(0, indices.shape[1], _DECODER_CODES):
+            start, end = max(0, begin - DECODER_MARGIN), begin + _DECODER_CODES + DECODER_MARGIN
+            window = self.model.decode(indices[None, :, start:end].to(self._device), speaker)[0]
+            first = FRAMES_PER_CODE * (begin - start)
+            yield window[:, first : first + FRAMES_PER_CODE * _DECODER_CODES]
+
+    def _rendered(self, codes: Codes, voice: int) -> Iterator[_Samples]:
+        samples = -(-codes.samples * SAMPLE_RATE // codes.sample_rate)
+        if codes.gain == 0.0:  # digital silence comes back as it was
+            for start in range(0, samples, 1 << 18):
+                yield np.zeros(min(1 << 18, samples - start), np.float32)
+            return
+        settings = self.model.recipe.vocoder
+        for sound in griffin_lim.render(
+            self.decode_features(codes.indices, voice),
+            self.model.features,
+            samples,
+            iterations=settings.iterations,
+            momentum=settings.momentum,
+        ):
+            yield sound * np.float32(codes.gain)
+
+    def _gain(self, statistics: Statistics) -> float:
+        """What the sound is multiplied by: features without utterance statistics carry their level themselves."""
+        if self.model.features.dynamic_range is None:
+            return 1.0 if statistics.peak else 0.0
+        return statistics.gain
+
+    def _check(self, codes: Codes, where: str) -> None:
+        codewords, (books, length) = self.model.recipe.quantizer.codewords, codes.indices.shape
+        if codes.fingerprint not in (None, self.fingerprint):
+            raise ModelError(
+                f"{where}: written with the model {codes.fingerprint}, got {self.fingerprint} ({self.path});"
+                " name the model that wrote the codes"
+            )
+        if books != 1:
+            raise CodesError(f"{where}: got {books} rows of codes, expected 1 (the model has one codebook)")
+        if (highest := int(codes.indices.max())) >= codewords:
+            raise CodesError(
+                f"{where}: got code {highest}, expected 0 to {codewords - 1}; these are another model's codes"
+            )
+        frames = frame_count(-(-codes.samples * SAMPLE_RATE // codes.sample_rate))
+        if codes.fingerprint is not None and length != (expected := -(-frames // FRAMES_PER_CODE)):
+            raise CodesError(
+                f"{where}: got {length} codes, expected {expected} for {codes.samples} samples"
+                f" at {codes.sample_rate} Hz"
+            )
+
+    def speaker_of(self, codes: Codes, speaker: str | None, where: str = "codes") -> str:
+        """The voice to decode with: `speaker`, else the one stored, else the model's only one. Raises CodesError."""
+        name = speaker or codes.speaker
+        if name is None:
+            if len(self.speakers) == 1:
+                return self.speakers[0]
+            raise CodesError(f"{where}: no speaker is stored; choose one with --speaker: {_some(self.speakers)}")
+        return name
+
+    def _voice(self, speaker: str) -> int:
+        if speaker in self.speakers:
+            return self.speakers.index(speaker)
+        near = difflib.get_close_matches(speaker, self.speakers, n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise CodesError(
+            f"speaker {speaker!r}: unknown to the model {self.path}{hint} It knows {len(self.speakers)}:"
+            f" {_some(self.speakers)}"
+        )
+
+    def _nearest_voice(self, probe: "_Probe") -> str:
+        """The speaker with whom the probe's codes decode nearest to its features, in mean squared error."""
+        features, codes = probe.features.to(self._device), probe.codes.to(self._device)
+        errors = []
+        for first in range(0, len(self.speakers), _VOICES_AT_ONCE):
+            voices = torch.arange(first, min(first + _VOICES_AT_ONCE, len(self.speakers)), device=self._device)
+            decoded = self.model.decode(codes.expand(len(voices), -1, -1), voices)
+            errors.append((decoded - features).square().mean((1, 2)))
+        return self.speakers[int(torch.cat(errors).argmin())]
+
+
+def resampled(blocks: Iterable[_Samples], rate: int, to_rate: int, samples: int) -> Iterator[_Samples]:
+    """Blocks [n] at `rate`, together `samples` long -> blocks at `to_rate`, together ceil(samples x to_rate / rate).
+
+    Raises AudioError: a rate that cannot be resampled.
+    """
+    total, made = -(-samples * to_rate // rate) if rate > 0 else 0, 0
+    try:
+        resampler = soxr.ResampleStream(rate, to_rate, 1, dtype="float32", quality="HQ")
+    except (RuntimeError, ValueError) as error:
+        raise AudioError(f"{rate} Hz cannot be resampled to {to_rate} Hz: {error}") from None
+    for block in blocks:
+        sound = resampler.resample_chunk(block)[: total - made]
+        made += len(sound)
+        yield sound
+    rest = resampler.resample_chunk(np.zeros(0, np.float32), last=True)[: total - made]
+    yield np.pad(rest, (0, total - made - len(rest)))
+
+
+class _Probe:
+    """The part on which voices are compared: of all windows of 3 s that were offered, the one with most energy.
+
+    features: [F, t]; codes: [K, t / 2]. Energy is the mean of the features, which are logarithmic.
+    """
+
+    def __init__(self) -> None:
+        self.features, self.codes, self._energy = torch.empty(0, 0), torch.empty(0, 0), -float("inf")
+
+    def offer_(self, features: Tensor, codes: Tensor) -> None:
+        """Take the best window of features [F, t] (t even) and codes [K, t / 2], if it beats the one held."""
+        length = min(_PROBE_FRAMES, features.shape[1])
+        if length < self.features.shape[1]:
+            return  # the short rest of a long recording
+        windows = features.mean(0).unfold(0, length, FRAMES_PER_CODE).mean(1)
+        best = int(windows.argmax())
+        if windows[best] > self._energy:
+            start = best * FRAMES_PER_CODE
+            self._energy = windows[best].item()
+            self.features = features[:, start : start + length].clone()
+            self.codes = codes[:, best : best + length // FRAMES_PER_CODE].clone()
+
+
+def _encoder_windows(features: Iterable[Tensor], frames: int) -> Iterator[tuple[Tensor, int, int]]:
+    """Cut features [F, t] of a recording of `frames` frames into windows [F, t + 2] whose codes join to the whole's.
+
+    Yields each with the frames (start to stop, without the added one on the left) whose codes are to be kept.
+    """
+    total = frames + frames % FRAMES_PER_CODE
+    padded = _with_edges(features, 1 + total - frames)
+    held, held_from = next(padded), 0
+    for begin in range(0, total, _ENCODER_FRAMES):
+        stop = min(total, begin + _ENCODER_FRAMES)
+        first, last = max(0, begin - ENCODER_MARGIN), min(total, stop + ENCODER_MARGIN)
+        held, held_from = held[:, first - held_from :], first
+        while held.shape[1] < last + 2 - first:
+            held = torch.cat([held, next(padded)], dim=1)
+        yield held[:, : last + 2 - first], begin - first, stop - first
+
+
+def _with_edges(features: Iterable[Tensor], behind: int) -> Iterator[Tensor]:
+    """The first frame once more before [F, t] ..., the last one `behind` times after."""
+    last: Tensor | None = None
+    for block in features:
+        if last is None:
+            yield block[:, :1]
+        yield block
+        last = block[:, -1:]
+    if last is not None:
+        yield last.expand(-1, behind)
+
+
+def _some(names: tuple[str, ...]) -> str:
+    shown = 200
+    return ", ".join(names[:shown]) + (", ..." if len(names) > shown else "")

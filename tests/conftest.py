@@ -1,0 +1,55 @@
+"""Models small enough to make in a moment, and recordings, for the tests of every room."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from sqcodec.model.codec import SpectrogramCodec
+from sqcodec.model.file import save_model
+from sqcodec.recipe import load_recipe
+
+TINY = (
+    "network.channels=16", "network.gru=8", "network.speaker_dim=4", "quantizer.codewords=16", "quantizer.dim=4",
+    "vocoder.iterations=2",
+)  # fmt: skip
+SPEAKERS = ("p225", "p226", "s5")
+
+
+def make_model(path: Path, *overrides: str, seed: int = 0, speakers: tuple[str, ...] = SPEAKERS) -> SpectrogramCodec:
+    """Save a model that was never trained; its codebook is spread so that its codes vary."""
+    torch.manual_seed(seed)
+    codec = SpectrogramCodec(load_recipe("vctk", (*TINY, *overrides)), speakers).eval()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_model(path, codec, 7)
+    return codec
+
+
+def speech_like(samples: int, *, rate: int = 16000, seed: int = 0) -> np.ndarray:
+    """[samples] float32: a gliding harmonic tone with pauses and a little noise; peak near 0.6."""
+    time = np.arange(samples) / rate
+    phase = 2 * np.pi * np.cumsum(120 + 40 * np.sin(2 * np.pi * 0.7 * time)) / rate
+    tone = sum(np.sin(k * phase) / k for k in range(1, 12))
+    envelope = np.clip(np.sin(2 * np.pi * 1.3 * time) + 0.3, 0, 1)
+    noise = np.random.default_rng(seed).normal(size=samples) * 1e-3
+    return (0.3 * tone * envelope + noise).astype(np.float32)
+
+
+@pytest.fixture
+def tiny_model(tmp_path: Path) -> Path:
+    """The file of a tiny model of three speakers."""
+    make_model(tmp_path / "models" / "model.safetensors")
+    return tmp_path / "models" / "model.safetensors"
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder with runs/tiny/model.safetensors, in.wav (2.5 s) and no SQCODEC_MODEL."""
+    folder = tmp_path / "work"
+    make_model(folder / "runs" / "tiny" / "model.safetensors")
+    soundfile.write(folder / "in.wav", speech_like(40_000), 16000)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("SQCODEC_MODEL", raising=False)
+    return folder
