@@ -1,6 +1,5 @@
 """`sqcodec prep`: a corpus becomes a feature store."""
 
-import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -45,6 +44,8 @@ def prep(
     Example: sqcodec prep vctk --data VCTK-Corpus-0.92
              sqcodec prep folder --list mine.tsv --out data/mine
     """
+    import joblib
+
     from sqcodec.pipeline import prepare
 
     with _progress_bar() as progress:
@@ -54,7 +55,7 @@ def prep(
             list_file=list_file,
             out=out,
             overrides=(*overrides, *([f"corpus.microphone={mic}"] if mic else [])),
-            jobs=jobs or len(os.sched_getaffinity(0)),
+            jobs=jobs or joblib.cpu_count(),
             device=device,
             strict=strict,
             fetch=download,

@@ -96,6 +96,7 @@ def prepare(
         _check_device(device)
         _require(recipe, manifest, Counter(utterance.split for utterance in manifest.utterances))
         _build(recipe, manifest, out, digest, jobs=jobs, device=device, strict=strict, progress=progress)
+    shutil.rmtree(store.partial_folder(out), ignore_errors=True)  # an interruption just before the end can leave it
     reports = store.read_reports(out)
     if strict:
         _stop_at(reports)

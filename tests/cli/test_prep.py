@@ -143,3 +143,19 @@ def test_download_then_prep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     second = invoke(*arguments)
     assert second.stderr.splitlines()[0] == f"{tmp_path / '2019/english'}: there already, nothing downloaded"
     assert second.stdout.startswith(f"{tmp_path / 's'}: nothing new to do\n")
+
+
+def test_a_terminal_sees_progress(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sqcodec.cli import prep
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(prep.sys, "stderr", terminal := Terminal())
+    with prep._progress_bar() as progress:
+        assert progress is not None
+        progress("features", 1, 4)
+        progress("features", 4, 4)
+    assert "features" in terminal.getvalue()
+    assert "100%" in terminal.getvalue()

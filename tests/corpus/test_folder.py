@@ -72,7 +72,10 @@ COLUMNS = "path, speaker, split"
         ("", f": got the columns none, expected {COLUMNS}"),
         ("path\tspeaker\tsplit\na.wav\t\ttest\n", f", line 2: an empty field; expected {COLUMNS}, separated by tabs"),
         ("path\tspeaker\tsplit\na.wav\tb\n", f", line 2: an empty field; expected {COLUMNS}, separated by tabs"),
-        ("path\tspeaker\tsplit\na.wav\tb\t../c\n", ", line 2: got the split '../c', expected a word such as train or test"),
+        (
+            "path\tspeaker\tsplit\na.wav\tb\t../c\n",
+            ", line 2: got the split '../c', expected a word such as train or test",
+        ),
     ],
 )  # fmt: skip
 def test_wrong_lists_are_refused(tmp_path: Path, text: str, error: str) -> None:
