@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -13,20 +13,19 @@ import joblib
 import numpy as np
 import torch
 
-from sqcodec.corpus import download, folder, store, vctk, zerospeech2019
+from sqcodec.corpus import store
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.corpus.splits import Manifest
 from sqcodec.corpus.store import Report, StoredUtterance
 from sqcodec.errors import AudioError, CorpusError
 from sqcodec.features.mel import extract
-from sqcodec.recipe import FolderConfig, Recipe, VctkConfig, ZeroSpeech2019Config, find_recipe, load_recipe
+from sqcodec.pipeline.corpora import Progress, download_corpus, scan
+from sqcodec.recipe import Recipe, find_recipe, load_recipe
 from sqcodec.values import FEATURES, PEAK, SAMPLE_RATE, FeatureConfig, Utterance
 
 SHARD = 64  # utterances; what an interruption can cost a process
 SHORTEST = 400  # samples, one analysis window of 25 ms
 SILENCE = 1e-4  # peak; -80 dB of full scale
-
-Progress = Callable[[str, int, int], None]  # what is being done, how much of it is done, how much there is
 
 
 def _silently(what: str, done: int, total: int) -> None:
@@ -87,7 +86,7 @@ def prepare(
     AudioError: strict, and a recording has something to report.
     """
     recipe, path, progress = load_recipe(recipe_name, overrides), find_recipe(recipe_name), progress or _silently
-    remarks = _download(recipe, data, progress) if fetch else ()
+    remarks = download_corpus(recipe, data, progress) if fetch else ()
     manifest = scan(recipe, path.parent, data=data, list_file=list_file)
     out = out or Path("data") / recipe.name
     digest = _digest(manifest, FEATURES[recipe.features.kind])
@@ -104,64 +103,6 @@ def prepare(
         folder=out, recipe_name=recipe.name, splits=_summaries(out), reports=tuple(reports), fresh=fresh,
         remarks=(*remarks, *manifest.remarks, *_unheard(recipe, manifest), *_empty(manifest)),
     )  # fmt: skip
-
-
-def scan(recipe: Recipe, recipe_folder: Path, *, data: Path | None, list_file: Path | None) -> Manifest:
-    """Find a recipe's recordings and put them into splits; opens none of them.
-
-    Raises CorpusError: no corpus where it should be, or a wrong list.
-    """
-    corpus = recipe.corpus
-    if list_file and not isinstance(corpus, FolderConfig):
-        raise CorpusError(
-            f"--list {list_file}: recipe {recipe.name} is for {corpus.kind}; a list needs the recipe folder"
-        )
-    if list_file:
-        return folder.read_list(list_file)
-    root = data or _no_data(recipe)
-    match corpus:
-        case VctkConfig():
-            return vctk.walk(root, _split_files(corpus.splits, recipe_folder), microphone=corpus.microphone)
-        case ZeroSpeech2019Config():
-            return zerospeech2019.walk(root, _split_files(corpus.splits, recipe_folder), language=corpus.language)
-        case FolderConfig():
-            return folder.walk(root, corpus.test_fraction)
-
-
-def _no_data(recipe: Recipe) -> Path:
-    match recipe.corpus:
-        case VctkConfig():
-            expected, fetch = vctk.EXPECTED, vctk.FETCH.format(root="VCTK-Corpus-0.92")
-        case ZeroSpeech2019Config(language=language):
-            expected = f"{language}/ with {zerospeech2019.EXPECTED}"
-            fetch = zerospeech2019.FETCH[language].format(root="2019")
-        case FolderConfig():
-            expected, fetch = "<speaker>/<utterance>.wav (or .flac, .ogg, ...)", "or --list TSV with your own list"
-    raise CorpusError(f"recipe {recipe.name}: got no --data, expected --data DIR, a folder with {expected}; {fetch}")
-
-
-def _split_files(splits: dict[str, str], recipe_folder: Path) -> dict[str, Path]:
-    return {split: recipe_folder / name for split, name in splits.items()}
-
-
-def _download(recipe: Recipe, data: Path | None, progress: Progress) -> tuple[str, ...]:
-    """Fetch the corpus unless it is there; what to say about it."""
-    corpus = recipe.corpus
-    root = data or _no_data(recipe)
-    match corpus:
-        case VctkConfig():
-            there, source = vctk.audio_folder(root), download.VCTK
-        case ZeroSpeech2019Config(language="english"):
-            there, source = zerospeech2019.language_folder(root, "english"), download.ZEROSPEECH2019_ENGLISH
-        case ZeroSpeech2019Config():
-            raise CorpusError(f"--download: {zerospeech2019.FETCH[corpus.language].format(root=root)}")
-        case FolderConfig():
-            raise CorpusError("--download: the recipe folder is for your own recordings; give --data DIR or --list TSV")
-    if there is not None:
-        return (f"{there}: there already, nothing downloaded",)
-    download.fetch(source, root, progress=progress)
-    checked = "SHA-256 verified" if source.sha256 else "archive tested (nobody publishes a checksum of it)"
-    return (f"{source.url}: downloaded and unpacked into {root}, {checked}",)
 
 
 def _digest(manifest: Manifest, config: FeatureConfig) -> str:
