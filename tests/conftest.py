@@ -7,6 +7,7 @@ import pytest
 import soundfile
 import torch
 
+from sqcodec.features.mel import extract
 from sqcodec.model.codec import SpectrogramCodec
 from sqcodec.model.file import save_model
 from sqcodec.recipe import load_recipe
@@ -19,9 +20,15 @@ SPEAKERS = ("p225", "p226", "s5")
 
 
 def make_model(path: Path, *overrides: str, seed: int = 0, speakers: tuple[str, ...] = SPEAKERS) -> SpectrogramCodec:
-    """Save a model that was never trained; its codebook is spread so that its codes vary."""
+    """Save a model that was never trained, but whose normalisation fits speech and whose codes vary."""
     torch.manual_seed(seed)
-    codec = SpectrogramCodec(load_recipe("vctk", (*TINY, *overrides)), speakers).eval()
+    codec = SpectrogramCodec(load_recipe("vctk", (*TINY, *overrides)), speakers)
+    features = extract(torch.from_numpy(speech_like(32_000)), codec.features)
+    with torch.no_grad():
+        for _ in range(50):  # running means of BatchNorm
+            codec.encoder(features[None])
+        codec.encoder.layers[-1].weight[: codec.recipe.quantizer.dim] *= 8  # latents as far apart as the codewords
+    codec.eval()
     path.parent.mkdir(parents=True, exist_ok=True)
     save_model(path, codec, 7)
     return codec

@@ -1,0 +1,177 @@
+"""codes.npy: round trip, bare arrays, and damage of every kind."""
+
+import io
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sqcodec.bitstream.npy import pack, read_codes, unpack
+from sqcodec.errors import CodesError
+from sqcodec.values import Codes
+
+
+def example(indices=None, **changes) -> Codes:
+    indices = np.arange(300, dtype=np.uint16).reshape(2, 150) if indices is None else indices
+    fields = {
+        "samples": 47_999,
+        "sample_rate": 16000,
+        "gain": 0.25,
+        "speaker": "p225",
+        "fingerprint": "0123456789abcdef",
+    }
+    return Codes(indices=indices, **(fields | changes))
+
+
+def saved(array) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=True)
+    return file.getvalue()
+
+
+def resigned(content: bytes) -> bytes:
+    return content[:-10] + b'%08x"}' % zlib.crc32(content[:-10])
+
+
+CONTENT = pack(example())
+FIRST = len(saved(example().indices))  # bytes of the first array
+
+
+@given(
+    codes=st.lists(st.integers(0, 65535), min_size=1, max_size=50),
+    samples=st.integers(1, 10**9),
+    rate=st.integers(1, 400_000),
+    gain=st.floats(0, 10),
+    speaker=st.none() | st.text(),
+)
+def test_round_trip(codes, samples, rate, gain, speaker) -> None:
+    wrote = example(
+        np.array([codes], np.uint16), samples=samples, sample_rate=rate, gain=gain, speaker=speaker, fingerprint=None
+    )
+    got = unpack(pack(wrote), where="x")
+    assert np.array_equal(got.indices, wrote.indices)
+    assert got.indices.dtype == np.uint16
+    assert (got.samples, got.sample_rate, got.gain, got.speaker, got.fingerprint) == (
+        samples,
+        rate,
+        gain,
+        speaker,
+        None,
+    )
+
+
+def test_numpy_reads_the_codes_and_then_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "codes.npy").write_bytes(CONTENT)
+    assert np.array_equal(np.load(tmp_path / "codes.npy"), example().indices)
+    with (tmp_path / "codes.npy").open("rb") as file:
+        assert np.load(file).dtype == "<u2"
+        assert json.loads(np.load(file).tobytes())["speaker"] == "p225"
+        assert file.read() == b""
+
+
+@pytest.mark.parametrize("dtype", ["<u2", ">u2", "i1", "u1", "<i4", ">i8", "<u8"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_bare_array_is_accepted(dtype, order) -> None:
+    values = np.asarray(np.arange(6).reshape(2, 3), dtype=dtype, order=order)
+    got = unpack(saved(values), where="x")
+    assert np.array_equal(got.indices, values)
+    assert (got.samples, got.sample_rate, got.gain, got.speaker, got.fingerprint) == (960, 16000, 1.0, None, None)
+
+
+def test_a_bare_array_of_one_dimension_is_one_book() -> None:
+    assert unpack(saved(np.arange(5)), where="x").indices.shape == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("array", "text"),
+    [
+        (np.zeros((1, 3)), "x: got an array of type '<f8', expected integers (uint16 codes)"),
+        (np.array([{"a": 1}]), "x: got an array of type '|O', expected integers (uint16 codes)"),
+        (np.zeros(3, dtype=[("a", "u2")]), "x: got an array of type [('a', '<u2')], expected integers (uint16 codes)"),
+        (np.zeros((1, 2, 3), int), "x: got an array of shape (1, 2, 3), expected codes [T] or [K, T], at least one"),
+        (np.zeros((1, 0), int), "x: got an array of shape (1, 0), expected codes [T] or [K, T], at least one"),
+        (np.array(5), "x: got an array of shape (), expected codes [T] or [K, T], at least one"),
+        (np.array([3, -1]), "x: got values -1 to 3, expected codes within 0 to 65535"),
+        (np.array([65536]), "x: got values 65536 to 65536, expected codes within 0 to 65535"),
+    ],
+)
+def test_an_array_that_cannot_be_codes_is_refused(array, text) -> None:
+    with pytest.raises(CodesError) as caught:
+        unpack(saved(array), where="x")
+    assert str(caught.value) == text
+
+
+def test_every_truncation_is_refused_but_the_one_that_leaves_a_bare_array() -> None:
+    for length in range(len(CONTENT)):
+        if length == FIRST:
+            assert unpack(CONTENT[:length], where="x").fingerprint is None  # decode says what is missing
+            continue
+        with pytest.raises(CodesError, match=r"^x: "):
+            unpack(CONTENT[:length], where="x")
+
+
+def test_every_flipped_byte_is_refused() -> None:
+    for place in range(len(CONTENT)):
+        for flip in (0x01, 0x20, 0x80):
+            damaged = bytearray(CONTENT)
+            damaged[place] ^= flip
+            with pytest.raises(CodesError, match=r"^x: "):
+                unpack(bytes(damaged), where="x")
+
+
+@given(st.binary(max_size=200))
+def test_foreign_bytes_are_refused(content) -> None:
+    with pytest.raises(CodesError, match=r"^x: "):
+        unpack(content, where="x")
+
+
+@given(st.binary(max_size=300))
+def test_a_foreign_header_is_refused(content) -> None:
+    with pytest.raises(CodesError, match=r"^x: "):
+        unpack(b"\x93NUMPY\x01\x00" + content, where="x")
+
+
+@given(st.binary(min_size=1, max_size=300))
+def test_trailing_bytes_are_refused(more) -> None:
+    for content in (CONTENT, CONTENT[:FIRST]):
+        with pytest.raises(CodesError, match=r"^x: "):
+            unpack(content + more, where="x")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        (b"47999", b"-4799", "x: invalid beside the codes: samples; encode it again"),
+        (b"0.25", b"-1.5", "x: invalid beside the codes: gain; encode it again"),
+        (b"0.25", b" NaN", "x: invalid beside the codes: gain; encode it again"),
+        (b'"p225"', b"[1, 2]", "x: invalid beside the codes: speaker; encode it again"),
+        (b"0123456789abcdef", b"0123456789ABCDEF", "x: invalid beside the codes: fingerprint; encode it again"),
+        (b'"gain"', b'"pain"', "x: invalid beside the codes: missing or unreadable; encode it again"),
+        (b'"sqcodec": 1', b'"sqcodec": 9', "x: codes format 9, this sqcodec reads up to 1: install a newer sqcodec"),
+        (b'{"sqcodec"', b'["sqcodec"', "x: invalid beside the codes: missing or unreadable; encode it again"),
+    ],
+)
+def test_fields_are_validated_even_when_the_checksum_holds(old, new, text) -> None:
+    assert CONTENT.count(old) == 1
+    with pytest.raises(CodesError) as caught:
+        unpack(resigned(CONTENT.replace(old, new)), where="x")
+    assert str(caught.value) == text
+
+
+def test_the_codes_beside_fields_are_uint16() -> None:
+    with pytest.raises(CodesError) as caught:
+        unpack(resigned(CONTENT.replace(b"<u2", b"<i2")), where="x")
+    assert str(caught.value) == "x: got codes of type int16, expected uint16"
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CodesError) as caught:
+        read_codes(tmp_path / "none.npy")
+    assert str(caught.value) == (
+        f"{tmp_path / 'none.npy'}: cannot be read (No such file or directory);"
+        " expected a codes file of 'sqcodec encode'"
+    )

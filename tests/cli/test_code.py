@@ -1,0 +1,322 @@
+"""`sqcodec encode` and `sqcodec decode`: what they print, write and refuse."""
+
+import io
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner, Result
+
+from sqcodec.bitstream.npy import pack, read_codes
+from sqcodec.cli.main import main
+from sqcodec.pipeline.lookup import RUNS, SHIPPED
+from tests.conftest import make_model, speech_like
+
+NEWEST = "no --model given: using the newest run, runs/tiny\n"
+MODEL = "model runs/tiny/model.safetensors"
+
+
+def run(*arguments: str, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], input=stdin)
+
+
+def refused(*arguments: str, exit_code: int = 1, stdin: bytes | None = None) -> str:
+    """The error text of a command that must fail with one line and leave the folder as it was."""
+    before = sorted(Path().rglob("*"))
+    result = run(*arguments, stdin=stdin)
+    assert result.exit_code == exit_code, result.output
+    assert result.stdout == ""
+    assert sorted(Path().rglob("*")) == before
+    return result.stderr
+
+
+@pytest.fixture
+def encoded(workplace: Path) -> Path:
+    assert run("encode", "in.wav", "codes.npy", "--speaker", "p225").exit_code == 0
+    return workplace
+
+
+def test_there_and_back(workplace: Path) -> None:
+    result = run("encode", "in.wav", "codes.npy")
+    assert result.exit_code == 0, result.output
+    assert re.fullmatch(
+        rf"codes.npy: 2\.50 s, 126 codes, 200 bit/s, speaker (p225|p226|s5) \(nearest of 3\), {MODEL}\n", result.stdout
+    )
+    assert result.stderr == NEWEST
+    speaker = read_codes(Path("codes.npy")).speaker
+    result = run("decode", "codes.npy", "out.wav")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"out.wav: 2.50 s at 16000 Hz, speaker {speaker}, {MODEL}\n"
+    info = soundfile.info("out.wav")
+    assert (info.frames, info.samplerate, info.channels, info.subtype) == (40_000, 16000, 1, "PCM_16")
+    assert sorted(path.name for path in workplace.iterdir()) == ["codes.npy", "in.wav", "out.wav", "runs"]
+
+
+def test_the_speaker_can_be_told(workplace: Path) -> None:
+    result = run("encode", "in.wav", "codes.npy", "--speaker", "s5")
+    assert result.stdout == f"codes.npy: 2.50 s, 126 codes, 200 bit/s, speaker s5, {MODEL}\n"
+    result = run("decode", "codes.npy", "out.wav", "--speaker", "p226")
+    assert result.stdout == f"out.wav: 2.50 s at 16000 Hz, speaker p226, {MODEL}\n"
+    assert run("decode", "codes.npy", "own.wav").exit_code == 0
+    assert Path("own.wav").read_bytes() != Path("out.wav").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "channels", "subtype"),
+    [
+        ("a.wav", 8000, 1, "PCM_16"), ("a.wav", 44100, 1, "PCM_24"), ("a.wav", 48000, 2, "FLOAT"),
+        ("a.flac", 44100, 2, "PCM_24"), ("a.flac", 96000, 1, "PCM_16"), ("a.ogg", 48000, 1, "VORBIS"),
+        ("a.wav", 16000, 1, "DOUBLE"), ("a.wav", 11025, 1, "PCM_U8"), ("a.aiff", 22050, 3, "PCM_16"),
+    ],
+)  # fmt: skip
+def test_any_recording_gives_its_length_back(workplace: Path, name, rate, channels, subtype) -> None:
+    samples = 12_347
+    sound = np.repeat(speech_like(samples, rate=rate)[:, None], channels, axis=1)
+    soundfile.write(name, sound, rate, subtype=subtype)
+    result = run("encode", name, "codes.npy")
+    assert result.exit_code == 0, result.output
+    mixed = f"{name}: {channels} channels were mixed down to one\n" if channels > 1 else ""
+    assert result.stderr == NEWEST + mixed
+    assert run("decode", "codes.npy", "out.wav").exit_code == 0
+    assert soundfile.info("out.wav").frames == -(-samples * 16000 // rate)
+
+
+@pytest.mark.parametrize(("name", "subtype"), [("o.wav", "PCM_16"), ("o.FLAC", "PCM_16"), ("o.ogg", "VORBIS")])
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+def test_output_formats_and_rates(encoded: Path, name, subtype, rate) -> None:
+    result = run("decode", "codes.npy", name, "--rate", rate)
+    assert result.exit_code == 0, result.output
+    info = soundfile.info(name)
+    assert (info.frames, info.samplerate, info.subtype) == (-(-40_000 * rate // 16000), rate, subtype)
+
+
+def test_through_pipes(workplace: Path) -> None:
+    on_disk = run("encode", "in.wav", "codes.npy")
+    assert on_disk.exit_code == 0
+    piped = run("encode", "-", "-", stdin=Path("in.wav").read_bytes())
+    assert piped.exit_code == 0, piped.stderr
+    assert piped.stdout_bytes == Path("codes.npy").read_bytes()
+    assert piped.stderr == NEWEST + on_disk.stdout.replace("codes.npy", "-")
+    assert run("decode", "codes.npy", "out.wav").exit_code == 0
+    sound = run("decode", "-", "-", stdin=piped.stdout_bytes)
+    assert sound.exit_code == 0, sound.stderr
+    assert sound.stdout_bytes == Path("out.wav").read_bytes()
+    assert soundfile.info(io.BytesIO(sound.stdout_bytes)).frames == 40_000
+    assert re.fullmatch(rf"-: 2.50 s at 16000 Hz, speaker \w+, {MODEL}\n", sound.stderr)
+
+
+def test_silence_comes_back_as_silence(workplace: Path) -> None:
+    soundfile.write("zero.wav", np.zeros(5001), 16000)
+    assert run("encode", "zero.wav", "codes.npy").exit_code == 0
+    assert run("decode", "codes.npy", "out.wav").exit_code == 0
+    sound = soundfile.read("out.wav", dtype="int16")[0]
+    assert sound.shape == (5001,)
+    assert not sound.any()
+
+
+def test_what_is_beyond_full_scale_is_limited_and_said(encoded: Path) -> None:
+    codes = read_codes(Path("codes.npy"))
+    object.__setattr__(codes, "gain", 1e5)
+    Path("loud.npy").write_bytes(pack(codes))
+    result = run("decode", "loud.npy", "out.wav")
+    assert re.fullmatch(r"out.wav: \d+ of 40000 samples were beyond full scale and were limited\n", result.stderr), (
+        result.output
+    )
+    assert soundfile.read("out.wav", dtype="int16")[0].max() == 32767
+
+
+def test_bare_codes_decode_with_a_warning(workplace: Path) -> None:
+    np.save("bare.npy", np.arange(40) % 16)
+    result = run("decode", "bare.npy", "out.wav", "--speaker", "s5")
+    assert result.exit_code == 0, result.output
+    assert result.stderr == NEWEST + (
+        "bare.npy: a bare array, without the model's fingerprint, length, loudness and speaker: taken as codes of"
+        " runs/tiny/model.safetensors, 320 samples a code, gain 1\n"
+    )
+    assert soundfile.info("out.wav").frames == 40 * 320
+
+
+def test_bare_codes_need_a_speaker(workplace: Path) -> None:
+    np.save("bare.npy", np.zeros(40, np.uint16))
+    assert refused("decode", "bare.npy", "out.wav") == (
+        "Error: bare.npy: no speaker is stored; choose one with --speaker: p225, p226, s5\n"
+    )
+
+
+@pytest.mark.parametrize("model", ["tiny", "runs/tiny", "runs/tiny/model.safetensors"])
+def test_the_model_by_name_folder_or_path(workplace: Path, model) -> None:
+    make_model(Path("runs/other/model.safetensors"), seed=1)  # newer
+    result = run("encode", "in.wav", "codes.npy", "--model", model, "--speaker", "s5")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.endswith(f"{MODEL}\n")
+    assert run("decode", "codes.npy", "out.wav", "--model", model).exit_code == 0
+
+
+def test_the_model_of_the_environment(workplace: Path, tiny_model: Path, monkeypatch) -> None:
+    make_model(tiny_model, seed=5)
+    monkeypatch.setenv("SQCODEC_MODEL", str(tiny_model))
+    result = run("encode", "in.wav", "codes.npy", "--speaker", "s5")
+    assert result.stdout.endswith(f", model {tiny_model}\n")
+    assert result.stderr == ""
+    assert run("decode", "codes.npy", "out.wav").stdout.endswith(f", model {tiny_model}\n")
+
+
+def test_decode_finds_the_model_by_fingerprint_not_the_newest(encoded: Path) -> None:
+    make_model(Path("runs/newer/model.safetensors"), seed=1)
+    Path("runs/broken").mkdir()
+    Path("runs/broken/model.safetensors").write_bytes(b"junk")
+    os.utime("runs/tiny/model.safetensors", (0, 0))
+    result = run("decode", "codes.npy", "out.wav")
+    assert result.stdout == f"out.wav: 2.50 s at 16000 Hz, speaker p225, {MODEL}\n"
+
+
+def test_no_model_of_the_codes_anywhere(encoded: Path, monkeypatch) -> None:
+    fingerprint = read_codes(Path("codes.npy")).fingerprint
+    make_model(Path("runs/tiny/model.safetensors"), seed=1)
+    text = f"Error: no model of fingerprint {fingerprint}, which the codes were written with: looked at SQCODEC_MODEL"
+    rest = f", under {RUNS.resolve()} and at what ships; name it with --model, or copy its run folder to runs/\n"
+    assert refused("decode", "codes.npy", "out.wav") == f"{text} (not set){rest}"
+    monkeypatch.setenv("SQCODEC_MODEL", "tiny")
+    assert refused("decode", "codes.npy", "out.wav") == f"{text} (tiny){rest}"
+
+
+def test_another_model_is_refused(encoded: Path) -> None:
+    wrong = make_model(Path("runs/wrong/model.safetensors"), seed=1).fingerprint
+    right = read_codes(Path("codes.npy")).fingerprint
+    assert refused("decode", "codes.npy", "out.wav", "--model", "wrong") == (
+        f"Error: runs/wrong/model.safetensors: fingerprint {wrong}, but the codes were written with {right};"
+        " leave --model out to search for it, or name the model that wrote the codes\n"
+    )
+
+
+def test_no_model_at_all(workplace: Path) -> None:
+    Path("runs").rename("elsewhere")
+    assert refused("encode", "in.wav", "codes.npy") == (
+        f"Error: no model: none under {RUNS.resolve()}, SQCODEC_MODEL is not set, and none ships with this version;"
+        " 'sqcodec train RECIPE' makes one, or name one with --model\n"
+    )
+    assert refused("encode", "in.wav", "codes.npy", "--model", "x") == (
+        f"Error: model 'x': no such file, and none at x/model.safetensors, runs/x/model.safetensors,"
+        f" {SHIPPED}/x/model.safetensors; give a model.safetensors or a run folder\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ("none.wav c.npy", "none.wav: missing: no such file; expected a recording (WAV, FLAC, Ogg, MP3...)"),
+        ("runs c.npy", "runs: missing: a folder; expected a recording (WAV, FLAC, Ogg, MP3...)"),
+        ("in.wav none/c.npy", "none/c.npy: there is no folder none; make it first"),
+        ("in.wav runs", "runs: a folder; expected the name of the file to write"),
+        ("in.wav in.wav", "in.wav: input and output are the same file; write to another name"),
+        ("in.wav c.txt", "c.txt: unknown suffix '.txt', expected one of: .npy"),
+        (
+            "in.wav c.npy --speaker p227",
+            "speaker 'p227': unknown to the model runs/tiny/model.safetensors; did you mean p226 or p225?"
+            " It knows 3: p225, p226, s5",
+        ),
+        ("in.wav c.npy --device tpu", "device 'tpu': expected auto, cpu, cuda or cuda:N"),
+    ],
+)
+def test_encode_refuses(workplace: Path, arguments, text) -> None:
+    assert refused("encode", *arguments.split()).removeprefix(NEWEST) == f"Error: {text}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (
+            "none.npy o.wav",
+            "none.npy: cannot be read (No such file or directory); expected a codes file of 'sqcodec encode'",
+        ),
+        ("runs o.wav", "runs: cannot be read (Is a directory); expected a codes file of 'sqcodec encode'"),
+        ("codes.npy none/o.wav", "none/o.wav: there is no folder none; make it first"),
+        ("codes.npy o.xyz", "o.xyz: unknown suffix '.xyz', expected one of: .wav, .flac, .ogg"),
+        ("codes.npy o", "o: unknown suffix '', expected one of: .wav, .flac, .ogg"),
+        ("codes.npy codes.npy", "codes.npy: input and output are the same file; write to another name"),
+        (
+            "codes.npy o.wav --speaker nobody",
+            "speaker 'nobody': unknown to the model runs/tiny/model.safetensors It knows 3: p225, p226, s5",
+        ),
+        (
+            "in.wav o.wav",
+            "in.wav: got a file that begins with b'RIFF\\xa48\\x01\\x00',"
+            " expected the codes of 'sqcodec encode' (.npy)",
+        ),
+    ],
+)
+def test_decode_refuses(encoded: Path, arguments, text) -> None:
+    assert refused("decode", *arguments.split()) == f"Error: {text}\n"
+
+
+def test_codes_out_of_range_are_refused(workplace: Path) -> None:
+    np.save("bare.npy", np.array([3, 16]))
+    assert refused("decode", "bare.npy", "o.wav", "--speaker", "s5") == (
+        "Error: bare.npy: got code 16, expected 0 to 15; these are another model's codes\n"
+    )
+
+
+def test_damaged_codes_are_refused(encoded: Path) -> None:
+    content = Path("codes.npy").read_bytes()
+    Path("cut.npy").write_bytes(content[:-3])
+    assert refused("decode", "cut.npy", "o.wav").startswith("Error: cut.npy: ")
+    Path("flipped.npy").write_bytes(content[:140] + bytes([content[140] ^ 1]) + content[141:])
+    assert refused("decode", "flipped.npy", "o.wav") == (
+        "Error: flipped.npy: the checksum does not match, the file was damaged: copy or encode it again\n"
+    )
+
+
+def test_a_recording_that_is_not_finite_is_refused(workplace: Path) -> None:
+    soundfile.write("nan.wav", np.array([0.0, np.nan, 0.0]), 16000, subtype="FLOAT")
+    assert refused("encode", "nan.wav", "c.npy") == (
+        "Error: nan.wav: not finite: NaN or infinity within samples 0 to 3; repair or leave out the file\n"
+    )
+
+
+def test_an_error_on_standard_input_is_named_so(workplace: Path) -> None:
+    assert re.fullmatch(
+        r"Error: standard input: broken: .*; expected a recording \(WAV, FLAC, Ogg, MP3...\)\n",
+        refused("encode", "-", "c.npy", stdin=b"not a recording"),
+    )
+    assert refused("decode", "-", "o.wav", stdin=b"not codes") == (
+        "Error: standard input: got a file that begins with b'not code',"
+        " expected the codes of 'sqcodec encode' (.npy)\n"
+    )
+
+
+def test_wrong_usage_exits_with_2(workplace: Path) -> None:
+    assert "Missing argument 'CODES'" in refused("encode", "in.wav", exit_code=2)
+    assert "Invalid value for '--rate'" in refused("decode", "c.npy", "o.wav", "--rate", "0", exit_code=2)
+    assert "Invalid value for '--vocoder'" in refused("decode", "c.npy", "o.wav", "--vocoder", "x", exit_code=2)
+
+
+def test_a_link_stays_a_link_and_an_old_file_is_replaced(encoded: Path) -> None:
+    Path("real.wav").write_bytes(b"old")
+    Path("link.wav").symlink_to("real.wav")
+    assert run("decode", "codes.npy", "link.wav").exit_code == 0
+    assert Path("link.wav").is_symlink()
+    assert soundfile.info("real.wav").frames == 40_000
+
+
+def test_a_device_file_is_written_to_and_not_replaced(encoded: Path) -> None:
+    result = run("decode", "codes.npy", "/dev/null")
+    assert result.exit_code == 0, result.output
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_place_that_cannot_be_written_is_named(encoded: Path, monkeypatch) -> None:
+    def fail(self, target):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    assert refused("decode", "codes.npy", "o.wav") == "Error: o.wav: cannot be written: Permission denied\n"
+
+
+@pytest.mark.parametrize("command", ["encode", "decode"])
+def test_help_has_an_example(command) -> None:
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert f"Example: sqcodec {command} " in result.stdout
