@@ -39,14 +39,16 @@ def train(
         out or Path("runs") / chosen.name,
         device=device,
         resume=resume,
-        report=lambda entry: click.echo(_line(entry, chosen.train.steps), err=True),
+        report=lambda entry: _tell(entry, chosen.train.steps),
     )
     click.echo(f"{done.folder}: step {done.step}, test MSE {done.test_mse:.2f}, perplexity {done.test_perplexity:.1f}")
     click.echo(f"Pictures: {done.folder / 'curves.png'}, {done.folder / 'spectrograms.png'}")
     click.echo(f"Next: sqcodec encode in.wav codes.npy --model {done.folder}")
 
 
-def _line(entry: dict[str, Any], steps: int) -> str:
+def _tell(entry: dict[str, Any], steps: int) -> None:
+    if not {"loss", "test_mse"} & entry.keys():  # a short epoch: its perplexity goes to the log alone
+        return
     shown = {
         "loss": "loss",
         "mse": "MSE",
@@ -57,4 +59,4 @@ def _line(entry: dict[str, Any], steps: int) -> str:
         "test_perplexity": "test perplexity",
     }
     values = [f"{title} {entry[name]:.2f}" for name, title in shown.items() if name in entry]
-    return f"step {entry['step']}/{steps}: {', '.join(values)}"
+    click.echo(f"step {entry['step']}/{steps}: {', '.join(values)}", err=True)
