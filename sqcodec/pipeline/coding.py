@@ -125,8 +125,8 @@ class Codec:
     def decode_features(self, codes: NDArray[np.uint16], voice: int) -> Iterator[Tensor]:
         """codes [K, T] -> features [F, t], together [F, 2 T].
 
-        The recurrent decoder sees 2 s beyond each block's edges. On a model of full size after 500 steps of training,
-        blocks and the whole differ by less than 1e-4 in 1 (see docs/encode-decode.md).
+        The recurrent decoder sees DECODER_MARGIN codes beyond each block's edges. Measured on 112 s of speech with the
+        paper's model after 3000 steps: with a margin of 2 s, blocks and the whole differ by at most 9e-5 (0.007 dB).
         """
         indices, speaker = torch.from_numpy(codes.astype(np.int64)), torch.tensor([voice], device=self._device)
         for begin in range(0, indices.shape[1], _DECODER_CODES):
