@@ -16,7 +16,7 @@ from sqcodec.values import FEATURES, FeatureConfig
 
 FRAMES_PER_CODE = 2
 ENCODER_MARGIN = 16  # frames of context on each side with which a block gives the codes of the whole (it needs 8)
-DECODER_MARGIN = 100  # codes (2 s) of context on each side after which the recurrent decoder has forgotten the edge
+DECODER_MARGIN = 200  # codes (4 s) of context on each side after which the recurrent decoder has forgotten the edge
 
 
 class Reconstruction(NamedTuple):

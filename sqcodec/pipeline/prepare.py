@@ -20,6 +20,7 @@ from sqcodec.corpus.store import Report, StoredUtterance
 from sqcodec.errors import AudioError, CorpusError
 from sqcodec.features.mel import extract
 from sqcodec.pipeline.corpora import Progress, download_corpus, scan
+from sqcodec.pipeline.device import find_device
 from sqcodec.recipe import Recipe, find_recipe, load_recipe
 from sqcodec.values import FEATURES, PEAK, SAMPLE_RATE, FeatureConfig, Utterance
 
@@ -92,7 +93,7 @@ def prepare(
     digest = _digest(manifest, FEATURES[recipe.features.kind])
     fresh = store.store_digest(out) != digest
     if fresh:
-        _check_device(device)
+        find_device(device)
         _require(recipe, manifest, Counter(utterance.split for utterance in manifest.utterances))
         _build(recipe, manifest, out, digest, jobs=jobs, device=device, strict=strict, progress=progress)
     shutil.rmtree(store.partial_folder(out), ignore_errors=True)  # an interruption just before the end can leave it
@@ -206,14 +207,6 @@ def _run(tasks: list[_Task], jobs: int) -> Iterator[tuple[int, list[Report]]]:
     for count, reports in parallel(joblib.delayed(_make_shard)(task) for task in missing):
         done += count
         yield done, reports
-
-
-def _check_device(device: str) -> None:
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        first = str(error).partition("\n")[0]
-        raise CorpusError(f"device {device!r}: cannot be used here ({first}); use --device cpu") from error
 
 
 def _make_shard(task: _Task) -> tuple[int, list[Report]]:

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 import yaml
 from lightning_fabric import Fabric
 
 from sqcodec.corpus.store import FeatureStore, open_store
 from sqcodec.errors import TrainingError
+from sqcodec.pipeline.device import find_device
 from sqcodec.recipe import Precision, Recipe
 from sqcodec.train.evaluation import reconstruct_some
 from sqcodec.train.log import TrainingLog, read_log
@@ -54,18 +54,11 @@ def train(recipe: Recipe, features: Path, folder: Path, *, device: str, resume: 
 
 
 def make_fabric(device: str, precision: Precision) -> Fabric:
-    """A Fabric of one process on the device named. Raises TrainingError: there is no such device."""
-    name, _, index = device.partition(":")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name not in ("cpu", "cuda") or (index and not index.isdigit()):
-        raise TrainingError(f"device {device!r}: expected auto, cpu, cuda or cuda:N")
-    if name == "cuda" and not int(index or 0) < torch.cuda.device_count():
-        raise TrainingError(
-            f"device {device!r}: this machine has {torch.cuda.device_count()} CUDA device(s); use --device cpu"
-        )
-    devices = [int(index or 0)] if name == "cuda" else 1
-    return Fabric(accelerator=name, devices=devices, precision=precision)
+    """A Fabric of one process on the device named. Raises SqcodecError: there is no such device."""
+    found = find_device(device)
+    return Fabric(
+        accelerator=found.type, devices=[found.index or 0] if found.type == "cuda" else 1, precision=precision
+    )
 
 
 def _check_store(store: FeatureStore, recipe: Recipe, features: Path) -> None:

@@ -48,7 +48,8 @@ def draw_spectrograms(pairs: list[tuple[str, NDArray[np.float32], NDArray[np.flo
                 vmax=high,
                 extent=(0, image.shape[1] / 100, 0, len(image)),
             )
-            axes.set(title=f"{name}: {kind}", xlabel="s", ylabel="mel band")
+            axes.set_title(f"{name.rpartition('/')[2]}: {kind}", fontsize=9)
+            axes.set(xlabel="s", ylabel="mel band")
     _write(figure, path)
 
 

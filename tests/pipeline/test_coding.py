@@ -16,7 +16,7 @@ from sqcodec.errors import AudioError, CodesError, ModelError
 from sqcodec.features.mel import extract
 from sqcodec.model.file import load_model
 from sqcodec.pipeline import coding
-from sqcodec.pipeline.coding import find_device, load, resampled
+from sqcodec.pipeline.coding import load, resampled
 from sqcodec.values import Codes, frame_count
 from tests.conftest import SPEAKERS, make_model, speech_like
 
@@ -211,20 +211,6 @@ def test_an_unknown_speaker_is_refused_with_near_names(tiny_model) -> None:
     assert str(caught.value) == (
         f"speaker 'P225': unknown to the model {tiny_model}; did you mean p225? It knows 3: p225, p226, s5"
     )
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("tpu", "device 'tpu': expected auto, cpu, cuda or cuda:N"),
-        ("cpu:x", "device 'cpu:x': expected auto, cpu, cuda or cuda:N"),
-        ("cuda:99", f"device 'cuda:99': this machine has {torch.cuda.device_count()} CUDA device(s); use --device cpu"),
-    ],
-)
-def test_a_device_that_is_not_there_is_refused(name, text) -> None:
-    with pytest.raises(ModelError) as caught:
-        find_device(name)
-    assert str(caught.value) == text
 
 
 def test_resampling_refuses_a_rate_of_zero() -> None:

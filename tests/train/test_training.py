@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from sqcodec.corpus.store import open_store
 from sqcodec.errors import TrainingError
 from sqcodec.model.file import load_model, read_header
-from sqcodec.pipeline.training import make_fabric, train
+from sqcodec.pipeline.training import train
 from sqcodec.recipe import load_recipe
 from sqcodec.train.crops import Crops, step_seed
 from sqcodec.train.evaluation import evaluate
@@ -149,12 +149,6 @@ def test_a_store_of_other_features_or_splits_is_refused(store, tmp_path):
     )
     with pytest.raises(TrainingError, match="has no split 'nothing', it has train, test; set train.evaluate_split"):
         run(with_steps(1, "train.evaluate_split=nothing"), store, tmp_path / "run")
-
-
-@pytest.mark.parametrize("device", ["gpu", "cpu:x", "cuda:99"])
-def test_unknown_devices_are_refused(device):
-    with pytest.raises(TrainingError, match=f"device '{device}'"):
-        make_fabric(device, "32-true")
 
 
 def test_crops_are_whole_cuts_of_long_enough_utterances(store):
