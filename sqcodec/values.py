@@ -22,7 +22,8 @@ FeatureKind = Literal["paper-mel", "log-mel"]
 class FeatureConfig:
     """How a spectrogram is computed; recorded in model and vocoder files, so that unlike ones never meet.
 
-    Frequencies in Hz, lengths in samples at `SAMPLE_RATE`; `floor` is the smallest mel amplitude that is kept apart.
+    Frequencies in Hz, lengths in samples at `SAMPLE_RATE`; `floor` is the smallest mel amplitude that is kept
+    apart; values more than `dynamic_range` dB below the utterance's maximum are cut (None: no utterance statistics).
     """
 
     kind: FeatureKind
@@ -34,9 +35,7 @@ class FeatureConfig:
     f_max: float
     floor: float
     pre_emphasis: float
-    dynamic_range: (
-        float | None
-    )  # dB below the utterance's maximum at which values are cut; None: no utterance statistics
+    dynamic_range: float | None
 
 
 FEATURES: dict[FeatureKind, FeatureConfig] = {

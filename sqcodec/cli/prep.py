@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value of the recipe.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where the store goes. [default: data/<recipe name>]")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes. [default: one for each usable CPU]")
-@click.option(
-    "--device", default="cpu", show_default=True, help="Where features are computed: auto, cpu, cuda or cuda:N."
-)
+@click.option("--device", default="cpu", show_default=True, help="For the features: auto, cpu, cuda or cuda:N.")
 @click.option("--strict", is_flag=True, help="Stop at the first recording with anything to report.")
 @click.option("--download", is_flag=True, help="Fetch the corpus into --data first, if it is public and not there.")
 def prep(

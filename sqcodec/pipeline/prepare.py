@@ -93,7 +93,7 @@ def prepare(
     digest = _digest(manifest, FEATURES[recipe.features.kind])
     fresh = store.store_digest(out) != digest
     if fresh:
-        find_device(device)
+        device = str(find_device(device))
         _require(recipe, manifest, Counter(utterance.split for utterance in manifest.utterances))
         _build(recipe, manifest, out, digest, jobs=jobs, device=device, strict=strict, progress=progress)
     shutil.rmtree(store.partial_folder(out), ignore_errors=True)  # an interruption just before the end can leave it
