@@ -67,3 +67,15 @@ def mel_filters(config: FeatureConfig) -> Tensor:
     falling = (edges[2:, None] - bins) / width[1:, None]
     triangles = torch.minimum(rising, falling).clamp_min(0.0)
     return (triangles * (2.0 / (edges[2:] - edges[:-2]))[:, None]).float()
+
+
+@lru_cache(maxsize=8)
+def mel_bands(config: FeatureConfig, device: torch.device) -> list[tuple[int, Tensor]]:
+    """`mel_filters` without most of its zeros: (first bin, 20 filters [20, bins]) in turn, a third of the products."""
+    bands = []
+    twenties: tuple[Tensor, ...] = torch.split(mel_filters(config), 20)
+    for filters in twenties:
+        used = filters.sum(0).nonzero().flatten()
+        first, last = int(used[0]), int(used[-1])
+        bands.append((first, filters[:, first : last + 1].contiguous().to(device)))
+    return bands

@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from sqcodec.dsp import amplitude_to_db, hann_window, mel_filters, pre_emphasise, reflect_index
+from sqcodec.dsp import amplitude_to_db, hann_window, mel_bands, pre_emphasise, reflect_index
 from sqcodec.errors import AudioError
 from sqcodec.values import PEAK, FeatureConfig, frame_count
 
@@ -116,13 +116,26 @@ def _frames_amplitude(
 ) -> Tensor:
     """Mel amplitude [F, stop - start] of frames start to stop - 1; held [n] begins at sample held_from of the
     recording, which has total samples; None while its end is not known (then no frame asked for reaches it)."""
-    window, filters = hann_window(config.win_length, held.device), mel_filters(config).to(held.device)
-    half, hop = config.win_length // 2, config.hop_length
-    positions = torch.arange(start * hop - half, (stop - 1) * hop + half, device=held.device)
-    positions = reflect_index(positions, total) if total is not None else positions.abs()
-    frames = held[positions - held_from].unfold(0, config.win_length, hop)
-    chunks: tuple[Tensor, ...] = torch.split(frames, _FRAMES_AT_ONCE)
-    return torch.cat([filters @ _magnitude(chunk * window, config.n_fft).T for chunk in chunks], -1)
+    window, half, hop = hann_window(config.win_length, held.device), config.win_length // 2, config.hop_length
+    span = _reflected(held, held_from, total, start * hop - half, (stop - 1) * hop + half)
+    chunks: tuple[Tensor, ...] = torch.split(span.unfold(0, config.win_length, hop), _FRAMES_AT_ONCE)
+    return torch.cat([_mel(_magnitude(chunk * window, config.n_fft), config) for chunk in chunks], dim=-1)
+
+
+def _reflected(held: Tensor, held_from: int, total: int | None, begin: int, end: int) -> Tensor:
+    """Samples begin to end - 1 of the recording, reflected where it has none."""
+    known = held_from + len(held) if total is None else total
+    before, after = (
+        held[reflect_index(torch.arange(*outside, device=held.device), known) - held_from]
+        for outside in ((begin, max(begin, 0)), (min(end, known), end))
+    )
+    return torch.cat([before, held[max(begin, 0) - held_from : min(end, known) - held_from], after])
+
+
+def _mel(magnitude: Tensor, config: FeatureConfig) -> Tensor:
+    """Magnitudes [t, n_fft // 2 + 1] -> mel amplitude [F, t]."""
+    bands = mel_bands(config, magnitude.device)
+    return torch.cat([filters @ magnitude[:, first : first + filters.shape[1]].T for first, filters in bands])
 
 
 def _magnitude(frames: Tensor, n_fft: int) -> Tensor:
