@@ -1,5 +1,6 @@
 """Framing, windows, mel filters, pre-emphasis and decibels: pure functions on tensors."""
 
+import math
 from functools import lru_cache
 
 import torch
@@ -33,7 +34,7 @@ def amplitude_to_db(amplitude: Tensor) -> Tensor:
 
 def db_to_amplitude(db: Tensor) -> Tensor:
     """10^(dB / 20)."""
-    return (db * (torch.log(torch.tensor(10.0)).item() / 20.0)).exp()
+    return (db * (math.log(10.0) / 20.0)).exp()
 
 
 def pre_emphasise(samples: Tensor, previous: float, coefficient: float) -> Tensor:
@@ -45,14 +46,14 @@ def pre_emphasise(samples: Tensor, previous: float, coefficient: float) -> Tenso
 def hz_to_mel(frequency: Tensor) -> Tensor:
     """Slaney's mel scale: linear below 1 kHz (3 mel are 200 Hz), logarithmic above (27 mel are a factor 6.4)."""
     linear = frequency * 3.0 / 200.0
-    logarithmic = 15.0 + 27.0 * torch.log(frequency.clamp_min(1e-9) / 1000.0) / torch.log(torch.tensor(6.4).double())
+    logarithmic = 15.0 + 27.0 * torch.log(frequency.clamp_min(1e-9) / 1000.0) / math.log(6.4)
     return torch.where(frequency < 1000.0, linear, logarithmic)
 
 
 def mel_to_hz(mel: Tensor) -> Tensor:
     """The inverse of `hz_to_mel`."""
     linear = mel * 200.0 / 3.0
-    logarithmic = 1000.0 * torch.exp((mel - 15.0) / 27.0 * torch.log(torch.tensor(6.4).double()))
+    logarithmic = 1000.0 * torch.exp((mel - 15.0) / 27.0 * math.log(6.4))
     return torch.where(mel < 15.0, linear, logarithmic)
 
 
