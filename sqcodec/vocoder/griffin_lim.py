@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 from torch import Tensor
 
 from sqcodec.dsp import db_to_amplitude, hann_window, mel_filters
@@ -34,6 +33,8 @@ def render(
     Features of utterance-normalised kinds give sound normalised so; how they are cut into blocks changes nothing.
     Beyond the last frame it is repeated.
     """
+    from scipy.signal import lfilter  # slow to import, and encoding does without it
+
     state, made = np.zeros(1), 0
     for piece in _joined(_segments(features), config, iterations, momentum):
         wanted = piece[: samples - made]
