@@ -63,7 +63,7 @@ def main() -> None:
     """Neural speech codecs with stochastic quantisation: a few hundred bits a second and back.
 
     \b
-    sqcodec prep vctk --data VCTK-Corpus-0.92
+    sqcodec prep vctk
     sqcodec train recipes/vctk
     sqcodec encode in.wav codes.npy
     sqcodec decode codes.npy out.wav

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("recipe")
-@click.option("--data", type=click.Path(path_type=Path), help="The corpus's folder, or the one that holds it.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="The corpus's folder, or the one that holds it. [default: VCTK-Corpus-0.92, 2019]",
+)
 @click.option(
     "--list", "list_file", type=click.Path(path_type=Path), help="TSV with path, speaker, split (recipe folder)."
 )

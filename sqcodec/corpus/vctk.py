@@ -7,6 +7,7 @@ from sqcodec.corpus.splits import Manifest, Note, Recording, assign
 from sqcodec.errors import CorpusError
 
 USUAL_RATES = frozenset({48000})  # Hz
+USUAL_ROOTS = ("VCTK-Corpus-0.92", "VCTK-Corpus")  # folders that releases 0.92 and 0.80 are unpacked to
 EXPECTED = (
     "wav48_silence_trimmed/<speaker>/<speaker>_<number>_mic1.flac (release 0.92)"
     " or wav48/<speaker>/*.wav (release 0.80)"

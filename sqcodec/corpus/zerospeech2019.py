@@ -6,6 +6,7 @@ from sqcodec.corpus.splits import Manifest, Recording, assign
 from sqcodec.errors import CorpusError
 
 USUAL_RATES = frozenset({16000})  # Hz
+USUAL_ROOT = "2019"
 EXPECTED = "train/unit/, train/voice/, train/parallel/{source,voice}/ and test/ with <speaker>_<number>.wav"
 FETCH = {
     "english": "'sqcodec prep zerospeech2019 --data {root} --download' fetches it (2.5 GB)",

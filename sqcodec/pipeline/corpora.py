@@ -23,7 +23,7 @@ def scan(recipe: Recipe, recipe_folder: Path, *, data: Path | None, list_file: P
         )
     if list_file:
         return folder.read_list(list_file)
-    root = data or _no_data(recipe)
+    root = data or _usual_root(recipe)
     match corpus:
         case VctkConfig():
             return vctk.walk(root, _split_files(corpus.splits, recipe_folder), microphone=corpus.microphone)
@@ -33,16 +33,18 @@ def scan(recipe: Recipe, recipe_folder: Path, *, data: Path | None, list_file: P
             return folder.walk(root, corpus.test_fraction)
 
 
-def _no_data(recipe: Recipe) -> Path:
+def _usual_root(recipe: Recipe) -> Path:
+    """Where a corpus lies, seen from the working folder, when nobody says otherwise: the name its archive gives it."""
     match recipe.corpus:
         case VctkConfig():
-            expected, fetch = vctk.EXPECTED, vctk.FETCH.format(root="VCTK-Corpus-0.92")
-        case ZeroSpeech2019Config(language=language):
-            expected = f"{language}/ with {zerospeech2019.EXPECTED}"
-            fetch = zerospeech2019.FETCH[language].format(root="2019")
+            return next(filter(Path.is_dir, map(Path, vctk.USUAL_ROOTS)), Path(vctk.USUAL_ROOTS[0]))
+        case ZeroSpeech2019Config():
+            return Path(zerospeech2019.USUAL_ROOT)
         case FolderConfig():
-            expected, fetch = "<speaker>/<utterance>.wav (or .flac, .ogg, ...)", "or --list TSV with your own list"
-    raise CorpusError(f"recipe {recipe.name}: got no --data, expected --data DIR, a folder with {expected}; {fetch}")
+            raise CorpusError(
+                f"recipe {recipe.name}: got no --data, expected --data DIR, a folder with <speaker>/<utterance>.wav"
+                " (or .flac, .ogg, ...); or --list TSV with your own list"
+            )
 
 
 def _split_files(splits: dict[str, str], recipe_folder: Path) -> dict[str, Path]:
@@ -52,7 +54,7 @@ def _split_files(splits: dict[str, str], recipe_folder: Path) -> dict[str, Path]
 def download_corpus(recipe: Recipe, data: Path | None, progress: Progress) -> tuple[str, ...]:
     """Fetch the corpus unless it is there; what to say about it."""
     corpus = recipe.corpus
-    root = data or _no_data(recipe)
+    root = data or _usual_root(recipe)
     match corpus:
         case VctkConfig():
             there, source = vctk.audio_folder(root), download.VCTK

@@ -55,15 +55,15 @@ def test_strict(corpus: Path, tmp_path: Path) -> None:
 
 
 VCTK = (
-    "a folder with wav48_silence_trimmed/<speaker>/<speaker>_<number>_mic1.flac (release 0.92) or wav48/<speaker>/*.wav"
+    "wav48_silence_trimmed/<speaker>/<speaker>_<number>_mic1.flac (release 0.92) or wav48/<speaker>/*.wav"
     " (release 0.80); 'sqcodec prep vctk --data VCTK-Corpus-0.92 --download' fetches it (10.9 GiB)"
 )
 ZEROSPEECH = "train/unit/, train/voice/, train/parallel/{source,voice}/ and test/ with <speaker>_<number>.wav"
 ERRORS = [
-    (["vctk"], f"recipe vctk: got no --data, expected --data DIR, {VCTK}"),
+    (["vctk"], f"VCTK-Corpus-0.92: got no such folder, expected {VCTK}"),
     (
         ["zerospeech2019"],
-        f"recipe zerospeech2019: got no --data, expected --data DIR, a folder with english/ with {ZEROSPEECH};"
+        f"2019: got no such folder, expected english/ with {ZEROSPEECH};"
         " 'sqcodec prep zerospeech2019 --data 2019 --download' fetches it (2.5 GB)",
     ),
     (
