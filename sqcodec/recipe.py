@@ -165,7 +165,8 @@ def load_recipe(name: str, overrides: tuple[str, ...] = ()) -> Recipe:
         raise RecipeError(f"{path}: got {type(tree).__name__}, expected a mapping of sections (name, corpus, ...)")
     for override in overrides:
         _override_(tree, override)
-    return validate_recipe(tree, where=str(path))
+    changed = "".join(f" --set {override}" for override in overrides)
+    return validate_recipe(tree, where=f"{path}{' with' if changed else ''}{changed}")
 
 
 def validate_recipe(tree: Any, *, where: str) -> Recipe:

@@ -73,7 +73,7 @@ def prep(
 def _echo_result(done: "Prepared", recipe: str, settings: str) -> None:
     click.echo(f"{done.folder}: {'made' if done.fresh else 'nothing new to do'}")
     for split in done.splits:
-        click.echo(f"  {split.name}: {split.utterances} utterances, {split.speakers} speakers, {split.hours:.2f} h")
+        click.echo(f"  {split.name}: {split.utterances} utterances, {split.speakers} speakers, {_length(split.hours)}")
     if done.reports:
         click.echo(f"  {len(done.reports)} reports: {done.folder / 'report.txt'}")
     shown = f"recipes/{recipe}" if Path(recipe).parent == Path() else recipe
@@ -99,3 +99,9 @@ def _progress_bar() -> Iterator[Callable[[str, int, int], None] | None]:
             bar.update(tasks[what], completed=done, total=total)
 
         yield show
+
+
+def _length(hours: float) -> str:
+    if hours >= 1:
+        return f"{hours:.2f} h"
+    return f"{hours * 60:.1f} min" if hours * 60 >= 1 else f"{hours * 3600:.1f} s"

@@ -27,16 +27,19 @@ def train(
 
     \b
     Example: sqcodec train recipes/vctk --set train.steps=1000
-    Ctrl-C saves; the same command with --resume goes on, step for step as if nothing had happened.
+    Ctrl-C saves; --resume goes on with the recipe as it was begun, step for step as if nothing had happened.
     """
     from sqcodec import recipe as recipes
     from sqcodec.pipeline import training
 
-    chosen = recipes.load_recipe(recipe, (*overrides, f"train.seed={seed}") if seed is not None else overrides)
+    changes = (*overrides, f"train.seed={seed}") if seed is not None else overrides
+    folder = out or Path("runs") / recipes.load_recipe(recipe).name
+    begun = folder / "recipe.yaml"  # what a training began with, overrides included, is what it goes on with
+    chosen = recipes.load_recipe(str(begun) if resume and begun.is_file() else recipe, changes)
     done = training.train(
         chosen,
         features or Path("data") / chosen.name,
-        out or Path("runs") / chosen.name,
+        folder,
         device=device,
         resume=resume,
         report=lambda entry: _tell(entry, chosen.train.steps),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from sqcodec.errors import ModelError, RecipeError
 from sqcodec.model.codec import SpectrogramCodec
@@ -39,7 +39,7 @@ def save_model(path: Path, codec: SpectrogramCodec, step: int) -> None:
     }
     weights = {name: value.detach().cpu().contiguous() for name, value in codec.state_dict().items()}
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file(weights, draft, metadata={"sqcodec": json.dumps(header)})
+    draft.write_bytes(save(weights, metadata={"sqcodec": json.dumps(header)}))  # save_file would hide it from others
     draft.replace(path)
 
 

@@ -179,7 +179,7 @@ class Codec:
         near = difflib.get_close_matches(speaker, self.speakers, n=3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise CodesError(
-            f"speaker {speaker!r}: unknown to the model {self.path}{hint} It knows {len(self.speakers)}:"
+            f"speaker {speaker!r}: unknown to the model {self.path}{hint or '.'} It knows {len(self.speakers)}:"
             f" {_some(self.speakers)}"
         )
 

@@ -106,6 +106,8 @@ def decode_file(
     sound: Iterable[NDArray[np.float32]] = codec.decode_blocks(codes, speaker=speaker, vocoder=vocoder, where=where)
     if rate != SAMPLE_RATE:
         sound = resampled(sound, SAMPLE_RATE, rate, -(-codes.samples * SAMPLE_RATE // codes.sample_rate))
+    if rate == codes.sample_rate:
+        sound = _cut(sound, codes.samples)  # the recording's own rate gives back its own length
     with _written(target) as draft:
         samples, limited = _write_sound(draft, sound, rate, target.suffix.lower())
     clipped = f"{target}: {limited} of {samples} samples were beyond full scale and were limited" if limited else ""
@@ -116,6 +118,12 @@ def decode_file(
         model=found.path,
         notes=_notes(found.note, clipped),
     )
+
+
+def _cut(blocks: Iterable[NDArray[np.float32]], samples: int) -> Iterator[NDArray[np.float32]]:
+    for block in blocks:
+        yield block[:samples]
+        samples -= min(samples, len(block))
 
 
 def _model_of(codes: Codes, where: str, model: str | None) -> Found:

@@ -239,7 +239,7 @@ def test_encode_refuses(workplace: Path, arguments, text) -> None:
         ("codes.npy codes.npy", "codes.npy: input and output are the same file; write to another name"),
         (
             "codes.npy o.wav --speaker nobody",
-            "speaker 'nobody': unknown to the model runs/tiny/model.safetensors It knows 3: p225, p226, s5",
+            "speaker 'nobody': unknown to the model runs/tiny/model.safetensors. It knows 3: p225, p226, s5",
         ),
         (
             "in.wav o.wav",

@@ -26,7 +26,7 @@ def corpus(tmp_path: Path) -> Path:
 
 def test_results_on_stdout_reports_on_stderr(corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "s"
-    summary = "  test: 1 utterances, 1 speakers, 0.00 h\n  train: 3 utterances, 1 speakers, 0.00 h\n"
+    summary = "  test: 1 utterances, 1 speakers, 0.6 s\n  train: 3 utterances, 1 speakers, 1.7 s\n"
     after = f"  1 reports: {out / 'report.txt'}\nnext: sqcodec train recipes/folder --features {out}\n"
     for state in ("made", "nothing new to do"):
         result = invoke("folder", "--data", corpus, "--out", out)

@@ -31,6 +31,13 @@ def test_train_says_what_it_did_and_how_to_go_on(tmp_path):
     resumed = invoke("--features", store, "--out", run, "--seed", 3, "--resume", "--set", "train.steps=25")
     assert resumed.exit_code == 0
     assert "step 25" in resumed.stdout
+    # without any --set, a training goes on with the recipe it was begun with
+    command = ["train", "zerospeech2019", "--features", str(store), "--out", str(run), "--resume", "--device", "cpu"]
+    finished = CliRunner().invoke(main, command)
+    assert finished.exit_code == 0, finished.output
+    assert "step 25" in finished.stdout
+    assert "seed: 3" in (run / "recipe.yaml").read_text()
+    assert (run / "model.safetensors").stat().st_mode & 0o044
 
 
 def test_without_a_store_the_error_names_the_folder_and_the_command(tmp_path, monkeypatch):
