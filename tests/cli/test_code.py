@@ -82,6 +82,8 @@ def test_any_recording_gives_its_length_back(workplace: Path, name, rate, channe
     assert result.stderr == NEWEST + mixed
     assert run("decode", "codes.npy", "out.wav").exit_code == 0
     assert soundfile.info("out.wav").frames == -(-samples * 16000 // rate)
+    assert run("decode", "codes.npy", "own.wav", "--rate", rate).exit_code == 0
+    assert soundfile.info("own.wav").frames == samples  # its own rate gives back its own length
 
 
 @pytest.mark.parametrize(("name", "subtype"), [("o.wav", "PCM_16"), ("o.FLAC", "PCM_16"), ("o.ogg", "VORBIS")])
