@@ -1,5 +1,9 @@
 """`sqcodec train` on a tiny store."""
 
+import os
+import re
+import signal
+
 from click.testing import CliRunner
 
 from sqcodec.cli.main import main
@@ -52,3 +56,38 @@ def test_wrong_overrides_are_named(tmp_path):
     result = invoke("--set", "train.stepps=3")
     assert result.exit_code == 1
     assert "train.stepps: unknown key (got 3); remove it, or mind the spelling" in result.stderr
+
+
+def test_a_signal_saves_and_the_text_says_how_to_go_on(tmp_path, monkeypatch):
+    store, run = make_store(tmp_path / "corpus"), tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr("sqcodec.cli.train._tell", lambda entry, steps: os.kill(os.getpid(), signal.SIGTERM))
+        result = invoke("--features", store, "--out", run)
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"Error: stopped at step 5 of 20, all saved in {run}; the same command with --resume goes on from here\n",
+    )
+    assert invoke("--features", store, "--out", run, "--resume").exit_code == 0
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_and_cause(tmp_path):
+    store = make_store(tmp_path / "corpus")
+    result = invoke("--features", store, "--out", tmp_path / "run", "--set", "train.learning_rate=1e30")
+    assert result.exit_code == 1
+    assert re.match(
+        r"Error: the loss is not finite at step \d+ \(reconstruction .*\): most often train.learning_rate \(1e\+30\) is"
+        r" too high. Change it with --set and train again\n$",
+        result.stderr,
+    )
+
+
+def test_resume_without_a_checkpoint_and_a_device_that_is_not_there(tmp_path):
+    store, run = make_store(tmp_path / "corpus"), tmp_path / "run"
+    result = invoke("--features", store, "--out", run, "--resume")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"Error: {run / 'checkpoint.pt'}: there is no checkpoint to resume from;"
+        " leave --resume out to start a training\n",
+    )
+    result = invoke("--features", store, "--out", run, "--device", "tpu")
+    assert (result.exit_code, result.stderr) == (1, "Error: device 'tpu': expected auto, cpu, cuda or cuda:N\n")
