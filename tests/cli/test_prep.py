@@ -158,3 +158,32 @@ def test_a_terminal_sees_progress(corpus: Path, tmp_path: Path, monkeypatch: pyt
         progress("features", 4, 4)
     assert "features" in terminal.getvalue()
     assert "100%" in terminal.getvalue()
+
+
+def test_every_kind_of_awkward_recording_is_reported_by_name_and_reason(corpus: Path, tmp_path: Path) -> None:
+    anna = corpus / "anna"
+    tone = 0.3 * np.sin(np.arange(9000) * 0.1)
+    soundfile.write(anna / "stereo.wav", np.stack([tone, tone], 1), 16000)
+    soundfile.write(anna / "slow.wav", tone, 8000)
+    soundfile.write(anna / "fast.wav", tone, 96000)
+    soundfile.write(anna / "short.wav", tone[:320], 16000)
+    soundfile.write(anna / "empty.wav", tone[:0], 16000)
+    soundfile.write(anna / "silent.wav", 0 * tone, 16000)
+    soundfile.write(anna / "nan.wav", np.nan * tone, 16000, subtype="FLOAT")
+    result = invoke("folder", "--data", corpus, "--out", tmp_path / "s")
+    assert result.exit_code == 0, result.output
+    counts = [
+        "skipped, broken: 1", "skipped, empty: 1", "skipped, not finite: 1", "skipped, silent: 1",
+        "skipped, too short: 1", "kept, mixed down: 1", "kept, narrow band: 1", "kept, unusual rate: 1",
+    ]  # fmt: skip
+    assert result.stderr.splitlines() == counts
+    report = (tmp_path / "s" / "report.txt").read_text().splitlines()
+    for line in (
+        "skipped\tanna/short\ttoo short\tgot 320 samples at 16000 Hz, expected 400 (25 ms) or more",
+        "skipped\tanna/silent\tsilent\tgot a peak of 0.0e+00, expected 1.0e-04 (-80 dB) or more",
+        "kept\tanna/stereo\tmixed down\t2 channels became one",
+        "kept\tanna/slow\tnarrow band\t8000 Hz says nothing above 4000 Hz",
+        "kept\tanna/fast\tunusual rate\tresampled from 96000 Hz",
+    ):
+        assert line in report
+    assert sum(line.startswith(("skipped\tanna/nan\tnot finite", "skipped\tanna/empty\tempty")) for line in report) == 2
