@@ -1,26 +1,20 @@
-"""A recipe: one YAML file, validated to one frozen object. No other place holds a default."""
+"""The whole recipe and how it is found, read, overridden and validated."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from sqcodec.errors import RecipeError
+from sqcodec.recipe.section import Count, Fraction, Positive, Precision, Section
+from sqcodec.recipe.vocoder import GriffinLimConfig
 from sqcodec.values import FeatureKind
 
-Count = Annotated[int, Field(ge=1, strict=True)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Precision = Literal["32-true", "bf16-mixed"]
 Splits = dict[str, str]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class VctkConfig(_Section):
+class VctkConfig(Section):
     """VCTK, release 0.92 or 0.80. `splits` maps each split to a text file beside the recipe."""
 
     kind: Literal["vctk"]
@@ -28,7 +22,7 @@ class VctkConfig(_Section):
     splits: Splits
 
 
-class ZeroSpeech2019Config(_Section):
+class ZeroSpeech2019Config(Section):
     """ZeroSpeech 2019: the English or the surprise language."""
 
     kind: Literal["zerospeech2019"]
@@ -36,7 +30,7 @@ class ZeroSpeech2019Config(_Section):
     splits: Splits
 
 
-class FolderConfig(_Section):
+class FolderConfig(Section):
     """Anybody's recordings, `<speaker>/<utterance>.<ext>` or a list; `test_fraction` of each speaker is held out."""
 
     kind: Literal["folder"]
@@ -46,7 +40,7 @@ class FolderConfig(_Section):
 CorpusConfig = Annotated[VctkConfig | ZeroSpeech2019Config | FolderConfig, Field(discriminator="kind")]
 
 
-class GaussianConfig(_Section):
+class GaussianConfig(Section):
     """Gaussian stochastic quantisation (SQ-VAE, Table 1): one variance for all (I), one a frame (III), one a frame
     and dimension (IV)."""
 
@@ -60,7 +54,7 @@ class GaussianConfig(_Section):
 QuantizerConfig = Annotated[GaussianConfig, Field()]  # a union discriminated by `kind` when there are more
 
 
-class NetworkConfig(_Section):
+class NetworkConfig(Section):
     """The convolutional encoder and the recurrent decoder of the paper."""
 
     channels: Count
@@ -69,7 +63,7 @@ class NetworkConfig(_Section):
     jitter: Annotated[float, Field(ge=0, le=1)]
 
 
-class TrainConfig(_Section):
+class TrainConfig(Section):
     """Optimiser, schedule and bookkeeping of one training; every number is in steps unless its name says otherwise."""
 
     steps: Count
@@ -88,21 +82,13 @@ class TrainConfig(_Section):
     evaluate_split: str
 
 
-class GriffinLimConfig(_Section):
-    """Griffin-Lim phase retrieval: needs no training."""
-
-    kind: Literal["griffin-lim"]
-    iterations: Count
-    momentum: Annotated[float, Field(ge=0, lt=1)]
-
-
-class FeaturesConfig(_Section):
+class FeaturesConfig(Section):
     """Which spectrogram: see `sqcodec.values.FEATURES`."""
 
     kind: FeatureKind
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """Everything that makes one codec: corpus, features, quantizer, networks, training, vocoder."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -122,7 +108,7 @@ class Recipe(_Section):
 
 def recipe_folders() -> list[Path]:
     """Where recipes that come with sqcodec lie: in the wheel, or beside the package in a checkout."""
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     return [folder for folder in (package / "recipes", package.parent / "recipes") if folder.is_dir()]
 
 
