@@ -2,10 +2,7 @@
 
 import bisect
 import math
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +21,7 @@ from sqcodec.train.checkpoint import load_checkpoint, save_checkpoint
 from sqcodec.train.crops import Crops, step_seed
 from sqcodec.train.evaluation import evaluate
 from sqcodec.train.log import TrainingLog
+from sqcodec.train.signals import stop_signals
 
 TERMS = ("loss", "reconstruction", "quadratic", "entropy", "mse", "log_var")
 CROPS, NOISE, INITIAL = range(3)  # the random streams
@@ -92,7 +90,7 @@ class Trainer:
         """Train to train.steps. Raises TrainingError: the loss is not finite, or the training was asked to stop."""
         train = self.recipe.train
         self.model.train()
-        with _stop_signals() as stop:
+        with stop_signals() as stop:
             while self.step < train.steps:
                 self._train_step()
                 last = self.step == train.steps
@@ -195,26 +193,3 @@ class Trainer:
             "the feature store": self.store.digest,
             "the speakers": list(self.codec.speakers),
         }
-
-
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets instead of ending the process; a second Ctrl-C ends it."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def ask(number: int, _frame: object) -> None:
-        if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.set()
-
-    try:
-        for number in before:
-            signal.signal(number, ask)
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
