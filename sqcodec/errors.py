@@ -27,3 +27,7 @@ class CodesError(SqcodecError):
 
 class TrainingError(SqcodecError):
     """A training cannot start, go on, or has diverged."""
+
+
+class MetricError(SqcodecError):
+    """A figure cannot be computed: of these recordings (silent, too short), or because a package is missing."""

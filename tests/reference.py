@@ -74,3 +74,51 @@ def log_mel(samples):
 def reflected(samples, half):
     """NumPy's own reflection, which short recordings need more than once."""
     return np.pad(samples, half, mode="reflect")
+
+
+def log_spectral_distance(first, second):
+    """Gray and Markel 1976, frame by frame: 512-sample periodic Hann of unit sum, hop 128, power floor 1e-10."""
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(512) / 512)
+    first, second = (np.pad(signal, 256).astype(np.float64) for signal in (first, second))
+    distances = []
+    for start in range(0, len(first) - 511, 128):
+        levels = []
+        for signal in (first, second):
+            spectrum = np.fft.fft(signal[start : start + 512] * hann / hann.sum())[:257]
+            levels.append(10 * np.log10(spectrum.real**2 + spectrum.imag**2 + 1e-10))
+        distances.append(np.sqrt(np.mean((levels[0] - levels[1]) ** 2)))
+    return np.mean(distances)
+
+
+def multi_resolution_stft(first, second):
+    """Yamamoto et al. 2020, eq. 3 to 6, frame by frame; the L1 term's mean is over frames and bins."""
+    total = 0.0
+    for n_fft, hop, window in ((512, 50, 240), (1024, 120, 600), (2048, 240, 1200)):
+        hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
+        spectra = []
+        for signal in (first, second):
+            padded = np.pad(signal.astype(np.float64), window // 2)
+            starts = range(0, len(padded) - window + 1, hop)
+            frames = [np.fft.fft(padded[start : start + window] * hann / hann.sum(), n_fft) for start in starts]
+            spectra.append(np.abs(np.array(frames))[:, : n_fft // 2 + 1])
+        convergence = np.sqrt(((spectra[0] - spectra[1]) ** 2).sum() / (spectra[0] ** 2).sum())
+        logarithms = [np.log(np.maximum(spectrum, 1e-7)) for spectrum in spectra]
+        total += convergence + np.abs(logarithms[0] - logarithms[1]).mean()
+    return total / 3
+
+
+def levenshtein(first, second):
+    """Edit distance of two sequences, over the longer one's length, by recursion."""
+    table = {(0, 0): 0}
+    for i in range(len(first) + 1):
+        for j in range(len(second) + 1):
+            if i or j:
+                options = []
+                if i:
+                    options.append(table[i - 1, j] + 1)
+                if j:
+                    options.append(table[i, j - 1] + 1)
+                if i and j:
+                    options.append(table[i - 1, j - 1] + (first[i - 1] != second[j - 1]))
+                table[i, j] = min(options)
+    return table[len(first), len(second)] / max(len(first), len(second))

@@ -1,0 +1,76 @@
+"""The delay between reference and output: measured the same way for every system, then removed.
+
+A codec that makes its own phases has no peak in the cross-correlation of waveforms, so spectral envelopes are compared
+first (to about a millisecond), and waveforms only near the delay found, and only where they agree.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import irfft, next_fast_len, rfft
+
+from sqcodec.metrics.pair import Signal
+from sqcodec.metrics.stft import amplitudes
+from sqcodec.values import SAMPLE_RATE
+
+MOST = SAMPLE_RATE // 4  # samples: no codec worth scoring is later than a quarter of a second
+_HOP = 16  # samples between frames of the envelopes: 1 ms
+_WINDOW = 128  # samples, 8 ms: shorter than the glottal period is long, so that onsets stay sharp
+_BANDS = 16
+_NEAR = 32  # samples around the envelopes' delay within which waveforms may move it
+_AGREE = 0.4  # normalised correlation of waveforms above which they are believed
+
+_Array = NDArray[np.float64]
+
+
+def find_delay(reference: Signal, degraded: Signal) -> int:
+    """Samples by which `degraded` [M] comes later than `reference` [N] (negative: earlier), within +-`MOST`.
+
+    0 when either is silent or shorter than 100 ms.
+    """
+    if min(len(reference), len(degraded)) < SAMPLE_RATE // 10 or not (reference.any() and degraded.any()):
+        return 0
+    coarse = _envelope_delay(reference, degraded)
+    lags = np.arange(max(-MOST, coarse - _NEAR), min(MOST, coarse + _NEAR) + 1)
+    correlation = np.abs(_correlation(reference[:, None], degraded[:, None], lags))  # a codec may turn the sign
+    energy = np.linalg.norm(reference.astype(np.float64)) * np.linalg.norm(degraded.astype(np.float64))
+    best = int(correlation.argmax())
+    return int(lags[best]) if correlation[best] > _AGREE * energy else coarse
+
+
+def remove_delay(degraded: Signal, delay: int, samples: int) -> Signal:
+    """`degraded` moved earlier by `delay` samples (later where negative), cut or padded with zeros to [samples]."""
+    moved = degraded[delay:] if delay > 0 else np.pad(degraded, (-delay, 0))
+    return np.pad(moved[:samples], (0, max(0, samples - len(moved)))).astype(np.float32)
+
+
+def _envelope_delay(reference: Signal, degraded: Signal) -> int:
+    """The lag of the highest correlation of the envelopes, refined by a parabola through its neighbours."""
+    most = MOST // _HOP
+    lags = np.arange(-most - 1, most + 2)
+    correlation = _correlation(_envelope(reference), _envelope(degraded), lags)
+    best = 1 + int(correlation[1:-1].argmax())
+    before, at, after = correlation[best - 1 : best + 2]
+    curve = before - 2.0 * at + after
+    shift = 0.5 * (before - after) / curve if curve < 0 else 0.0
+    return int(np.clip(round(_HOP * float(lags[best] + np.clip(shift, -0.5, 0.5))), -MOST, MOST))
+
+
+def _envelope(signal: Signal) -> _Array:
+    """Level in dB of `_BANDS` bands every millisecond, 50 dB deep, each band's mean removed: [T, bands].
+
+    Below 4 kHz only, which narrow-band codecs pass too.
+    """
+    spectrum = amplitudes(signal, n_fft=_WINDOW, hop=_HOP, window=_WINDOW)[:, 1 : 1 + 2 * _BANDS]
+    power = (spectrum**2).reshape(len(spectrum), _BANDS, 2).sum(2)
+    power /= power.max()
+    level = 10.0 * np.log10(np.maximum(power, 1e-5))
+    centred: _Array = level - level.mean(0)
+    return centred
+
+
+def _correlation(first: NDArray[np.floating], second: NDArray[np.floating], lags: NDArray[np.intp]) -> _Array:
+    """sum over n and columns of first[n] second[n + lag], for each lag; [N, C] and [M, C] -> [lags]."""
+    size = next_fast_len(len(first) + len(second), real=True)
+    a, b = (rfft(signal.astype(np.float64), size, axis=0) for signal in (first, second))
+    circular: _Array = irfft((a.conj() * b).sum(1), size)
+    return circular[lags % size]

@@ -1,0 +1,34 @@
+"""What every metric of two signals expects, checked in one place."""
+
+import importlib
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sqcodec.errors import MetricError
+
+Signal = NDArray[np.float32]  # [N] samples at 16 kHz, full scale 1
+
+
+def validate(reference: Signal, degraded: Signal, *, shortest: int = 1) -> None:
+    """Raise MetricError unless both are [N], finite, of one length, `shortest` or longer, and neither is silent."""
+    if reference.ndim != 1 or degraded.ndim != 1 or len(reference) != len(degraded):
+        raise MetricError(
+            f"got signals of shapes {reference.shape} and {degraded.shape}, expected two [N] of one length; align them"
+        )
+    if len(reference) < shortest:
+        raise MetricError(f"too short: got {len(reference)} samples, expected {shortest} or more")
+    if not (np.isfinite(reference).all() and np.isfinite(degraded).all()):
+        raise MetricError("not finite: got NaN or infinity, expected samples in -1 to 1")
+    for name, signal in (("reference", reference), ("degraded signal", degraded)):
+        if not signal.any():
+            raise MetricError(f"silent: the {name} holds zeros only")
+
+
+def extra(package: str, metric: str) -> ModuleType:
+    """Import a package of the `eval` extra. Raises MetricError: it is not installed."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise MetricError(f"{metric} needs the package {package.partition('.')[0]}: install sqcodec[eval]") from error

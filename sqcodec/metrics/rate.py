@@ -1,0 +1,60 @@
+"""Bit rates of codes side by side: nominal, by entropy of single codes and of codes given the one before, and on disk.
+
+The entropies are those of the frequencies counted in the very codes that are rated (no table is paid for): what an
+ideal coder that knows these frequencies would need. With few codes they are too low, the conditional one most of all:
+with V codewords it has V^2 frequencies to learn.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Rates(NamedTuple):
+    """bit/s: of fixed-length codes, of ideal coders, of the files themselves; `seconds` of sound, `codes` counted."""
+
+    nominal: float
+    unigram: float
+    conditional: float
+    on_disk: float
+    seconds: float
+    codes: int
+
+
+def rates(files: Sequence[NDArray[np.uint16]], *, codewords: int, sizes: Sequence[int], seconds: float) -> Rates:
+    """files: codes [K, T] of each recording; sizes: bytes of each file on disk; seconds: of all recordings together.
+
+    Stages are coded apart (K entropies are added), and no code is conditioned on another file's.
+    """
+    books = files[0].shape[0]
+    single = [np.concatenate([codes[book] for codes in files]) for book in range(books)]
+    pairs = [np.concatenate([_pairs(codes[book], codewords) for codes in files]) for book in range(books)]
+    total = sum(map(len, single))
+    bits = sum(len(codes) * entropy(codes) for codes in single)
+    firsts = sum(entropy(codes) for codes in single) * len(files)  # the first code of a file has none before it
+    conditional = firsts + sum(
+        len(joint) * (entropy(joint) - entropy(joint // codewords)) for joint in pairs if len(joint)
+    )
+    return Rates(
+        nominal=total * (codewords - 1).bit_length() / seconds,
+        unigram=bits / seconds,
+        conditional=conditional / seconds,
+        on_disk=8 * sum(sizes) / seconds,
+        seconds=seconds,
+        codes=total,
+    )
+
+
+def entropy(symbols: NDArray[np.integer]) -> float:
+    """Entropy in bits of the frequencies of symbols [n]; 0 of none."""
+    if not len(symbols):
+        return 0.0
+    share = np.unique(symbols, return_counts=True)[1] / len(symbols)
+    return float(-(share * np.log2(share)).sum()) + 0.0
+
+
+def _pairs(codes: NDArray[np.uint16], codewords: int) -> NDArray[np.int64]:
+    """Each code and the one before it as one number: [T - 1]."""
+    return codes[:-1].astype(np.int64) * codewords + codes[1:]
