@@ -34,10 +34,58 @@ def regulariser(z, precision, codebook, gumbel, temperature):
 
 
 def precision_of(encoded, log_var_scalar, variance, dim):
-    """Encoder output [N, channels] -> z [N, D], precision [N, D] for variants I, III and IV (Table 1)."""
-    z = encoded[:, :dim]
-    rest = {"I": np.zeros((len(z), 1)), "III": encoded[:, dim : dim + 1], "IV": encoded[:, dim:]}[variance]
-    return z, np.broadcast_to(np.exp(-(rest + log_var_scalar)), z.shape)
+    """Encoder output [B, T, channels] -> z [B T, D], precision [B T, D] for every variance of Table 1 and `fixed`."""
+    z, rest = encoded[..., :dim], encoded[..., dim:]
+    log_var = {
+        "fixed": lambda: np.zeros((1, 1, 1)),
+        "I": lambda: np.zeros((1, 1, 1)),
+        "II": lambda: rest.mean(1, keepdims=True),
+        "III": lambda: rest,
+        "IV": lambda: rest,
+    }[variance]()
+    precision = np.broadcast_to(np.exp(-(log_var + log_var_scalar)), z.shape)
+    return z.reshape(-1, dim), precision.reshape(-1, dim)
+
+
+def vmf_posterior(z, concentration, codebook):
+    """SQ-VAE eq. 12: softmax over b of kappa b^T z, all of unit length; z [N, D], codebook [V, D] of any length."""
+    z = z / np.linalg.norm(z, axis=1, keepdims=True)
+    codebook = codebook / np.linalg.norm(codebook, axis=1, keepdims=True)
+    logits = concentration * z @ codebook.T
+    weight = np.exp(logits - logits.max(1, keepdims=True))
+    return z, codebook, weight / weight.sum(1, keepdims=True)
+
+
+def vmf_regulariser(z, concentration, codebook, gumbel, temperature):
+    """Eq. 13 without the decoder: sum of kappa (1 - z_q^T z), and the sum of the entropies, over all latents."""
+    z, codebook, probability = vmf_posterior(z, concentration, codebook)
+    logits = (np.log(probability) + gumbel) / temperature
+    weight = np.exp(logits - logits.max(1, keepdims=True))
+    z_q = weight / weight.sum(1, keepdims=True) @ codebook
+    entropy = -(probability * np.log(probability)).sum()
+    return (concentration * (1 - (z_q * z).sum(1))).sum(), entropy
+
+
+def vq_loss(z, codebook, commitment):
+    """VQ-VAE eq. 3 without the decoder, and its gradients: |sg z - b|^2 + commitment |z - sg b|^2, summed."""
+    codes = ((z[:, None] - codebook[None]) ** 2).sum(-1).argmin(1)
+    difference = z - codebook[codes]
+    by_codeword = np.zeros_like(codebook)
+    np.add.at(by_codeword, codes, -2 * difference)
+    return (1 + commitment) * (difference**2).sum(), 2 * commitment * difference, by_codeword
+
+
+def moving_average(batches, codebook, decay, epsilon):
+    """VQ-VAE appendix A.1: counts and sums decay; codeword = sum / count, the counts smoothed; all batches [N, D]."""
+    count, total = np.ones(len(codebook)), codebook.copy()
+    for z in batches:
+        codes = ((z[:, None] - codebook[None]) ** 2).sum(-1).argmin(1)
+        for i in range(len(codebook)):
+            count[i] = decay * count[i] + (1 - decay) * (codes == i).sum()
+            total[i] = decay * total[i] + (1 - decay) * z[codes == i].sum(0)
+        smoothed = (count + epsilon) / (count.sum() + len(count) * epsilon) * count.sum()
+        codebook = total / smoothed[:, None]
+    return codebook
 
 
 def gradient(function, point, step=1e-6):

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "values": set(),
     "dsp": GROUND,
     **{stage: GROUND | {"dsp"} for stage in STAGES},
+    "quantizers": GROUND | {"dsp", "recipe"},  # a quantiser is built from its section of the recipe
     "model": GROUND | {"dsp", "quantizers", "recipe"},  # a model is built from its recipe and carries it in its file
     "recipe": GROUND,
     "train": GROUND | STAGES | {"dsp", "recipe"},

@@ -8,10 +8,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from sqcodec.model.classes import MelClasses
 from sqcodec.model.decoder import Decoder, jitter
 from sqcodec.model.encoder import Encoder
-from sqcodec.quantizers.gaussian import GaussianQuantizer, Quantized
-from sqcodec.recipe import Recipe
+from sqcodec.model.likelihood import CategoricalLikelihood, GaussianLikelihood, Likelihood, VonMisesFisherLikelihood
+from sqcodec.quantizers.build import build_quantizer
+from sqcodec.quantizers.quantizer import Quantized
+from sqcodec.recipe import MelClassesConfig, Recipe, TargetConfig
 from sqcodec.values import FEATURES, FeatureConfig
 
 FRAMES_PER_CODE = 2
@@ -20,62 +23,95 @@ DECODER_MARGIN = 200  # codes (4 s) of context on each side after which the recu
 
 
 class Reconstruction(NamedTuple):
-    """What a training step sees: features [B, F, T] and the quantised latents they were decoded from."""
+    """What a training step sees: the decoder's output [B, F x outputs, T] (`Likelihood` tells what it means) and the
+    quantised latents it was decoded from."""
 
-    features: Tensor
+    decoded: Tensor
     quantized: Quantized
 
 
 class SpectrogramCodec(nn.Module):
-    """Encoder, quantiser and decoder of a recipe; `speakers` are the voices that the decoder knows, by name."""
+    """Encoder, quantiser and decoder of a recipe; `speakers` are the voices that the decoder knows, by name.
 
-    def __init__(self, recipe: Recipe, speakers: tuple[str, ...]) -> None:
+    classes: of the spectrogram's values, for a recipe whose target they are; None otherwise.
+    """
+
+    def __init__(self, recipe: Recipe, speakers: tuple[str, ...], classes: MelClasses | None = None) -> None:
         super().__init__()
-        self.recipe, self.speakers = recipe, speakers
+        self.recipe, self.speakers, self.classes = recipe, speakers, classes
         self.features: FeatureConfig = FEATURES[recipe.features.kind]
-        network, book = recipe.network, recipe.quantizer
-        self.quantizer = GaussianQuantizer(
-            variance=book.variance, codewords=book.codewords, dim=book.dim, initial_variance=book.initial_variance
-        )
+        network = recipe.network
+        self.quantizer = build_quantizer(recipe.quantizer)
+        self.likelihood = build_likelihood(recipe.target, classes)
         self.encoder = Encoder(n_mels=self.features.n_mels, channels=network.channels, outputs=self.quantizer.channels)
         self.decoder = Decoder(
-            dim=book.dim,
+            dim=self.quantizer.dim,
             speakers=len(speakers),
             speaker_dim=network.speaker_dim,
             gru=network.gru,
-            n_mels=self.features.n_mels,
+            outputs=self.features.n_mels * self.likelihood.outputs,
         )
 
     def forward(
-        self, features: Tensor, speaker: Tensor, temperature: float, generator: torch.Generator | None = None
+        self,
+        features: Tensor,
+        speaker: Tensor,
+        temperature: float,
+        generator: torch.Generator | None = None,
+        *,
+        frames: Tensor | None = None,
     ) -> Reconstruction:
-        """One pass of training: features [B, F, T + 2], speaker [B]; jitter acts on the soft samples only."""
-        quantized = self.quantizer(self.encoder(features), temperature, generator)
+        """One pass of training: features [B, F, T + 2], speaker [B]; jitter acts on the soft samples only.
+
+        frames: [B], how many frames of each row are no padding (see `Encoder`); None: all T.
+        """
+        encoded = self.encoder(features, frames)
+        valid = None if frames is None else _valid(frames // FRAMES_PER_CODE, encoded.shape[1])
+        quantized = self.quantizer(encoded, temperature, generator, valid=valid)
         z_q = jitter(quantized.z_q, self.recipe.network.jitter, generator) if self.training else quantized.z_q
         return Reconstruction(self.decoder(z_q, speaker), quantized)
 
     @torch.inference_mode()
-    def encode(self, features: Tensor) -> Tensor:
-        """features [B, F, T + 2], T even, one frame of context on each side -> codes [B, K, T / 2] int64."""
-        return self.quantizer.encode(self.encoder(features))[:, None]
+    def encode(self, features: Tensor, frames: Tensor | None = None) -> Tensor:
+        """features [B, F, T + 2], T even, one frame of context on each side -> codes [B, K, T / 2] int64.
+
+        frames: as in `forward`; the codes of padding mean nothing.
+        """
+        return self.quantizer.encode(self.encoder(features, frames))
 
     @torch.inference_mode()
     def decode(self, codes: Tensor, speaker: Tensor) -> Tensor:
         """codes [B, K, T] int64, speaker [B] int64 -> features [B, F, 2 T]."""
-        features: Tensor = self.decoder(self.quantizer.decode(codes[:, 0]), speaker)
-        return features
+        return self.likelihood.features(self.decoder(self.quantizer.decode(codes), speaker))
 
     @property
     def bit_rate(self) -> float:
         """Nominal bit/s: codes a second times bits a code."""
         codes_per_second = 16000 / (self.features.hop_length * FRAMES_PER_CODE)
-        return codes_per_second * (self.recipe.quantizer.codewords - 1).bit_length()
+        return codes_per_second * self.quantizer.codebooks * (self.quantizer.codewords - 1).bit_length()
 
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits of SHA-256 over what gives codes a meaning: codebooks, features, layout."""
-        layout = {"features": asdict(self.features), "frames_per_code": FRAMES_PER_CODE, "codebooks": 1}
+        layout = {
+            "features": asdict(self.features),
+            "frames_per_code": FRAMES_PER_CODE,
+            "codebooks": self.quantizer.codebooks,
+        }
         codebook = self.quantizer.codebook.detach().cpu().contiguous().numpy().astype("<f4")
         digest = hashlib.sha256(json.dumps([layout, codebook.shape], sort_keys=True).encode())
         digest.update(codebook.tobytes())
         return digest.hexdigest()[:16]
+
+
+def build_likelihood(config: TargetConfig, classes: MelClasses | None) -> Likelihood:
+    """The decoder's distribution that a recipe's section `target` asks for."""
+    if not isinstance(config, MelClassesConfig):
+        return GaussianLikelihood()
+    assert classes is not None
+    return VonMisesFisherLikelihood(classes) if config.likelihood == "vmf" else CategoricalLikelihood(classes)
+
+
+def _valid(lengths: Tensor, longest: int) -> Tensor:
+    """[B] lengths -> [B, longest] bool."""
+    return torch.arange(longest, device=lengths.device) < lengths[:, None]

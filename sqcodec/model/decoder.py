@@ -21,16 +21,16 @@ def jitter(z_q: Tensor, probability: float, generator: torch.Generator | None) -
 class Decoder(nn.Module):
     """Nearest up-sampling by 2, speaker embedding beside each frame, two bidirectional GRU layers, a linear layer."""
 
-    def __init__(self, *, dim: int, speakers: int, speaker_dim: int, gru: int, n_mels: int) -> None:
+    def __init__(self, *, dim: int, speakers: int, speaker_dim: int, gru: int, outputs: int) -> None:
         super().__init__()
         self.speakers = nn.Embedding(speakers, speaker_dim)
         self.recurrent = nn.GRU(dim + speaker_dim, gru, num_layers=2, batch_first=True, bidirectional=True)
-        self.output = nn.Linear(2 * gru, n_mels)
+        self.output = nn.Linear(2 * gru, outputs)
 
     def forward(self, z_q: Tensor, speaker: Tensor) -> Tensor:
-        """z_q [B, T, D], speaker [B] int64 -> features [B, F, 2 T]."""
+        """z_q [B, T, D], speaker [B] int64 -> [B, outputs, 2 T]."""
         frames = z_q.repeat_interleave(2, dim=1)
         voice = self.speakers(speaker)[:, None].expand(-1, frames.shape[1], -1)
         hidden, _ = self.recurrent(torch.cat([frames, voice], dim=-1))
-        features: Tensor = self.output(hidden)
-        return features.transpose(1, 2)
+        decoded: Tensor = self.output(hidden)
+        return decoded.transpose(1, 2)

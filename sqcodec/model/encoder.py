@@ -1,6 +1,10 @@
 """The paper's convolutional encoder: 100 Hz spectrogram -> 50 Hz latents."""
 
+import torch
 from torch import Tensor, nn
+
+LAYER = 3  # modules a layer: convolution, BatchNorm, ReLU
+STRIDING = 2  # the layer that halves the rate
 
 
 def _layer(inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: int = 1) -> list[nn.Module]:
@@ -22,7 +26,19 @@ class Encoder(nn.Module):
             nn.Conv1d(channels, outputs, 1),
         )
 
-    def forward(self, features: Tensor) -> Tensor:
-        """features [B, F, T + 2], T even, one frame of context on each side -> [B, T / 2, outputs]."""
-        encoded: Tensor = self.layers(features)
+    def forward(self, features: Tensor, frames: Tensor | None = None) -> Tensor:
+        """features [B, F, T + 2], T even, one frame of context on each side -> [B, T / 2, outputs].
+
+        frames: [B] int64, even; of row b only the first frames[b] + 2 count, what follows is padding and is kept out of
+        every convolution, so that the first frames[b] / 2 outputs are those of the row alone. None: no padding.
+        """
+        if frames is None:
+            encoded: Tensor = self.layers(features)
+            return encoded.transpose(1, 2)
+        encoded = features
+        for number in range(0, len(self.layers) - 1, LAYER):
+            encoded = self.layers[number : number + LAYER](encoded)
+            length = frames if number < LAYER * STRIDING else frames // 2
+            encoded = encoded * (torch.arange(encoded.shape[-1], device=frames.device) < length[:, None])[:, None]
+        encoded = self.layers[-1](encoded)
         return encoded.transpose(1, 2)

@@ -2,18 +2,20 @@
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
 from sqcodec.errors import ModelError, RecipeError
+from sqcodec.model.classes import MelClasses
 from sqcodec.model.codec import SpectrogramCodec
 from sqcodec.recipe import Recipe, validate_recipe
 
-FORMAT = 1
+FORMAT = 2  # 1: before recipes had a target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,7 @@ class ModelHeader:
     fingerprint: str
     speakers: tuple[str, ...]
     recipe: Recipe
+    classes: MelClasses | None
 
 
 def save_model(path: Path, codec: SpectrogramCodec, step: int) -> None:
@@ -36,6 +39,7 @@ def save_model(path: Path, codec: SpectrogramCodec, step: int) -> None:
         "fingerprint": codec.fingerprint,
         "speakers": codec.speakers,
         "recipe": codec.recipe.model_dump(mode="json"),
+        "classes": codec.classes and asdict(codec.classes),
     }
     weights = {name: value.detach().cpu().contiguous() for name, value in codec.state_dict().items()}
     draft = path.with_name(f".{path.name}.{os.getpid()}")
@@ -58,7 +62,8 @@ def read_header(path: Path) -> ModelHeader:
             step=header["step"],
             fingerprint=header["fingerprint"],
             speakers=tuple(header["speakers"]),
-            recipe=validate_recipe(header["recipe"], where=f"{path} (the recipe inside)"),
+            recipe=validate_recipe(_recipe_tree(header), where=f"{path} (the recipe inside)"),
+            classes=MelClasses(**header["classes"]) if header.get("classes") else None,
         )
     except FileNotFoundError:
         raise ModelError(f"{path}: no such model file; 'sqcodec train RECIPE' makes one under runs/") from None
@@ -69,10 +74,16 @@ def read_header(path: Path) -> ModelHeader:
         ) from None
 
 
+def _recipe_tree(header: dict[str, Any]) -> dict[str, Any]:
+    """The recipe inside, in today's form."""
+    tree: dict[str, Any] = header["recipe"]
+    return tree if header["format"] > 1 else {"target": {"kind": "mel"}, **tree}
+
+
 def load_model(path: Path, device: torch.device | str = "cpu") -> SpectrogramCodec:
     """A codec ready for inference. Raises ModelError as `read_header`, or when the weights do not fit the recipe."""
     header = read_header(path)
-    codec = SpectrogramCodec(header.recipe, header.speakers)
+    codec = SpectrogramCodec(header.recipe, header.speakers, header.classes)
     try:
         codec.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError) as error:

@@ -1,11 +1,11 @@
-"""The training loss of the Gaussian SQ-VAE: arXiv 2205.07547, eq. 8 at the best decoder variance (AR-ELBO)."""
+"""The training loss of the SQ-VAE (arXiv 2205.07547, eq. 8 at the best decoder variance: AR-ELBO) and of its rivals."""
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
-from sqcodec.quantizers.gaussian import Quantized
+from sqcodec.model.likelihood import Likelihood
+from sqcodec.quantizers.quantizer import Quantized, Weighting
 
 
 class Objective(NamedTuple):
@@ -18,14 +18,18 @@ class Objective(NamedTuple):
     mse: Tensor
 
 
-def objective(features: Tensor, target: Tensor, quantized: Quantized) -> Objective:
-    """features, target: [B, F, T]. Loss = (F T / 2) log(mse) + mean_B(quadratic) - mean_B(entropy).
+def objective(
+    decoded: Tensor, target: Tensor, quantized: Quantized, *, likelihood: Likelihood, weighting: Weighting
+) -> Objective:
+    """decoded: [B, F x outputs, T]; target: [B, F, T].
 
-    The mean squared error is taken over batch, bands and frames together, its logarithm after that; quadratic and
-    entropy are sums over time, dimension and codewords (averages there make the codebook collapse).
+    `sums`: loss = reconstruction + mean_B(quadratic) - mean_B(entropy), where the reconstruction is the likelihood's,
+    (F T / 2) log(mse) for a Gaussian one; quadratic and entropy are sums over time, dimension and codewords (averages
+    there make the codebook collapse). `means`, what VQ-VAEs are usually trained with: loss = mse + quadratic averaged
+    over time and dimension too.
     """
-    mse = (features.float() - target).square().mean()
-    values = target[0].numel()
-    reconstruction = 0.5 * values * torch.log(mse)
+    fit = likelihood.fit(decoded, target)
     quadratic, entropy = quantized.quadratic.mean(), quantized.entropy.mean()
-    return Objective(reconstruction + quadratic - entropy, reconstruction, quadratic, entropy, mse)
+    of_means = weighting == "means"
+    loss = fit.mse + quadratic / quantized.z_q[0].numel() if of_means else fit.loss + quadratic - entropy
+    return Objective(loss, fit.loss, quadratic, entropy, fit.mse)

@@ -23,7 +23,7 @@ class Trained:
     folder: Path
     step: int
     test_mse: float
-    test_perplexity: float
+    test_perplexity: float | None
 
 
 def train(recipe: Recipe, features: Path, folder: Path, *, device: str, resume: bool, report: Report) -> Trained:
@@ -84,5 +84,5 @@ def _finish(trainer: Trainer, folder: Path) -> Trained:
     if tested is None:
         raise TrainingError(f"{folder}: the log holds no evaluation; it was changed by hand or is of another training")
     return Trained(
-        folder=folder, step=trainer.step, test_mse=tested["test_mse"], test_perplexity=tested["test_perplexity"]
+        folder=folder, step=trainer.step, test_mse=tested["test_mse"], test_perplexity=tested.get("test_perplexity")
     )

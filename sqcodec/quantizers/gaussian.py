@@ -1,38 +1,25 @@
 """Gaussian stochastic quantisation (SQ-VAE, Takida et al., ICML 2022, arXiv 2205.07547; Table 1, eq. 7 and 8).
 
-A latent z is coded by codeword b with probability softmax_b(-1/2 (z - b)^T diag(precision) (z - b)). The variance is
-learned, so quantisation starts soft and anneals itself. Everything here runs in float32, whatever autocast or TF32 say.
+A latent z is coded by codeword b with probability softmax_b(-1/2 (z - b)^T diag(precision) (z - b)).
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-Variance = Literal["I", "III", "IV"]
+from sqcodec.quantizers.stochastic import Latents, StochasticQuantizer
+
+Variance = Literal["fixed", "I", "II", "III", "IV"]
 LOG_VAR_LIMIT = 14.0  # |log variance| beyond which the precision would leave float32's useful range
-
-
-class Quantized(NamedTuple):
-    """A quantised batch.
-
-    z_q: [B, T, D], soft samples in training, codewords otherwise; codes: [B, T] int64, the nearest codewords;
-    quadratic, entropy: [B], sums over time (and dimension or codewords) in nats; log_var: mean over all, a scalar.
-    """
-
-    z_q: Tensor
-    codes: Tensor
-    quadratic: Tensor
-    entropy: Tensor
-    log_var: Tensor
 
 
 def gaussian_logits(z: Tensor, precision: Tensor, codebook: Tensor) -> Tensor:
     """Log-probabilities, up to a constant a row, of each codeword given z (eq. 7).
 
-    z: [N, D]; precision: [N, D] (IV), [N, 1] (III) or [1, 1] (I); codebook: [V, D] -> [N, V], float32.
+    z: [N, D]; precision: [N, D] (IV), [N, 1] (II, III) or [1, 1] (fixed, I); codebook: [V, D] -> [N, V], float32.
     The row constant -1/2 sum_j p_j z_j^2 is left out: softmax and argmax do not see it. Two matrix products, so that
-    nothing of size [N, V, D] ever exists; for I and III one product serves, since the precision leaves the sum.
+    nothing of size [N, V, D] ever exists; but for IV one product serves, since the precision leaves the sum.
     """
     centre = codebook.mean(0)
     z, codebook = z - centre, codebook - centre  # distances do not change; rounding shrinks
@@ -41,70 +28,88 @@ def gaussian_logits(z: Tensor, precision: Tensor, codebook: Tensor) -> Tensor:
     return torch.addmm((precision * z) @ codebook.T, precision, codebook.square().T, alpha=-0.5)
 
 
-def gumbel_softmax(logits: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:
-    """A soft sample [N, V] of softmax(logits [N, V]); Gumbel noise in float32 from a clamped exponential."""
-    exponential = torch.empty_like(logits).exponential_(generator=generator)
-    gumbel = -exponential.clamp_min(torch.finfo(torch.float32).tiny).log()
-    return torch.softmax((logits + gumbel) / temperature, dim=-1)
+def nearest(z: Tensor, codebook: Tensor) -> Tensor:
+    """z [N, D], codebook [V, D] -> [N] int64: the codeword at the smallest distance, the lowest index on ties."""
+    return gaussian_logits(z, torch.ones(1, 1, device=z.device), codebook).argmax(-1)
 
 
-class GaussianQuantizer(nn.Module):
-    """Gaussian SQ with one variance for all latents (I), one a frame (III), or one a frame and dimension (IV).
+class GaussianQuantizer(StochasticQuantizer):
+    """Gaussian SQ: one variance for all latents (fixed, I), one an utterance (II), one a frame (III), or one a frame
+    and dimension (IV).
 
-    codewords V, dim D; initial_variance: exp of the learned scalar that starts every log variance (10 for speech).
+    codewords V, dim D; initial_variance: exp of the scalar that starts every log variance (10 for speech); the scalar
+    is learned, but for `fixed`, where it is the variance for good.
+
+    II averages the encoder's log variance over the valid frames of what it is given, so in training over a crop, in use
+    over a whole recording. The paper leaves II out for speech for that reason: recordings have any length, and a
+    variance of 0.3 s of speech is not one of a whole utterance (appendix E.2). The codes do not depend on it: a
+    precision that all codewords share moves no argmin, so `encode` reads it for IV alone.
     """
 
     def __init__(self, *, variance: Variance, codewords: int, dim: int, initial_variance: float) -> None:
-        super().__init__()
-        self.variance, self.dim = variance, dim
+        super().__init__(codewords=codewords, dim=dim)
+        self.variance = variance
         self.codebook = nn.Parameter(torch.randn(codewords, dim))
-        self.log_var_scalar = nn.Parameter(torch.tensor(float(initial_variance)).log())
+        log_var = torch.tensor(float(initial_variance)).log()
+        self.log_var_scalar: Tensor
+        if variance == "fixed":
+            self.register_buffer("log_var_scalar", log_var)
+        else:
+            self.log_var_scalar = nn.Parameter(log_var)
 
     @property
     def channels(self) -> int:
-        """Channels that the encoder must give: the latent's D and those of its log variance."""
-        return self.dim + {"I": 0, "III": 1, "IV": self.dim}[self.variance]
+        """The latent's D and those of its log variance."""
+        return self.dim + {"fixed": 0, "I": 0, "II": 1, "III": 1, "IV": self.dim}[self.variance]
 
-    def forward(self, encoded: Tensor, temperature: float, generator: torch.Generator | None = None) -> Quantized:
-        """Quantise encoded [B, T, channels]: a soft sample in training, the nearest codeword otherwise.
-
-        The quadratic term is 1/2 sum p (z - z_q)^2 (R of eq. 8); it and the entropy are summed, not averaged.
-        """
-        with torch.autocast(encoded.device.type, enabled=False):
-            z, log_var = self._split(encoded.float())
-            precision = torch.exp(-log_var)
-            logits = gaussian_logits(z, precision, self.codebook)
-            codes = logits.argmax(-1)
-            log_p = torch.log_softmax(logits, dim=-1)
-            entropy = -(log_p.exp() * log_p).sum(-1)
-            if self.training:
-                z_q = gumbel_softmax(logits, temperature, generator) @ self.codebook
-            else:
-                z_q = self.codebook[codes]
-            quadratic = 0.5 * (precision * (z - z_q).square()).sum(-1)
-            batch, frames = encoded.shape[:2]
-            return Quantized(
-                z_q.view(batch, frames, self.dim),
-                codes.view(batch, frames),
-                quadratic.view(batch, frames).sum(-1),
-                entropy.view(batch, frames).sum(-1),
-                log_var.mean(),
-            )
+    def latents(self, encoded: Tensor, valid: Tensor | None) -> Latents:
+        """[B, T, channels] -> z [B T, D], its precision [1, 1] (fixed, I), [B T, 1] (II, III) or [B T, D] (IV)."""
+        z, rest = encoded[..., : self.dim], encoded[..., self.dim :]
+        match self.variance:
+            case "fixed" | "I":
+                log_var = self.log_var_scalar.view(1, 1, 1)
+            case "II":
+                log_var = _mean_over_time(rest, valid) + self.log_var_scalar
+            case _:
+                log_var = rest + self.log_var_scalar
+        log_var = log_var.clamp(-LOG_VAR_LIMIT, LOG_VAR_LIMIT)
+        if self.variance == "II":
+            log_var = log_var.expand(-1, encoded.shape[1], -1)
+        precision = torch.exp(-log_var).reshape(-1, log_var.shape[-1])
+        return Latents(z.reshape(-1, self.dim), precision, _mean(log_var, valid))
 
     @torch.no_grad()
     def encode(self, encoded: Tensor) -> Tensor:
-        """encoded [B, T, channels] -> codes [B, T] int64: the nearest codewords, ties to the lowest index."""
+        """encoded [B, T, channels] -> codes [B, 1, T] int64: the nearest codewords, ties to the lowest index."""
+        if self.variance == "IV":
+            return super().encode(encoded)
         with torch.autocast(encoded.device.type, enabled=False):
-            z, log_var = self._split(encoded.float())
-            return gaussian_logits(z, torch.exp(-log_var), self.codebook).argmax(-1).view(encoded.shape[:2])
+            z = encoded[..., : self.dim].float().reshape(-1, self.dim)
+            return nearest(z, self.codebook).view(len(encoded), 1, -1)
 
-    def decode(self, codes: Tensor) -> Tensor:
-        """codes [B, T] -> codewords [B, T, D]."""
-        return self.codebook[codes]
+    def logits(self, z: Tensor, precision: Tensor) -> Tensor:
+        """Minus the distance of eq. 7."""
+        return gaussian_logits(z, precision, self.codebook)
 
-    def _split(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, T, channels] -> z [B T, D] and its log variance, [1, 1] (I), [B T, 1] (III) or [B T, D] (IV)."""
-        encoded = encoded.reshape(-1, encoded.shape[-1])
-        z, rest = encoded[:, : self.dim], encoded[:, self.dim :]
-        log_var = self.log_var_scalar.view(1, 1) if self.variance == "I" else rest + self.log_var_scalar
-        return z, log_var.clamp(-LOG_VAR_LIMIT, LOG_VAR_LIMIT)
+    def quadratic(self, latents: Latents, z_q: Tensor) -> Tensor:
+        """1/2 sum_j p_j (z_j - z_q,j)^2, summed over dimensions, not averaged."""
+        return 0.5 * (latents.precision * (latents.z - z_q).square()).sum(-1)
+
+    def codewords_in_place(self) -> Tensor:
+        """The codebook as it is."""
+        return self.codebook
+
+
+def _mean_over_time(values: Tensor, valid: Tensor | None) -> Tensor:
+    """[B, T, 1] -> [B, 1, 1], over the valid frames alone."""
+    if valid is None:
+        return values.mean(1, keepdim=True)
+    weight = valid[..., None].to(values.dtype)
+    return (values * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
+
+
+def _mean(log_var: Tensor, valid: Tensor | None) -> Tensor:
+    """The mean of [B or 1, T or 1, C or 1], of valid frames alone where it has frames."""
+    if valid is None or log_var.shape[1] == 1:
+        return log_var.mean()
+    return log_var[valid].mean()

@@ -10,15 +10,26 @@ from sqcodec.recipe.document import (
     load_recipe,
     validate_recipe,
 )
+from sqcodec.recipe.quantizer import GaussianConfig, QuantizerConfig, VaeConfig, VmfConfig, VqConfig, VqEmaConfig
 from sqcodec.recipe.section import Precision
+from sqcodec.recipe.target import MelClassesConfig, MelConfig, TargetConfig
 from sqcodec.recipe.vocoder import GriffinLimConfig
 
 __all__ = [
     "FolderConfig",
+    "GaussianConfig",
     "GriffinLimConfig",
+    "MelClassesConfig",
+    "MelConfig",
     "Precision",
+    "QuantizerConfig",
     "Recipe",
+    "TargetConfig",
+    "VaeConfig",
     "VctkConfig",
+    "VmfConfig",
+    "VqConfig",
+    "VqEmaConfig",
     "ZeroSpeech2019Config",
     "available_recipes",
     "find_recipe",

@@ -7,7 +7,9 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from sqcodec.errors import RecipeError
+from sqcodec.recipe.quantizer import QuantizerConfig
 from sqcodec.recipe.section import Count, Fraction, Positive, Precision, Section
+from sqcodec.recipe.target import TargetConfig
 from sqcodec.recipe.vocoder import GriffinLimConfig
 from sqcodec.values import FeatureKind
 
@@ -38,20 +40,6 @@ class FolderConfig(Section):
 
 
 CorpusConfig = Annotated[VctkConfig | ZeroSpeech2019Config | FolderConfig, Field(discriminator="kind")]
-
-
-class GaussianConfig(Section):
-    """Gaussian stochastic quantisation (SQ-VAE, Table 1): one variance for all (I), one a frame (III), one a frame
-    and dimension (IV)."""
-
-    kind: Literal["gaussian"]
-    variance: Literal["I", "III", "IV"]
-    codewords: Annotated[int, Field(ge=2, le=65536, strict=True)]
-    dim: Count
-    initial_variance: Positive
-
-
-QuantizerConfig = Annotated[GaussianConfig, Field()]  # a union discriminated by `kind` when there are more
 
 
 class NetworkConfig(Section):
@@ -94,10 +82,19 @@ class Recipe(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     corpus: CorpusConfig
     features: FeaturesConfig
-    quantizer: QuantizerConfig
+    quantizer: Annotated[QuantizerConfig, Field(discriminator="kind")]
+    target: Annotated[TargetConfig, Field(discriminator="kind")]
     network: NetworkConfig
     train: TrainConfig
     vocoder: GriffinLimConfig
+
+    @model_validator(mode="after")
+    def _means_need_values(self) -> Self:
+        if getattr(self.quantizer, "weighting", "sums") == "means" and self.target.kind != "mel":
+            raise ValueError(
+                "quantizer.weighting: means weighs squared errors, expected sums with target.kind mel-classes"
+            )
+        return self
 
     @model_validator(mode="after")
     def _milestones_rise(self) -> Self:
@@ -191,7 +188,7 @@ def _parse_value(text: str) -> Any:
 def _explain(item: Any) -> str:
     # pydantic puts the tag of a discriminated union into the location: corpus.vctk.microphone -> corpus.microphone
     parts = [str(part) for part in item["loc"]]
-    if len(parts) > 1 and parts[0] in ("corpus", "quantizer") and parts[1] in ("vctk", "zerospeech2019", "folder"):
+    if len(parts) > 1 and parts[0] in ("corpus", "quantizer", "target") and item["type"] != "union_tag_invalid":
         del parts[1]
     key = ".".join(parts) or "recipe"
     match item["type"]:

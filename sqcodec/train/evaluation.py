@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,20 +14,37 @@ from sqcodec.errors import TrainingError
 from sqcodec.metrics.spectral import SquaredError, squared_error
 from sqcodec.metrics.usage import codewords_in_use, entropy_bits, perplexity
 from sqcodec.model.codec import SpectrogramCodec
+from sqcodec.quantizers.quantizer import Quantized
 from sqcodec.values import HOP_LENGTH
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """mse in dB^2 for `paper-mel` (in squared feature units for features without a dynamic range); entropy in bits."""
+    """mse in dB^2 for `paper-mel` and for classes (in squared feature units otherwise); entropy of the codes in bits.
+
+    perplexity, codewords_in_use and entropy are None for a model without codes. For a target of classes, accuracy is
+    the share of values whose class is right, clipped the share of values beyond the lowest or highest class.
+    """
 
     mse: float
-    perplexity: float
-    codewords_in_use: int
-    entropy: float
+    perplexity: float | None
+    codewords_in_use: int | None
+    entropy: float | None
+    counts: tuple[int, ...]
+    accuracy: float | None
+    clipped: float | None
     utterances: int
     frames: int
     left_out: int
+
+
+class Decoded(NamedTuple):
+    """One utterance: source features [F, T] that are scored, what they became [F, T], quantised, raw decoder output."""
+
+    source: Tensor
+    features: Tensor
+    quantized: Quantized
+    raw: Tensor
 
 
 def evaluate(codec: SpectrogramCodec, split: StoreSplit, device: torch.device) -> Evaluation:
@@ -35,35 +53,48 @@ def evaluate(codec: SpectrogramCodec, split: StoreSplit, device: torch.device) -
     Utterances of speakers that the model has not seen, or shorter than 4 frames, are left out and counted.
     Raises TrainingError: none is left.
     """
-    rows = _scored_rows(codec, split)
-    error, counts = SquaredError(), torch.zeros(codec.recipe.quantizer.codewords, dtype=torch.int64)
-    for features, codes, decoded in _reconstructions(codec, split, rows, device):
-        error += squared_error(features[:, 1:-1], decoded)
-        counts += torch.bincount(codes.flatten().cpu(), minlength=len(counts))
+    rows, classes = scored_rows(codec, split), codec.classes
+    error, counts = SquaredError(), torch.zeros(codec.quantizer.codewords, dtype=torch.int64)
+    right, clipped = 0, 0
+    for done in decoded(codec, split, rows, device):
+        error += squared_error(done.source, done.features)
+        counts += torch.bincount(done.quantized.codes.flatten().cpu(), minlength=len(counts))
+        if classes:
+            right += int((classes.of(done.features) == classes.of(done.source)).sum().item())
+            clipped += classes.clipped(done.source)
+    coded = codec.quantizer.codebooks > 0
     return Evaluation(
-        mse=error.db2(codec.features.dynamic_range or 1.0),
-        perplexity=perplexity(counts),
-        codewords_in_use=codewords_in_use(counts),
-        entropy=entropy_bits(counts),
+        mse=error.db2(decibels(codec)),
+        perplexity=perplexity(counts) if coded else None,
+        codewords_in_use=codewords_in_use(counts) if coded else None,
+        entropy=entropy_bits(counts) if coded else None,
+        counts=tuple(counts.tolist()),
+        accuracy=right / error.values if classes else None,
+        clipped=clipped / error.values if classes else None,
         utterances=len(rows),
         frames=error.values // codec.features.n_mels,
         left_out=len(split.rows) - len(rows),
     )
 
 
+def decibels(codec: SpectrogramCodec) -> float:
+    """dB that one feature unit stands for where errors are reported in dB^2; 1 where they are in feature units."""
+    return codec.classes.scale if codec.classes else codec.features.dynamic_range or 1.0
+
+
 def reconstruct_some(
     codec: SpectrogramCodec, split: StoreSplit, device: torch.device, number: int
 ) -> list[tuple[str, NDArray[np.float32], NDArray[np.float32]]]:
     """Name, source [F, T] and reconstruction [F, T] of the first `number` utterances that `evaluate` scores."""
-    rows = _scored_rows(codec, split)[:number]
-    made = _reconstructions(codec, split, rows, device)
+    rows = scored_rows(codec, split)[:number]
+    made = decoded(codec, split, rows, device)
     return [
-        (row.name, source[:, 1:-1].cpu().numpy(), decoded.cpu().numpy())
-        for row, (source, _, decoded) in zip(rows, made, strict=True)
+        (row.name, done.source.cpu().numpy(), done.features.cpu().numpy()) for row, done in zip(rows, made, strict=True)
     ]
 
 
-def _scored_rows(codec: SpectrogramCodec, split: StoreSplit) -> list[StoreRow]:
+def scored_rows(codec: SpectrogramCodec, split: StoreSplit) -> list[StoreRow]:
+    """Utterances of seen speakers with 4 frames or more. Raises TrainingError: there are none."""
     rows = [row for row in split.rows if row.speaker in codec.speakers and _scored_frames(row) >= 4]
     if not rows:
         raise TrainingError(
@@ -73,21 +104,28 @@ def _scored_rows(codec: SpectrogramCodec, split: StoreSplit) -> list[StoreRow]:
     return rows
 
 
-def _scored_frames(row: StoreRow) -> int:
-    frames = 1 + row.samples // HOP_LENGTH
-    return frames - frames % 2
-
-
-def _reconstructions(
-    codec: SpectrogramCodec, split: StoreSplit, rows: list[StoreRow], device: torch.device
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Source [F, T], codes [1, K, T / 2 - 1] and reconstruction [F, T - 2] of each row."""
+def decoded(
+    codec: SpectrogramCodec,
+    split: StoreSplit,
+    rows: list[StoreRow],
+    device: torch.device,
+    draw: torch.Generator | None = None,
+) -> Iterator[Decoded]:
+    """Each row coded and decoded with its true speaker: by the nearest codewords, or by drawn ones from `draw`."""
     training = codec.training
     codec.eval()
     for row in rows:
         stored = split.features[row.frame : row.frame + _scored_frames(row)]
         features = torch.tensor(stored, dtype=torch.float32, device=device).T
-        codes = codec.encode(features[None])
-        speaker = torch.tensor([codec.speakers.index(row.speaker)], device=device)
-        yield features, codes, codec.decode(codes, speaker)[0]
+        with torch.inference_mode():
+            encoded = codec.encoder(features[None])
+            quantized = codec.quantizer.draw(encoded, draw) if draw else codec.quantizer(encoded, 1.0)
+            speaker = torch.tensor([codec.speakers.index(row.speaker)], device=device)
+            raw = codec.decoder(quantized.z_q, speaker)
+            yield Decoded(features[:, 1:-1], codec.likelihood.features(raw)[0], quantized, raw)
     codec.train(training)
+
+
+def _scored_frames(row: StoreRow) -> int:
+    frames = 1 + row.samples // HOP_LENGTH
+    return frames - frames % 2

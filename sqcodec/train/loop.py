@@ -13,18 +13,21 @@ from torch import Tensor
 from sqcodec.corpus.store import FeatureStore
 from sqcodec.errors import TrainingError
 from sqcodec.metrics.usage import codewords_in_use, perplexity
+from sqcodec.model.classes import MelClasses, find_classes
 from sqcodec.model.codec import SpectrogramCodec
 from sqcodec.model.file import save_model
 from sqcodec.model.objective import objective
 from sqcodec.recipe import Recipe
+from sqcodec.train.bound import bound
 from sqcodec.train.checkpoint import load_checkpoint, save_checkpoint
 from sqcodec.train.crops import Crops, step_seed
-from sqcodec.train.evaluation import evaluate
+from sqcodec.train.evaluation import decibels, evaluate
 from sqcodec.train.log import TrainingLog
 from sqcodec.train.signals import stop_signals
+from sqcodec.values import FEATURES
 
 TERMS = ("loss", "reconstruction", "quadratic", "entropy", "mse", "log_var")
-CROPS, NOISE, INITIAL = range(3)  # the random streams
+CROPS, NOISE, INITIAL, DRAWN = range(4)  # the random streams
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -38,14 +41,14 @@ class Trainer:
         self.recipe, self.store, self.folder, self.fabric = recipe, store, folder, fabric
         speakers = tuple(sorted({row.speaker for row in store.splits["train"].rows}))
         torch.manual_seed(step_seed(recipe.train.seed, 0, INITIAL))
-        self.codec = SpectrogramCodec(recipe, speakers)
+        self.codec = SpectrogramCodec(recipe, speakers, self._classes())
         optimizer = torch.optim.Adam(self.codec.parameters(), lr=recipe.train.learning_rate, fused=True)
         self.model, self.optimizer = fabric.setup(self.codec, optimizer)
         self.crops = Crops(store.splits["train"], speakers, recipe.train.frames, fabric.device)
         frames = sum(row.frames for row in store.splits["train"].rows)
         self.epoch_steps = max(1, round(frames / (recipe.train.batch * recipe.train.frames)))
         self.step = 0
-        self.counts = torch.zeros(recipe.quantizer.codewords, dtype=torch.int64, device=fabric.device)
+        self.counts = torch.zeros(self.codec.quantizer.codewords, dtype=torch.int64, device=fabric.device)
         self.sums = torch.zeros(len(TERMS), dtype=torch.float64, device=fabric.device)
         self.summed = 0
         self.bad_step = torch.zeros((), dtype=torch.int64, device=fabric.device)
@@ -97,7 +100,7 @@ class Trainer:
                 entry = self._entry(last)
                 if self.step % train.evaluate_every == 0 or last:
                     self._stop_if_bad()
-                    entry |= self._test()
+                    entry |= self._test(last)
                 if len(entry) > 1:
                     log.write(entry)
                     report(entry)
@@ -119,7 +122,13 @@ class Trainer:
         batch = self.crops.draw(train.batch, step_seed(train.seed, self.step, CROPS))
         noise = torch.Generator(self.fabric.device).manual_seed(step_seed(train.seed, self.step, NOISE))
         decoded, quantized = self.model(batch.features, batch.speaker, self._temperature(), noise)
-        terms = objective(decoded, batch.features[:, :, 1:-1], quantized)
+        terms = objective(
+            decoded,
+            batch.features[:, :, 1:-1],
+            quantized,
+            likelihood=self.codec.likelihood,
+            weighting=self.codec.quantizer.weighting,
+        )
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(terms.loss)
         self.fabric.clip_gradients(self.model, self.optimizer, max_norm=train.clip, error_if_nonfinite=False)
@@ -162,24 +171,37 @@ class Trainer:
             self._stop_if_bad()
             means = dict(zip(TERMS, (self.sums / self.summed).tolist(), strict=True))
             codes = self.recipe.train.frames // 2
-            scale = (self.codec.features.dynamic_range or 1.0) ** 2
-            entry |= means | {"mse": means["mse"] * scale, "posterior_entropy": means["entropy"] / codes}
+            means = {name: value for name, value in means.items() if math.isfinite(value)}  # VQ has no log variance
+            entry |= means | {"mse": means["mse"] * decibels(self.codec) ** 2}
+            entry |= {"posterior_entropy": means["entropy"] / codes}
             entry |= {"temperature": self._temperature(), "learning_rate": self.optimizer.param_groups[0]["lr"]}
             self.sums, self.summed = torch.zeros_like(self.sums), 0
-        if self.step % self.epoch_steps == 0 or last:
+        if (self.step % self.epoch_steps == 0 or last) and len(self.counts):
             entry |= {"epoch_perplexity": perplexity(self.counts), "epoch_codewords": codewords_in_use(self.counts)}
             self.counts = torch.zeros_like(self.counts)
         return entry
 
-    def _test(self) -> dict[str, Any]:
-        result = evaluate(self.codec, self.store.splits[self.recipe.train.evaluate_split], self.fabric.device)
-        return {
+    def _test(self, last: bool) -> dict[str, Any]:
+        split, device = self.store.splits[self.recipe.train.evaluate_split], self.fabric.device
+        result = evaluate(self.codec, split, device)
+        entry: dict[str, Any] = {
             "test_mse": result.mse,
             "test_perplexity": result.perplexity,
             "test_codewords": result.codewords_in_use,
+            "test_accuracy": result.accuracy,
+            "test_clipped": result.clipped,
             "test_utterances": result.utterances,
             "test_left_out": result.left_out,
         }
+        if last:
+            entry["test_counts"] = list(result.counts)
+            entry["bound"] = bound(self.codec, split, device, step_seed(self.recipe.train.seed, 0, DRAWN)).as_dict()
+        return {name: value for name, value in entry.items() if value is not None}
+
+    def _classes(self) -> MelClasses | None:
+        if self.recipe.target.kind == "mel":
+            return None
+        return find_classes(self.store.splits["train"].features, FEATURES[self.recipe.features.kind])
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a checkpoint to go on."""
@@ -188,6 +210,7 @@ class Trainer:
         return {
             "features": recipe["features"],
             "quantizer": recipe["quantizer"],
+            "target": recipe["target"],
             "network": recipe["network"],
             "train (batch, frames or seed)": train,
             "the feature store": self.store.digest,

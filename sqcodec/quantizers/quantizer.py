@@ -1,0 +1,76 @@
+"""What every quantiser is: latents in, codes and their cost out."""
+
+from abc import ABC, abstractmethod
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+Weighting = Literal["sums", "means"]
+
+
+class Quantized(NamedTuple):
+    """A quantised batch.
+
+    z_q: [B, T, D], what the decoder receives: soft samples in training, codewords otherwise; codes: [B, K, T] int64,
+    the nearest codewords; quadratic, entropy: [B], sums over time (and dimension or codewords) in nats, of which the
+    loss takes the first minus the second; log_var: mean over all, a scalar (NaN where nothing has a variance).
+    """
+
+    z_q: Tensor
+    codes: Tensor
+    quadratic: Tensor
+    entropy: Tensor
+    log_var: Tensor
+
+
+class Quantizer(nn.Module, ABC):
+    """The interface. K codebooks (none for a plain VAE) of V codewords of D dimensions.
+
+    `weighting` says how the loss weighs the reconstruction against `quadratic` (see `sqcodec.model.objective`).
+    """
+
+    codebook: Tensor  # [V, D]
+    codebooks: int = 1
+    weighting: Weighting = "sums"
+
+    def __init__(self, *, codewords: int, dim: int) -> None:
+        super().__init__()
+        self.codewords, self.dim = codewords, dim
+
+    @property
+    def channels(self) -> int:
+        """Channels that the encoder must give."""
+        return self.dim
+
+    @abstractmethod
+    def forward(
+        self,
+        encoded: Tensor,
+        temperature: float,
+        generator: torch.Generator | None = None,
+        *,
+        valid: Tensor | None = None,
+    ) -> Quantized:
+        """Quantise encoded [B, T, channels] for training (`self.training`) or, with hard codes, for evaluation.
+
+        valid: [B, T] bool, False where a frame is padding: it adds nothing to any term. None: no padding.
+        """
+
+    @abstractmethod
+    def draw(self, encoded: Tensor, generator: torch.Generator | None = None) -> Quantized:
+        """As `forward`, with hard codes drawn from the posterior: an unbiased sample of it, for the bound."""
+
+    @abstractmethod
+    def encode(self, encoded: Tensor) -> Tensor:
+        """encoded [B, T, channels] -> codes [B, K, T] int64: the nearest codewords, ties to the lowest index."""
+
+    @abstractmethod
+    def decode(self, codes: Tensor) -> Tensor:
+        """codes [B, K, T] -> codewords [B, T, D]."""
+
+
+def summed(values: Tensor, valid: Tensor | None, batch: int) -> Tensor:
+    """Values [B T], one a frame -> their sums [B] over the frames that are valid ([B, T] bool; None: all)."""
+    values = values.view(batch, -1)
+    return (values if valid is None else values * valid).sum(-1)
