@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "sqcodec"
 
 GROUND = {"errors", "values"}
-STAGES = {"corpus", "features", "quantizers", "model", "bitstream", "vocoder", "prior", "metrics"}
+STAGES = {"corpus", "features", "quantizers", "model", "bitstream", "vocoder", "prior", "metrics", "report"}
 # room -> the rooms it may import besides itself; a room that is not there yet is not missed
 MAY_IMPORT = {
     "errors": set(),

@@ -16,6 +16,10 @@ COMMANDS = {
         "encode": ("code", "Turn a recording into codes."),
         "decode": ("code", "Turn codes back into sound."),
     },
+    "Measuring": {
+        "evaluate": ("evaluate", "Score a model beside other codecs, and make a page to listen to."),
+        "score": ("score", "Score recordings against their references."),
+    },
     "Training": {
         "prep": ("prep", "Turn a corpus into a feature store."),
         "train": ("train", "Train the model of a recipe on a feature store."),

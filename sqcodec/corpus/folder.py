@@ -30,17 +30,28 @@ def walk(root: Path, test_fraction: float) -> Manifest:
     test_fraction: of each speaker's recordings, chosen by a hash of their names; at least one of two or more.
     Raises CorpusError: no recordings, or two with one name.
     """
-    endings = suffixes()
-    paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in endings and path.is_file())
-    recordings = [
-        Recording(path.relative_to(root).with_suffix("").as_posix(), path, path.parent.name) for path in paths
-    ]
+    recordings = _recordings(root)
     if not recordings:
         raise CorpusError(
             f"{root}: got no recordings, expected <speaker>/<utterance>.wav (or .flac, .ogg, ...) below it"
         )
     _check_names(recordings)
     return _manifest(_hold_out(recordings, test_fraction), f"corpus.test_fraction={test_fraction} of {root}")
+
+
+def find_recordings(root: Path) -> dict[str, Path]:
+    """Every recording below `root` by its path without suffix. Raises CorpusError: none, or two of one name."""
+    recordings = _recordings(root)
+    if not recordings:
+        raise CorpusError(f"{root}: got no recordings, expected .wav, .flac, .ogg, ... in it or below it")
+    _check_names(recordings)
+    return {recording.name: recording.path for recording in recordings}
+
+
+def _recordings(root: Path) -> list[Recording]:
+    endings = suffixes()
+    paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in endings and path.is_file())
+    return [Recording(path.relative_to(root).with_suffix("").as_posix(), path, path.parent.name) for path in paths]
 
 
 def read_list(path: Path) -> Manifest:

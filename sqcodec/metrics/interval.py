@@ -18,14 +18,17 @@ class Mean(NamedTuple):
     files: int
 
 
-def bootstrap_mean(values: Sequence[float]) -> Mean:
+def bootstrap_mean(values: Sequence[float], *, weights: Sequence[float] | None = None) -> Mean:
     """The mean and its interval: 2.5th and 97.5th percentile of the means of `RESAMPLES` draws with replacement.
 
+    weights: of each file, for a figure that is a ratio of sums (bits over seconds, squared error over values).
     One value has an interval of no width, which says nothing: look at `files`.
     """
     if not values:
         return Mean(None, None, None, 0)
     data = np.asarray(values, dtype=np.float64)
     draws = np.random.default_rng(_SEED).integers(0, len(data), size=(RESAMPLES, len(data)))
-    low, high = np.percentile(data[draws].mean(1), [2.5, 97.5])
-    return Mean(float(data.mean()), float(low), float(high), len(data))
+    weight = np.ones(len(data)) if weights is None else np.asarray(weights, dtype=np.float64)
+    means = (data * weight)[draws].sum(1) / weight[draws].sum(1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return Mean(float((data * weight).sum() / weight.sum()), float(low), float(high), len(data))

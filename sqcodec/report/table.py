@@ -1,0 +1,61 @@
+"""Scores as tables: plain text for a terminal, Markdown for a document."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+
+class Column(NamedTuple):
+    """One figure: its key in the files, title, unit ("" for none), which way is better, and decimals shown."""
+
+    key: str
+    title: str
+    unit: str
+    better: Literal["higher", "lower"] | None
+    decimals: int
+
+    @property
+    def heading(self) -> str:
+        """Title, unit, and an arrow to what is better."""
+        arrow = {"higher": " ↑", "lower": " ↓", None: ""}[self.better]
+        return f"{self.title}{f' ({self.unit})' if self.unit else ''}{arrow}"
+
+
+class Cell(NamedTuple):
+    """A mean with its 95 % interval over `files` files, `failed` of which could not be scored; None: no figure."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    files: int
+    failed: int
+
+
+def number(value: float | None, decimals: int) -> str:
+    """12.346 -> "12.35"; None -> "–"; no negative zero."""
+    return "–" if value is None else f"{round(value, decimals) + 0.0:.{decimals}f}"
+
+
+def cell_text(cell: Cell, column: Column) -> str:
+    """Mean, interval, and for how many files there was no figure."""
+    if cell.mean is None:
+        return f"– ({cell.failed} failed)" if cell.failed else "–"
+    text = number(cell.mean, column.decimals)
+    if cell.low != cell.high:
+        text += f" [{number(cell.low, column.decimals)}, {number(cell.high, column.decimals)}]"
+    return f"{text} ({cell.failed} failed)" if cell.failed else text
+
+
+def plain(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of equal length in aligned columns; the first column to the left, the others to the right."""
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    lines = [
+        "  ".join(text.ljust(width) if not place else text.rjust(width) for place, (text, width) in enumerate(cells))
+        for cells in (list(zip(row, widths, strict=True)) for row in rows)
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of equal length, the first of them the heading, as a Markdown table."""
+    head, *body = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([head, "|---|" + "---:|" * (len(rows[0]) - 1), *body])

@@ -1,0 +1,128 @@
+"""`sqcodec score` and `sqcodec evaluate`: what they print and refuse."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner, Result
+
+from sqcodec.cli.main import main
+from sqcodec.cli.score import MCD_RECIPES
+from sqcodec.metrics.mcd import RECIPES
+from tests.conftest import speech_like
+
+ABSENT = (
+    "Word error rate: left out, no recogniser was named (--asr COMMAND or MODEL.onnx)\n"
+    "Speaker similarity: left out, no speaker encoder was named (--sv COMMAND or MODEL.onnx)\n"
+)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def pairs(workplace: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for folder in ("ref", "deg"):
+        (workplace / folder).mkdir()
+        for number in range(2):
+            sound = speech_like(24_000, seed=number) + (folder == "deg") * 0.01 * rng.normal(size=24_000)
+            soundfile.write(workplace / folder / f"{number}.wav", sound, 16000)
+    return workplace
+
+
+@pytest.fixture
+def every_package(monkeypatch) -> None:
+    for package in ("pesq", "pystoi", "speechmos"):
+        pytest.importorskip(package, reason="the eval extra is not installed")
+
+
+def test_score_prints_a_table(pairs: Path, every_package) -> None:
+    result = run("score", "ref", "deg")
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ABSENT
+    head, *lines = result.stdout.splitlines()
+    assert head.split("  ")[-1] == "files"
+    assert [line.split("  ")[0] for line in lines] == [
+        "PESQ wb ↑", "STOI ↑", "ESTOI ↑", "DNSMOS ↑", "MCD (textbook) (dB) ↓", "F0 RMSE (Hz) ↓", "F0 RMSE (cent) ↓",
+        "Gross pitch error (%) ↓", "Voicing error (%) ↓", "Log-spectral distance (dB) ↓", "Multi-res. STFT ↓",
+        "SI-SDR (dB) ↑", "Level (dB)", "Delay (ms)",
+    ]  # fmt: skip
+    assert all(line.endswith(" 2") for line in lines)
+
+
+def test_score_prints_json(pairs: Path, every_package) -> None:
+    result = run("score", "ref", "deg", "--json", "--no-align", "--mcd", "versa")
+    assert result.exit_code == 0, result.output
+    tree = json.loads(result.stdout)
+    assert tree["files"] == 2
+    assert tree["columns"]["lsd"].keys() == {"mean", "low", "high", "files", "failed", "unit"}
+    assert "delay" not in tree["columns"]
+
+
+def test_score_of_two_files(pairs: Path, every_package) -> None:
+    result = run("score", "ref/0.wav", "deg/0.wav")
+    assert result.exit_code == 0, result.output
+    assert "[" not in result.stdout.splitlines()[1]  # one file has no interval
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ("none deg", "none: missing: no such folder; expected two folders, or two recordings"),
+        ("ref/0.wav none.wav", "none.wav: missing: no such file; expected a recording (WAV, FLAC, Ogg, MP3...)"),
+        ("ref runs", "runs: got no recordings, expected .wav, .flac, .ogg, ... in it or below it"),
+    ],
+)
+def test_score_refuses(pairs: Path, arguments, text) -> None:
+    result = run("score", *arguments.split())
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"Error: {text}\n")
+
+
+def test_evaluate_prints_what_scores_md_holds(pairs: Path, every_package) -> None:
+    result = run("evaluate", "tiny", "--data", "ref", "--out", "results", "--listen", "1", "--mcd", "espnet")
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ABSENT
+    assert result.stdout.endswith("results: 2 files, 1 systems; open results/index.html\n")
+    table = result.stdout.rpartition("results: ")[0]
+    assert table in Path("results/scores.md").read_text("utf-8")
+    assert "| MCD (espnet) (dB) ↓ |" in table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (
+            "evaluate tiny --out o",
+            "got both or neither of a folder and a list of recordings, expected --data DIR or --list TSV",
+        ),
+        (
+            "evaluate tiny --data ref --out o --baseline lyra",
+            "baseline 'lyra': expected codec2-MODE (3200, 2400, 1600, 1400, 1300, 1200, 700C) or opus-KBPS (6 to 256)",
+        ),
+    ],
+)
+def test_evaluate_refuses(pairs: Path, arguments, text) -> None:
+    result = run(*arguments.split())
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"Error: {text}\n")
+    assert not Path("o").exists()
+
+
+def test_wrong_usage_exits_with_2(workplace: Path) -> None:
+    assert run("score", "ref").exit_code == 2
+    assert run("score", "ref", "deg", "--mcd", "other").exit_code == 2
+    assert run("evaluate", "tiny", "--data", "x").exit_code == 2
+
+
+def test_the_recipes_are_those_of_the_metric() -> None:
+    assert MCD_RECIPES == RECIPES  # the command line cannot import them: it would import NumPy
+
+
+@pytest.mark.parametrize("command", ["score", "evaluate"])
+def test_help_has_an_example(command) -> None:
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert f"Example: sqcodec {command} " in result.stdout

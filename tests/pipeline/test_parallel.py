@@ -1,0 +1,46 @@
+"""Work in this process, in several, and on a Dask cluster."""
+
+import sys
+
+import pytest
+
+from sqcodec.errors import SqcodecError
+from sqcodec.pipeline.parallel import in_parallel
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_every_piece_is_done_once(jobs) -> None:
+    work = [(number, 3) for number in range(7)]
+    assert dict(in_parallel(divmod, work, jobs=jobs, backend="local")) == {n: divmod(n, 3) for n in range(7)}
+
+
+def test_nothing_to_do() -> None:
+    assert list(in_parallel(divmod, [], jobs=2, backend="local")) == []
+
+
+def test_an_error_comes_through() -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(in_parallel(divmod, [(1, 0), (1, 1)], jobs=2, backend="local"))
+
+
+@pytest.mark.filterwarnings("default")  # distributed's own
+def test_a_dask_cluster() -> None:
+    distributed = pytest.importorskip("distributed", reason="the cluster extra is not installed")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        address = cluster.scheduler_address
+        with pytest.MonkeyPatch.context() as patch:
+            import dask
+
+            patch.setitem(dask.config.config, "scheduler-address", address)
+            patch.setitem(dask.config.config, "scheduler_address", address)
+            work = [(number, 3) for number in range(5)]
+            assert dict(in_parallel(divmod, work, jobs=2, backend="dask")) == {n: divmod(n, 3) for n in range(5)}
+
+
+def test_dask_that_is_not_installed_is_named(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(SqcodecError) as error:
+        list(in_parallel(divmod, [(1, 1)], jobs=1, backend="dask"))
+    assert str(error.value) == "--backend dask: dask is not installed; install sqcodec[cluster]"
