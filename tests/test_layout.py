@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "model": GROUND | {"dsp", "quantizers", "recipe"},  # a model is built from its recipe and carries it in its file
     "recipe": GROUND,
     "train": GROUND | STAGES | {"dsp", "recipe"},
-    "pipeline": GROUND | STAGES | {"dsp", "recipe", "train"},
+    "pipeline": GROUND | STAGES | {"dsp", "recipe", "train", ""},
     "cli": {"pipeline", "recipe", "errors", ""},  # "": sqcodec itself, for its version
     "": {"errors", "values", "pipeline"},
 }
