@@ -50,7 +50,7 @@ def opened(driver: Any, folder: Path) -> Iterator[Any]:
     assert [entry for entry in driver.get_log("browser") if entry["level"] != "INFO"] == []
 
 
-def wait(holds: Callable[[], Any], seconds: float = 20.0) -> Any:
+def wait(holds: Callable[[], Any], seconds: float = 60.0) -> Any:
     end = time.monotonic() + seconds
     while not (value := holds()):
         assert time.monotonic() < end, "waited in vain"
