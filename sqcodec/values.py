@@ -55,6 +55,11 @@ def frame_count(samples: int) -> int:
     return -(-(samples + HOP_LENGTH // 2) // HOP_LENGTH)
 
 
+def code_count(samples: int, sample_rate: int) -> int:
+    """Codes a book of a recording of `samples` at sample_rate (Hz): one for each two frames, the last of one or two."""
+    return -(-frame_count(-(-samples * SAMPLE_RATE // sample_rate)) // 2)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Utterance:
     """One recording of a corpus: `path` on disk, unique `name` (no suffix, `/` between folders), speaker and split."""

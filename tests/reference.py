@@ -170,3 +170,33 @@ def levenshtein(first, second):
                     options.append(table[i - 1, j - 1] + (first[i - 1] != second[j - 1]))
                 table[i, j] = min(options)
     return table[len(first), len(second)] / max(len(first), len(second))
+
+
+def frequencies(weights: list[int], total: int) -> list[int]:
+    """Entropy tables: at least one slot each, the others by weight, rounded down; the rest to the first largest."""
+    shares = [1 + weight * (total - len(weights)) // sum(weights) for weight in weights]
+    shares[weights.index(max(weights))] += total - sum(shares)
+    return shares
+
+
+def entropy_row(sequences, book: int, context, *, below: bool, size: int, total: int) -> list[int]:
+    """The documented frequencies of a book's codes after `context` (None: at a start), counted one by one."""
+    plain, seen = [0] * size, [0] * size
+    for codes in sequences:
+        for time, code in enumerate(codes[book].tolist()):
+            plain[code] += 1
+            before = codes[book - 1, time] if below else codes[book, time - 1] if time else None
+            seen[code] += before is not None and before == context
+    base = frequencies([2 * number + 1 for number in plain], total)
+    kinds = sum(number > 0 for number in seen)
+    if context is None or not kinds:
+        return base
+    weights = [
+        kinds * share + (2 * number - 1) * total * (number > 0) for share, number in zip(base, seen, strict=True)
+    ]
+    return frequencies(weights, total)
+
+
+def code_lengths(codes, rows, total: int) -> float:
+    """Bits that codes cost under the frequencies `rows[time][code]` of `total`."""
+    return float(-sum(np.log2(row[code] / total) for code, row in zip(codes, rows, strict=True)))

@@ -1,0 +1,103 @@
+"""What is intact of a damaged `.sqc` file."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sqcodec.bitstream.header import Header, read_header, read_varint
+from sqcodec.bitstream.space import CodeSpace
+from sqcodec.bitstream.sqc import (
+    BLOCK,
+    Block,
+    Found,
+    blocks,
+    check_header,
+    checksum_of,
+    decode_block,
+    read_block,
+    to_codes,
+)
+from sqcodec.errors import CodesError
+from sqcodec.values import Codes
+
+_REACH, _AHEAD = 4096, 16  # bytes over which, and blocks among which, a lost boundary is searched for
+
+
+class Recovered(NamedTuple):
+    """What could be read of a damaged file; lost: the blocks whose codes are stand-ins."""
+
+    codes: Codes
+    lost: tuple[Block, ...]
+
+
+def recover(content: bytes, space: CodeSpace, *, where: str) -> Recovered:
+    """As `unpack`, with each block that cannot be read replaced by the last code before it.
+
+    A lost boundary is searched for. Raises CodesError: the header is damaged, or no block at all is intact.
+    """
+    header = read_header(content, where=where)
+    check_header(header, space, where)
+    if header.length // BLOCK > len(content):  # each block has a byte; a damaged header must not make us fill memory
+        raise CodesError(f"{where}: too little is left of it, {len(content)} bytes; copy or encode it again")
+    found = {block.number: part for block, part in _intact(content, header, space)}
+    if not found:
+        raise CodesError(f"{where}: nothing is intact: the header or every block is damaged; copy or encode it again")
+    indices = np.zeros((header.books, header.length), np.uint16)
+    lost, held = [], np.zeros((header.books, 1), np.uint16)
+    for block in blocks(header.length):
+        part = found.get(block.number)
+        indices[:, block.start : block.stop] = held if part is None else part
+        held = indices[:, block.stop - 1 : block.stop].copy()
+        lost += [block] if part is None else []
+    return Recovered(to_codes(header, indices, space), tuple(lost))
+
+
+def _intact(content: bytes, header: Header, space: CodeSpace) -> Iterator[tuple[Block, NDArray[np.uint16]]]:
+    """The blocks that can be read, with their codes; after a damaged one, the next is looked for byte by byte."""
+    left, place = list(blocks(header.length)), header.size
+    while left:
+        block, found = left[0], read_block(content, place, header, left[0], space)
+        if found is None:
+            block, found = _search(content, place, header, left, space)
+        if found is None:
+            return
+        yield block, found.codes
+        place, left = found.stop, left[1 + block.number - left[0].number :]
+
+
+def _search(
+    content: bytes, place: int, header: Header, left: list[Block], space: CodeSpace
+) -> tuple[Block, Found | None]:
+    """The next intact block after a damaged one at `place`: where its length says, or else anywhere within reach.
+
+    So many places are tried that 24 bits would at last agree by chance: there, the block behind must be intact too.
+    """
+    ahead, expected = left[1 : 1 + _AHEAD], _next_place(content, place)
+    for start in [expected, *range(place + 1, min(len(content), place + _REACH))]:
+        for block, found in _matches(content, start, header, ahead, space):
+            behind = left[block.number - left[0].number + 1 :][:1]
+            if start == expected or not behind or read_block(content, found.stop, header, behind[0], space):
+                return block, found
+    return left[0], None
+
+
+def _matches(
+    content: bytes, start: int, header: Header, ahead: list[Block], space: CodeSpace
+) -> Iterator[tuple[Block, Found]]:
+    """Each block of `ahead` that byte `start` could begin. All but the last of a file have one shape: decoded once."""
+    for same in (ahead[:-1], ahead[-1:]):
+        found = decode_block(content, start, header, same[0], space) if same else None
+        if found is not None:
+            for block in same:
+                if found.checksum == checksum_of(content[: header.size], block, found.codes):
+                    yield block, found
+
+
+def _next_place(content: bytes, place: int) -> int:
+    try:
+        size, begin = read_varint(content, place)
+    except IndexError:
+        return len(content)
+    return begin + size

@@ -1,0 +1,148 @@
+"""Codes as a `.sqc` file: a header of some 15 bytes, then independent blocks of about 10 s, each one integer.
+
+docs/bitstream.md has every byte. A reader of this version reads every version ever written.
+"""
+
+import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sqcodec.bitstream.header import Header, pack_header, read_header, read_varint, varint
+from sqcodec.bitstream.integer import longest, pack_codes, unpack_codes
+from sqcodec.bitstream.space import CodeSpace
+from sqcodec.bitstream.tables import Tables
+from sqcodec.errors import CodesError
+from sqcodec.values import Codes, code_count
+
+BLOCK = 500  # codes a book, 10 s; the last block takes what is left, 250 to 749 where there are several
+_CHECKSUM_MASK = 0xFFFFFF
+
+
+class Block(NamedTuple):
+    """The place of one block: codes `start` to `stop` of each book."""
+
+    number: int
+    start: int
+    stop: int
+
+
+def pack(codes: Codes, space: CodeSpace) -> bytes:
+    """The whole file as bytes, entropy-coded where the model has tables and they make it smaller.
+
+    Raises CodesError: the codes, their number or their speaker do not fit the model.
+    """
+    _check(codes, space)
+    files = [_pack(codes, space, tables) for tables in {space.tables, None}]
+    return min(files, key=lambda file: (len(file), file))
+
+
+def _pack(codes: Codes, space: CodeSpace, tables: Tables | None) -> bytes:
+    header = pack_header(codes, space, tables=tables is not None)
+    length = codes.indices.shape[1]
+    content = bytearray(header)
+    for block in blocks(length):
+        part = codes.indices[:, block.start : block.stop]
+        payload = pack_codes(part, checksum_of(header, block, part), tables, space.codewords)
+        content += payload if block.stop == length else varint(len(payload)) + payload
+    return bytes(content)
+
+
+def unpack(content: bytes, space: CodeSpace, *, where: str) -> Codes:
+    """What `pack` wrote. Raises CodesError, naming `where`: another model's, damaged, cut, or something was added."""
+    header = read_header(content, where=where)
+    check_header(header, space, where)
+    parts, place = [], header.size
+    for block in blocks(header.length):
+        found = read_block(content, place, header, block, space)
+        if found is None:
+            whole = "" if header.length <= BLOCK else f" (block {block.number}, from {block.start * 0.02:.0f} s on)"
+            raise CodesError(
+                f"{where}: the checksum does not match{whole}: the file was damaged, cut, or something was added;"
+                " copy or encode it again, or decode what is intact with --recover"
+            )
+        parts.append(found.codes)
+        place = found.stop
+    return to_codes(header, np.concatenate(parts, axis=1), space)
+
+
+def blocks(length: int) -> Iterator[Block]:
+    """The blocks of `length` codes a book, in order."""
+    number = max(1, (length + BLOCK // 2) // BLOCK)
+    for block in range(number):
+        yield Block(block, block * BLOCK, length if block == number - 1 else (block + 1) * BLOCK)
+
+
+class Found(NamedTuple):
+    """What the bytes at some place hold if a block begins there, and where the next one would."""
+
+    codes: NDArray[np.uint16]  # [K, t]
+    checksum: int
+    stop: int
+
+
+def read_block(content: bytes, place: int, header: Header, block: Block, space: CodeSpace) -> Found | None:
+    """The block that begins at byte `place`, or None when it is not intact."""
+    found = decode_block(content, place, header, block, space)
+    intact = found is not None and found.checksum == checksum_of(content[: header.size], block, found.codes)
+    return found if intact else None
+
+
+def decode_block(content: bytes, place: int, header: Header, block: Block, space: CodeSpace) -> Found | None:
+    """What lies at byte `place`, taken as this block; None when it cannot be one."""
+    stop = len(content)
+    if block.stop < header.length:
+        try:
+            size, place = read_varint(content, place)
+        except IndexError:
+            return None
+        stop = place + size
+    shape, tables = (header.books, block.stop - block.start), space.tables if header.tables else None
+    fits = place <= stop <= len(content) and stop - place <= longest(shape, tables, space.codewords)
+    if not fits or content[place:stop][-1:] == b"\0":  # the shortest form of an integer has no zeros at its end
+        return None
+    return Found(*unpack_codes(content[place:stop], shape, tables, space.codewords), stop)
+
+
+def _check(codes: Codes, space: CodeSpace) -> None:
+    books, length = codes.indices.shape
+    if not 1 <= books <= len(space.codewords):
+        raise CodesError(f"got {books} rows of codes, expected 1 to {len(space.codewords)}, the model's codebooks")
+    if length != (expected := code_count(codes.samples, codes.sample_rate)):
+        raise CodesError(
+            f"got {length} codes, expected {expected} for {codes.samples} samples at {codes.sample_rate} Hz"
+        )
+    for row, size in zip(codes.indices, space.codewords, strict=False):
+        if (highest := int(row.max())) >= size:
+            raise CodesError(f"got code {highest}, expected 0 to {size - 1}; these are another model's codes")
+    if codes.speaker is not None and codes.speaker not in space.speakers:
+        raise CodesError(f"speaker {codes.speaker!r}: unknown to the model of the codes")
+
+
+def check_header(header: Header, space: CodeSpace, where: str) -> None:
+    """Raise CodesError when the header is not one of this model's."""
+    if header.identity not in space.identities:
+        raise CodesError(f"{where}: written with the model {header.identity}, got {' or '.join(space.identities)}")
+    fits = header.books <= len(space.codewords) and (header.speaker or 0) < max(1, len(space.speakers))
+    if not fits or (header.tables and header.identity != space.identities[-1]):
+        raise CodesError(f"{where}: the header is damaged: copy or encode the file again")
+
+
+def checksum_of(header: bytes, block: Block, codes: NDArray[np.uint16]) -> int:
+    """24 bits of CRC-32 over the header, the block's number and its codes: right bytes in a wrong place fail too."""
+    crc = zlib.crc32(block.number.to_bytes(4, "little"), zlib.crc32(header))
+    return zlib.crc32(codes.astype("<u2").tobytes(), crc) & _CHECKSUM_MASK
+
+
+def to_codes(header: Header, indices: NDArray[np.uint16], space: CodeSpace) -> Codes:
+    """Header and indices [K, T] together."""
+    return Codes(
+        indices=indices,
+        samples=header.samples,
+        sample_rate=header.sample_rate,
+        gain=header.gain,
+        speaker=None if header.speaker is None else space.speakers[header.speaker],
+        fingerprint=space.fingerprint,
+    )

@@ -1,0 +1,239 @@
+""".sqc: size, round trip, every kind of damage, recovery."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sqcodec.bitstream.header import read_header, varint
+from sqcodec.bitstream.recovery import recover
+from sqcodec.bitstream.sqc import blocks, pack, unpack
+from sqcodec.errors import CodesError
+from sqcodec.values import Codes
+from tests import reference
+from tests.bitstream.examples import make_codes, make_space
+
+SPACE, PLAIN = make_space(), make_space(tables=False)
+LONG = make_codes(16000 * 63)  # 3151 codes, 6 blocks
+LONG_FILE = pack(LONG, SPACE)
+
+
+def same(one: Codes, other: Codes) -> bool:
+    names = ("samples", "sample_rate", "speaker", "fingerprint")
+    return np.array_equal(one.indices, other.indices) and all(getattr(one, n) == getattr(other, n) for n in names)
+
+
+@given(
+    samples=st.integers(1, 200_000),
+    rate=st.sampled_from([8000, 16000, 44100, 48000, 12345]),
+    books=st.integers(1, 3),
+    used=st.integers(1, 3),
+    size=st.sampled_from([2, 10, 16, 512]),
+    tables=st.booleans(),
+    speaker=st.sampled_from(["p225", "s5", None]),
+    seed=st.integers(0, 99),
+)
+@settings(deadline=None, max_examples=60)
+def test_there_and_back(samples, rate, books, used, size, tables, speaker, seed) -> None:
+    space = make_space(books, size, tables=tables)
+    codes = make_codes(samples, min(used, books), size, seed, sample_rate=rate, speaker=speaker)
+    content = pack(codes, space)
+    got = unpack(content, space, where="x")
+    assert same(got, codes)
+    assert got.indices.dtype == np.uint16
+    assert same(recover(content, space, where="x").codes, codes)
+    assert recover(content, space, where="x").lost == ()
+
+
+@given(st.lists(st.integers(0, 15), min_size=151, max_size=151))
+@settings(deadline=None)
+def test_any_codes_come_back_and_never_cost_more_than_fixed_width(indices) -> None:
+    codes = make_codes(48_000, indices=np.array([indices], np.uint16))
+    content = pack(codes, SPACE)
+    assert np.array_equal(unpack(content, SPACE, where="x").indices, codes.indices)
+    assert len(content) <= len(pack(codes, PLAIN))
+
+
+def test_the_size_of_a_plain_file_to_the_byte() -> None:
+    """3 s: header 15 bytes (magic and version 4, model 6, gain 1, samples 3, speaker 1), checksum 3, the codes."""
+    content = pack(make_codes(48_000), PLAIN)
+    assert read_header(content, where="x").size == 15
+    assert len(content) == 15 + 3 + -(-151 * 4 // 8)
+
+
+@pytest.mark.parametrize(("rate", "size"), [(16000, 15), (44100, 16), (12345, 18)])
+@pytest.mark.parametrize("speaker", ["p225", None])
+def test_a_header_is_at_most_20_bytes(rate, size, speaker) -> None:
+    content = pack(make_codes(48_000, sample_rate=rate, speaker=speaker), SPACE)
+    assert read_header(content, where="x").size == size - (speaker is None)
+
+
+@pytest.mark.parametrize("books", [1, 3])
+def test_a_block_costs_what_its_frequencies_say_and_its_checksum(books) -> None:
+    space, codes = make_space(books), make_codes(40_000, books)
+    rows = []
+    for book, time in itertools.product(range(books), range(codes.indices.shape[1])):
+        below = space.tables.books[book].context
+        context = codes.indices[book - 1, time] if below else codes.indices[book, time - 1] if time else None
+        rows.append(space.tables.frequencies_of(book, context))
+    bits = reference.code_lengths(codes.indices.ravel(), rows, 2**20)
+    content = pack(codes, space)
+    used = 8 * (len(content) - read_header(content, where="x").size)
+    assert bits + 24 - 8 < used <= bits + 24 + 8  # to the byte; the checksum may begin with zeros, seldom eight
+
+
+def test_tables_are_left_aside_where_they_would_cost_more() -> None:
+    unlikely = make_codes(indices=np.random.default_rng(0).integers(0, 16, (1, 151)).astype(np.uint16))
+    assert read_header(pack(make_codes(), SPACE), where="x").tables
+    assert not read_header(pack(unlikely, SPACE), where="x").tables
+    assert same(unpack(pack(unlikely, SPACE), SPACE, where="x"), unlikely)
+
+
+def test_a_file_written_before_the_tables_were_still_decodes() -> None:
+    assert same(unpack(pack(LONG, PLAIN), SPACE, where="x"), LONG)
+
+
+@pytest.mark.parametrize("gain", [1e-9, 1e-5, 0.01, 0.1234, 0.999, 1.0, 3.0])
+def test_the_gain_is_kept_to_a_quarter_of_a_decibel(gain) -> None:
+    got = unpack(pack(make_codes(gain=gain), SPACE), SPACE, where="x").gain
+    assert abs(20 * np.log10(got / max(gain, 1e-5))) <= 0.25 + 1e-9  # steps of half a decibel, from -100 dB
+
+
+def test_silence_stays_silence() -> None:
+    assert unpack(pack(make_codes(gain=0.0), SPACE), SPACE, where="x").gain == 0.0
+
+
+@pytest.mark.parametrize("length", [1, 249, 499, 500, 501, 749, 750, 999, 1000, 1250, 5000])
+def test_blocks_cover_the_codes_and_none_is_a_crumb(length) -> None:
+    every = list(blocks(length))
+    assert [block.number for block in every] == list(range(len(every)))
+    assert [block.start for block in every] == [0, *(block.stop for block in every[:-1])]
+    assert every[-1].stop == length
+    assert all(250 <= block.stop - block.start <= 749 for block in every) or len(every) == 1
+
+
+@pytest.mark.parametrize("space", [SPACE, PLAIN])
+def test_every_flipped_bit_cut_and_addition_is_refused(space) -> None:
+    content = pack(make_codes(12_000), space)
+    damaged = [content[:end] for end in range(len(content))] + [content + bytes([last]) for last in range(256)]
+    for place, bit in itertools.product(range(len(content)), range(8)):
+        damaged.append(content[:place] + bytes([content[place] ^ 1 << bit]) + content[place + 1 :])
+    for file in damaged:
+        with pytest.raises(CodesError, match=r"^x: "):
+            unpack(file, space, where="x")
+
+
+@given(st.binary(max_size=80))
+def test_foreign_bytes_are_refused(content) -> None:
+    for start in (b"", b"SQC", LONG_FILE[:10], LONG_FILE[:15]):
+        with pytest.raises(CodesError, match=r"^x: "):
+            unpack(start + content, SPACE, where="x")
+
+
+@pytest.mark.parametrize("samples", [10**12, 2**62])
+def test_a_header_that_claims_much_allocates_nothing(samples) -> None:
+    claim = pack(make_codes(1), SPACE)[:11] + varint(samples) + b"\0"
+    assert read_header(claim, where="x").samples == samples
+    for read in (unpack, recover):
+        with pytest.raises(CodesError, match=r"^x: "):
+            read(claim, SPACE, where="x")
+
+
+def test_a_block_that_claims_much_is_not_even_decoded() -> None:
+    with pytest.raises(CodesError, match=r"^x: "):
+        unpack(LONG_FILE[:15] + b"\xff" * 2_000_000, SPACE, where="x")
+
+
+def test_another_model_is_named() -> None:
+    other = make_space(speakers=("p225", "p226"))  # the same codes, but speaker 1 would be somebody else
+    with pytest.raises(CodesError) as caught:
+        unpack(LONG_FILE, other, where="x")
+    assert str(caught.value) == (
+        f"x: written with the model {SPACE.identities[1]}, got {other.identities[0]} or {other.identities[1]}"
+    )
+
+
+def test_a_later_version_is_refused() -> None:
+    with pytest.raises(CodesError) as caught:
+        unpack(LONG_FILE[:3] + b"\x25" + LONG_FILE[4:], SPACE, where="x")
+    assert str(caught.value) == (
+        "x: .sqc version 2, this sqcodec reads up to 1: the file is damaged, or needs a newer sqcodec"
+    )
+
+
+def test_the_text_of_a_damaged_block_says_where() -> None:
+    damaged = bytearray(LONG_FILE)
+    damaged[len(damaged) // 2 - 20] ^= 4
+    with pytest.raises(CodesError) as caught:
+        unpack(bytes(damaged), SPACE, where="x")
+    assert str(caught.value) == (
+        "x: the checksum does not match (block 2, from 20 s on): the file was damaged, cut, or something was added;"
+        " copy or encode it again, or decode what is intact with --recover"
+    )
+
+
+@pytest.mark.parametrize(
+    ("codes", "text"),
+    [
+        (make_codes(books=2), "got 2 rows of codes, expected 1 to 1, the model's codebooks"),
+        (make_codes(indices=np.zeros((1, 9), np.uint16)), "got 9 codes, expected 151 for 48000 samples at 16000 Hz"),
+        (
+            make_codes(indices=np.full((1, 151), 16, np.uint16)),
+            "got code 16, expected 0 to 15; these are another model's codes",
+        ),
+        (make_codes(speaker="p999"), "speaker 'p999': unknown to the model of the codes"),
+    ],
+)
+def test_codes_that_do_not_fit_are_not_written(codes, text) -> None:
+    with pytest.raises(CodesError) as caught:
+        pack(codes, SPACE)
+    assert str(caught.value) == text
+
+
+def intact_elsewhere(got, lost: set[int]) -> bool:
+    parts = [(b, LONG.indices[:, b.start : b.stop], got.codes.indices[:, b.start : b.stop]) for b in blocks(3151)]
+    return all(np.array_equal(wrote, read) for block, wrote, read in parts if block.number not in lost)
+
+
+def test_damage_stays_in_its_block() -> None:
+    first, stop = read_header(LONG_FILE, where="x").size, len(LONG_FILE)
+    losses = set()
+    for place in range(first, stop, 3):
+        damaged = LONG_FILE[:place] + bytes([LONG_FILE[place] ^ 0x55]) + LONG_FILE[place + 1 :]
+        got = recover(damaged, SPACE, where="x")
+        lost = {block.number for block in got.lost}
+        assert len(lost) == 1
+        assert intact_elsewhere(got, lost)
+        losses |= lost
+    assert losses == set(range(6))
+
+
+@pytest.mark.parametrize("length", [1, 7, 300, 450])
+def test_lost_and_inserted_bytes_cost_the_blocks_they_lie_in(length) -> None:
+    size = (len(LONG_FILE) - 15) // 6
+    for place in range(20 + size, 20 + 3 * size, 37):
+        for damaged in (
+            LONG_FILE[:place] + LONG_FILE[place + length :],
+            LONG_FILE[:place] + b"\x5a" * length + LONG_FILE[place:],
+        ):
+            got = recover(damaged, SPACE, where="x")
+            lost = {block.number for block in got.lost}
+            assert intact_elsewhere(got, lost)
+            assert 0 not in lost
+            assert len(lost) <= 2 + length // size
+
+
+def test_a_cut_file_gives_what_came_before() -> None:
+    got = recover(LONG_FILE[: len(LONG_FILE) // 2 - 20], SPACE, where="x")
+    assert {block.number for block in got.lost} == {2, 3, 4, 5}
+    assert intact_elsewhere(got, {2, 3, 4, 5})
+    held = got.codes.indices[:, 1000:]
+    assert (held == LONG.indices[:, 999:1000]).all()  # the last code that is known
+
+
+def test_nothing_intact_is_an_error() -> None:
+    with pytest.raises(CodesError) as caught:
+        recover(LONG_FILE[:10] + b"\x07" + LONG_FILE[11:], SPACE, where="x")
+    assert str(caught.value) == ("x: nothing is intact: the header or every block is damaged; copy or encode it again")
