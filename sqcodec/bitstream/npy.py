@@ -79,13 +79,17 @@ def unpack(content: bytes, *, where: str) -> Codes:
 
 def read_codes(path: Path) -> Codes:
     """Read a codes file. Raises CodesError as `unpack`, or when the file cannot be read."""
+    return unpack(read_bytes(path), where=str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The file's content. Raises CodesError when it cannot be read."""
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise CodesError(
             f"{path}: cannot be read ({error.strerror}); expected a codes file of 'sqcodec encode'"
         ) from None
-    return unpack(content, where=str(path))
 
 
 class _Array(NamedTuple):
@@ -97,7 +101,8 @@ def _read_array(content: bytes, start: int, where: str) -> _Array:
     """The npy array that begins at byte `start`. NumPy's own reader is more lenient, and may unpickle."""
     if not content.startswith(_MAGIC, start):
         got = content[start : start + 8]
-        raise CodesError(f"{where}: got a file that begins with {got!r}, expected the codes of 'sqcodec encode' (.npy)")
+        expected = "expected the codes of 'sqcodec encode' (.sqc or .npy)"
+        raise CodesError(f"{where}: got a file that begins with {got!r}, {expected}")
     width = {1: 2, 2: 4, 3: 4}.get(content[start + 6] if len(content) > start + 6 else 1)
     if width is None:
         raise CodesError(f"{where}: npy version {content[start + 6]}, expected 1, 2 or 3; the file is damaged or newer")

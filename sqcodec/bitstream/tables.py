@@ -6,6 +6,7 @@ by integer arithmetic alone (docs/bitstream.md has the rule), so that files deco
 """
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -75,6 +76,17 @@ class Tables:
 
     def _row(self, book: int, context: int | None) -> Row:
         return Row([0, *np.cumsum(self.frequencies_of(book, context)).tolist()])
+
+    def bits(self, codes: NDArray[np.integer[Any]], order: int) -> float:
+        """What codes [K, T] take as one block: with each book's own frequencies (order 0), or after contexts (1)."""
+        total = 0.0
+        for number, row in enumerate(codes.tolist()):
+            below = self.books[number].context == BELOW
+            contexts = codes[number - 1].tolist() if below else [None, *row[:-1]]
+            for code, context in zip(row, contexts, strict=True):
+                starts = self.row(number, context if order else None).starts
+                total += TOTAL_BITS - math.log2(starts[code + 1] - starts[code])
+        return total
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """What a model file stores, by name."""

@@ -23,6 +23,7 @@ COMMANDS = {
     "Training": {
         "prep": ("prep", "Turn a corpus into a feature store."),
         "train": ("train", "Train the model of a recipe on a feature store."),
+        "tables": ("tables", "Count a model's codes, so that .sqc files of it become small."),
         "recipe": ("recipe", "List, show and copy recipes."),
     },
 }
@@ -69,8 +70,8 @@ def main() -> None:
     \b
     sqcodec prep vctk
     sqcodec train recipes/vctk
-    sqcodec encode in.wav codes.npy
-    sqcodec decode codes.npy out.wav
+    sqcodec encode in.wav out.sqc
+    sqcodec decode out.sqc out.wav
     """
 
 

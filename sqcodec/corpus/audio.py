@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 import soundfile
@@ -17,18 +18,28 @@ from sqcodec.values import SAMPLE_RATE
 _UNSURE_LENGTH = ("OGG", "MP3")
 _NO_LENGTH = 1 << 62  # libsndfile's frame count when the header has none (a FLAC that was written to a pipe)
 _STREAMED = 0x7FFF_0000  # chunk sizes from here on are what programs write into a pipe, not a length
+RawEncoding = Literal["s16le", "f32le"]
+RAW_SUBTYPES: dict[RawEncoding, str] = {"s16le": "PCM_16", "f32le": "FLOAT"}
 _CHUNK = re.compile(r"^\s*(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
+
+
+class RawFormat(NamedTuple):
+    """Samples of one channel without a header: how each is written, and how many there are a second."""
+
+    encoding: RawEncoding
+    sample_rate: int
 
 
 class AudioSource:
     """A recording that is read block by block, as often as wanted, at 16 kHz and mixed down to one channel.
 
+    raw: what the file holds when it has no header.
     rate: Hz, channels: both of the file. Raises AudioError (path and reason) at once when the file is missing, is not
     audio or is empty, and while reading when its data are truncated, broken or not finite.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, raw: RawFormat | None = None) -> None:
+        self.path, self._raw = path, raw
         with self._open() as file:
             self.rate: int = file.samplerate
             self.channels: int = file.channels
@@ -104,11 +115,20 @@ class AudioSource:
             got = "a folder" if self.path.is_dir() else "no such file"
             raise AudioError(f"{self.path}: missing: {got}; expected a recording (WAV, FLAC, Ogg, MP3...)")
         try:
-            with soundfile.SoundFile(self.path) as file:
+            with self._sound_file() as file:
                 yield file
         except (soundfile.SoundFileError, TypeError, OSError) as error:  # TypeError: .raw, which has no header
             reason = str(error).removeprefix(f"Error opening {str(self.path)!r}: ").rstrip(".")
             raise self._broken(f"{reason}; expected a recording (WAV, FLAC, Ogg, MP3...)") from error
+
+    def _sound_file(self) -> soundfile.SoundFile:
+        if self._raw is None:
+            return soundfile.SoundFile(self.path)
+        size = {"s16le": 2, "f32le": 4}[self._raw.encoding]
+        if (length := self.path.stat().st_size) % size:
+            raise self._broken(f"got {length} bytes, expected a multiple of {size} ({self._raw.encoding} samples)")
+        subtype, rate = RAW_SUBTYPES[self._raw.encoding], self._raw.sample_rate
+        return soundfile.SoundFile(self.path, "r", rate, 1, format="RAW", subtype=subtype, endian="LITTLE")
 
     def _check_chunks(self, log: str) -> None:
         """libsndfile quietly shortens a WAV or AIFF whose data end early; only its log tells."""

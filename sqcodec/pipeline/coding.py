@@ -10,12 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sqcodec.bitstream import sqc
+from sqcodec.bitstream.space import CodeSpace
 from sqcodec.errors import AudioError, CodesError, ModelError
 from sqcodec.features.mel import Statistics, extract_blocks, measure
 from sqcodec.model.codec import DECODER_MARGIN, ENCODER_MARGIN, FRAMES_PER_CODE, SpectrogramCodec
 from sqcodec.model.file import load_model
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.lookup import find_for_encoding
+from sqcodec.pipeline.space import read_space
 from sqcodec.values import SAMPLE_RATE, Codes, frame_count
 from sqcodec.vocoder import griffin_lim
 
@@ -38,14 +41,14 @@ def load(model: str | Path | None = None, *, device: str = "auto") -> "Codec":
 
 def open_codec(path: Path, device: str) -> "Codec":
     """The codec of a model file. Raises ModelError: missing or broken; SqcodecError: there is no such device."""
-    return Codec(load_model(path, find_device(device)), path)
+    return Codec(load_model(path, find_device(device)), path, read_space(path))
 
 
 class Codec:
     """A trained model in use. Long recordings go through in blocks: memory does not grow with their length."""
 
-    def __init__(self, model: SpectrogramCodec, path: Path) -> None:
-        self.model, self.path = model, path
+    def __init__(self, model: SpectrogramCodec, path: Path, space: CodeSpace) -> None:
+        self.model, self.path, self.space = model, path, space
         self.fingerprint, self.speakers, self.bit_rate = model.fingerprint, model.speakers, model.bit_rate
         self._device = next(model.parameters()).device
 
@@ -76,10 +79,8 @@ class Codec:
         statistics = measure(map(torch.from_numpy, blocks()), config)
         features = extract_blocks(map(torch.from_numpy, blocks()), statistics, config)
         probe, pieces = _Probe(), []
-        for window, start, stop in _encoder_windows(features, frame_count(statistics.samples)):
-            codes = self.model.encode(window[None].to(self._device))[0]
-            codes = codes[:, start // FRAMES_PER_CODE : stop // FRAMES_PER_CODE].cpu()
-            probe.offer_(window[:, 1 + start : 1 + stop], codes)
+        for part, codes in encode_features(self.model, features, frame_count(statistics.samples), self._device):
+            probe.offer_(part, codes)
             pieces.append(codes.numpy().astype(np.uint16))
         return Codes(
             indices=np.concatenate(pieces, axis=1),
@@ -98,6 +99,14 @@ class Codec:
         """
         sound = np.concatenate(list(self.decode_blocks(codes, speaker=speaker, vocoder=vocoder)))
         return sound.clip(-1.0, 1.0)
+
+    def pack(self, codes: Codes) -> bytes:
+        """codes -> the bytes of a `.sqc` file. Raises CodesError: the codes do not fit the model."""
+        return sqc.pack(codes, self.space)
+
+    def unpack(self, content: bytes) -> Codes:
+        """The bytes of a `.sqc` file -> codes. Raises CodesError: another model's, or damaged."""
+        return sqc.unpack(content, self.space, where="codes")
 
     def decode_blocks(
         self, codes: Codes, *, speaker: str | None = None, vocoder: str = "griffin-lim", where: str = "codes"
@@ -233,6 +242,18 @@ class _Probe:
             self._energy = windows[best].item()
             self.features = features[:, start : start + length].clone()
             self.codes = codes[:, best : best + length // FRAMES_PER_CODE].clone()
+
+
+def encode_features(
+    model: SpectrogramCodec, features: Iterable[Tensor], frames: int, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Features [F, t] of a recording of `frames` frames, in blocks -> (features [F, t], codes [K, t / 2]) on the CPU.
+
+    The last frame comes twice where their number is odd.
+    """
+    for window, start, stop in _encoder_windows(features, frames):
+        codes = model.encode(window[None].to(device))[0]
+        yield window[:, 1 + start : 1 + stop], codes[:, start // FRAMES_PER_CODE : stop // FRAMES_PER_CODE].cpu()
 
 
 def _encoder_windows(features: Iterable[Tensor], frames: int) -> Iterator[tuple[Tensor, int, int]]:

@@ -1,52 +1,70 @@
 """`encode` and `decode` from file to file; `-` is standard input or output."""
 
-import os
-import shutil
-import sys
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from sqcodec.bitstream.npy import pack, read_codes
-from sqcodec.corpus.audio import AudioSource
+from sqcodec.bitstream import npy, recovery, sqc
+from sqcodec.bitstream.header import MAGIC, read_header
+from sqcodec.corpus.audio import RAW_SUBTYPES, AudioSource, RawEncoding, RawFormat
 from sqcodec.errors import SqcodecError
-from sqcodec.pipeline.coding import open_codec, resampled
+from sqcodec.pipeline.coding import Codec, open_codec, resampled
 from sqcodec.pipeline.lookup import Found, find_for_decoding, find_for_encoding
+from sqcodec.pipeline.paths import check_target, is_pipe, is_special, shown, spooled, written
 from sqcodec.values import SAMPLE_RATE, Codes
 
+CodesFormat = Literal["sqc", "npy"]
 SOUND_FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
-_INPUT = "standard input"
+CODES_SUFFIXES = (".sqc", ".npy")
+_RAW_SUFFIXES = (".raw", ".pcm")
 _CHUNK = 1 << 16  # samples written at once
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encoded:
-    """What `encode_file` did; seconds of sound, nominal bit/s, `found` whether the speaker was chosen by sqcodec."""
+    """What `encode_file` did: seconds of sound, codes over all codebooks, bytes of the file, nominal bit/s.
 
-    codes: Codes
+    `found`: whether the speaker was chosen by sqcodec, among `speakers`.
+    """
+
     seconds: float
-    bit_rate: float
+    codes: int
+    size: int
+    nominal_bit_rate: float
+    speaker: str | None
     speakers: int
     found: bool
     model: Path
     notes: tuple[str, ...]
 
+    @property
+    def bit_rate(self) -> float:
+        """True bit/s of the file, header included."""
+        return 8 * self.size / self.seconds
+
+
+class Span(NamedTuple):
+    """A part of a recording that was lost, in seconds."""
+
+    start: float
+    stop: float
+
 
 @dataclass(frozen=True, kw_only=True)
 class Decoded:
-    """What `decode_file` did; samples at sample_rate (Hz)."""
+    """What `decode_file` did; samples at sample_rate (Hz); lost: what came back as silence (with `recover`)."""
 
     samples: int
     sample_rate: int
     speaker: str
     model: Path
     notes: tuple[str, ...]
+    lost: tuple[Span, ...]
 
     @property
     def seconds(self) -> float:
@@ -55,30 +73,53 @@ class Decoded:
 
 
 def encode_file(
-    source: Path, target: Path, *, model: str | None = None, speaker: str | None = None, device: str = "auto"
+    source: Path,
+    target: Path,
+    *,
+    model: str | None = None,
+    speaker: str | None = None,
+    device: str = "auto",
+    form: CodesFormat | None = None,
+    raw: RawFormat | None = None,
 ) -> Encoded:
     """Encode a recording into a codes file, which appears complete or not at all.
 
-    Raises AudioError: the recording cannot be read; ModelError: no model; CodesError: unknown speaker;
+    form: of the file; None takes it from the suffix, and `.sqc` where there is none. raw: what `source` holds when it
+    has no header. Raises AudioError: the recording cannot be read; ModelError: no model; CodesError: unknown speaker;
     SqcodecError: the target cannot be written.
     """
-    _check_target(source, target, {".npy": "npy"})
-    with _spooled(source) as path:
-        audio = AudioSource(path)
+    check_target(source, target, CODES_SUFFIXES)
+    form = _codes_format(target, form)
+    with spooled(source) as path:
+        audio = AudioSource(path, raw)
         found = find_for_encoding(model)
         codec = open_codec(found.path, device)
-        codes = codec.encode_blocks(audio.blocks, samples=audio.input_samples, sample_rate=audio.rate, speaker=speaker)
-    with _written(target) as draft:
-        draft.write_bytes(pack(codes))
+        done = encode_with(codec, audio, target, speaker=speaker, form=form)
     mixed = f"{source}: {audio.channels} channels were mixed down to one" if audio.channels > 1 else ""
+    return Encoded(**(vars(done) | {"notes": _notes(found.note, mixed)}))
+
+
+def raw_format(encoding: RawEncoding | None, sample_rate: int | None) -> RawFormat | None:
+    """Both or None."""
+    return RawFormat(encoding, sample_rate) if encoding and sample_rate else None
+
+
+def encode_with(codec: Codec, audio: AudioSource, target: Path, *, speaker: str | None, form: CodesFormat) -> Encoded:
+    """As `encode_file`, with a model that is open."""
+    codes = codec.encode_blocks(audio.blocks, samples=audio.input_samples, sample_rate=audio.rate, speaker=speaker)
+    content = npy.pack(codes) if form == "npy" else sqc.pack(codes, codec.space)
+    with written(target) as draft:
+        draft.write_bytes(content)
     return Encoded(
-        codes=codes,
         seconds=codes.samples / codes.sample_rate,
-        bit_rate=codec.bit_rate,
+        codes=codes.indices.size,
+        size=len(content),
+        nominal_bit_rate=codec.bit_rate,
+        speaker=codes.speaker,
         speakers=len(codec.speakers),
         found=speaker is None,
-        model=found.path,
-        notes=_notes(found.note, mixed),
+        model=codec.path,
+        notes=(),
     )
 
 
@@ -91,33 +132,86 @@ def decode_file(
     vocoder: str = "griffin-lim",
     rate: int = SAMPLE_RATE,
     device: str = "auto",
+    recover: bool = False,
+    raw: RawEncoding | None = None,
 ) -> Decoded:
     """Decode a codes file into a sound file at `rate` Hz, which appears complete or not at all.
 
-    Raises CodesError: the codes cannot be read or do not fit the model; ModelError: no model of theirs;
-    SqcodecError: the target cannot be written.
+    recover: decode what is intact of a damaged `.sqc`, with silence for the rest, which `lost` lists. raw: samples
+    without a header are written. Raises CodesError: the codes cannot be read or do not fit the model; ModelError: no
+    model of theirs; SqcodecError: the target cannot be written.
     """
-    _check_target(source, target, SOUND_FORMATS)
-    with _spooled(source) as path:
-        codes = read_codes(path)
-    where = _INPUT if _is_pipe(source) else str(source)
-    found = _model_of(codes, where, model)
-    codec = open_codec(found.path, device)
-    sound: Iterable[NDArray[np.float32]] = codec.decode_blocks(codes, speaker=speaker, vocoder=vocoder, where=where)
+    check_target(source, target, _RAW_SUFFIXES if raw else SOUND_FORMATS)
+    with spooled(source) as path:
+        content = npy.read_bytes(path)
+    opened = _open(content, shown(source), model, device, recover)
+    codec, codes = opened.codec, opened.codes
+    sound: Iterable[NDArray[np.float32]] = codec.decode_blocks(
+        codes, speaker=speaker, vocoder=vocoder, where=shown(source)
+    )
+    sound = _silenced(sound, opened.lost)
     if rate != SAMPLE_RATE:
         sound = resampled(sound, SAMPLE_RATE, rate, -(-codes.samples * SAMPLE_RATE // codes.sample_rate))
     if rate == codes.sample_rate:
         sound = _cut(sound, codes.samples)  # the recording's own rate gives back its own length
-    with _written(target) as draft:
-        samples, limited = _write_sound(draft, sound, rate, target.suffix.lower())
+    with written(target) as draft:
+        samples, limited = _write_sound(draft, sound, rate, _sound_format(target, raw))
     clipped = f"{target}: {limited} of {samples} samples were beyond full scale and were limited" if limited else ""
     return Decoded(
         samples=samples,
         sample_rate=rate,
         speaker=codec.speaker_of(codes, speaker),
-        model=found.path,
-        notes=_notes(found.note, clipped),
+        model=codec.path,
+        notes=_notes(opened.note, clipped),
+        lost=opened.lost,
     )
+
+
+class _Opened(NamedTuple):
+    """Codes, the model that they belong to, and what of them is lost."""
+
+    codec: Codec
+    codes: Codes
+    lost: tuple[Span, ...]
+    note: str
+
+
+def _open(content: bytes, where: str, model: str | None, device: str, recover: bool) -> _Opened:
+    """Tell the format by its magic, find the model, read the codes."""
+    if not content.startswith(MAGIC):
+        codes = npy.unpack(content, where=where)
+        found = _model_of(codes, where, model)
+        return _Opened(open_codec(found.path, device), codes, (), found.note)
+    found = find_for_decoding(read_header(content, where=where).identity, model)
+    codec = open_codec(found.path, device)
+    if not recover:
+        return _Opened(codec, sqc.unpack(content, codec.space, where=where), (), found.note)
+    intact = recovery.recover(content, codec.space, where=where)
+    seconds = intact.codes.samples / intact.codes.sample_rate
+    lost = tuple(Span(0.02 * block.start, min(seconds, 0.02 * block.stop)) for block in intact.lost)
+    return _Opened(codec, intact.codes, lost, found.note)
+
+
+def _codes_format(target: Path, form: CodesFormat | None) -> CodesFormat:
+    """The format asked for, or that of the suffix. Raises SqcodecError: they differ."""
+    suffix = target.suffix.lower().removeprefix(".")
+    if is_pipe(target) or is_special(target):
+        return form or "sqc"
+    named: CodesFormat = "npy" if suffix == "npy" else "sqc"
+    if form not in (None, named):
+        raise SqcodecError(f"{target}: the suffix says {named}, --format says {form}; change one of them")
+    return named
+
+
+def _silenced(blocks: Iterable[NDArray[np.float32]], spans: tuple[Span, ...]) -> Iterator[NDArray[np.float32]]:
+    """Blocks [n] at SAMPLE_RATE with zeros where something was lost."""
+    place = 0
+    for block in blocks:
+        for span in spans:
+            start, stop = (max(0, round(time * SAMPLE_RATE) - place) for time in span)
+            block[start:stop] = 0
+        place += len(block)
+        yield block
 
 
 def _cut(blocks: Iterable[NDArray[np.float32]], samples: int) -> Iterator[NDArray[np.float32]]:
@@ -141,83 +235,22 @@ def _notes(*texts: str) -> tuple[str, ...]:
     return tuple(text for text in texts if text)
 
 
-def _write_sound(path: Path, blocks: Iterable[NDArray[np.float32]], rate: int, suffix: str) -> tuple[int, int]:
+def _sound_format(target: Path, raw: RawEncoding | None) -> tuple[str, str]:
+    """libsndfile's names of format and samples; a pipe has no suffix and receives a WAV."""
+    return ("RAW", RAW_SUBTYPES[raw]) if raw else SOUND_FORMATS.get(target.suffix.lower(), SOUND_FORMATS[".wav"])
+
+
+def _write_sound(
+    path: Path, blocks: Iterable[NDArray[np.float32]], rate: int, form: tuple[str, str]
+) -> tuple[int, int]:
     """Write blocks [n]; returns how many samples there were and how many of them had to be limited to -1 to 1."""
-    kind, subtype = SOUND_FORMATS.get(suffix, SOUND_FORMATS[".wav"])  # a pipe has no suffix
+    kind, subtype = form
     samples = limited = 0
-    with soundfile.SoundFile(path, "w", samplerate=rate, channels=1, format=kind, subtype=subtype) as file:
+    endian = "LITTLE" if kind == "RAW" else "FILE"
+    with soundfile.SoundFile(path, "w", rate, 1, format=kind, subtype=subtype, endian=endian) as file:
         for block in blocks:
             limited += int((np.abs(block) > 1.0).sum())
             samples += len(block)
             for start in range(0, len(block), _CHUNK):  # libsndfile's Vorbis overflows the stack on long blocks
                 file.write(np.clip(block[start : start + _CHUNK], -1.0, 1.0))
     return samples, limited
-
-
-def _is_pipe(path: Path) -> bool:
-    return str(path) == "-"
-
-
-def _check_target(source: Path, target: Path, formats: Iterable[str] | dict[str, tuple[str, str]]) -> None:
-    """Raise SqcodecError when `target` is not a place where one of `formats` (suffixes) can be written."""
-    if _is_pipe(target):
-        return
-    if target.is_dir():
-        raise SqcodecError(f"{target}: a folder; expected the name of the file to write")
-    if not target.parent.is_dir():
-        raise SqcodecError(f"{target}: there is no folder {target.parent}; make it first")
-    if not _is_pipe(source) and target.exists() and source.exists() and target.samefile(source):
-        raise SqcodecError(f"{target}: input and output are the same file; write to another name")
-    special = target.exists() and not target.is_file()  # /dev/null, a named pipe
-    if target.suffix.lower() not in formats and not special:
-        raise SqcodecError(f"{target}: unknown suffix {target.suffix!r}, expected one of: {', '.join(formats)}")
-
-
-@contextmanager
-def _spooled(source: Path) -> Iterator[Path]:
-    """The file to read: `source`, or standard input in a temporary file, which error texts then name as such."""
-    if not _is_pipe(source):
-        yield source
-        return
-    with tempfile.TemporaryDirectory(prefix="sqcodec-") as folder:
-        spool = Path(folder) / "input"
-        with spool.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        try:
-            yield spool
-        except SqcodecError as error:
-            raise type(error)(str(error).replace(str(spool), _INPUT)) from error
-
-
-@contextmanager
-def _written(target: Path) -> Iterator[Path]:
-    """A draft to write, which becomes `target` (or goes to standard output) if all goes well, else leaves no trace.
-
-    Raises SqcodecError: the target cannot be written.
-    """
-    plain = not _is_pipe(target) and (not target.exists() or target.is_file())
-    final = target.resolve()  # a link stays a link
-    folder = final.parent if plain else Path(tempfile.gettempdir())
-    draft = folder / f".{final.name}.{os.getpid()}"
-    try:
-        yield draft
-        if plain:
-            draft.replace(final)
-        else:
-            _copy_out(draft, target)
-    except BrokenPipeError:
-        raise
-    except (OSError, soundfile.SoundFileError) as error:
-        raise SqcodecError(f"{target}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _copy_out(draft: Path, target: Path) -> None:
-    with draft.open("rb") as file:
-        if _is_pipe(target):
-            shutil.copyfileobj(file, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
-        else:
-            with target.open("wb") as out:
-                shutil.copyfileobj(file, out)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sqcodec.errors import ModelError
 from sqcodec.model.file import ModelHeader, read_header
+from sqcodec.pipeline.space import names_of
 
 ENVIRONMENT = "SQCODEC_MODEL"
 RUNS = Path("runs")  # relative to the working folder, where `sqcodec train` writes
@@ -64,19 +65,24 @@ def find_for_decoding(fingerprint: str, model: str | Path | None) -> Found:
     """
     if model is not None:
         header = read_header(resolve(model))
-        if header.fingerprint != fingerprint:
+        if fingerprint not in names_of(header):
             raise ModelError(
-                f"{header.path}: fingerprint {header.fingerprint}, but the codes were written with {fingerprint};"
-                " leave --model out to search for it, or name the model that wrote the codes"
+                f"{header.path}: fingerprint {' or '.join(_like(fingerprint, header))}, but the codes were written with"
+                f" {fingerprint}; leave --model out to search for it, or name the model that wrote the codes"
             )
         return Found(header.path, "")
     for header in _candidates():
-        if header.fingerprint == fingerprint:
+        if fingerprint in names_of(header):
             return Found(header.path, "")
     raise ModelError(
         f"no model of fingerprint {fingerprint}, which the codes were written with: looked at {_environment_text()},"
         f" under {RUNS.resolve()} and at what ships; name it with --model, or copy its run folder to {RUNS}/"
     )
+
+
+def _like(fingerprint: str, header: ModelHeader) -> list[str]:
+    """The model's names of the same kind as this one."""
+    return [name for name in names_of(header) if len(name) == len(fingerprint)]
 
 
 def _candidates() -> Iterator[ModelHeader]:

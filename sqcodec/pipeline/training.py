@@ -8,7 +8,9 @@ from lightning_fabric import Fabric
 
 from sqcodec.corpus.store import FeatureStore, open_store
 from sqcodec.errors import TrainingError
+from sqcodec.model.file import add_tables
 from sqcodec.pipeline.device import find_device
+from sqcodec.pipeline.tables import count_tables
 from sqcodec.recipe import Precision, Recipe
 from sqcodec.train.evaluation import reconstruct_some
 from sqcodec.train.log import TrainingLog, read_log
@@ -76,6 +78,9 @@ def _check_store(store: FeatureStore, recipe: Recipe, features: Path) -> None:
 
 
 def _finish(trainer: Trainer, folder: Path) -> Trained:
+    trainer.codec.eval()
+    tables = count_tables(trainer.codec, trainer.store.splits["train"], trainer.fabric.device)
+    add_tables(folder / "model.safetensors", folder / "model.safetensors", tables.to_arrays(), tables.digest)
     entries = read_log(folder / "log.jsonl")
     draw_curves(entries, folder / "curves.png")
     split = trainer.store.splits[trainer.recipe.train.evaluate_split]

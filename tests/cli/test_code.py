@@ -42,8 +42,9 @@ def encoded(workplace: Path) -> Path:
 def test_there_and_back(workplace: Path) -> None:
     result = run("encode", "in.wav", "codes.npy")
     assert result.exit_code == 0, result.output
+    rate = r"\d{3} bytes: \d{4} bit/s \(nominal 200\)"
     assert re.fullmatch(
-        rf"codes.npy: 2\.50 s, 126 codes, 200 bit/s, speaker (p225|p226|s5) \(nearest of 3\), {MODEL}\n", result.stdout
+        rf"codes.npy: 2\.50 s, 126 codes, {rate}, speaker (p225|p226|s5) \(nearest of 3\), {MODEL}\n", result.stdout
     )
     assert result.stderr == NEWEST
     speaker = read_codes(Path("codes.npy")).speaker
@@ -57,7 +58,9 @@ def test_there_and_back(workplace: Path) -> None:
 
 def test_the_speaker_can_be_told(workplace: Path) -> None:
     result = run("encode", "in.wav", "codes.npy", "--speaker", "s5")
-    assert result.stdout == f"codes.npy: 2.50 s, 126 codes, 200 bit/s, speaker s5, {MODEL}\n"
+    size = Path("codes.npy").stat().st_size
+    rate = f"{size} bytes: {8 * size / 2.5:.0f} bit/s (nominal 200)"
+    assert result.stdout == f"codes.npy: 2.50 s, 126 codes, {rate}, speaker s5, {MODEL}\n"
     result = run("decode", "codes.npy", "out.wav", "--speaker", "p226")
     assert result.stdout == f"out.wav: 2.50 s at 16000 Hz, speaker p226, {MODEL}\n"
     assert run("decode", "codes.npy", "own.wav").exit_code == 0
@@ -98,7 +101,7 @@ def test_output_formats_and_rates(encoded: Path, name, subtype, rate) -> None:
 def test_through_pipes(workplace: Path) -> None:
     on_disk = run("encode", "in.wav", "codes.npy")
     assert on_disk.exit_code == 0
-    piped = run("encode", "-", "-", stdin=Path("in.wav").read_bytes())
+    piped = run("encode", "-", "-", "--format", "npy", stdin=Path("in.wav").read_bytes())
     assert piped.exit_code == 0, piped.stderr
     assert piped.stdout_bytes == Path("codes.npy").read_bytes()
     assert piped.stderr == NEWEST + on_disk.stdout.replace("codes.npy", "-")
@@ -214,7 +217,7 @@ def test_no_model_at_all(workplace: Path) -> None:
         ("in.wav none/c.npy", "none/c.npy: there is no folder none; make it first"),
         ("in.wav runs", "runs: a folder; expected the name of the file to write"),
         ("in.wav in.wav", "in.wav: input and output are the same file; write to another name"),
-        ("in.wav c.txt", "c.txt: unknown suffix '.txt', expected one of: .npy"),
+        ("in.wav c.txt", "c.txt: unknown suffix '.txt', expected one of: .sqc, .npy"),
         (
             "in.wav c.npy --speaker p227",
             "speaker 'p227': unknown to the model runs/tiny/model.safetensors; did you mean p226 or p225?"
@@ -246,7 +249,7 @@ def test_encode_refuses(workplace: Path, arguments, text) -> None:
         (
             "in.wav o.wav",
             "in.wav: got a file that begins with b'RIFF\\xa48\\x01\\x00',"
-            " expected the codes of 'sqcodec encode' (.npy)",
+            " expected the codes of 'sqcodec encode' (.sqc or .npy)",
         ),
     ],
 )
@@ -285,7 +288,7 @@ def test_an_error_on_standard_input_is_named_so(workplace: Path) -> None:
     )
     assert refused("decode", "-", "o.wav", stdin=b"not codes") == (
         "Error: standard input: got a file that begins with b'not code',"
-        " expected the codes of 'sqcodec encode' (.npy)\n"
+        " expected the codes of 'sqcodec encode' (.sqc or .npy)\n"
     )
 
 
