@@ -78,9 +78,7 @@ def _check_store(store: FeatureStore, recipe: Recipe, features: Path) -> None:
 
 
 def _finish(trainer: Trainer, folder: Path) -> Trained:
-    trainer.codec.eval()
-    tables = count_tables(trainer.codec, trainer.store.splits["train"], trainer.fabric.device)
-    add_tables(folder / "model.safetensors", folder / "model.safetensors", tables.to_arrays(), tables.digest)
+    _count_tables(trainer, folder / "model.safetensors")
     entries = read_log(folder / "log.jsonl")
     draw_curves(entries, folder / "curves.png")
     split = trainer.store.splits[trainer.recipe.train.evaluate_split]
@@ -91,3 +89,11 @@ def _finish(trainer: Trainer, folder: Path) -> Trained:
     return Trained(
         folder=folder, step=trainer.step, test_mse=tested["test_mse"], test_perplexity=tested.get("test_perplexity")
     )
+
+
+def _count_tables(trainer: Trainer, model: Path) -> None:
+    """Give the finished model its entropy tables, if it makes codes."""
+    if trainer.codec.quantizer.codebooks:
+        trainer.codec.eval()
+        tables = count_tables(trainer.codec, trainer.store.splits["train"], trainer.fabric.device)
+        add_tables(model, model, tables.to_arrays(), tables.digest)
