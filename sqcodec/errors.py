@@ -29,5 +29,9 @@ class TrainingError(SqcodecError):
     """A training cannot start, go on, or has diverged."""
 
 
+class StoppedError(TrainingError):
+    """A training stopped because it was asked to; its state is saved."""
+
+
 class MetricError(SqcodecError):
     """A figure cannot be computed: of these recordings (silent, too short), or because a package is missing."""

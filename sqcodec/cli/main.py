@@ -24,6 +24,7 @@ COMMANDS = {
         "prep": ("prep", "Turn a corpus into a feature store."),
         "train": ("train", "Train the model of a recipe on a feature store."),
         "tables": ("tables", "Count a model's codes, so that .sqc files of it become small."),
+        "compare": ("compare", "Train several quantisers and lay the results side by side."),
         "recipe": ("recipe", "List, show and copy recipes."),
     },
 }

@@ -53,12 +53,16 @@ class StoreSplit:
 
 @dataclass(frozen=True, eq=False)
 class FeatureStore:
-    """An opened store; its arrays are memory-mapped. digest: of the recordings and settings it was made from."""
+    """An opened store; its arrays are memory-mapped. digest: of the recordings and settings it was made from.
+
+    corpus: the kind of corpus it holds (`vctk`, ...), None for a store that does not say.
+    """
 
     folder: Path
     features: FeatureKind
     splits: dict[str, StoreSplit]
     digest: str
+    corpus: str | None
 
 
 class StoredUtterance(NamedTuple):
@@ -87,7 +91,13 @@ def open_store(folder: Path) -> FeatureStore:
     """
     header = _read_header(folder)
     splits = {name: _open_split(folder, name, header) for name in header["splits"]}
-    return FeatureStore(folder=folder, features=header["features"]["kind"], splits=splits, digest=str(header["digest"]))
+    return FeatureStore(
+        folder=folder,
+        features=header["features"]["kind"],
+        splits=splits,
+        digest=str(header["digest"]),
+        corpus=header.get("corpus"),
+    )
 
 
 def store_digest(folder: Path) -> str | None:
@@ -131,6 +141,7 @@ def assemble(
     *,
     config: FeatureConfig,
     digest: str,
+    corpus: str,
     reports: Sequence[Report],
     report_text: str,
 ) -> None:
@@ -146,6 +157,7 @@ def assemble(
         "format": FORMAT,
         "features": asdict(config),
         "digest": digest,
+        "corpus": corpus,
         "splits": {split: count for split, count in counts.items() if count["utterances"]},
     }
     _write_lines(new / "reports.jsonl", [report._asdict() for report in reports])

@@ -171,7 +171,15 @@ def _build(
         shards.setdefault(task.utterances[0].split, []).append(task.shard)
     _require(recipe, manifest, Counter({split: sum(map(store.shard_counts, of)) for split, of in shards.items()}))
     reports.sort(key=lambda report: (report.reason, report.name))
-    store.assemble(out, shards, config=config, digest=digest, reports=reports, report_text=_report_text(reports))
+    store.assemble(
+        out,
+        shards,
+        config=config,
+        digest=digest,
+        corpus=recipe.corpus.kind,
+        reports=reports,
+        report_text=_report_text(reports),
+    )
 
 
 def _resume(out: Path, digest: str) -> Path:

@@ -8,6 +8,7 @@ from sqcodec.recipe.document import (
     available_recipes,
     find_recipe,
     load_recipe,
+    recipe_folders,
     validate_recipe,
 )
 from sqcodec.recipe.quantizer import GaussianConfig, QuantizerConfig, VaeConfig, VmfConfig, VqConfig, VqEmaConfig
@@ -34,5 +35,6 @@ __all__ = [
     "available_recipes",
     "find_recipe",
     "load_recipe",
+    "recipe_folders",
     "validate_recipe",
 ]

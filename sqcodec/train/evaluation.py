@@ -13,6 +13,7 @@ from sqcodec.corpus.store import StoreRow, StoreSplit
 from sqcodec.errors import TrainingError
 from sqcodec.metrics.spectral import SquaredError, squared_error
 from sqcodec.metrics.usage import codewords_in_use, entropy_bits, perplexity
+from sqcodec.model.classes import decibels_per_unit
 from sqcodec.model.codec import SpectrogramCodec
 from sqcodec.quantizers.quantizer import Quantized
 from sqcodec.values import HOP_LENGTH
@@ -20,7 +21,7 @@ from sqcodec.values import HOP_LENGTH
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """mse in dB^2 for `paper-mel` and for classes (in squared feature units otherwise); entropy of the codes in bits.
+    """mse in dB^2; entropy of the codes in bits.
 
     perplexity, codewords_in_use and entropy are None for a model without codes. For a target of classes, accuracy is
     the share of values whose class is right, clipped the share of values beyond the lowest or highest class.
@@ -64,7 +65,7 @@ def evaluate(codec: SpectrogramCodec, split: StoreSplit, device: torch.device) -
             clipped += classes.clipped(done.source)
     coded = codec.quantizer.codebooks > 0
     return Evaluation(
-        mse=error.db2(decibels(codec)),
+        mse=error.db2(decibels_per_unit(codec.features)),
         perplexity=perplexity(counts) if coded else None,
         codewords_in_use=codewords_in_use(counts) if coded else None,
         entropy=entropy_bits(counts) if coded else None,
@@ -75,11 +76,6 @@ def evaluate(codec: SpectrogramCodec, split: StoreSplit, device: torch.device) -
         frames=error.values // codec.features.n_mels,
         left_out=len(split.rows) - len(rows),
     )
-
-
-def decibels(codec: SpectrogramCodec) -> float:
-    """dB that one feature unit stands for where errors are reported in dB^2; 1 where they are in feature units."""
-    return codec.classes.scale if codec.classes else codec.features.dynamic_range or 1.0
 
 
 def reconstruct_some(

@@ -11,9 +11,9 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from sqcodec.corpus.store import FeatureStore
-from sqcodec.errors import TrainingError
+from sqcodec.errors import StoppedError, TrainingError
 from sqcodec.metrics.usage import codewords_in_use, perplexity
-from sqcodec.model.classes import MelClasses, find_classes
+from sqcodec.model.classes import MelClasses, decibels_per_unit, find_classes
 from sqcodec.model.codec import SpectrogramCodec
 from sqcodec.model.file import save_model
 from sqcodec.model.objective import objective
@@ -21,7 +21,7 @@ from sqcodec.recipe import Recipe
 from sqcodec.train.bound import bound
 from sqcodec.train.checkpoint import load_checkpoint, save_checkpoint
 from sqcodec.train.crops import Crops, step_seed
-from sqcodec.train.evaluation import decibels, evaluate
+from sqcodec.train.evaluation import evaluate
 from sqcodec.train.log import TrainingLog
 from sqcodec.train.signals import stop_signals
 from sqcodec.values import FEATURES
@@ -107,7 +107,7 @@ class Trainer:
                 if self.step % train.save_every == 0 or last or stop.is_set():
                     self.save()
                 if stop.is_set() and not last:
-                    raise TrainingError(
+                    raise StoppedError(
                         f"stopped at step {self.step} of {train.steps}, all saved in {self.folder};"
                         " the same command with --resume goes on from here"
                     )
@@ -172,7 +172,7 @@ class Trainer:
             means = dict(zip(TERMS, (self.sums / self.summed).tolist(), strict=True))
             codes = self.recipe.train.frames // 2
             means = {name: value for name, value in means.items() if math.isfinite(value)}  # VQ has no log variance
-            entry |= means | {"mse": means["mse"] * decibels(self.codec) ** 2}
+            entry |= means | {"mse": means["mse"] * decibels_per_unit(self.codec.features) ** 2}
             entry |= {"posterior_entropy": means["entropy"] / codes}
             entry |= {"temperature": self._temperature(), "learning_rate": self.optimizer.param_groups[0]["lr"]}
             self.sums, self.summed = torch.zeros_like(self.sums), 0

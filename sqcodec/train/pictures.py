@@ -28,7 +28,7 @@ def draw_curves(entries: list[dict[str, Any]], path: Path) -> None:
         axes.set(title=title, xlabel="step")
         if points:
             axes.plot(*zip(*points, strict=True), marker="." if len(points) < 30 else None)
-    _write(figure, path)
+    write_figure(figure, path)
 
 
 def draw_spectrograms(pairs: list[tuple[str, NDArray[np.float32], NDArray[np.float32]]], path: Path) -> None:
@@ -50,9 +50,10 @@ def draw_spectrograms(pairs: list[tuple[str, NDArray[np.float32], NDArray[np.flo
             )
             axes.set_title(f"{name.rpartition('/')[2]}: {kind}", fontsize=9)
             axes.set(xlabel="s", ylabel="mel band")
-    _write(figure, path)
+    write_figure(figure, path)
 
 
-def _write(figure: Figure, path: Path) -> None:
+def write_figure(figure: Figure, path: Path) -> None:
+    """Save a figure without a display."""
     figure.set_canvas(FigureCanvasAgg(figure))
     figure.savefig(path)

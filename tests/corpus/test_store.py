@@ -26,7 +26,7 @@ def build(folder: Path, digest: str = "d") -> list[StoredUtterance]:
     store.write_shard(shards[1], [], [])
     store.write_shard(shards[2], items[2:], [])
     store.assemble(
-        folder, {"train": shards[:], "test": [shards[1]]}, config=CONFIG, digest=digest,
+        folder, {"train": shards[:], "test": [shards[1]]}, config=CONFIG, digest=digest, corpus="folder",
         reports=store.read_reports(shards[0]), report_text="text\n",
     )  # fmt: skip
     return items
@@ -36,6 +36,7 @@ def test_round_trip(tmp_path: Path) -> None:
     items = build(tmp_path / "s")
     opened = store.open_store(tmp_path / "s")
     assert (opened.folder, opened.features, opened.digest) == (tmp_path / "s", "paper-mel", "d")
+    assert opened.corpus == "folder"
     assert list(opened.splits) == ["train"]  # a split without utterances is left out
     split = opened.splits["train"]
     assert split.rows[2] == StoreRow("c", "speaker of c", 8, 4, 477 + 797, 637, 0.5)

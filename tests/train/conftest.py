@@ -29,8 +29,8 @@ def make_store(folder, *, samples=(4000, 9000, 16000), level=1.0):
     write_shard(folder / "a", train, [])
     write_shard(folder / "b", [utterance("u0", "s1", 8123), utterance("u1", "stranger", 5000)], [])
     assemble(
-        folder / "store", shards, config=FEATURES["paper-mel"], digest=f"tiny {samples} {level}", reports=[],
-        report_text="",
+        folder / "store", shards, config=FEATURES["paper-mel"], digest=f"tiny {samples} {level}", corpus="folder",
+        reports=[], report_text="",
     )  # fmt: skip
     return folder / "store"
 

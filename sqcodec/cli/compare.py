@@ -1,0 +1,83 @@
+"""`sqcodec compare`."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+import click
+
+
+@click.command()
+@click.argument("recipe")
+@click.option("--systems", help="Names joined by commas [default: every system of the target].")
+@click.option("--seeds", default="0,1,2", show_default=True, help="Numbers joined by commas.")
+@click.option("--sweep", "sweeps", multiple=True, metavar="KEY=V1,V2,...", help="Vary one value of the recipe.")
+@click.option("--target", type=click.Choice(["mel", "mel-classes"]), default="mel", show_default=True)
+@click.option("--features", type=click.Path(path_type=Path), help="Feature store [default: data/NAME of the recipe].")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the comparison [default: runs/compare-NAME].")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value of the recipe.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Trainings at once.")
+@click.option("--backend", default="loky", show_default=True, help="Of joblib, for more than one job.")
+def compare(
+    recipe: str,
+    systems: str | None,
+    seeds: str,
+    sweeps: tuple[str, ...],
+    target: Literal["mel", "mel-classes"],
+    features: Path | None,
+    out: Path | None,
+    overrides: tuple[str, ...],
+    device: str,
+    jobs: int,
+    backend: str,
+) -> None:
+    """Train several quantisers of RECIPE with several seeds and lay the results side by side.
+
+    \b
+    Example: sqcodec compare recipes/zerospeech2019 --systems vq-ema,sq-I,sq-IV --seeds 0,1 --set train.steps=2000
+    Capacity: sqcodec compare recipes/tiny --systems vq-ema,sq-IV --sweep quantizer.codewords=64,128,256,512
+    Finished trainings are kept and interrupted ones go on when the same command is given again.
+    """
+    from sqcodec import recipe as recipes
+    from sqcodec.pipeline import comparison
+
+    name = recipes.load_recipe(recipe, overrides).name
+    done = comparison.compare(
+        recipe,
+        comparison.plan(
+            recipe,
+            systems=systems.split(",") if systems else [],
+            seeds=_numbers(seeds),
+            overrides=overrides,
+            sweeps=[_swept(text) for text in sweeps],
+            target=target,
+        ),
+        features or Path("data") / name,
+        out or Path("runs") / f"compare-{name}",
+        device=device,
+        jobs=jobs,
+        backend=backend,
+        command=f"sqcodec {' '.join(sys.argv[1:])}",
+        tell=lambda text: click.echo(text, err=True),
+    )
+    click.echo(done.table, nl=False)
+    click.echo(f"Tables: {done.folder / 'table.md'}, {done.folder / 'table.json'}")
+    click.echo(f"Pictures: {', '.join(map(str, done.pictures))}")
+    if done.failed:
+        raise click.ClickException(f"{len(done.failed)} training(s) came to no end: {'; '.join(done.failed)}")
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        seeds = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise click.UsageError(f"--seeds {text}: expected numbers joined by commas, such as 0,1,2") from None
+    return list(dict.fromkeys(seeds))
+
+
+def _swept(text: str) -> tuple[str, list[str]]:
+    key, found, values = text.partition("=")
+    if not found or not all(values.split(",")):
+        raise click.UsageError(f"--sweep {text}: expected KEY=V1,V2,..., such as quantizer.codewords=64,128,256")
+    return key, values.split(",")

@@ -1,0 +1,114 @@
+"""What is to be trained: systems x seeds, and for a sweep x values of one key."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from sqcodec.errors import RecipeError
+from sqcodec.recipe import Recipe, load_recipe, recipe_folders
+
+Target = Literal["mel", "mel-classes"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One training: `recipe` is what it trains, `folder` where, relative to the comparison's.
+
+    sweep: the key and value that differ from the recipe's, None outside of sweeps.
+    """
+
+    system: str
+    seed: int
+    sweep: tuple[str, float | str] | None
+    recipe: Recipe
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """As a person would call it."""
+        return str(self.folder)
+
+
+def plan(
+    recipe: str,
+    *,
+    systems: Sequence[str],
+    seeds: Sequence[int],
+    overrides: tuple[str, ...] = (),
+    sweeps: Sequence[tuple[str, Sequence[str]]] = (),
+    target: Target = "mel",
+) -> list[Cell]:
+    """Every cell of a comparison; systems: names of `recipes/systems.yaml`, all of `target` if none is named.
+
+    sweeps: each a key and its values; the cells of a sweep take the place of the plain ones.
+    Raises RecipeError: an unknown system, one of another target, or a wrong recipe, override or swept value.
+    """
+    base, known = load_recipe(recipe, overrides), read_systems()
+    chosen = _chosen(systems, known, target)
+    variants: list[tuple[str, str] | None] = [(key, value) for key, values in sweeps for value in values]
+    cells = [
+        _cell(recipe, overrides, base, system, known[system], seed, variant)
+        for variant in variants or [None]
+        for system in chosen
+        for seed in seeds
+    ]
+    return list({cell.folder: cell for cell in cells}.values())
+
+
+def system_names(target: Target) -> list[str]:
+    """The systems that decode to `target`, in the order of `recipes/systems.yaml`."""
+    return [name for name, sections in read_systems().items() if sections["target"]["kind"] == target]
+
+
+def read_systems() -> dict[str, dict[str, Any]]:
+    """Name -> sections `quantizer` and `target` of each system that comes with sqcodec."""
+    path = next(folder / "systems.yaml" for folder in recipe_folders() if (folder / "systems.yaml").is_file())
+    systems: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return systems
+
+
+def _chosen(systems: Sequence[str], known: dict[str, dict[str, Any]], target: Target) -> list[str]:
+    fitting = system_names(target)
+    if unknown := [name for name in systems if name not in known]:
+        raise RecipeError(f"--systems: got {', '.join(unknown)}, expected some of: {', '.join(known)}")
+    if other := [name for name in systems if name not in fitting]:
+        kind = known[other[0]]["target"]["kind"]
+        raise RecipeError(
+            f"--systems: {', '.join(other)} decode to {kind}, the comparison is of {target}; use --target {kind}"
+        )
+    return list(systems) or fitting
+
+
+def _cell(
+    recipe: str,
+    overrides: tuple[str, ...],
+    base: Recipe,
+    system: str,
+    sections: dict[str, Any],
+    seed: int,
+    variant: tuple[str, str] | None,
+) -> Cell:
+    size = {"codewords": base.quantizer.codewords, "dim": base.quantizer.dim}
+    if sections["quantizer"]["kind"] == "none":
+        del size["codewords"]
+    changes = (
+        *(text for text in overrides if not text.startswith(("quantizer", "target"))),
+        f"quantizer={json.dumps(sections['quantizer'] | size)}",
+        f"target={json.dumps(sections['target'])}",
+        f"train.seed={seed}",
+        *([f"{variant[0]}={variant[1]}"] if variant else []),
+    )
+    where = [system, *([f"{variant[0]}={variant[1]}"] if variant else []), f"seed{seed}"]
+    sweep = (variant[0], _number(variant[1])) if variant else None
+    return Cell(system=system, seed=seed, sweep=sweep, recipe=load_recipe(recipe, changes), folder=Path(*where))
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
