@@ -25,6 +25,7 @@ COMMANDS = {
         "train": ("train", "Train the model of a recipe on a feature store."),
         "tables": ("tables", "Count a model's codes, so that .sqc files of it become small."),
         "compare": ("compare", "Train several quantisers and lay the results side by side."),
+        "import-sony": ("sony", "Turn a checkpoint of the official SQ-VAE code into a model."),
         "recipe": ("recipe", "List, show and copy recipes."),
     },
 }
@@ -41,7 +42,9 @@ class GroupedCommands(click.Group):
         """Import and return the command, or None when there is no such command."""
         for commands in COMMANDS.values():
             if cmd_name in commands:
-                command = getattr(importlib.import_module(f"sqcodec.cli.{commands[cmd_name][0]}"), cmd_name)
+                command = getattr(
+                    importlib.import_module(f"sqcodec.cli.{commands[cmd_name][0]}"), cmd_name.replace("-", "_")
+                )
                 assert isinstance(command, click.Command)
                 return command
         return None

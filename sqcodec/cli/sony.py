@@ -1,0 +1,25 @@
+"""`sqcodec import-sony`."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("import-sony")
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--speakers", required=True, type=click.Path(path_type=Path), help="The training's speakers.json.")
+def import_sony(checkpoint: Path, out: Path, speakers: Path) -> None:
+    """Turn CHECKPOINT of the official SQ-VAE speech code into a model in the folder OUT.
+
+    \b
+    Example: sqcodec import-sony model.ckpt-500000.pt --speakers speakers.json runs/sony
+    """
+    from sqcodec.pipeline import importing
+
+    done = importing.import_sony(checkpoint, speakers, out)
+    click.echo(
+        f"{done.path}: variance {done.variance}, step {done.step}, {done.speakers} speakers,"
+        f" fingerprint {done.fingerprint}"
+    )
+    click.echo(f"Next: sqcodec encode in.wav codes.npy --model {out}")

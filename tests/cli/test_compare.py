@@ -1,0 +1,48 @@
+"""`sqcodec compare` on the command line."""
+
+import pytest
+from click.testing import CliRunner
+
+from sqcodec.cli.main import main
+from tests.train.conftest import SMALL, make_store
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["compare", "zerospeech2019", *map(str, arguments)])
+
+
+def test_compare_prints_the_table_and_where_the_rest_is(tmp_path):
+    store = make_store(tmp_path / "corpus")
+    sets = [part for text in SMALL if not text.startswith("vocoder") for part in ("--set", text)]
+    out = tmp_path / "out"
+    done = run("--systems", "sq-I,sq-IV", "--seeds", "0", "--features", store, "--out", out, *sets)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith((out / "table.md").read_text())
+    assert f"Tables: {out}/table.md, {out}/table.json\n" in done.stdout
+    assert "sq-IV/seed0: 20 steps\n" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--seeds", "one"), "--seeds one: expected numbers joined by commas, such as 0,1,2"),
+        (
+            ("--sweep", "quantizer.dim"),
+            "--sweep quantizer.dim: expected KEY=V1,V2,..., such as quantizer.codewords=64,",
+        ),
+        (("--sweep", "quantizer.dim=4,"), "--sweep quantizer.dim=4,: expected KEY=V1,V2,..."),
+    ],
+)
+def test_a_wrong_call_is_a_usage_error(arguments, text):
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert text in done.stderr
+
+
+def test_an_unknown_system_is_named(tmp_path):
+    done = run("--systems", "sq-5", "--features", tmp_path)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == (
+        "Error: --systems: got sq-5, expected some of: vae, vq, vq-ema, vq-ema-reset, fixed, sq-I, sq-II, sq-III,"
+        " sq-IV, vmf, nc\n"
+    )
