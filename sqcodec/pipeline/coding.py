@@ -72,7 +72,12 @@ class Codec:
         """As `encode`, of a recording that `blocks()` yields as [n] at 16 kHz, twice: once to measure, once to code.
 
         samples, sample_rate: of the recording before it was resampled.
+        Raises ModelError: the model is a plain VAE; CodesError: it has no such speaker.
         """
+        if not self.model.quantizer.codebooks:
+            raise ModelError(
+                f"{self.path}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer"
+            )
         if speaker is not None:
             self._voice(speaker)
         config = self.model.features

@@ -14,9 +14,11 @@ import torch
 import sqcodec
 from sqcodec.errors import AudioError, CodesError, ModelError
 from sqcodec.features.mel import extract
-from sqcodec.model.file import load_model
+from sqcodec.model.codec import SpectrogramCodec
+from sqcodec.model.file import load_model, save_model
 from sqcodec.pipeline import coding
 from sqcodec.pipeline.coding import load, resampled
+from sqcodec.recipe import load_recipe
 from sqcodec.values import Codes, frame_count
 from tests.conftest import SPEAKERS, make_model, speech_like
 
@@ -196,6 +198,16 @@ def test_codes_that_do_not_fit_are_refused(tiny_model, change, error, text) -> N
     with pytest.raises(error) as caught:
         codec.decode(replace(codes, **change))
     assert str(caught.value).startswith(text)
+
+
+def test_a_plain_vae_has_no_codes(tmp_path) -> None:
+    recipe = load_recipe("vctk", ("quantizer={kind: none, dim: 4}", "network.channels=16", "network.gru=8"))
+    save_model(tmp_path / "model.safetensors", SpectrogramCodec(recipe, ("a",)), 1)
+    with pytest.raises(ModelError) as caught:
+        load(tmp_path / "model.safetensors").encode(speech_like(16000), speaker="a")
+    assert str(caught.value) == (
+        f"{tmp_path}/model.safetensors: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer"
+    )
 
 
 def test_an_unknown_vocoder_is_refused(tiny_model) -> None:
