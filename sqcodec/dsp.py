@@ -2,11 +2,21 @@
 
 import math
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from sqcodec.values import SAMPLE_RATE, FeatureConfig
+
+
+class StftConfig(NamedTuple):
+    """Lengths in samples; win_length at least 2 hops and at most n_fft."""
+
+    n_fft: int
+    win_length: int
+    hop_length: int
 
 
 def reflect_index(index: Tensor, samples: int) -> Tensor:
@@ -27,6 +37,41 @@ def hann_window(length: int, device: torch.device) -> Tensor:
     return torch.hann_window(length, periodic=True, dtype=torch.float64).float().to(device)
 
 
+def stft_same(sound: Tensor, config: StftConfig) -> Tensor:
+    """Sound [B, hop T] -> spectrum [B, T, bins] of Hann-windowed frames, frame t centred on the middle of hop t.
+
+    Beyond the ends lie zeros; the phase is counted from the window's first sample.
+    """
+    around = (config.win_length - config.hop_length) // 2
+    frames = functional.pad(sound, (around, around)).unfold(1, config.win_length, config.hop_length)
+    spectrum: Tensor = torch.fft.rfft(frames * hann_window(config.win_length, sound.device), n=config.n_fft)
+    return spectrum
+
+
+def inverse_stft_same(spectrum: Tensor, config: StftConfig) -> Tensor:
+    """Spectrum [B, T, bins] -> the sound [B, hop T] whose `stft_same` is nearest to it.
+
+    torch.istft centres, which gives (T - 1) hops, and refuses to do without: the window is 0 at its outermost sample.
+    """
+    window = hann_window(config.win_length, spectrum.device)
+    frames = torch.fft.irfft(spectrum, n=config.n_fft)[..., : config.win_length] * window
+    weight = window.square().expand(1, frames.shape[1], -1)
+    around = (config.win_length - config.hop_length) // 2
+    sound = _overlap_add(frames, config.hop_length)[:, around:-around]
+    return sound / _overlap_add(weight, config.hop_length)[:, around:-around]
+
+
+def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:
+    """Frames [B, T, n], each hop_length after the last -> their sum [B, n + hop_length (T - 1)]."""
+    batch, count, length = frames.shape
+    hops = -(-length // hop_length)
+    parts = functional.pad(frames, (0, hops * hop_length - length)).view(batch, count, hops, hop_length)
+    summed = frames.new_zeros(batch, count + hops - 1, hop_length)
+    for place in range(hops):  # quicker than fold
+        summed[:, place : place + count] += parts[:, :, place]
+    return summed.flatten(1)[:, : length + hop_length * (count - 1)]
+
+
 def amplitude_to_db(amplitude: Tensor) -> Tensor:
     """20 log10(amplitude)."""
     return 20.0 * amplitude.log10()
@@ -41,6 +86,17 @@ def pre_emphasise(samples: Tensor, previous: float, coefficient: float) -> Tenso
     """y[n] = x[n] - coefficient * x[n - 1] along the last axis [.., N]; `previous` is x[-1]."""
     delayed = torch.cat([samples.new_full((*samples.shape[:-1], 1), previous), samples[..., :-1]], dim=-1)
     return samples - coefficient * delayed
+
+
+def de_emphasise(samples: Tensor, coefficient: float) -> Tensor:
+    """The inverse of `pre_emphasise` with a previous sample of 0: [B, N] -> [B, N]."""
+    if not coefficient:
+        return samples
+    made, step, factor = samples, 1, coefficient
+    while step < samples.shape[-1] and factor > 1e-12:  # 1 / (1 - c z) = (1 + c z) (1 + c^2 z^2) (1 + c^4 z^4) ...
+        made = made + factor * functional.pad(made, (step, 0))[..., : made.shape[-1]]
+        step, factor = 2 * step, factor**2
+    return made
 
 
 def hz_to_mel(frequency: Tensor) -> Tensor:

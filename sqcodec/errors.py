@@ -21,6 +21,10 @@ class ModelError(SqcodecError):
     """A model is missing, broken, or not the one that wrote the codes."""
 
 
+class VocoderError(SqcodecError):
+    """A vocoder is missing, broken, or made for other features."""
+
+
 class CodesError(SqcodecError):
     """A codes file is foreign, truncated, corrupted, or does not fit the model."""
 

@@ -200,3 +200,21 @@ def entropy_row(sequences, book: int, context, *, below: bool, size: int, total:
 def code_lengths(codes, rows, total: int) -> float:
     """Bits that codes cost under the frequencies `rows[time][code]` of `total`."""
     return float(-sum(np.log2(row[code] / total) for code, row in zip(codes, rows, strict=True)))
+
+
+def inverse_stft(spectrum, n_fft, win_length, hop):
+    """Griffin and Lim 1984, eq. 6: overlap-add of windowed inverse DFTs over the sum of squared windows.
+
+    spectrum [T, n_fft // 2 + 1] of frames whose window begins at sample hop t - (win_length - hop) / 2 -> [hop T].
+    """
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_length) / win_length)
+    before, frames = (win_length - hop) // 2, len(spectrum)
+    total, weight = np.zeros(hop * (frames - 1) + win_length), np.zeros(hop * (frames - 1) + win_length)
+    n, k = np.arange(win_length), np.arange(n_fft)
+    for t, half in enumerate(spectrum):
+        whole = np.concatenate([half, half[1:-1][::-1].conj()])
+        whole[[0, n_fft // 2]] = whole[[0, n_fft // 2]].real  # a real signal has no imaginary part there
+        frame = (np.exp(2j * np.pi * np.outer(n, k) / n_fft) @ whole).real / n_fft
+        total[hop * t : hop * t + win_length] += window * frame
+        weight[hop * t : hop * t + win_length] += window**2
+    return (total / np.maximum(weight, 1e-300))[before : before + hop * frames]

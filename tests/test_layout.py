@@ -23,6 +23,7 @@ MAY_IMPORT = {
     **{stage: GROUND | {"dsp"} for stage in STAGES},
     "quantizers": GROUND | {"dsp", "recipe"},  # a quantiser is built from its section of the recipe
     "model": GROUND | {"dsp", "quantizers", "recipe"},  # a model is built from its recipe and carries it in its file
+    "vocoder": GROUND | {"dsp", "recipe"},  # so is a vocoder
     "recipe": GROUND,
     "train": GROUND | STAGES | {"dsp", "recipe"},
     "pipeline": GROUND | STAGES | {"dsp", "recipe", "train", ""},

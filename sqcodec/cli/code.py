@@ -65,7 +65,9 @@ def encode(
 @click.argument("recording", metavar="OUT", type=_PATH)
 @_MODEL
 @click.option("--speaker", metavar="NAME", help="Whose voice to give it [default: the one stored in CODES].")
-@click.option("--vocoder", type=click.Choice(["griffin-lim"]), default="griffin-lim", show_default=True)
+@click.option(
+    "--vocoder", metavar="NAME", help="istft, world, griffin-lim, a file or a run [default: the best there is]."
+)
 @click.option("--rate", type=click.IntRange(1000, 384000), default=16000, show_default=True, help="Of OUT, in Hz.")
 @click.option("--recover", is_flag=True, help="Decode what is intact of a damaged .sqc, the rest as silence.")
 @_RAW
@@ -75,7 +77,7 @@ def decode(
     recording: Path,
     model: str | None,
     speaker: str | None,
-    vocoder: str,
+    vocoder: str | None,
     rate: int,
     recover: bool,
     raw: Literal["s16le", "f32le"] | None,

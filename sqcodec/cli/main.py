@@ -15,6 +15,7 @@ COMMANDS = {
     "Everyday": {
         "encode": ("code", "Turn a recording into codes."),
         "decode": ("code", "Turn codes back into sound."),
+        "vocode": ("vocode", "Turn a recording into a spectrogram and back: what the vocoder alone does."),
     },
     "Measuring": {
         "evaluate": ("evaluate", "Score a model beside other codecs, and make a page to listen to."),

@@ -11,8 +11,13 @@ import click
 @click.option("--features", type=click.Path(path_type=Path), help="Feature store [default: data/NAME of the recipe].")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder [default: runs/NAME of the recipe].")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value of the recipe.")
-@click.option("--seed", type=click.IntRange(min=0), help="The same as --set train.seed=N.")
+@click.option("--seed", type=click.IntRange(min=0), help="The same as --set train.seed=N (vocoder.train.seed).")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--stage", type=click.Choice(["model", "vocoder"]), default="model", show_default=True)
+@click.option("--on", type=click.Choice(["codec"]), help="Fine-tune the vocoder on what the run's model returns.")
+@click.option(
+    "--from", "start", type=click.Path(path_type=Path), help="Run whose vocoder --on starts from [default: own]."
+)
 @click.option("--resume", is_flag=True, help="Go on with the training in the run folder.")
 def train(
     recipe: str,
@@ -21,14 +26,25 @@ def train(
     overrides: tuple[str, ...],
     seed: int | None,
     device: str,
+    stage: str,
+    on: str | None,
+    start: Path | None,
     resume: bool,
 ) -> None:
-    """Train the model of RECIPE (a folder, or the name of a recipe that comes with sqcodec).
+    """Train the model of RECIPE (a folder, or the name of a recipe that comes with sqcodec), or its vocoder.
 
     \b
     Example: sqcodec train recipes/vctk --set train.steps=1000
+             sqcodec train recipes/istft --stage vocoder
     Ctrl-C saves; --resume goes on with the recipe as it was begun, step for step as if nothing had happened.
     """
+    if on and stage != "vocoder":
+        raise click.UsageError("--on codec is for --stage vocoder.")
+    if start and not on:
+        raise click.UsageError("--from is for --on codec.")
+    if stage == "vocoder":
+        _train_vocoder(recipe, features, out, overrides, seed=seed, device=device, on=on, start=start, resume=resume)
+        return
     from sqcodec import recipe as recipes
     from sqcodec.pipeline import training
 
@@ -48,6 +64,51 @@ def train(
     click.echo(f"{done.folder}: step {done.step}, test MSE {done.test_mse:.2f}, {codes}")
     click.echo(f"Pictures: {done.folder / 'curves.png'}, {done.folder / 'spectrograms.png'}")
     click.echo(f"Next: sqcodec encode in.wav codes.npy --model {done.folder}")
+
+
+def _train_vocoder(
+    recipe: str,
+    features: Path | None,
+    out: Path | None,
+    overrides: tuple[str, ...],
+    *,
+    seed: int | None,
+    device: str,
+    on: str | None,
+    start: Path | None,
+    resume: bool,
+) -> None:
+    from sqcodec import recipe as recipes
+    from sqcodec.pipeline import vocoder_training as stage
+
+    changes = (*overrides, f"vocoder.train.seed={seed}") if seed is not None else overrides
+    run = out or Path("runs") / recipes.load_recipe(recipe).name
+    folder = stage.vocoder_folder(run, on_codec=on == "codec")
+    begun = folder / "recipe.yaml"
+    chosen = recipes.load_recipe(str(begun) if resume and begun.is_file() else recipe, changes)
+    done = stage.train_vocoder(
+        chosen,
+        features or Path("data") / chosen.name,
+        folder,
+        device=device,
+        resume=resume,
+        report=_tell_vocoder,
+        tuning=stage.fine_tuning(run, start) if on else None,
+    )
+    figures = "".join(f", {name.replace('_', ' ')} {value:.2f}" for name, value in done.figures.items())
+    click.echo(f"{done.folder}: step {done.step}{figures}")
+    click.echo(f"Next: sqcodec vocode in.wav out.wav --vocoder {done.folder}")
+
+
+def _tell_vocoder(entry: dict[str, Any]) -> None:
+    values = [f"{name.replace('_', ' ')} {value:.3f}" for name, value in entry.items() if isinstance(value, float)]
+    click.echo(f"step {entry['step']}: {', '.join(values)}", err=True)
+    for family in entry.get("collapsed", ()):
+        click.echo(
+            f"step {entry['step']}: the discriminators by {family} have collapsed: with a loss of {entry[family]:.4f}"
+            " they tell every sound apart and teach nothing; lower vocoder.discriminators.learning_rate",
+            err=True,
+        )
 
 
 def _tell(entry: dict[str, Any], steps: int) -> None:

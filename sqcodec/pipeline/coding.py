@@ -19,10 +19,10 @@ from sqcodec.model.file import load_model
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.lookup import find_for_encoding
 from sqcodec.pipeline.space import read_space
+from sqcodec.pipeline.vocoders import FoundVocoder, find_vocoder
 from sqcodec.values import SAMPLE_RATE, Codes, frame_count
-from sqcodec.vocoder import griffin_lim
+from sqcodec.vocoder.interface import Vocoder
 
-VOCODERS = ("griffin-lim",)
 _ENCODER_FRAMES = 1000  # coded at once, besides the margins
 _DECODER_CODES = 1000  # decoded at once, besides the margins
 _PROBE_FRAMES = 300  # 3 s, on which the voices are compared when no speaker is given
@@ -96,11 +96,12 @@ class Codec:
             fingerprint=self.fingerprint,
         )
 
-    def decode(self, codes: Codes, *, speaker: str | None = None, vocoder: str = "griffin-lim") -> _Samples:
+    def decode(self, codes: Codes, *, speaker: str | None = None, vocoder: str | None = None) -> _Samples:
         """codes -> ceil(samples x 16000 / sample_rate) samples at 16 kHz, at the recording's level, within -1 to 1.
 
-        speaker: whose voice to give it; None means the one stored. Raises CodesError: the codes do not fit the model,
-        or no such speaker; ModelError: the codes are another model's.
+        speaker: whose voice to give it; None means the one stored. vocoder: a kind, a file or a run; None means the
+        best that there is. Raises CodesError: the codes do not fit the model, or no such speaker; ModelError: the codes
+        are another model's; VocoderError: no such vocoder, or one for other features.
         """
         sound = np.concatenate(list(self.decode_blocks(codes, speaker=speaker, vocoder=vocoder)))
         return sound.clip(-1.0, 1.0)
@@ -114,14 +115,17 @@ class Codec:
         return sqc.unpack(content, self.space, where="codes")
 
     def decode_blocks(
-        self, codes: Codes, *, speaker: str | None = None, vocoder: str = "griffin-lim", where: str = "codes"
+        self, codes: Codes, *, speaker: str | None = None, vocoder: str | None = None, where: str = "codes"
     ) -> Iterator[_Samples]:
         """As `decode`, in pieces [n] of about 10 s and not limited to -1 to 1; errors name `where`."""
         self._check(codes, where)
         voice = self._voice(self.speaker_of(codes, speaker, where))
-        if vocoder not in VOCODERS:
-            raise CodesError(f"vocoder {vocoder!r}: expected one of: {', '.join(VOCODERS)}")
-        return self._rendered(codes, voice)
+        return self._rendered(codes, voice, self.vocoder(vocoder).vocoder)
+
+    def vocoder(self, name: str | None) -> FoundVocoder:
+        """The vocoder of a kind, file or run, None for the best: see `pipeline.vocoders`. Raises VocoderError."""
+        settings = self.model.recipe.vocoder
+        return find_vocoder(name, self.model.features, device=self._device, settings=settings, codec=self.fingerprint)
 
     def decode_features(self, codes: NDArray[np.uint16], voice: int) -> Iterator[Tensor]:
         """codes [K, T] -> features [F, t], together [F, 2 T].
@@ -136,20 +140,13 @@ class Codec:
             first = FRAMES_PER_CODE * (begin - start)
             yield window[:, first : first + FRAMES_PER_CODE * _DECODER_CODES]
 
-    def _rendered(self, codes: Codes, voice: int) -> Iterator[_Samples]:
+    def _rendered(self, codes: Codes, voice: int, vocoder: Vocoder) -> Iterator[_Samples]:
         samples = -(-codes.samples * SAMPLE_RATE // codes.sample_rate)
         if codes.gain == 0.0:  # digital silence comes back as it was
             for start in range(0, samples, 1 << 18):
                 yield np.zeros(min(1 << 18, samples - start), np.float32)
             return
-        settings = self.model.recipe.vocoder
-        for sound in griffin_lim.render(
-            self.decode_features(codes.indices, voice),
-            self.model.features,
-            samples,
-            iterations=settings.iterations,
-            momentum=settings.momentum,
-        ):
+        for sound in vocoder.render(self.decode_features(codes.indices, voice), samples):
             yield sound * np.float32(codes.gain)
 
     def _gain(self, statistics: Statistics) -> float:

@@ -129,7 +129,7 @@ def decode_file(
     *,
     model: str | None = None,
     speaker: str | None = None,
-    vocoder: str = "griffin-lim",
+    vocoder: str | None = None,
     rate: int = SAMPLE_RATE,
     device: str = "auto",
     recover: bool = False,
@@ -139,7 +139,7 @@ def decode_file(
 
     recover: decode what is intact of a damaged `.sqc`, with silence for the rest, which `lost` lists. raw: samples
     without a header are written. Raises CodesError: the codes cannot be read or do not fit the model; ModelError: no
-    model of theirs; SqcodecError: the target cannot be written.
+    model of theirs; VocoderError: no such vocoder, or for other features; SqcodecError: the target cannot be written.
     """
     check_target(source, target, _RAW_SUFFIXES if raw else SOUND_FORMATS)
     with spooled(source) as path:
@@ -155,14 +155,14 @@ def decode_file(
     if rate == codes.sample_rate:
         sound = _cut(sound, codes.samples)  # the recording's own rate gives back its own length
     with written(target) as draft:
-        samples, limited = _write_sound(draft, sound, rate, _sound_format(target, raw))
+        samples, limited = write_sound(draft, sound, rate, _sound_format(target, raw))
     clipped = f"{target}: {limited} of {samples} samples were beyond full scale and were limited" if limited else ""
     return Decoded(
         samples=samples,
         sample_rate=rate,
         speaker=codec.speaker_of(codes, speaker),
         model=codec.path,
-        notes=_notes(opened.note, clipped),
+        notes=_notes(opened.note, codec.vocoder(vocoder).note, clipped),
         lost=opened.lost,
     )
 
@@ -240,9 +240,7 @@ def _sound_format(target: Path, raw: RawEncoding | None) -> tuple[str, str]:
     return ("RAW", RAW_SUBTYPES[raw]) if raw else SOUND_FORMATS.get(target.suffix.lower(), SOUND_FORMATS[".wav"])
 
 
-def _write_sound(
-    path: Path, blocks: Iterable[NDArray[np.float32]], rate: int, form: tuple[str, str]
-) -> tuple[int, int]:
+def write_sound(path: Path, blocks: Iterable[NDArray[np.float32]], rate: int, form: tuple[str, str]) -> tuple[int, int]:
     """Write blocks [n]; returns how many samples there were and how many of them had to be limited to -1 to 1."""
     kind, subtype = form
     samples = limited = 0

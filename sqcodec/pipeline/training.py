@@ -34,8 +34,7 @@ def train(recipe: Recipe, features: Path, folder: Path, *, device: str, resume: 
     device: `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N`. Raises CorpusError: no store, or one of other
     features; TrainingError: `folder` holds a training already, nothing to resume, diverged, or asked to stop.
     """
-    store = open_store(features)
-    _check_store(store, recipe, features)
+    store = open_store_of(recipe, features, recipe.train.evaluate_split)
     fabric = make_fabric(device, recipe.train.precision)
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.is_file() and not resume:
@@ -63,18 +62,24 @@ def make_fabric(device: str, precision: Precision) -> Fabric:
     )
 
 
-def _check_store(store: FeatureStore, recipe: Recipe, features: Path) -> None:
+def open_store_of(recipe: Recipe, features: Path, evaluate_split: str) -> FeatureStore:
+    """The store in `features`, which must be of the recipe's features and hold what to train and to test on.
+
+    Raises CorpusError: no store; TrainingError: of other features, or without one of the splits.
+    """
+    store = open_store(features)
     if store.features != recipe.features.kind:
         raise TrainingError(
             f"{features} holds {store.features} features, recipe {recipe.name} expects {recipe.features.kind};"
             " prepare the corpus with this recipe or train another one"
         )
-    for split in ("train", recipe.train.evaluate_split):
+    for split in ("train", evaluate_split):
         if split not in store.splits:
             raise TrainingError(
                 f"{features} has no split {split!r}, it has {', '.join(store.splits)}; set train.evaluate_split to one"
                 " of them or prepare the corpus again"
             )
+    return store
 
 
 def _finish(trainer: Trainer, folder: Path) -> Trained:

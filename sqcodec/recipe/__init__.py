@@ -14,23 +14,39 @@ from sqcodec.recipe.document import (
 from sqcodec.recipe.quantizer import GaussianConfig, QuantizerConfig, VaeConfig, VmfConfig, VqConfig, VqEmaConfig
 from sqcodec.recipe.section import Precision
 from sqcodec.recipe.target import MelClassesConfig, MelConfig, TargetConfig
-from sqcodec.recipe.vocoder import GriffinLimConfig
+from sqcodec.recipe.vocoder import (
+    DiscriminatorConfig,
+    GriffinLimConfig,
+    IstftConfig,
+    RefinementConfig,
+    TrainedVocoderConfig,
+    VocoderConfig,
+    VocoderTrainConfig,
+    WorldConfig,
+)
 
 __all__ = [
+    "DiscriminatorConfig",
     "FolderConfig",
     "GaussianConfig",
     "GriffinLimConfig",
+    "IstftConfig",
     "MelClassesConfig",
     "MelConfig",
     "Precision",
     "QuantizerConfig",
     "Recipe",
+    "RefinementConfig",
     "TargetConfig",
+    "TrainedVocoderConfig",
     "VaeConfig",
     "VctkConfig",
     "VmfConfig",
+    "VocoderConfig",
+    "VocoderTrainConfig",
     "VqConfig",
     "VqEmaConfig",
+    "WorldConfig",
     "ZeroSpeech2019Config",
     "available_recipes",
     "find_recipe",

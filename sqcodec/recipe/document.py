@@ -10,7 +10,7 @@ from sqcodec.errors import RecipeError
 from sqcodec.recipe.quantizer import QuantizerConfig
 from sqcodec.recipe.section import Count, Fraction, Positive, Precision, Section
 from sqcodec.recipe.target import TargetConfig
-from sqcodec.recipe.vocoder import GriffinLimConfig
+from sqcodec.recipe.vocoder import VocoderConfig
 from sqcodec.values import FeatureKind
 
 Splits = dict[str, str]
@@ -86,7 +86,7 @@ class Recipe(Section):
     target: Annotated[TargetConfig, Field(discriminator="kind")]
     network: NetworkConfig
     train: TrainConfig
-    vocoder: GriffinLimConfig
+    vocoder: VocoderConfig
 
     @model_validator(mode="after")
     def _means_need_values(self) -> Self:

@@ -1,10 +1,15 @@
-"""The section `vocoder` of a recipe."""
+"""The section `vocoder` of a recipe: Griffin-Lim, WORLD or ISTFT, and how the last two are trained."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from sqcodec.recipe.section import Count, Section
+from sqcodec.recipe.section import Count, Positive, Precision, Section
+
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0, strict=True)]
+Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 
 class GriffinLimConfig(Section):
@@ -12,4 +17,129 @@ class GriffinLimConfig(Section):
 
     kind: Literal["griffin-lim"]
     iterations: Count
-    momentum: Annotated[float, Field(ge=0, lt=1)]
+    momentum: Momentum
+
+
+class VocoderTrainConfig(Section):
+    """Optimiser and bookkeeping of a vocoder's training; every number is in steps unless its name says otherwise.
+
+    betas: of AdamW. averaging: decay of the moving average of the weights, which is what the vocoder file holds.
+    level: range of the recording's peak, dB of full scale, drawn uniformly (features that carry a level). smoothing:
+    share of crops whose features are blurred as by a codec. evaluate_files: of evaluate_split, scored and heard.
+    """
+
+    steps: Count
+    batch: Count
+    frames: Count
+    learning_rate: Positive
+    betas: tuple[Momentum, Momentum]
+    clip: Positive
+    averaging: Momentum
+    level: tuple[float, float]
+    smoothing: Share
+    precision: Precision
+    seed: Seed
+    log_every: Count
+    save_every: Count
+    evaluate_every: Count
+    evaluate_split: str
+    evaluate_files: Count
+
+    @model_validator(mode="after")
+    def _level_rises(self) -> Self:
+        if not self.level[0] <= self.level[1] <= 0:
+            raise ValueError(f"level must rise and stay at 0 dB or below, got {list(self.level)}")
+        return self
+
+
+class WorldConfig(Section):
+    """A regression network and the WORLD vocoder (pyworld).
+
+    envelope: coefficients of the coded spectral envelope. minutes: of the training split, evenly chosen, that WORLD
+    analyses for the targets (harvest, its pitch tracker, takes long).
+    """
+
+    kind: Literal["world"]
+    dim: Count
+    hidden: Count
+    layers: Count
+    lookahead: Annotated[int, Field(ge=0, strict=True)]
+    envelope: Annotated[int, Field(ge=8, le=80, strict=True)]
+    minutes: Positive
+    train: VocoderTrainConfig
+
+
+class LossConfig(Section):
+    """Weights of the generator's losses; `resolutions` are the FFT lengths of the two spectral ones."""
+
+    resolutions: tuple[Annotated[int, Field(ge=64, multiple_of=4, strict=True)], ...]
+    mel: Weight
+    stft: Weight
+    adversarial: Weight
+    matching: Weight
+
+
+class FamilyConfig(Section):
+    """One family of discriminators: a member for each period, or each FFT length, with these channels layer by layer.
+
+    weight: of its two losses among the generator's.
+    """
+
+    members: tuple[Annotated[int, Field(ge=2, strict=True)], ...]
+    channels: Annotated[tuple[Count, ...], Field(min_length=2)]
+    weight: Weight
+
+
+class DiscriminatorConfig(Section):
+    """Both families. They join after `start` steps and look at `frames` frames of each crop."""
+
+    start: Annotated[int, Field(ge=0, strict=True)]
+    frames: Count
+    learning_rate: Positive
+    periods: FamilyConfig
+    resolutions: FamilyConfig
+
+
+class RefinementConfig(Section):
+    """Griffin-Lim iterations, in use and not in training, that bring the sound to the spectrogram it came from."""
+
+    iterations: Annotated[int, Field(ge=0, strict=True)]
+    momentum: Momentum
+
+
+class IstftConfig(Section):
+    """ConvNeXt trunk and inverse-STFT head. lookahead: frames (10 ms) that the trunk sees ahead, at most 3 a layer."""
+
+    kind: Literal["istft"]
+    dim: Count
+    hidden: Count
+    layers: Count
+    lookahead: Annotated[int, Field(ge=0, strict=True)]
+    refinement: RefinementConfig
+    train: VocoderTrainConfig
+    losses: LossConfig
+    discriminators: DiscriminatorConfig
+
+    @model_validator(mode="after")
+    def _lookahead_fits(self) -> Self:
+        most = 3 * (self.layers + 1)
+        if self.lookahead > most:
+            raise ValueError(f"lookahead must be at most {most} frames with {self.layers} layers, got {self.lookahead}")
+        return self
+
+    @model_validator(mode="after")
+    def _crops_hold_the_windows(self) -> Self:
+        longest = max((*self.losses.resolutions, 1))
+        if 160 * self.train.frames < longest:
+            raise ValueError(f"train.frames must cover {longest} samples, the longest of losses.resolutions")
+        if (
+            not -(-max(self.discriminators.resolutions.members) // 160)
+            <= self.discriminators.frames
+            <= self.train.frames
+        ):
+            raise ValueError("discriminators.frames must cover its longest resolution and be at most train.frames")
+        return self
+
+
+TrainedVocoderConfig = WorldConfig | IstftConfig
+VocoderConfig = Annotated[GriffinLimConfig | WorldConfig | IstftConfig, Field(discriminator="kind")]

@@ -4,6 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sqcodec.values import SAMPLE_RATE
+
 
 class TrainingLog:
     """Appends entries {"step": ..., name: value, ...} to log.jsonl and the scalars to TensorBoard."""
@@ -25,6 +31,10 @@ class TrainingLog:
         for name, value in entry.items():
             if name != "step" and isinstance(value, int | float):
                 self._board.add_scalar(name, value, entry["step"])
+
+    def hear(self, name: str, sound: NDArray[np.float32], step: int) -> None:
+        """Put sound [n] at 16 kHz into TensorBoard."""
+        self._board.add_audio(name, torch.from_numpy(sound.clip(-1.0, 1.0)), step, sample_rate=SAMPLE_RATE)
 
     def close(self) -> None:
         """Flush and close both."""

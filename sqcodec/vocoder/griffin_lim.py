@@ -6,15 +6,17 @@ context on both sides, and joined by a cross-fade of 10 ms.
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sqcodec.dsp import db_to_amplitude, hann_window, mel_filters
-from sqcodec.values import FeatureConfig
+from sqcodec.dsp import hann_window
+from sqcodec.recipe import GriffinLimConfig
+from sqcodec.values import HOP_LENGTH, FeatureConfig
+from sqcodec.vocoder.refinement import mel_amplitude, shortest_filters, shortest_stft
 
 _SEGMENT = 1000  # frames between cuts, give or take _SEARCH
 _SEARCH = 200
@@ -25,25 +27,37 @@ _SHORTEST = 8  # frames: the FFT's reflected padding needs more samples than hal
 _Samples = NDArray[np.float32]
 
 
-def render(
-    features: Iterable[Tensor], config: FeatureConfig, samples: int, *, iterations: int, momentum: float
-) -> Iterator[_Samples]:
-    """Turn features [F, t], block after block, into sound [n], together `samples` long, frame t on sample 160 t.
+class GriffinLim:
+    """Griffin-Lim for one kind of features. Features of utterance-normalised kinds give sound normalised so."""
 
-    Features of utterance-normalised kinds give sound normalised so; how they are cut into blocks changes nothing.
-    Beyond the last frame it is repeated.
-    """
-    from scipy.signal import lfilter  # slow to import, and encoding does without it
+    kind: Literal["griffin-lim"] = "griffin-lim"
 
-    state, made = np.zeros(1), 0
-    for piece in _joined(_segments(features), config, iterations, momentum):
-        wanted = piece[: samples - made]
-        if len(wanted):  # the inverse of pre-emphasis; with a coefficient of 0 it changes nothing
-            sound, state = lfilter([1.0], [1.0, -config.pre_emphasis], wanted, zi=state)
-            made += len(sound)
-            yield sound.astype(np.float32)
-    if made < samples:
-        yield np.zeros(samples - made, np.float32)
+    def __init__(self, features: FeatureConfig, settings: GriffinLimConfig) -> None:
+        self.features, self.settings = features, settings
+
+    def synthesise(self, features: Tensor) -> Tensor:
+        """features [B, F, T] -> sound [B, 160 T - 80] at 16 kHz, frame t on sample 160 t."""
+        length = HOP_LENGTH * features.shape[2] - HOP_LENGTH // 2
+        return torch.stack(
+            [torch.from_numpy(np.concatenate(list(self.render([one], length)))) for one in features.unbind()]
+        )
+
+    def render(self, pieces: Iterable[Tensor], samples: int) -> Iterator[_Samples]:
+        """Features [F, t] piece after piece -> sound [n], together `samples` long; how they come changes nothing.
+
+        Beyond the last frame it is repeated.
+        """
+        from scipy.signal import lfilter  # slow to import, and encoding does without it
+
+        state, made = np.zeros(1), 0
+        for piece in _joined(_segments(pieces), self.features, self.settings.iterations, self.settings.momentum):
+            wanted = piece[: samples - made]
+            if len(wanted):  # the inverse of pre-emphasis; with a coefficient of 0 it changes nothing
+                sound, state = lfilter([1.0], [1.0, -self.features.pre_emphasis], wanted, zi=state)
+                made += len(sound)
+                yield sound.astype(np.float32)
+        if made < samples:
+            yield np.zeros(samples - made, np.float32)
 
 
 class _Segment(NamedTuple):
@@ -89,28 +103,14 @@ def _joined(
 
 def linear_magnitude(features: Tensor, config: FeatureConfig) -> Tensor:
     """Features [F, T] -> magnitudes [bins, T] of the shortest FFT that holds the window, negative ones cut to 0."""
-    scale = config.dynamic_range
-    mel = features.exp() if scale is None else db_to_amplitude((features - 1.0) * scale)
+    mel = mel_amplitude(features, config)
     return (_mel_inverse(config).to(mel) @ mel).clamp_min(0.0)
-
-
-def _shortest_fft(config: FeatureConfig) -> int:
-    """Every 2nd, 4th... bin of a zero-padded FFT is a bin of the shorter one: 512 points do for a window of 400."""
-    n_fft = config.n_fft
-    while n_fft // 2 >= config.win_length:
-        n_fft //= 2
-    return n_fft
 
 
 @lru_cache(maxsize=8)
 def _mel_inverse(config: FeatureConfig) -> Tensor:
     """Pseudo-inverse [bins, F] of the mel filters over the shortest FFT, whose magnitudes are interpolated linearly."""
-    filters = mel_filters(config).double()
-    stride = config.n_fft // _shortest_fft(config)
-    position = torch.arange(filters.shape[1], dtype=torch.float64) / stride
-    nodes = torch.arange((filters.shape[1] - 1) // stride + 1, dtype=torch.float64)
-    interpolation = (1.0 - (position[:, None] - nodes).abs()).clamp_min(0.0)
-    inverse: Tensor = torch.linalg.pinv(filters @ interpolation)
+    inverse: Tensor = torch.linalg.pinv(shortest_filters(config))
     return inverse.float()
 
 
@@ -124,7 +124,7 @@ def _phases_retrieved(magnitude: Tensor, config: FeatureConfig, iterations: int,
         sound = griffinlim(
             magnitude,
             window=hann_window(config.win_length, magnitude.device),
-            n_fft=_shortest_fft(config),
+            n_fft=shortest_stft(config).n_fft,
             hop_length=config.hop_length,
             win_length=config.win_length,
             power=1.0,

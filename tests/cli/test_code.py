@@ -295,7 +295,6 @@ def test_an_error_on_standard_input_is_named_so(workplace: Path) -> None:
 def test_wrong_usage_exits_with_2(workplace: Path) -> None:
     assert "Missing argument 'CODES'" in refused("encode", "in.wav", exit_code=2)
     assert "Invalid value for '--rate'" in refused("decode", "c.npy", "o.wav", "--rate", "0", exit_code=2)
-    assert "Invalid value for '--vocoder'" in refused("decode", "c.npy", "o.wav", "--vocoder", "x", exit_code=2)
 
 
 def test_a_link_stays_a_link_and_an_old_file_is_replaced(encoded: Path) -> None:

@@ -2,12 +2,21 @@
 
 import os
 import re
+import shutil
 import signal
 
+import numpy as np
+import soundfile
 from click.testing import CliRunner
 
 from sqcodec.cli.main import main
+from sqcodec.corpus.store import open_store
+from sqcodec.vocoder.file import read_header
+from tests.conftest import make_model, speech_like
 from tests.train.conftest import SMALL, make_store
+from tests.train.vocoder.conftest import ISTFT, WORLD, make_sound_store
+
+VOCODERS = {"istft": ISTFT, "world": WORLD}
 
 
 def invoke(*arguments):
@@ -91,3 +100,59 @@ def test_resume_without_a_checkpoint_and_a_device_that_is_not_there(tmp_path):
     )
     result = invoke("--features", store, "--out", run, "--device", "tpu")
     assert (result.exit_code, result.stderr) == (1, "Error: device 'tpu': expected auto, cpu, cuda or cuda:N\n")
+
+
+def vocoder(kind, *arguments, exit_code=0):
+    overrides = [part for value in VOCODERS[kind] for part in ("--set", value)]
+    command = ["train", kind, "--stage", "vocoder", *overrides, "--device", "cpu", *map(str, arguments)]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == exit_code, result.output
+    return result
+
+
+def test_the_vocoder_stage_trains_resumes_and_is_found(tmp_path):
+    store, run = make_sound_store(tmp_path / "corpus"), tmp_path / "run"
+    result = vocoder("istft", "--features", store, "--out", run)
+    first, last = result.stdout.splitlines()
+    assert re.fullmatch(re.escape(f"{run}/vocoder: step 8, test mel distance ") + r"[\d.]+, test pesq [\d.]+", first)
+    assert last == f"Next: sqcodec vocode in.wav out.wav --vocoder {run}/vocoder"
+    assert "step 8: mel " in result.stderr
+    again = vocoder("istft", "--features", store, "--out", run, exit_code=1)
+    assert again.stderr.startswith(f"Error: {run}/vocoder holds a training already: add --resume")
+    longer = vocoder("istft", "--features", store, "--out", run, "--resume", "--set", "vocoder.train.steps=10")
+    assert f"{run}/vocoder: step 10" in longer.stdout
+    soundfile.write(tmp_path / "in.wav", speech_like(8000), 16000)
+    heard = CliRunner().invoke(
+        main, ["vocode", str(tmp_path / "in.wav"), str(tmp_path / "o.wav"), "--vocoder", str(run)]
+    )
+    assert heard.stdout == f"{tmp_path}/o.wav: 0.50 s at 16000 Hz, istft, log-mel\n"
+
+
+def test_a_vocoder_is_fine_tuned_on_what_the_codec_returns(tmp_path):
+    store, run = make_sound_store(tmp_path / "corpus", kind="paper-mel"), tmp_path / "run"
+    codec = make_model(run / "model.safetensors", speakers=("someone",))
+    paper = ("--features", store, "--out", run, "--set", "features.kind=paper-mel")
+    early = vocoder("istft", *paper, "--on", "codec", exit_code=1)
+    assert "there is no checkpoint to resume from" in early.stderr
+    vocoder("istft", *paper)
+    result = vocoder("istft", *paper, "--on", "codec")
+    assert result.stdout.startswith(f"{run}/vocoder-on-codec: step 8")
+    header = read_header(run / "vocoder-on-codec" / "vocoder.safetensors")
+    assert (header.codec, header.step) == (codec.fingerprint, 8)
+    coded = np.load(run / "vocoder-on-codec" / "train-features.npy")
+    natural = open_store(store).splits["train"].features
+    assert coded.shape == natural.shape
+    assert 0.01 < np.abs(coded.astype(float) - natural).mean() < 1
+    stranger = make_sound_store(tmp_path / "strangers", kind="paper-mel")
+    make_model(run / "model.safetensors", speakers=("other",))
+    shutil.rmtree(run / "vocoder-on-codec")
+    refused = vocoder("istft", "--features", stranger, *paper[2:], "--on", "codec", exit_code=1)
+    assert refused.stderr == (
+        f"Error: {run}/model.safetensors: knows no speaker of the store's training split; choose the store it was"
+        " trained on\n"
+    )
+
+
+def test_options_of_the_vocoder_stage_are_for_it_alone(tmp_path):
+    assert "--on codec is for --stage vocoder." in invoke("--on", "codec").stderr
+    assert "--from is for --on codec." in vocoder("istft", "--from", tmp_path, exit_code=2).stderr

@@ -12,7 +12,7 @@ import soundfile
 import torch
 
 import sqcodec
-from sqcodec.errors import AudioError, CodesError, ModelError
+from sqcodec.errors import AudioError, CodesError, ModelError, VocoderError
 from sqcodec.features.mel import extract
 from sqcodec.model.codec import SpectrogramCodec
 from sqcodec.model.file import load_model, save_model
@@ -212,9 +212,13 @@ def test_a_plain_vae_has_no_codes(tmp_path) -> None:
 
 def test_an_unknown_vocoder_is_refused(tiny_model) -> None:
     codec = load(tiny_model)
-    with pytest.raises(CodesError) as caught:
+    with pytest.raises(VocoderError) as caught:
         codec.decode(codec.encode(speech_like(800)), vocoder="hifi")
-    assert str(caught.value) == "vocoder 'hifi': expected one of: griffin-lim"
+    assert str(caught.value) == (
+        "vocoder 'hifi': no such file, and none at hifi/vocoder/vocoder.safetensors or"
+        " runs/hifi/vocoder/vocoder.safetensors; expected istft, world, griffin-lim, a"
+        " vocoder.safetensors or a run folder"
+    )
 
 
 def test_an_unknown_speaker_is_refused_with_near_names(tiny_model) -> None:

@@ -10,9 +10,10 @@ import torch
 
 from sqcodec.dsp import mel_filters
 from sqcodec.features.mel import extract
+from sqcodec.recipe import GriffinLimConfig
 from sqcodec.values import FEATURES, PEAK, frame_count
 from sqcodec.vocoder import griffin_lim
-from sqcodec.vocoder.griffin_lim import linear_magnitude, render
+from sqcodec.vocoder.griffin_lim import GriffinLim, linear_magnitude
 from tests.conftest import speech_like
 
 CONFIGS = list(FEATURES.values())
@@ -20,7 +21,8 @@ CONFIGS = list(FEATURES.values())
 
 def rendered(features, config, samples, *, iterations=8, blocks=None) -> np.ndarray:
     pieces = features.split(blocks, dim=1) if blocks else [features]
-    return np.concatenate(list(render(pieces, config, samples, iterations=iterations, momentum=0.99)))
+    settings = GriffinLimConfig(kind="griffin-lim", iterations=iterations, momentum=0.99)
+    return np.concatenate(list(GriffinLim(config, settings).render(pieces, samples)))
 
 
 def error_db(sound: np.ndarray, wanted: torch.Tensor, config) -> float:

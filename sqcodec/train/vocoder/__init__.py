@@ -1,0 +1,1 @@
+"""Training of vocoders: crops of sound, losses, discriminators, loop."""

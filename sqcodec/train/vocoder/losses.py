@@ -1,0 +1,74 @@
+"""What the ISTFT vocoder is trained on: spectra at several resolutions, and what the discriminators say."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sqcodec.dsp import hann_window, mel_filters
+from sqcodec.train.vocoder.discriminators import Judgement
+from sqcodec.values import FEATURES
+
+_FLOOR = 1e-5  # mel amplitudes and magnitudes below it count as it, as in the features
+_BINS_A_BAND = 10  # FFT length over mel bands: about 100 bands at 1024 points, as in Vocos
+
+
+class SpectralLoss(NamedTuple):
+    """mel: mean |difference| of log-mel spectra (natural logarithm); stft: spectral convergence plus mean |difference|
+    of log magnitudes (Yamamoto et al., arXiv 1910.11480); both averaged over the resolutions."""
+
+    mel: Tensor
+    stft: Tensor
+
+
+def spectral_loss(made: Tensor, natural: Tensor, resolutions: tuple[int, ...]) -> SpectralLoss:
+    """made, natural: [B, N], N at least the longest of `resolutions` (FFT lengths; a quarter from frame to frame)."""
+    losses = [_at(made, natural, n_fft) for n_fft in resolutions]
+    mel, stft = zip(*losses, strict=True)
+    return SpectralLoss(torch.stack(mel).mean(), torch.stack(stft).mean())
+
+
+def _at(made: Tensor, natural: Tensor, n_fft: int) -> tuple[Tensor, Tensor]:
+    config = replace(FEATURES["log-mel"], n_fft=n_fft, win_length=n_fft, n_mels=n_fft // _BINS_A_BAND)
+    filters = mel_filters(config).to(made.device)
+    made, natural = _magnitude(made, n_fft), _magnitude(natural, n_fft)
+    mel = (_log(made @ filters.T) - _log(natural @ filters.T)).abs().mean()
+    convergence = (made - natural).norm() / natural.norm().clamp_min(_FLOOR)
+    return mel, convergence + (_log(made) - _log(natural)).abs().mean()
+
+
+def _magnitude(sound: Tensor, n_fft: int) -> Tensor:
+    """[B, N] -> [B, T, bins]; the square root's slope stays finite at 0."""
+    spectrum = torch.fft.rfft(sound.unfold(1, n_fft, n_fft // 4) * hann_window(n_fft, sound.device))
+    power: Tensor = spectrum.real.square() + spectrum.imag.square()
+    return power.clamp_min(_FLOOR**2).sqrt()
+
+
+def _log(amplitude: Tensor) -> Tensor:
+    return amplitude.clamp_min(_FLOOR).log()
+
+
+def discriminator_loss(natural: list[Judgement], made: list[Judgement]) -> Tensor:
+    """Hinge: mean over members of mean relu(1 - D(natural)) + mean relu(1 + D(made)); 0 when it always wins."""
+    losses = [
+        functional.relu(1 - real.score.float()).mean() + functional.relu(1 + fake.score.float()).mean()
+        for real, fake in zip(natural, made, strict=True)
+    ]
+    return torch.stack(losses).mean()
+
+
+def generator_loss(made: list[Judgement]) -> Tensor:
+    """Hinge of the generator: mean over members of mean relu(1 - D(made))."""
+    return torch.stack([functional.relu(1 - fake.score.float()).mean() for fake in made]).mean()
+
+
+def matching_loss(natural: list[Judgement], made: list[Judgement]) -> Tensor:
+    """Mean |difference| of the hidden layers of natural and made sound, the first layer's left out."""
+    losses = [
+        (real.float().detach() - fake.float()).abs().mean()
+        for one, other in zip(natural, made, strict=True)
+        for real, fake in zip(one.layers[1:], other.layers[1:], strict=True)
+    ]
+    return torch.stack(losses).mean()

@@ -1,0 +1,58 @@
+"""What WORLD makes of the recordings of a store: computed once, in parallel, kept in the store's folder."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+from sqcodec.corpus.store import FeatureStore, StoreRow, StoreSplit
+from sqcodec.vocoder.world import analyse
+
+_FULL_SCALE = 32767
+_FRAMES_A_MINUTE = 6000
+
+_Values = NDArray[np.float32]
+
+
+def chosen_rows(split: StoreSplit, minutes: float) -> list[StoreRow]:
+    """Every n-th utterance of a split, n the least with which they last no longer than `minutes` (one at least)."""
+    every = 1
+    while every < len(split.rows) and sum(row.frames for row in split.rows[::every]) > minutes * _FRAMES_A_MINUTE:
+        every += 1
+    return list(split.rows[::every])
+
+
+def world_targets(store: FeatureStore, rows: Sequence[StoreRow], *, envelope: int) -> list[_Values]:
+    """For each of the rows of the training split [T, 2 + n]: F0 in Hz (0: unvoiced), coded envelope and aperiodicity,
+    all of the recording divided by its gain, as it lies in the store.
+
+    All processors work on what `<store>/train/world-<n>.npz` does not hold yet.
+    """
+    path = store.folder / "train" / f"world-{envelope}.npz"
+    known = dict(np.load(path, allow_pickle=False)) if path.is_file() else {}
+    missing = [row for row in rows if row.name not in known]
+    if missing:
+        audio = store.splits["train"].audio
+        analysed = joblib.Parallel(n_jobs=joblib.cpu_count())(
+            joblib.delayed(_analysed)(np.array(audio[row.sample : row.sample + row.samples]), row.frames, envelope)
+            for row in missing
+        )
+        known |= {row.name: values for row, values in zip(missing, analysed, strict=True)}
+        _write(path, known)
+    return [known[row.name] for row in rows]
+
+
+def _analysed(audio: NDArray[np.int16], frames: int, envelope: int) -> _Values:
+    f0, coded, aperiodicity = analyse(audio.astype(np.float32) * np.float32(1 / _FULL_SCALE), envelope)
+    values = np.concatenate([f0[:, None], coded, aperiodicity], axis=1).astype(np.float32)
+    return np.concatenate([values, values[-1:]])[:frames]  # WORLD may have one frame less than the features
+
+
+def _write(path: Path, values: dict[str, _Values]) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with draft.open("wb") as file:
+        np.savez(file, allow_pickle=False, **values)
+    draft.replace(path)

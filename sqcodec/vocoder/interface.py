@@ -1,0 +1,30 @@
+"""What every vocoder is: features in, sound out, of exact length and in its place."""
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sqcodec.values import FeatureConfig
+
+
+class Vocoder(Protocol):
+    """Frame t makes samples 160 t - 80 to 160 t + 79 at 16 kHz; the 80 before the first sample are dropped.
+
+    features: the configuration it is made for. Sound is at the level that the features have: peak-normalised for those
+    with utterance statistics.
+    """
+
+    features: FeatureConfig
+
+    @property
+    def kind(self) -> str:
+        """`griffin-lim`, `world` or `istft`."""
+
+    def synthesise(self, features: Tensor) -> Tensor:
+        """features [B, F, T] -> sound [B, 160 T - 80]."""
+
+    def render(self, pieces: Iterable[Tensor], samples: int) -> Iterator[NDArray[np.float32]]:
+        """Features [F, t] piece after piece -> sound [n], together `samples` long; memory does not grow with it."""

@@ -1,0 +1,91 @@
+"""The ISTFT vocoder: a ConvNeXt trunk, a head that predicts a complex spectrum, one inverse STFT (Vocos design).
+
+Frame t makes samples 160 t - 80 to 160 t + 79. The network works at the rate of the frames, so it is quick on a CPU.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sqcodec.dsp import StftConfig, inverse_stft_same
+from sqcodec.recipe import IstftConfig, RefinementConfig
+from sqcodec.values import HOP_LENGTH, FeatureConfig
+from sqcodec.vocoder.refinement import SPREAD, refine
+from sqcodec.vocoder.trunk import Trunk
+from sqcodec.vocoder.windows import windows, with_last_repeated
+
+STFT = StftConfig(n_fft=640, win_length=640, hop_length=HOP_LENGTH)  # whatever the features' window is
+_SPREAD = 2  # frames on each side of a frame whose windows reach its 160 samples
+_LOUDEST = 1e2  # a magnitude no speech has; keeps an early network from overflowing
+
+
+class IstftNetwork(nn.Module):
+    """Features [B, F, T] -> sound [B, 160 T]. `behind` and `ahead` frames of context make a block equal the whole."""
+
+    def __init__(self, config: IstftConfig, features: FeatureConfig) -> None:
+        super().__init__()
+        self.trunk = Trunk(
+            n_mels=features.n_mels,
+            dim=config.dim,
+            hidden=config.hidden,
+            layers=config.layers,
+            lookahead=config.lookahead,
+        )
+        self.head = nn.Linear(config.dim, STFT.n_fft + 2)
+        nn.init.trunc_normal_(self.head.weight, std=0.02)
+        nn.init.zeros_(self.head.bias)
+        self.behind, self.ahead = self.trunk.behind + _SPREAD, self.trunk.ahead + _SPREAD
+
+    def forward(self, features: Tensor) -> Tensor:
+        """features [B, F, T] float32 -> sound [B, 160 T] float32."""
+        return inverse_stft_same(self.spectrum(features), STFT)
+
+    def spectrum(self, features: Tensor) -> Tensor:
+        """features [B, F, T] -> complex spectrum [B, T, 321]: magnitude by exp, phase by cosine and sine."""
+        hidden = self.trunk(features)
+        with torch.autocast(hidden.device.type, enabled=False):  # a phase needs more than the 8 bits of bfloat16
+            log_magnitude, phase = self.head(hidden.float()).chunk(2, dim=-1)
+            return torch.polar(log_magnitude.exp().clamp_max(_LOUDEST), phase)
+
+
+class IstftVocoder:
+    """A trained network and its refinement in use: sound at the level the features have."""
+
+    kind: Literal["istft"] = "istft"
+
+    def __init__(self, network: IstftNetwork, features: FeatureConfig, refinement: RefinementConfig) -> None:
+        self.network, self.features, self.refinement = network.eval(), features, refinement
+        reach = SPREAD * refinement.iterations
+        self.behind, self.ahead = network.behind + reach, network.ahead + reach
+
+    @torch.inference_mode()
+    def synthesise(self, features: Tensor) -> Tensor:
+        """features [B, F, T] -> sound [B, 160 T - 80] at 16 kHz, frame t on sample 160 t; the whole at once."""
+        extended = torch.cat([features, features[:, :, -1:]], dim=2)
+        return self._made(extended)[:, HOP_LENGTH // 2 : HOP_LENGTH * features.shape[2]]
+
+    @torch.inference_mode()
+    def render(self, pieces: Iterable[Tensor], samples: int) -> Iterator[NDArray[np.float32]]:
+        """Features [F, t] piece after piece -> sound [n], together `samples` long, in blocks of 10 s that join to what
+        `synthesise` makes. Zeros where there are no frames."""
+        made, skipped = 0, HOP_LENGTH // 2
+        for window in windows(with_last_repeated(pieces), behind=self.behind, ahead=self.ahead):
+            sound = self._made(window.features[None])[0, HOP_LENGTH * window.start : HOP_LENGTH * window.stop]
+            piece: NDArray[np.float32] = sound[skipped:][: samples - made].cpu().numpy()
+            made, skipped = made + len(piece), 0
+            yield piece
+        yield np.zeros(samples - made, np.float32)
+
+    def _made(self, features: Tensor) -> Tensor:
+        placed = features.to(next(self.network.parameters()).device)
+        return refine(
+            self.network(placed),
+            placed,
+            self.features,
+            iterations=self.refinement.iterations,
+            momentum=self.refinement.momentum,
+        )

@@ -1,0 +1,89 @@
+"""A few Griffin-Lim iterations that bring a sound's spectrogram to the one that was asked for.
+
+The sound's own fine structure stays: each magnitude is scaled as its mel bands are off, not replaced by what the bands
+alone would say. Frame t of the features lies in the middle of samples 160 t to 160 t + 159.
+"""
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from sqcodec.dsp import (
+    StftConfig,
+    db_to_amplitude,
+    de_emphasise,
+    inverse_stft_same,
+    mel_filters,
+    pre_emphasise,
+    stft_same,
+)
+from sqcodec.values import FeatureConfig
+
+SPREAD = 4  # frames on each side that one iteration reaches: two by the STFT, two by its inverse
+_SMALLEST = 1e-9  # amplitude below which a phase means nothing
+_MOST = 100.0  # a band is raised or lowered by 40 dB at most in one iteration
+
+
+def refine(sound: Tensor, features: Tensor, config: FeatureConfig, *, iterations: int, momentum: float) -> Tensor:
+    """sound [B, 160 T], features [B, F, T] -> sound [B, 160 T] (fast Griffin-Lim, Perraudin et al., WASPAA 2013)."""
+    if not iterations:
+        return sound
+    emphasised = pre_emphasise(sound, 0.0, config.pre_emphasis)
+    refined = _refined(emphasised, features, config, iterations=iterations, momentum=momentum)
+    return de_emphasise(refined, config.pre_emphasis)
+
+
+def _refined(sound: Tensor, features: Tensor, config: FeatureConfig, *, iterations: int, momentum: float) -> Tensor:
+    stft = shortest_stft(config)
+    wanted, (filters, spread) = mel_amplitude(features, config).transpose(1, 2), _filters(config, sound.device)
+    before: Tensor | None = None
+    for _ in range(iterations):
+        spectrum = stft_same(sound, stft)
+        magnitude = _power(spectrum).sqrt()
+        factor = (wanted / (magnitude @ filters).clamp_min(_SMALLEST)).clamp(1 / _MOST, _MOST) @ spread
+        pushed = spectrum if before is None else spectrum + momentum * (spectrum - before)
+        before = spectrum
+        sound = inverse_stft_same(pushed * (magnitude * factor * _power(pushed).rsqrt()), stft)
+    return sound
+
+
+def _power(spectrum: Tensor) -> Tensor:
+    power: Tensor = spectrum.real.square().addcmul(spectrum.imag, spectrum.imag)
+    return power.clamp_min(_SMALLEST**2)
+
+
+def mel_amplitude(features: Tensor, config: FeatureConfig) -> Tensor:
+    """Features [.., F, T] -> the mel amplitudes they are the logarithms of."""
+    if config.dynamic_range is None:
+        return features.exp()
+    return db_to_amplitude((features - 1.0) * config.dynamic_range)
+
+
+def shortest_stft(config: FeatureConfig) -> StftConfig:
+    """Every 2nd, 4th... bin of a zero-padded FFT is a bin of the shorter one: 512 points do for a window of 400."""
+    n_fft = config.n_fft
+    while n_fft // 2 >= config.win_length:
+        n_fft //= 2
+    return StftConfig(n_fft=n_fft, win_length=config.win_length, hop_length=config.hop_length)
+
+
+def shortest_filters(config: FeatureConfig) -> Tensor:
+    """Mel filters [F, bins] over the bins of `shortest_stft`, float64; between bins magnitudes are taken as linear."""
+    filters = mel_filters(config).double()
+    stride = config.n_fft // shortest_stft(config).n_fft
+    position = torch.arange(filters.shape[1], dtype=torch.float64) / stride
+    nodes = torch.arange((filters.shape[1] - 1) // stride + 1, dtype=torch.float64)
+    return filters @ (1.0 - (position[:, None] - nodes).abs()).clamp_min(0.0)
+
+
+@lru_cache(maxsize=8)
+def _filters(config: FeatureConfig, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Filters [bins, F] from magnitudes to mel amplitudes, and [F, bins], which spreads a factor a band over the bins:
+    the mean over the bands that a bin lies in, the nearest band's where it lies in none."""
+    filters = shortest_filters(config)
+    share = filters / filters.sum(0).clamp_min(1e-12)
+    bins = torch.arange(filters.shape[1])
+    inside = filters.sum(0).nonzero().flatten()
+    nearest = inside[(bins[:, None] - inside).abs().argmin(1)]
+    return filters.T.contiguous().float().to(device), share[:, nearest].contiguous().float().to(device)

@@ -1,0 +1,81 @@
+"""The ConvNeXt trunk of the ISTFT vocoder (Liu et al., CVPR 2022, in one dimension as in Vocos, arXiv 2306.00814).
+
+Every convolution has seven taps. How many of them look ahead is shared out from the input on: a look-ahead of 4 frames
+gives 3 to the first convolution, 1 to the next and none to the others, which see the past alone. What a network will
+ever know of the future, it then knows from its first layers on.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+TAPS = 7
+_HALF = TAPS // 2
+
+
+def ahead_of_each(layers: int, lookahead: int) -> list[int]:
+    """Frames that the first convolution and each of the blocks look ahead, `lookahead` together, at most 3 each."""
+    return [max(0, min(_HALF, lookahead - _HALF * place)) for place in range(layers + 1)]
+
+
+class Trunk(nn.Module):
+    """Features [B, F, T] -> [B, T, dim]; frame t depends on frames t - `behind` to t + `ahead`."""
+
+    def __init__(self, *, n_mels: int, dim: int, hidden: int, layers: int, lookahead: int) -> None:
+        super().__init__()
+        first, *rest = ahead_of_each(layers, lookahead)
+        self.ahead = first + sum(rest)
+        self.behind = (TAPS - 1) * (layers + 1) - self.ahead
+        self._pad = (TAPS - 1 - first, first)
+        self.embed = nn.Conv1d(n_mels, dim, TAPS)
+        self.norm_in = nn.LayerNorm(dim, eps=1e-6)
+        self.blocks = nn.ModuleList(Block(dim=dim, hidden=hidden, ahead=ahead, scale=1 / layers) for ahead in rest)
+        self.norm_out = nn.LayerNorm(dim, eps=1e-6)
+        # Mean and deviation of each band over the training data: the features come in at zero mean and unit variance.
+        self.mean: Tensor
+        self.deviation: Tensor
+        self.register_buffer("mean", torch.zeros(n_mels, 1))
+        self.register_buffer("deviation", torch.ones(n_mels, 1))
+        self.apply(_initialise)
+
+    @torch.no_grad()
+    def normalise_(self, mean: Tensor, deviation: Tensor) -> None:
+        """Set what each band is scaled by: mean and deviation [F] of the training data."""
+        self.mean.copy_(mean[:, None])
+        self.deviation.copy_(deviation.clamp_min(1e-3)[:, None])  # a band that never changes stays as it is
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Edges are padded with zeros, at every layer (before the first: the mean spectrum)."""
+        scaled = (features - self.mean) / self.deviation
+        hidden = self.norm_in(self.embed(functional.pad(scaled, self._pad)).transpose(1, 2))
+        for block in self.blocks:
+            hidden = block(hidden)
+        normed: Tensor = self.norm_out(hidden)
+        return normed
+
+
+class Block(nn.Module):
+    """Depthwise convolution, layer norm, two linear layers with a GELU between, scaled and added: keeps [B, T, dim]."""
+
+    def __init__(self, *, dim: int, hidden: int, ahead: int, scale: float) -> None:
+        super().__init__()
+        self._pad = (TAPS - 1 - ahead, ahead)
+        self.depthwise = nn.Conv1d(dim, dim, TAPS, groups=dim)
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.expand = nn.Linear(dim, hidden)
+        self.contract = nn.Linear(hidden, dim)
+        self.scale = nn.Parameter(torch.full((dim,), scale))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Edges are padded with zeros."""
+        mixed = self.depthwise(functional.pad(hidden.transpose(1, 2), self._pad)).transpose(1, 2)
+        wide = functional.gelu(self.expand(self.norm(mixed)))
+        made: Tensor = hidden + self.scale * self.contract(wide)
+        return made
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv1d | nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        assert module.bias is not None
+        nn.init.zeros_(module.bias)

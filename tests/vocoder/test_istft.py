@@ -1,0 +1,119 @@
+"""The ISTFT vocoder without training: exact lengths, alignment, blocks, batches, how far it looks."""
+
+import numpy as np
+import pytest
+import torch
+
+from sqcodec.dsp import StftConfig, inverse_stft_same, stft_same
+from sqcodec.features.mel import extract
+from sqcodec.values import FEATURES
+from sqcodec.vocoder.istft import STFT, IstftNetwork, IstftVocoder
+from sqcodec.vocoder.refinement import refine
+from sqcodec.vocoder.trunk import ahead_of_each
+from tests.conftest import speech_like
+from tests.vocoder.conftest import small_istft
+
+LOG_MEL, PAPER_MEL = FEATURES["log-mel"], FEATURES["paper-mel"]
+
+
+def vocoder(*overrides: str, features=LOG_MEL) -> IstftVocoder:
+    config = small_istft(*overrides)
+    torch.manual_seed(0)
+    return IstftVocoder(IstftNetwork(config, features), features, config.refinement)
+
+
+def rendered(made: IstftVocoder, features: torch.Tensor, samples: int, *, blocks: int | None = None) -> np.ndarray:
+    return np.concatenate(list(made.render(features.split(blocks, dim=1) if blocks else [features], samples)))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 99, 100])
+def test_lengths_are_exact(frames: int) -> None:
+    made, features = vocoder(), torch.randn(2, 80, frames)
+    assert made.synthesise(features).shape == (2, 160 * frames - 80)
+    for samples in (160 * frames - 239, 160 * frames - 80, 160 * frames):
+        sound = rendered(made, features[0], max(1, samples))
+        assert sound.shape == (max(1, samples),)
+        assert sound.dtype == np.float32
+        assert np.isfinite(sound).all()
+
+
+@pytest.mark.parametrize("overrides", [(), ("vocoder.refinement.iterations=0", "vocoder.lookahead=9")])
+@pytest.mark.parametrize("features", [LOG_MEL, PAPER_MEL], ids=lambda config: config.kind)
+def test_blocks_equal_the_whole(overrides, features) -> None:
+    made = vocoder(*overrides, features=features)
+    x = extract(torch.from_numpy(speech_like(160 * 2500)), features)
+    whole = made.synthesise(x[None])[0].numpy()
+    assert np.array_equal(rendered(made, x, len(whole)), rendered(made, x, len(whole), blocks=37))
+    # The same sums in FFTs and products of other sizes: float32 rounding of sounds below 1, not a joint.
+    assert np.abs(rendered(made, x, len(whole)) - whole).max() < 2e-5 * np.abs(whole).max()
+
+
+def test_one_equals_one_of_many() -> None:
+    made, features = vocoder(), torch.randn(3, 80, 50)
+    many = made.synthesise(features)
+    for one, sound in zip(features, many, strict=True):
+        assert torch.allclose(made.synthesise(one[None])[0], sound, atol=1e-5 * float(sound.abs().max()))
+
+
+@pytest.mark.parametrize("lookahead", [0, 1, 4, 9])
+def test_the_trunk_looks_ahead_as_far_as_it_says(lookahead: int) -> None:
+    made = vocoder(f"vocoder.lookahead={lookahead}", "vocoder.refinement.iterations=0").network
+    features = torch.randn(1, 80, 60)
+    changed = features.clone()
+    changed[:, :, 40:] += 1.0
+    moved = (made.trunk(changed) - made.trunk(features)).abs().sum(-1)[0]
+    assert made.trunk.ahead == lookahead
+    assert moved[: 40 - lookahead].max() == 0
+    assert moved[40 - lookahead] > 0
+    earlier = features.clone()
+    earlier[:, :, 0] += 1.0
+    moved = (made.trunk(earlier) - made.trunk(features)).abs().sum(-1)[0]
+    assert moved.nonzero().max() == made.trunk.behind
+
+
+def test_lookahead_is_taken_from_the_input_on() -> None:
+    assert ahead_of_each(8, 4) == [3, 1, 0, 0, 0, 0, 0, 0, 0]
+    assert ahead_of_each(8, 27) == [3] * 9
+
+
+@pytest.mark.parametrize("place", [80, 400, 1000, 3333, 7919])
+def test_an_impulse_comes_back_where_it_was(place: int) -> None:
+    sound = torch.zeros(1, 8000)
+    sound[0, place] = 1.0
+    back = inverse_stft_same(stft_same(sound, STFT), STFT)
+    assert back[0].argmax() == place
+    assert torch.allclose(back, sound, atol=1e-5)
+
+
+@pytest.mark.parametrize("features", [LOG_MEL, PAPER_MEL], ids=lambda config: config.kind)
+def test_refinement_finds_a_spectrogram_from_a_sound_that_lacks_it(features) -> None:
+    x = torch.from_numpy(speech_like(160 * 100))
+    wanted = extract(x, features)
+    sound = torch.cat([torch.zeros(80), x / (x.abs().max() if features.dynamic_range else 1.0), torch.zeros(80)])[None]
+    flat = torch.randn(1, 160 * 101, generator=torch.Generator().manual_seed(0)) * 0.01
+
+    def distance(made: torch.Tensor) -> float:
+        difference = extract(made[0, 80:16080], features) - wanted
+        # paper-mel is normalised by the sound's peak, which says how loud the loudest sample is, not how like it is
+        return (difference - difference.median()).abs().mean().item()
+
+    steps = [distance(refine(flat, wanted[None], features, iterations=n, momentum=0.99)) for n in (0, 1, 8)]
+    assert steps[0] > 2 * steps[1]
+    assert steps[1] > 1.2 * steps[2]
+    kept = refine(sound, wanted[None], features, iterations=1, momentum=0.99)
+    assert distance(kept) < 0.05 * steps[0]  # what has the spectrogram already is left nearly as it is
+
+
+def test_the_reference_and_the_inverse_stft_agree() -> None:
+    from tests.reference import inverse_stft
+
+    random = np.random.default_rng(0)
+    for config in (STFT, StftConfig(512, 400, 160), StftConfig(1024, 640, 160)):
+        for frames in (1, 2, 3, 20):
+            shape = (frames, config.n_fft // 2 + 1)
+            spectrum = random.normal(size=shape) + 1j * random.normal(size=shape)
+            wanted = inverse_stft(spectrum, config.n_fft, config.win_length, config.hop_length)
+            got = inverse_stft_same(torch.from_numpy(spectrum.astype(np.complex64))[None], config)[0].numpy()
+            assert got.shape == (config.hop_length * frames,)
+            # float32: 2**-24 of sums of some hundred terms of size 1
+            assert np.abs(got - wanted).max() < 1e-5
