@@ -1,9 +1,15 @@
 """`sqcodec encode` and `sqcodec decode`."""
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import click
+
+if TYPE_CHECKING:
+    from sqcodec.pipeline.folders import FolderDone
 
 _MODEL = click.option(
     "--model", metavar="PATH|NAME", help="Model file, run folder, or a name under runs/ [default: SQCODEC_MODEL]."
@@ -12,6 +18,11 @@ _DEVICE = click.option("--device", default="auto", show_default=True, help="auto
 
 
 _PATH = click.Path(path_type=Path, allow_dash=True)
+_QUIET = click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
+_JOBS = click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Of a folder, at once.")
+_BACKEND = click.option(
+    "--backend", type=click.Choice(["local", "dask"]), default="local", show_default=True, help="Where the jobs run."
+)
 _RAW = click.option(
     "--raw", type=click.Choice(["s16le", "f32le"]), help="The sound has no header: one channel of this."
 )
@@ -25,6 +36,9 @@ _RAW = click.option(
 @click.option("--format", "form", type=click.Choice(["sqc", "npy"]), help="Of CODES [default: its suffix, else sqc].")
 @_RAW
 @click.option("--rate", type=click.IntRange(1000, 384000), help="Of --raw, in Hz.")
+@_JOBS
+@_BACKEND
+@_QUIET
 @_DEVICE
 def encode(
     recording: Path,
@@ -34,29 +48,38 @@ def encode(
     form: Literal["sqc", "npy"] | None,
     raw: Literal["s16le", "f32le"] | None,
     rate: int | None,
+    jobs: int,
+    backend: str,
+    quiet: bool,
     device: str,
 ) -> None:
-    """Turn the recording IN into CODES: a compact .sqc, or a .npy for NumPy.
+    """Turn the recording IN into CODES: a compact .sqc, or a .npy for NumPy. A folder gives a folder.
 
     \b
     Example: sqcodec encode in.wav out.sqc
+             sqcodec encode recordings/ codes/ --jobs 4
     Any format, rate and length; - reads standard input or writes standard output.
     Without --model and SQCODEC_MODEL, the newest run under runs/ is used.
     """
     if (raw is None) != (rate is None):
         raise click.UsageError("--raw and --rate go together: samples without a header need both.")
+    if recording.is_dir():
+        if raw:
+            raise click.UsageError("--raw is for one recording, not for a folder.")
+        _encode_folder(recording, codes, model, speaker, form, Workers(jobs, backend, quiet), device)
+        return
     from sqcodec.pipeline import files
 
     done = files.encode_file(
         recording, codes, model=model, speaker=speaker, device=device, form=form, raw=files.raw_format(raw, rate)
     )
-    for note in done.notes:
-        click.echo(note, err=True)
     chosen = f" (nearest of {done.speakers})" if done.found else ""
-    click.echo(
-        f"{codes}: {done.seconds:.2f} s, {done.codes} codes, {done.size} bytes: {done.bit_rate:.0f} bit/s"
+    _tell(
+        codes,
+        done.notes,
+        f"{done.seconds:.2f} s, {done.codes} codes, {done.size} bytes: {done.bit_rate:.0f} bit/s"
         f" (nominal {done.nominal_bit_rate:.0f}), speaker {done.speaker}{chosen}, model {done.model}",
-        err=str(codes) == "-",
+        quiet,
     )
 
 
@@ -71,6 +94,9 @@ def encode(
 @click.option("--rate", type=click.IntRange(1000, 384000), default=16000, show_default=True, help="Of OUT, in Hz.")
 @click.option("--recover", is_flag=True, help="Decode what is intact of a damaged .sqc, the rest as silence.")
 @_RAW
+@_JOBS
+@_BACKEND
+@_QUIET
 @_DEVICE
 def decode(
     codes: Path,
@@ -81,26 +107,114 @@ def decode(
     rate: int,
     recover: bool,
     raw: Literal["s16le", "f32le"] | None,
+    jobs: int,
+    backend: str,
+    quiet: bool,
     device: str,
 ) -> None:
-    """Turn CODES (.sqc or .npy) back into the sound file OUT (.wav, .flac or .ogg).
+    """Turn CODES (.sqc or .npy) back into the sound file OUT (.wav, .flac or .ogg). A folder gives a folder of WAVs.
 
     \b
     Example: sqcodec decode out.sqc out.wav --speaker p225
+             sqcodec decode codes/ decoded/ --jobs 4
     The model that wrote CODES is found by its fingerprint; - reads standard input or writes a WAV to standard output.
     """
+    if codes.is_dir():
+        if raw or recover:
+            raise click.UsageError("--raw and --recover are for one file, not for a folder.")
+        _decode_folder(codes, recording, model, speaker, vocoder, rate, Workers(jobs, backend, quiet), device)
+        return
     from sqcodec.pipeline import files
 
     done = files.decode_file(
         codes, recording, model=model, speaker=speaker, vocoder=vocoder, rate=rate, device=device, recover=recover,
         raw=raw,
     )  # fmt: skip
-    for note in done.notes:
-        click.echo(note, err=True)
-    click.echo(
-        f"{recording}: {done.seconds:.2f} s at {done.sample_rate} Hz, speaker {done.speaker}, model {done.model}",
-        err=str(recording) == "-",
-    )
+    text = f"{done.seconds:.2f} s at {done.sample_rate} Hz, speaker {done.speaker}, model {done.model}"
+    _tell(recording, done.notes, text, quiet)
     if done.lost:
         spans = ", ".join(f"{span.start:.0f} to {span.stop:.2f} s" for span in done.lost)
         raise click.ClickException(f"{codes}: damaged: silence where the codes are lost, {spans}")
+
+
+class Workers(NamedTuple):
+    """How a folder is worked on."""
+
+    jobs: int
+    backend: str
+    quiet: bool
+
+
+def _encode_folder(
+    source: Path,
+    target: Path,
+    model: str | None,
+    speaker: str | None,
+    form: Literal["sqc", "npy"] | None,
+    how: Workers,
+    device: str,
+) -> None:
+    from sqcodec.pipeline import folders
+
+    with _progress(how.quiet) as progress:
+        done = folders.encode_folder(
+            source, target, model=model, speaker=speaker, device=device, form=form,
+            how=folders.Workers(how.jobs, how.backend), progress=progress,
+        )  # fmt: skip
+    rate = f", {done.size} bytes: {8 * done.size / done.seconds:.0f} bit/s" if done.seconds else ""
+    _tell_folder(target, done, rate, how.quiet)
+
+
+def _decode_folder(
+    source: Path,
+    target: Path,
+    model: str | None,
+    speaker: str | None,
+    vocoder: str,
+    rate: int,
+    how: Workers,
+    device: str,
+) -> None:
+    from sqcodec.pipeline import folders
+
+    with _progress(how.quiet) as progress:
+        done = folders.decode_folder(
+            source, target, model=model, speaker=speaker, vocoder=vocoder, rate=rate, device=device,
+            how=folders.Workers(how.jobs, how.backend), progress=progress,
+        )  # fmt: skip
+    _tell_folder(target, done, "", how.quiet)
+
+
+def _tell(target: Path, notes: tuple[str, ...], text: str, quiet: bool) -> None:
+    """Notes to standard error, the result to standard output, unless that carries the file itself."""
+    if not quiet:
+        for note in notes:
+            click.echo(note, err=True)
+        click.echo(f"{target}: {text}", err=str(target) == "-")
+
+
+def _tell_folder(target: Path, done: "FolderDone", rate: str, quiet: bool) -> None:
+    kept = f"; {done.kept} were there already" if done.kept else ""
+    _tell(target, (done.note,) if done.note else (), f"{done.done} files, {done.seconds:.2f} s{rate}{kept}", quiet)
+    if done.failed:
+        number = len(done.failed) + done.done + done.kept
+        listed = "\n".join(f"  {failure.reason}" for failure in done.failed)
+        raise click.ClickException(f"{len(done.failed)} of {number} files failed:\n{listed}")
+
+
+def _silently(_done: int, _total: int) -> None:
+    """Say nothing about progress."""
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error when that is a terminal, otherwise silence."""
+    if quiet or not sys.stderr.isatty():
+        yield _silently
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("files", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

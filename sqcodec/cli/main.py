@@ -2,7 +2,11 @@
 
 import importlib
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -16,6 +20,8 @@ COMMANDS = {
         "encode": ("code", "Turn a recording into codes."),
         "decode": ("code", "Turn codes back into sound."),
         "vocode": ("vocode", "Turn a recording into a spectrogram and back: what the vocoder alone does."),
+        "inspect": ("inspect", "Show what a codes file holds."),
+        "completion": ("completion", "Print the completion script of your shell."),
     },
     "Measuring": {
         "evaluate": ("evaluate", "Score a model beside other codecs, and make a page to listen to."),
@@ -59,12 +65,30 @@ class GroupedCommands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error of ours becomes `Error: ...` and exit status 1."""
         try:
-            return super().invoke(ctx)
+            with _orderly_end():
+                return super().invoke(ctx)
         except SqcodecError as error:
             raise click.ClickException(str(error)) from error
         except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise SystemExit(1) from None
+
+
+@contextmanager
+def _orderly_end() -> Iterator[None]:
+    """Let SIGTERM unwind as Ctrl-C does, so that no draft of an output file stays behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @click.command(cls=GroupedCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})

@@ -9,17 +9,15 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from sqcodec.errors import ModelError, RecipeError
 from sqcodec.model.classes import MelClasses
 from sqcodec.model.codec import SpectrogramCodec
+from sqcodec.model.summary import FORMAT, TABLES, not_a_model, read_metadata
 from sqcodec.recipe import Recipe, validate_recipe
-
-FORMAT = 2  # 1: before recipes had a target
-_TABLES = "tables."  # what the names of the entropy tables begin with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +31,6 @@ class ModelHeader:
     speakers: tuple[str, ...]
     recipe: Recipe
     classes: MelClasses | None
-    tables: str | None  # the digest of its entropy tables
-
-    @property
-    def codewords(self) -> tuple[int, ...]:
-        """V of each codebook; none for a plain VAE."""
-        return (self.recipe.quantizer.codewords,) if self.recipe.quantizer.codewords else ()
 
 
 def save_model(path: Path, codec: SpectrogramCodec, step: int) -> None:
@@ -56,18 +48,10 @@ def save_model(path: Path, codec: SpectrogramCodec, step: int) -> None:
 
 def add_tables(path: Path, target: Path, tables: Mapping[str, NDArray[Any]], digest: str) -> None:
     """Write the model `path` to `target` (which may be the same) with entropy tables beside its weights."""
-    with safe_open(path, framework="pt") as file:
-        header = json.loads(file.metadata()["sqcodec"])
-    weights = {name: value for name, value in load_file(path).items() if not name.startswith(_TABLES)}
-    arrays = {f"{_TABLES}{name}": torch.from_numpy(array.copy()) for name, array in tables.items()}
+    header = read_metadata(path)
+    weights = {name: value for name, value in load_file(path).items() if not name.startswith(TABLES)}
+    arrays = {f"{TABLES}{name}": torch.from_numpy(array.copy()) for name, array in tables.items()}
     _write(target, weights | arrays, header | {"tables": digest})
-
-
-def read_tables(path: Path) -> dict[str, NDArray[Any]]:
-    """The entropy tables' arrays; empty where the model has none. The header must have been read without an error."""
-    with safe_open(path, framework="numpy") as file:
-        names = [name for name in file.keys() if name.startswith(_TABLES)]  # noqa: SIM118 - it is no mapping
-        return {name.removeprefix(_TABLES): file.get_tensor(name) for name in names}
 
 
 def _write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
@@ -83,13 +67,8 @@ def _write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> No
 
 def read_header(path: Path) -> ModelHeader:
     """The header of a model file. Raises ModelError: missing, not a model of ours, or made by a later version."""
+    header = read_metadata(path)
     try:
-        with safe_open(path, framework="numpy") as file:
-            header = json.loads((file.metadata() or {})["sqcodec"])
-        if header["format"] > FORMAT:
-            raise ModelError(
-                f"{path}: model format {header['format']}, this sqcodec reads up to {FORMAT}: install a newer sqcodec"
-            )
         return ModelHeader(
             path=path,
             name=header["recipe"]["name"],
@@ -98,15 +77,9 @@ def read_header(path: Path) -> ModelHeader:
             speakers=tuple(header["speakers"]),
             recipe=validate_recipe(_recipe_tree(header), where=f"{path} (the recipe inside)"),
             classes=MelClasses(**header["classes"]) if header.get("classes") else None,
-            tables=header.get("tables"),
         )
-    except FileNotFoundError:
-        raise ModelError(f"{path}: no such model file; 'sqcodec train RECIPE' makes one under runs/") from None
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecipeError) as error:
-        raise ModelError(
-            f"{path}: not a model of sqcodec ({type(error).__name__}: {error}); expected a model.safetensors that"
-            " 'sqcodec train' wrote"
-        ) from None
+    except (KeyError, TypeError, ValueError, AttributeError, RecipeError) as error:
+        raise not_a_model(path, error) from None
 
 
 def _recipe_tree(header: dict[str, Any]) -> dict[str, Any]:
@@ -120,7 +93,7 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> SpectrogramCod
     header = read_header(path)
     codec = SpectrogramCodec(header.recipe, header.speakers, header.classes)
     try:
-        weights = {name: value for name, value in load_file(path).items() if not name.startswith(_TABLES)}
+        weights = {name: value for name, value in load_file(path).items() if not name.startswith(TABLES)}
         codec.load_state_dict(weights)
     except (RuntimeError, SafetensorError) as error:
         raise ModelError(f"{path}: the weights do not fit the recipe inside; the file is damaged: {error}") from None

@@ -72,6 +72,22 @@ class Decoded:
         return self.samples / self.sample_rate
 
 
+class Opened(NamedTuple):
+    """Codes, the model that they belong to, and what of them is lost."""
+
+    codec: Codec
+    codes: Codes
+    lost: tuple[Span, ...]
+    note: str
+
+
+class Written(NamedTuple):
+    """How many samples a sound file has, and how many of them had to be limited to -1 to 1."""
+
+    samples: int
+    limited: int
+
+
 def encode_file(
     source: Path,
     target: Path,
@@ -145,9 +161,34 @@ def decode_file(
     with spooled(source) as path:
         content = npy.read_bytes(path)
     opened = _open(content, shown(source), model, device, recover)
-    codec, codes = opened.codec, opened.codes
-    sound: Iterable[NDArray[np.float32]] = codec.decode_blocks(
-        codes, speaker=speaker, vocoder=vocoder, where=shown(source)
+    samples, limited = decode_with(
+        opened, target, where=shown(source), speaker=speaker, vocoder=vocoder, rate=rate, raw=raw
+    )
+    clipped = f"{target}: {limited} of {samples} samples were beyond full scale and were limited" if limited else ""
+    return Decoded(
+        samples=samples,
+        sample_rate=rate,
+        speaker=opened.codec.speaker_of(opened.codes, speaker),
+        model=opened.codec.path,
+        notes=_notes(opened.note, opened.codec.vocoder(vocoder).note, clipped),
+        lost=opened.lost,
+    )
+
+
+def decode_with(
+    opened: Opened,
+    target: Path,
+    *,
+    where: str,
+    speaker: str | None,
+    vocoder: str,
+    rate: int,
+    raw: RawEncoding | None = None,
+) -> Written:
+    """Write the sound of codes whose model is open; errors name `where`. Raises as `decode_file`."""
+    codes = opened.codes
+    sound: Iterable[NDArray[np.float32]] = opened.codec.decode_blocks(
+        codes, speaker=speaker, vocoder=vocoder, where=where
     )
     sound = _silenced(sound, opened.lost)
     if rate != SAMPLE_RATE:
@@ -155,41 +196,33 @@ def decode_file(
     if rate == codes.sample_rate:
         sound = _cut(sound, codes.samples)  # the recording's own rate gives back its own length
     with written(target) as draft:
-        samples, limited = write_sound(draft, sound, rate, _sound_format(target, raw))
-    clipped = f"{target}: {limited} of {samples} samples were beyond full scale and were limited" if limited else ""
-    return Decoded(
-        samples=samples,
-        sample_rate=rate,
-        speaker=codec.speaker_of(codes, speaker),
-        model=codec.path,
-        notes=_notes(opened.note, codec.vocoder(vocoder).note, clipped),
-        lost=opened.lost,
-    )
+        return write_sound(draft, sound, rate, sound_format(target, raw))
 
 
-class _Opened(NamedTuple):
-    """Codes, the model that they belong to, and what of them is lost."""
-
-    codec: Codec
-    codes: Codes
-    lost: tuple[Span, ...]
-    note: str
-
-
-def _open(content: bytes, where: str, model: str | None, device: str, recover: bool) -> _Opened:
+def _open(content: bytes, where: str, model: str | None, device: str, recover: bool) -> Opened:
     """Tell the format by its magic, find the model, read the codes."""
-    if not content.startswith(MAGIC):
-        codes = npy.unpack(content, where=where)
-        found = _model_of(codes, where, model)
-        return _Opened(open_codec(found.path, device), codes, (), found.note)
-    found = find_for_decoding(read_header(content, where=where).identity, model)
+    if content.startswith(MAGIC):
+        found = find_for_decoding(read_header(content, where=where).identity, model)
+    else:
+        found = _model_of(npy.unpack(content, where=where), where, model)
     codec = open_codec(found.path, device)
-    if not recover:
-        return _Opened(codec, sqc.unpack(content, codec.space, where=where), (), found.note)
+    if recover and content.startswith(MAGIC):
+        return _recovered(codec, content, where, found.note)
+    return read_opened(codec, content, where)._replace(note=found.note)
+
+
+def read_opened(codec: Codec, content: bytes, where: str) -> Opened:
+    """The codes in a file's content, of whatever format, with their model. Raises CodesError: not readable with it."""
+    if content.startswith(MAGIC):
+        return Opened(codec, sqc.unpack(content, codec.space, where=where), (), "")
+    return Opened(codec, npy.unpack(content, where=where), (), "")
+
+
+def _recovered(codec: Codec, content: bytes, where: str, note: str) -> Opened:
     intact = recovery.recover(content, codec.space, where=where)
     seconds = intact.codes.samples / intact.codes.sample_rate
     lost = tuple(Span(0.02 * block.start, min(seconds, 0.02 * block.stop)) for block in intact.lost)
-    return _Opened(codec, intact.codes, lost, found.note)
+    return Opened(codec, intact.codes, lost, note)
 
 
 def _codes_format(target: Path, form: CodesFormat | None) -> CodesFormat:
@@ -235,13 +268,13 @@ def _notes(*texts: str) -> tuple[str, ...]:
     return tuple(text for text in texts if text)
 
 
-def _sound_format(target: Path, raw: RawEncoding | None) -> tuple[str, str]:
+def sound_format(target: Path, raw: RawEncoding | None) -> tuple[str, str]:
     """libsndfile's names of format and samples; a pipe has no suffix and receives a WAV."""
     return ("RAW", RAW_SUBTYPES[raw]) if raw else SOUND_FORMATS.get(target.suffix.lower(), SOUND_FORMATS[".wav"])
 
 
-def write_sound(path: Path, blocks: Iterable[NDArray[np.float32]], rate: int, form: tuple[str, str]) -> tuple[int, int]:
-    """Write blocks [n]; returns how many samples there were and how many of them had to be limited to -1 to 1."""
+def write_sound(path: Path, blocks: Iterable[NDArray[np.float32]], rate: int, form: tuple[str, str]) -> Written:
+    """Write blocks [n] at `rate` (Hz); form: libsndfile's names of format and samples."""
     kind, subtype = form
     samples = limited = 0
     endian = "LITTLE" if kind == "RAW" else "FILE"
@@ -251,4 +284,4 @@ def write_sound(path: Path, blocks: Iterable[NDArray[np.float32]], rate: int, fo
             samples += len(block)
             for start in range(0, len(block), _CHUNK):  # libsndfile's Vorbis overflows the stack on long blocks
                 file.write(np.clip(block[start : start + _CHUNK], -1.0, 1.0))
-    return samples, limited
+    return Written(samples, limited)

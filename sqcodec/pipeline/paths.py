@@ -1,5 +1,6 @@
 """Where input comes from and output goes: checks before the work, whole files or none after it, `-` for pipes."""
 
+import glob
 import os
 import shutil
 import sys
@@ -26,7 +27,10 @@ def shown(source: Path) -> str:
 
 
 def check_target(source: Path, target: Path, suffixes: Iterable[str]) -> None:
-    """Raise SqcodecError when `target` is not a place where a file with one of `suffixes` can be written."""
+    """Raise SqcodecError when `target` is not a place where a file with one of `suffixes` can be written.
+
+    Drafts of it that a killed process left are removed.
+    """
     if is_pipe(target):
         return
     if target.is_dir():
@@ -37,6 +41,7 @@ def check_target(source: Path, target: Path, suffixes: Iterable[str]) -> None:
         raise SqcodecError(f"{target}: input and output are the same file; write to another name")
     if target.suffix.lower() not in suffixes and not is_special(target):
         raise SqcodecError(f"{target}: unknown suffix {target.suffix!r}, expected one of: {', '.join(suffixes)}")
+    _sweep(target.resolve())
 
 
 def is_special(target: Path) -> bool:
@@ -69,7 +74,7 @@ def written(target: Path) -> Iterator[Path]:
     plain = not is_pipe(target) and not is_special(target)
     final = target.resolve()  # a link stays a link
     folder = final.parent if plain else Path(tempfile.gettempdir())
-    draft = folder / f".{final.name}.{os.getpid()}"
+    draft = folder / f".{final.name}.{os.getpid()}.draft"
     try:
         yield draft
         if plain:
@@ -83,6 +88,24 @@ def written(target: Path) -> Iterator[Path]:
         raise SqcodecError(f"{target}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _sweep(target: Path) -> None:
+    """Remove the drafts of this file whose processes were killed."""
+    for draft in target.parent.glob(f".{glob.escape(target.name)}.*.draft"):
+        number = draft.name.removesuffix(".draft").rpartition(".")[2]
+        if number.isdigit() and not _is_alive(int(number)):
+            draft.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # signal 0 only asks
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True  # somebody else's
+    return True
 
 
 def _settle(draft: Path) -> None:

@@ -1,0 +1,20 @@
+"""`sqcodec completion`."""
+
+import click
+from click.shell_completion import get_completion_class
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print the script that completes sqcodec's commands and options in your shell.
+
+    \b
+    Example: eval "$(sqcodec completion bash)"              (in ~/.bashrc)
+             eval "$(sqcodec completion zsh)"               (in ~/.zshrc)
+             sqcodec completion fish > ~/.config/fish/completions/sqcodec.fish
+    """
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(ctx.find_root().command, {}, "sqcodec", "_SQCODEC_COMPLETE").source())

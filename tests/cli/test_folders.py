@@ -1,0 +1,115 @@
+"""Folders on the command line: the tree is mirrored, what is there is kept, failures are listed at the end."""
+
+import os
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from sqcodec.bitstream.header import read_header
+from tests.cli.test_code import NEWEST, refused, run
+from tests.conftest import make_model, speech_like
+
+
+@pytest.fixture
+def recordings(workplace: Path) -> Path:
+    for name in ("a.wav", "b.flac", "deep/er/c.wav", "deep/d.wav", "deep/d.flac", ".hidden.wav"):
+        path = Path("in") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, speech_like(4000 + len(name)), 16000)
+    Path("in/notes.txt").write_text("not a recording")
+    return workplace
+
+
+def tree(folder: str) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_tree_is_mirrored_there_and_back(recordings: Path, jobs) -> None:
+    result = run("encode", "in", "out", "--speaker", "s5", "--jobs", jobs)
+    assert result.exit_code == 0, result.output
+    size = sum(path.stat().st_size for path in Path("out").rglob("*.sqc"))
+    seconds = sum(soundfile.info(path).duration for path in Path("in").rglob("*.*a*") if path.name[0] != ".")
+    assert result.stdout == f"out: 5 files, {seconds:.2f} s, {size} bytes: {8 * size / seconds:.0f} bit/s\n"
+    assert result.stderr == NEWEST
+    assert tree("out") == ["a.sqc", "b.sqc", "deep/d.flac.sqc", "deep/d.wav.sqc", "deep/er/c.sqc"]
+    assert run("encode", "in/a.wav", "alone.sqc", "--speaker", "s5").exit_code == 0
+    assert Path("alone.sqc").read_bytes() == Path("out/a.sqc").read_bytes()
+    result = run("decode", "out", "back", "--jobs", jobs)
+    assert (result.exit_code, result.stdout) == (0, f"back: 5 files, {seconds:.2f} s\n")
+    assert tree("back") == ["a.wav", "b.wav", "deep/d.flac.wav", "deep/d.wav.wav", "deep/er/c.wav"]
+    assert soundfile.info("back/a.wav").frames == soundfile.info("in/a.wav").frames
+
+
+def test_what_is_there_is_kept_and_what_changed_is_done_again(recordings: Path) -> None:
+    assert run("encode", "in", "out", "--speaker", "s5", "--format", "npy").exit_code == 0
+    before = {path: path.stat().st_mtime_ns for path in Path("out").rglob("*.npy")}
+    Path("out/a.npy").unlink()
+    Path("out/b.npy").write_bytes(b"damaged")
+    soundfile.write("in/deep/er/c.wav", speech_like(9000), 16000)
+    changed = before[Path("out/deep/er/c.npy")] + 10**9
+    os.utime("in/deep/er/c.wav", ns=(changed, changed))
+    result = run("encode", "in", "out", "--speaker", "s5", "--format", "npy")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("out: 3 files, ")
+    assert result.stdout.endswith("; 2 were there already\n")
+    same = {path for path, time in before.items() if path.stat().st_mtime_ns == time}
+    assert same == {Path("out/deep/d.wav.npy"), Path("out/deep/d.flac.npy")}
+
+
+def test_codes_of_another_model_are_made_again(recordings: Path) -> None:
+    assert run("encode", "in", "out", "--speaker", "s5").exit_code == 0
+    make_model(Path("runs/other/model.safetensors"), seed=1)
+    before = read_header(Path("out/a.sqc").read_bytes(), where="x").identity
+    result = run("encode", "in", "out", "--speaker", "s5", "--model", "other")
+    assert "already" not in result.stdout
+    assert read_header(Path("out/a.sqc").read_bytes(), where="x").identity != before
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_bad_files_are_listed_at_the_end_and_stop_nothing(recordings: Path, jobs) -> None:
+    Path("in/bad.wav").write_bytes(b"junk")
+    Path("in/deep/empty.flac").write_bytes(b"")
+    result = run("encode", "in", "out", "--speaker", "s5", "--jobs", jobs)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("out: 5 files, ")
+    lines = result.stderr.removeprefix(NEWEST).splitlines()
+    assert lines[0] == "Error: 2 of 7 files failed:"
+    assert [line.partition(": ")[0] for line in lines[1:]] == ["  in/bad.wav", "  in/deep/empty.flac"]
+    assert len(tree("out")) == 5
+    Path("out/deep/d.wav.sqc").write_bytes(b"SQCjunk")
+    result = run("decode", "out", "back", "--jobs", jobs)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("back: 4 files, ")
+    assert result.stderr.startswith("Error: 1 of 5 files failed:\n  out/deep/d.wav.sqc: .sqc version 6, this")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ("encode in in/out", "in/out: lies within in; write to a folder beside it"),
+        ("encode in in.wav", "in.wav: a file; in is a folder, so expected the folder to write to"),
+        ("encode runs out", "runs: no recordings in it; expected files named .wav, .flac, .ogg, .oga, .opus, .mp3,"),
+        ("decode in out", "in: no codes files in it; expected files named .sqc, .npy"),
+    ],
+)
+def test_what_cannot_be_is_refused(recordings: Path, arguments, text) -> None:
+    assert refused(*arguments.split()).startswith(f"Error: {text}")
+
+
+def test_options_for_one_file_are_usage_errors(recordings: Path) -> None:
+    for arguments in (
+        ["encode", "in", "out", "--raw", "s16le", "--rate", "8000"],
+        ["decode", "in", "out", "--recover"],
+    ):
+        assert "not for a folder." in refused(*arguments, exit_code=2)
+
+
+def test_quiet_prints_nothing_but_errors(recordings: Path) -> None:
+    for arguments in (["in", "out"], ["in.wav", "one.sqc"], ["in.wav", "-"]):
+        result = run("encode", *arguments, "--quiet")
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert result.stdout_bytes == (Path("one.sqc").read_bytes() if arguments[1] == "-" else b"")
+    assert run("decode", "one.sqc", "one.wav", "-q").output == ""
+    assert refused("encode", "none.wav", "x.sqc", "-q").startswith("Error: none.wav: missing")
