@@ -154,7 +154,7 @@ def _options(command: click.Command) -> set[str]:
     return own.union(*(_options(child) for child in children))
 
 
-@pytest.mark.parametrize("script", ["setup", "test", "quickstart", "bench", "bench-codes", "make-speech"])
+@pytest.mark.parametrize("script", ["setup", "test", "quickstart", "bench", "bench-codes", "fuzz", "make-speech"])
 def test_scripts_can_be_run(script: str) -> None:
     assert (ROOT / "bin" / script).stat().st_mode & 0o111
     assert (ROOT / "bin" / script).read_text("utf-8").startswith("#!/usr/bin/env ")

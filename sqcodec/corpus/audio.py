@@ -91,7 +91,8 @@ class AudioSource:
         at_once, count = max(1, block_samples // self.channels), 0
         with self._open() as file:
             while len(block := file.read(at_once, dtype="float32", always_2d=True)):
-                mono = block[:, 0] if self.channels == 1 else block.mean(axis=1, dtype=np.float32)
+                with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
+                    mono = block[:, 0] if self.channels == 1 else block.mean(axis=1, dtype=np.float32)
                 if not np.isfinite(mono).all():
                     raise AudioError(
                         f"{self.path}: not finite: NaN or infinity within samples {count} to {count + len(mono)};"

@@ -64,8 +64,11 @@ class Workers(NamedTuple):
 
 
 class _Task(NamedTuple):
+    """One file. Its paths are absolute, since another process need not stand in our folder; `shown` is for texts."""
+
     source: Path
     target: Path
+    shown: Path
 
 
 class _Result(NamedTuple):
@@ -145,7 +148,7 @@ def _attempt(function: Callable[..., _Result], task: _Task, *options: Any) -> _R
         return function(task, *options)
     except (SqcodecError, OSError, RuntimeError, ValueError, MemoryError) as error:
         reason = str(error) if isinstance(error, SqcodecError) else f"{task.source}: {type(error).__name__}: {error}"
-        return _Result(0.0, 0, Failure(task.source, reason))
+        return _Result(0.0, 0, Failure(task.shown, reason.replace(str(task.source), str(task.shown))))
 
 
 def _encode(task: _Task, model: str, device: str, speaker: str | None, form: CodesFormat) -> _Result:
@@ -174,7 +177,8 @@ def _tasks(source: Path, target: Path, suffixes: tuple[str, ...], suffix: str, w
     if not paths:
         raise SqcodecError(f"{source}: no {what} in it; expected files named {', '.join(suffixes)}")
     stems = Counter(path.with_suffix("") for path in paths)
-    return [_Task(source / path, target / _renamed(path, suffix, stems)) for path in paths]
+    ends = source.absolute(), target.absolute()
+    return [_Task(ends[0] / path, ends[1] / _renamed(path, suffix, stems), source / path) for path in paths]
 
 
 def _renamed(path: Path, suffix: str, stems: Counter[Path]) -> Path:
