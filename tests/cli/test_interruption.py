@@ -29,7 +29,12 @@ def long(workplace: Path) -> Path:
 
 
 def start(*arguments: str) -> subprocess.Popen:
-    return subprocess.Popen([*PROGRAM, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    def attentive() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs are started deaf to it
+
+    return subprocess.Popen(
+        [*PROGRAM, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=attentive
+    )
 
 
 def drafts() -> list[Path]:
