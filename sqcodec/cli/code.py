@@ -170,7 +170,7 @@ def _decode_folder(
     target: Path,
     model: str | None,
     speaker: str | None,
-    vocoder: str,
+    vocoder: str | None,
     rate: int,
     how: Workers,
     device: str,

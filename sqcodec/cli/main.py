@@ -19,9 +19,14 @@ COMMANDS = {
     "Everyday": {
         "encode": ("code", "Turn a recording into codes."),
         "decode": ("code", "Turn codes back into sound."),
-        "vocode": ("vocode", "Turn a recording into a spectrogram and back: what the vocoder alone does."),
+        "vocode": ("vocode", "A recording to its spectrogram and back: the vocoder alone."),
         "inspect": ("inspect", "Show what a codes file holds."),
         "completion": ("completion", "Print the completion script of your shell."),
+    },
+    "Exploring": {
+        "convert": ("explore", "Give a recording the voice of another speaker."),
+        "morph": ("explore", "Go from one recording to another, step by step."),
+        "perturb": ("explore", "Replace codes by their neighbours."),
     },
     "Measuring": {
         "evaluate": ("evaluate", "Score a model beside other codecs, and make a page to listen to."),

@@ -50,7 +50,7 @@ class Codec:
     def __init__(self, model: SpectrogramCodec, path: Path, space: CodeSpace) -> None:
         self.model, self.path, self.space = model, path, space
         self.fingerprint, self.speakers, self.bit_rate = model.fingerprint, model.speakers, model.bit_rate
-        self._device = next(model.parameters()).device
+        self.device = next(model.parameters()).device
 
     def encode(self, audio: _Samples, *, sample_rate: int = SAMPLE_RATE, speaker: str | None = None) -> Codes:
         """audio [N] in -1 to 1 at sample_rate (Hz) -> codes. speaker: whose voice it is; None finds the nearest.
@@ -84,7 +84,7 @@ class Codec:
         statistics = measure(map(torch.from_numpy, blocks()), config)
         features = extract_blocks(map(torch.from_numpy, blocks()), statistics, config)
         probe, pieces = _Probe(), []
-        for part, codes in encode_features(self.model, features, frame_count(statistics.samples), self._device):
+        for part, codes in encode_features(self.model, features, frame_count(statistics.samples), self.device):
             probe.offer_(part, codes)
             pieces.append(codes.numpy().astype(np.uint16))
         return Codes(
@@ -125,7 +125,7 @@ class Codec:
     def vocoder(self, name: str | None) -> FoundVocoder:
         """The vocoder of a kind, file or run, None for the best: see `pipeline.vocoders`. Raises VocoderError."""
         settings = self.model.recipe.vocoder
-        return find_vocoder(name, self.model.features, device=self._device, settings=settings, codec=self.fingerprint)
+        return find_vocoder(name, self.model.features, device=self.device, settings=settings, codec=self.fingerprint)
 
     def decode_features(self, codes: NDArray[np.uint16], voice: int) -> Iterator[Tensor]:
         """codes [K, T] -> features [F, t], together [F, 2 T].
@@ -133,10 +133,10 @@ class Codec:
         The recurrent decoder sees DECODER_MARGIN codes beyond each block's edges. Measured on 112 s of speech with the
         paper's model after 3000 steps: blocks with a margin of 4 s differ from the whole by at most 7e-7 (2 s: 9e-5).
         """
-        indices, speaker = torch.from_numpy(codes.astype(np.int64)), torch.tensor([voice], device=self._device)
+        indices, speaker = torch.from_numpy(codes.astype(np.int64)), torch.tensor([voice], device=self.device)
         for begin in range(0, indices.shape[1], _DECODER_CODES):
             start, end = max(0, begin - DECODER_MARGIN), begin + _DECODER_CODES + DECODER_MARGIN
-            window = self.model.decode(indices[None, :, start:end].to(self._device), speaker)[0]
+            window = self.model.decode(indices[None, :, start:end].to(self.device), speaker)[0]
             first = FRAMES_PER_CODE * (begin - start)
             yield window[:, first : first + FRAMES_PER_CODE * _DECODER_CODES]
 
@@ -196,10 +196,10 @@ class Codec:
 
     def _nearest_voice(self, probe: "_Probe") -> str:
         """The speaker with whom the probe's codes decode nearest to its features, in mean squared error."""
-        features, codes = probe.features.to(self._device), probe.codes.to(self._device)
+        features, codes = probe.features.to(self.device), probe.codes.to(self.device)
         errors = []
         for first in range(0, len(self.speakers), _VOICES_AT_ONCE):
-            voices = torch.arange(first, min(first + _VOICES_AT_ONCE, len(self.speakers)), device=self._device)
+            voices = torch.arange(first, min(first + _VOICES_AT_ONCE, len(self.speakers)), device=self.device)
             decoded = self.model.decode(codes.expand(len(voices), -1, -1), voices)
             errors.append((decoded - features).square().mean((1, 2)))
         return self.speakers[int(torch.cat(errors).argmin())]

@@ -181,7 +181,7 @@ def decode_with(
     *,
     where: str,
     speaker: str | None,
-    vocoder: str,
+    vocoder: str | None,
     rate: int,
     raw: RawEncoding | None = None,
 ) -> Written:

@@ -108,7 +108,7 @@ def decode_folder(
     *,
     model: str | None,
     speaker: str | None,
-    vocoder: str,
+    vocoder: str | None,
     rate: int,
     device: str,
     how: Workers,
@@ -156,7 +156,9 @@ def _encode(task: _Task, model: str, device: str, speaker: str | None, form: Cod
     return _Result(done.seconds, done.size, None)
 
 
-def _decode(task: _Task, model: str | None, device: str, speaker: str | None, vocoder: str, rate: int) -> _Result:
+def _decode(
+    task: _Task, model: str | None, device: str, speaker: str | None, vocoder: str | None, rate: int
+) -> _Result:
     content, where = npy.read_bytes(task.source), str(task.source)
     name = _name_in(content, where)
     found = find_for_decoding(name, model) if name else find_for_encoding(model)

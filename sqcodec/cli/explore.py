@@ -1,0 +1,87 @@
+"""`sqcodec convert`, `morph` and `perturb`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from sqcodec.pipeline.manipulation import Manipulated
+
+_PATH = click.Path(path_type=Path, allow_dash=True)
+_MODEL = click.option(
+    "--model", metavar="PATH|NAME", help="Model file, run folder, or a name under runs/ [default: SQCODEC_MODEL]."
+)
+_DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+
+
+@click.command()
+@click.argument("recording", metavar="IN", type=_PATH)
+@click.argument("target", metavar="OUT", type=_PATH)
+@click.option("--speaker", required=True, metavar="NAME", help="Whose voice to give it.")
+@_MODEL
+@_DEVICE
+def convert(recording: Path, target: Path, speaker: str, model: str | None, device: str) -> None:
+    """Give the recording IN the voice of another speaker of the model.
+
+    \b
+    Example: sqcodec convert in.wav out.wav --speaker p226
+    """
+    from sqcodec.pipeline import manipulation
+
+    _tell(target, manipulation.convert_file(recording, target, speaker=speaker, model=model, device=device))
+
+
+@click.command()
+@click.argument("first", metavar="A", type=click.Path(path_type=Path))
+@click.argument("second", metavar="B", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT", type=_PATH)
+@click.option("--steps", type=click.IntRange(2, 100), default=5, show_default=True, help="A and B included.")
+@click.option("--speaker", metavar="NAME", help="Whose voice to give all of it [default: the nearest to A's].")
+@_MODEL
+@_DEVICE
+def morph(
+    first: Path, second: Path, target: Path, steps: int, speaker: str | None, model: str | None, device: str
+) -> None:
+    """Go from recording A to recording B: latents mixed step by step and quantised, one step after the other in OUT.
+
+    \b
+    Example: sqcodec morph a.wav b.wav out.wav --steps 5
+    """
+    from sqcodec.pipeline import manipulation
+
+    done = manipulation.morph_files(first, second, target, steps=steps, speaker=speaker, model=model, device=device)
+    _tell(target, done)
+
+
+@click.command()
+@click.argument("recording", metavar="IN", type=_PATH)
+@click.argument("target", metavar="OUT", type=_PATH)
+@click.option("--neighbours", type=click.IntRange(min=1), default=5, show_default=True, help="Among how many to draw.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws.")
+@click.option("--speaker", metavar="NAME", help="Whose voice it is [default: the nearest that the model knows].")
+@_MODEL
+@_DEVICE
+def perturb(
+    recording: Path, target: Path, neighbours: int, seed: int, speaker: str | None, model: str | None, device: str
+) -> None:
+    """Replace each code of IN by one of its nearest codewords, drawn evenly: how smooth is the space of the codes?
+
+    \b
+    Example: sqcodec perturb in.wav out.wav --neighbours 5
+    """
+    from sqcodec.pipeline import manipulation
+
+    done = manipulation.perturb_file(
+        recording, target, neighbours=neighbours, seed=seed, speaker=speaker, model=model, device=device
+    )
+    _tell(target, done)
+
+
+def _tell(target: Path, done: "Manipulated") -> None:
+    if done.note:
+        click.echo(done.note, err=True)
+    click.echo(
+        f"{target}: {done.seconds:.2f} s at 16000 Hz, speaker {done.speaker}, model {done.model}",
+        err=str(target) == "-",
+    )

@@ -1,0 +1,109 @@
+"""`sqcodec convert`, `morph` and `perturb`."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import sqcodec
+from sqcodec.pipeline import manipulation
+from sqcodec.pipeline.manipulation import nearest_codewords
+from tests.cli.test_code import MODEL, NEWEST, refused, run
+from tests.conftest import speech_like
+
+
+@pytest.fixture
+def pair(workplace: Path) -> Path:
+    soundfile.write("b.wav", 0.25 * speech_like(56_000, seed=1), 16000)
+    return workplace
+
+
+def test_convert_is_decoding_with_another_speaker(pair: Path) -> None:
+    result = run("convert", "in.wav", "out.wav", "--speaker", "p226")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"out.wav: 2.50 s at 16000 Hz, speaker p226, {MODEL}\n"
+    assert result.stderr == NEWEST
+    assert run("encode", "in.wav", "codes.npy", "--speaker", "s5").exit_code == 0
+    assert run("decode", "codes.npy", "other.wav", "--speaker", "p226").exit_code == 0
+    assert Path("out.wav").read_bytes() == Path("other.wav").read_bytes()
+
+
+def test_convert_through_a_pipe(pair: Path) -> None:
+    piped = run("convert", "-", "-", "--speaker", "p226", stdin=Path("in.wav").read_bytes())
+    assert run("convert", "in.wav", "out.wav", "--speaker", "p226").exit_code == 0
+    assert piped.stdout_bytes == Path("out.wav").read_bytes()
+
+
+def test_perturb_takes_codewords_among_the_nearest(pair: Path, monkeypatch) -> None:
+    seen = []
+    decode = sqcodec.Codec.decode_blocks
+    monkeypatch.setattr(
+        sqcodec.Codec, "decode_blocks", lambda self, codes, **rest: seen.append(codes) or decode(self, codes, **rest)
+    )
+    for seed in (0, 0, 1):
+        arguments = ("perturb", "in.wav", "out.wav", "--neighbours", "3", "--speaker", "s5", "--seed", seed)
+        assert run(*arguments).exit_code == 0
+    codec = sqcodec.load()
+    codes = codec.encode(soundfile.read("in.wav", dtype="float32")[0], speaker="s5").indices[0]
+    book = codec.model.quantizer.codebook.detach().double().numpy()
+    distance = np.square(book[:, None] - book).sum(-1)
+    np.fill_diagonal(distance, np.inf)
+    rank = distance.argsort(1, kind="stable").argsort(1)
+    ranks = rank[codes, seen[0].indices[0]]
+    assert set(ranks) == {0, 1, 2}  # each of the three comes, no other, and never the code itself
+    assert np.array_equal(seen[0].indices, seen[1].indices)
+    assert not np.array_equal(seen[0].indices, seen[2].indices)
+
+
+def test_the_nearest_codeword_of_each(workplace: Path) -> None:
+    codec = sqcodec.load()
+    with torch.no_grad():
+        codec.model.quantizer.codebook.copy_(torch.arange(16.0)[:, None].expand(-1, 4) ** 2)  # 0, 1, 4, 9, 16...
+    assert nearest_codewords(codec, 2)[:3].tolist() == [[1, 2], [0, 2], [1, 0]]
+
+
+def test_a_morph_begins_with_one_and_ends_with_the_other(pair: Path) -> None:
+    result = run("morph", "in.wav", "b.wav", "out.wav", "--steps", "3", "--speaker", "s5")
+    assert result.exit_code == 0, result.output
+    lengths = [40_000, 48_000, 56_000]
+    total = sum(lengths) + 2 * 4000
+    assert result.stdout == f"out.wav: {total / 16000:.2f} s at 16000 Hz, speaker s5, {MODEL}\n"
+    sound = soundfile.read("out.wav", dtype="int16")[0]
+    assert len(sound) == total
+    assert not sound[40_000:44_000].any()
+    for name, part in (("in.wav", sound[:40_000]), ("b.wav", sound[-56_000:])):
+        assert run("convert", name, "end.wav", "--speaker", "s5").exit_code == 0
+        assert np.array_equal(soundfile.read("end.wav", dtype="int16")[0], part)
+
+
+def test_what_lies_between_is_mixed_and_quantised(pair: Path) -> None:
+    codec = sqcodec.load()
+    ends = [manipulation._Latents.of(codec, Path(name), "s5") for name in ("in.wav", "b.wav")]
+    halfway = manipulation._between(codec, *ends, 0.5)
+    assert halfway.samples == 48_000
+    assert halfway.gain == pytest.approx((ends[0].codes.gain * ends[1].codes.gain) ** 0.5)
+    mixed = [
+        np.array([np.interp(np.linspace(0, len(x) - 1, 151), np.arange(len(x)), x) for x in end.encoded[0].T.numpy()])
+        for end in ends
+    ]
+    encoded = torch.from_numpy((0.5 * mixed[0] + 0.5 * mixed[1]).T[None]).float()
+    expected = codec.model.quantizer.encode(encoded)[0].numpy()
+    assert (halfway.indices == expected).mean() > 0.98  # float32 against float64 near ties
+
+
+def test_what_is_refused(pair: Path) -> None:
+    soundfile.write("long.wav", speech_like(16000 * 61), 16000)
+    assert refused("morph", "in.wav", "long.wav", "out.wav").removeprefix(NEWEST) == (
+        "Error: long.wav: got 61 s, expected at most 60 s to morph; cut it first\n"
+    )
+    assert refused("perturb", "in.wav", "out.wav", "--neighbours", "16").removeprefix(NEWEST) == (
+        "Error: --neighbours 16: expected 1 to 15; the codebook has 16 codewords\n"
+    )
+    assert refused("convert", "in.wav", "out.wav", "--speaker", "p9").startswith("Error: speaker 'p9': unknown")
+    assert refused("convert", "in.wav", "out.txt", "--speaker", "s5") == (
+        "Error: out.txt: unknown suffix '.txt', expected one of: .wav, .flac, .ogg\n"
+    )
+    assert "Missing option '--speaker'" in refused("convert", "in.wav", "out.wav", exit_code=2)
+    assert "Invalid value for '--steps'" in refused("morph", "a", "b", "c.wav", "--steps", "1", exit_code=2)
