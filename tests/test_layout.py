@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "quantizers": GROUND | {"dsp", "recipe"},  # a quantiser is built from its section of the recipe
     "model": GROUND | {"dsp", "quantizers", "recipe"},  # a model is built from its recipe and carries it in its file
     "vocoder": GROUND | {"dsp", "recipe"},  # so is a vocoder
+    "prior": GROUND | {"dsp", "recipe"},  # as a model
     "recipe": GROUND,
     "train": GROUND | STAGES | {"dsp", "recipe"},
     "pipeline": GROUND | STAGES | {"dsp", "recipe", "train", ""},
@@ -154,7 +155,9 @@ def _options(command: click.Command) -> set[str]:
     return own.union(*(_options(child) for child in children))
 
 
-@pytest.mark.parametrize("script", ["setup", "test", "quickstart", "bench", "bench-codes", "fuzz", "make-speech"])
+@pytest.mark.parametrize(
+    "script", ["setup", "test", "quickstart", "bench", "bench-codes", "bench-memory", "fuzz", "make-speech"]
+)
 def test_scripts_can_be_run(script: str) -> None:
     assert (ROOT / "bin" / script).stat().st_mode & 0o111
     assert (ROOT / "bin" / script).read_text("utf-8").startswith("#!/usr/bin/env ")

@@ -1,4 +1,4 @@
-"""`sqcodec convert`, `morph` and `perturb`."""
+"""`sqcodec generate`, `convert`, `morph` and `perturb`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,44 @@ _MODEL = click.option(
     "--model", metavar="PATH|NAME", help="Model file, run folder, or a name under runs/ [default: SQCODEC_MODEL]."
 )
 _DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+
+
+@click.command()
+@click.argument("folder", metavar="OUT_DIR", type=click.Path(path_type=Path))
+@click.option("--seconds", type=click.FloatRange(0.1, 600), default=5.0, show_default=True, help="Of new speech, each.")
+@click.option("--number", type=click.IntRange(min=1), default=8, show_default=True, help="How many recordings.")
+@click.option("--temperature", type=click.FloatRange(0.01, 10), default=1.0, show_default=True)
+@click.option(
+    "--top-p", type=click.FloatRange(0, 1), default=0.95, show_default=True, help="Of the most probable codes."
+)
+@click.option("--speaker", metavar="NAME", help="Whose voice [default: the prompt's, or one drawn for each].")
+@click.option("--prompt", metavar="IN", type=click.Path(path_type=Path), help="A recording to go on from.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws.")
+@_MODEL
+@_DEVICE
+def generate(
+    folder: Path,
+    seconds: float,
+    number: int,
+    temperature: float,
+    top_p: float,
+    speaker: str | None,
+    prompt: Path | None,
+    seed: int,
+    model: str | None,
+    device: str,
+) -> None:
+    """Draw speech-like recordings from the model's prior and write them to OUT_DIR as 0001.wav, 0002.wav...
+
+    \b
+    Example: sqcodec generate samples --seconds 5 --number 8
+    'sqcodec train RECIPE --stage prior' makes the prior.
+    """
+    from sqcodec.pipeline import prior
+
+    how = prior.Sampling(seconds=seconds, number=number, temperature=temperature, top_p=top_p, seed=seed)
+    for made in prior.generate(folder, how, speaker=speaker, prompt=prompt, model=model, device=device):
+        click.echo(f"{made.path}: {made.seconds:.2f} s, speaker {made.speaker}")
 
 
 @click.command()

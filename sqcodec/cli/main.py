@@ -24,6 +24,7 @@ COMMANDS = {
         "completion": ("completion", "Print the completion script of your shell."),
     },
     "Exploring": {
+        "generate": ("explore", "Draw speech-like recordings from a model's prior."),
         "convert": ("explore", "Give a recording the voice of another speaker."),
         "morph": ("explore", "Go from one recording to another, step by step."),
         "perturb": ("explore", "Replace codes by their neighbours."),

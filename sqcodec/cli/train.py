@@ -11,9 +11,11 @@ import click
 @click.option("--features", type=click.Path(path_type=Path), help="Feature store [default: data/NAME of the recipe].")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder [default: runs/NAME of the recipe].")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value of the recipe.")
-@click.option("--seed", type=click.IntRange(min=0), help="The same as --set train.seed=N (vocoder.train.seed).")
+@click.option(
+    "--seed", type=click.IntRange(min=0), help="The same as --set train.seed=N (vocoder.train.seed, prior.seed)."
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--stage", type=click.Choice(["model", "vocoder"]), default="model", show_default=True)
+@click.option("--stage", type=click.Choice(["model", "vocoder", "prior"]), default="model", show_default=True)
 @click.option("--on", type=click.Choice(["codec"]), help="Fine-tune the vocoder on what the run's model returns.")
 @click.option(
     "--from", "start", type=click.Path(path_type=Path), help="Run whose vocoder --on starts from [default: own]."
@@ -31,19 +33,25 @@ def train(
     start: Path | None,
     resume: bool,
 ) -> None:
-    """Train the model of RECIPE (a folder, or the name of a recipe that comes with sqcodec), or its vocoder.
+    """Train the model of RECIPE (a folder, or the name of a recipe that comes with sqcodec), its vocoder, or its prior.
 
     \b
     Example: sqcodec train recipes/vctk --set train.steps=1000
              sqcodec train recipes/istft --stage vocoder
+             sqcodec train recipes/vctk --stage prior
     Ctrl-C saves; --resume goes on with the recipe as it was begun, step for step as if nothing had happened.
     """
     if on and stage != "vocoder":
         raise click.UsageError("--on codec is for --stage vocoder.")
     if start and not on:
         raise click.UsageError("--from is for --on codec.")
+    if resume and stage == "prior":
+        raise click.UsageError("--stage prior is short and begins anew; leave --resume out.")
     if stage == "vocoder":
         _train_vocoder(recipe, features, out, overrides, seed=seed, device=device, on=on, start=start, resume=resume)
+        return
+    if stage == "prior":
+        _train_prior(recipe, features, out, overrides, seed=seed, device=device)
         return
     from sqcodec import recipe as recipes
     from sqcodec.pipeline import training
@@ -98,6 +106,30 @@ def _train_vocoder(
     figures = "".join(f", {name.replace('_', ' ')} {value:.2f}" for name, value in done.figures.items())
     click.echo(f"{done.folder}: step {done.step}{figures}")
     click.echo(f"Next: sqcodec vocode in.wav out.wav --vocoder {done.folder}")
+
+
+def _train_prior(
+    recipe: str, features: Path | None, out: Path | None, overrides: tuple[str, ...], *, seed: int | None, device: str
+) -> None:
+    from sqcodec import recipe as recipes
+    from sqcodec.pipeline import prior as stage
+
+    changes = (*overrides, f"prior.seed={seed}") if seed is not None else overrides
+    chosen = recipes.load_recipe(recipe, changes)
+    folder = out or Path("runs") / chosen.name
+    steps = chosen.prior.steps if chosen.prior else 0
+    done = stage.train_prior_of(
+        chosen,
+        features or Path("data") / chosen.name,
+        folder,
+        device=device,
+        report=lambda entry: click.echo(
+            f"step {entry['step']}/{steps}: {entry['bits']:.2f} bits a code, {entry['test_bits']:.2f} on test", err=True
+        ),
+    )
+    orders = ", ".join(f"order {order} {bits:.2f}" for order, bits in enumerate(done.orders))
+    click.echo(f"{done.path}: {done.bits:.2f} bits a code on test; tables: {orders}")
+    click.echo(f"Next: sqcodec generate OUT_DIR --model {folder}")
 
 
 def _tell_vocoder(entry: dict[str, Any]) -> None:

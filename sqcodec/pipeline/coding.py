@@ -79,7 +79,7 @@ class Codec:
                 f"{self.path}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer"
             )
         if speaker is not None:
-            self._voice(speaker)
+            self.voice(speaker)
         config = self.model.features
         statistics = measure(map(torch.from_numpy, blocks()), config)
         features = extract_blocks(map(torch.from_numpy, blocks()), statistics, config)
@@ -119,7 +119,7 @@ class Codec:
     ) -> Iterator[_Samples]:
         """As `decode`, in pieces [n] of about 10 s and not limited to -1 to 1; errors name `where`."""
         self._check(codes, where)
-        voice = self._voice(self.speaker_of(codes, speaker, where))
+        voice = self.voice(self.speaker_of(codes, speaker, where))
         return self._rendered(codes, voice, self.vocoder(vocoder).vocoder)
 
     def vocoder(self, name: str | None) -> FoundVocoder:
@@ -184,7 +184,8 @@ class Codec:
             raise CodesError(f"{where}: no speaker is stored; choose one with --speaker: {_some(self.speakers)}")
         return name
 
-    def _voice(self, speaker: str) -> int:
+    def voice(self, speaker: str) -> int:
+        """The place of a speaker in the model's list. Raises CodesError: the model has no such speaker."""
         if speaker in self.speakers:
             return self.speakers.index(speaker)
         near = difflib.get_close_matches(speaker, self.speakers, n=3)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from sqcodec.bitstream.tables import Tables, count
-from sqcodec.corpus.store import FeatureStore, StoreSplit, open_store
+from sqcodec.corpus.store import FeatureStore, StoreRow, StoreSplit, open_store
 from sqcodec.errors import CorpusError, ModelError
 from sqcodec.model.codec import SpectrogramCodec
 from sqcodec.model.file import add_tables, load_model
@@ -60,22 +60,24 @@ def _check(store: FeatureStore, codec: SpectrogramCodec, split: str) -> None:
 
 def count_tables(codec: SpectrogramCodec, split: StoreSplit, device: torch.device) -> Tables:
     """The tables of the codes that `encode` would make of a split."""
-    return count(codes_of(codec, split, device), (codec.recipe.quantizer.codewords,))
+    return count((codes for _, codes in codes_of(codec, split, device)), (codec.recipe.quantizer.codewords,))
 
 
-def codes_of(codec: SpectrogramCodec, split: StoreSplit, device: torch.device) -> Iterator[NDArray[np.uint16]]:
-    """Codes [K, T] of the utterances, or of some at equal distances where there are very many."""
+def codes_of(
+    codec: SpectrogramCodec, split: StoreSplit, device: torch.device
+) -> Iterator[tuple[StoreRow, NDArray[np.uint16]]]:
+    """The utterances, or some at equal distances where there are very many, and their codes [K, T]."""
     every = -(-sum(row.frames for row in split.rows) // _FRAMES)
     for row in split.rows[:: max(1, every)]:
         stored = torch.tensor(np.asarray(split.features[row.frame : row.frame + row.frames]), dtype=torch.float32)
         pieces = [codes.numpy() for _, codes in encode_features(codec, [stored.T], row.frames, device)]
-        yield np.concatenate(pieces, axis=1).astype(np.uint16)
+        yield row, np.concatenate(pieces, axis=1).astype(np.uint16)
 
 
 def _bits(
     codec: SpectrogramCodec, tables: Tables, split: StoreSplit, device: torch.device
 ) -> tuple[float, float, float]:
-    every = list(codes_of(codec, split, device))
+    every = [codes for _, codes in codes_of(codec, split, device)]
     number = sum(codes.size for codes in every)
     fixed = float(np.mean([(size - 1).bit_length() for size in tables.codewords]))
     plain, context = (sum(tables.bits(codes, order) for codes in every) / number for order in (0, 1))

@@ -11,6 +11,7 @@ from sqcodec.recipe.document import (
     recipe_folders,
     validate_recipe,
 )
+from sqcodec.recipe.prior import PriorConfig
 from sqcodec.recipe.quantizer import GaussianConfig, QuantizerConfig, VaeConfig, VmfConfig, VqConfig, VqEmaConfig
 from sqcodec.recipe.section import Precision
 from sqcodec.recipe.target import MelClassesConfig, MelConfig, TargetConfig
@@ -34,6 +35,7 @@ __all__ = [
     "MelClassesConfig",
     "MelConfig",
     "Precision",
+    "PriorConfig",
     "QuantizerConfig",
     "Recipe",
     "RefinementConfig",

@@ -7,6 +7,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from sqcodec.errors import RecipeError
+from sqcodec.recipe.prior import PriorConfig
 from sqcodec.recipe.quantizer import QuantizerConfig
 from sqcodec.recipe.section import Count, Fraction, Positive, Precision, Section
 from sqcodec.recipe.target import TargetConfig
@@ -87,6 +88,7 @@ class Recipe(Section):
     network: NetworkConfig
     train: TrainConfig
     vocoder: VocoderConfig
+    prior: PriorConfig | None = None  # a recipe without the section has no prior
 
     @model_validator(mode="after")
     def _means_need_values(self) -> Self:

@@ -1,0 +1,1 @@
+"""Models of code sequences: how probable each next code is, to measure by and to draw from."""

@@ -1,0 +1,109 @@
+"""`sqcodec train --stage prior` and `sqcodec generate`."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+import sqcodec
+from tests.cli.test_code import refused, run
+from tests.conftest import speech_like
+
+SMALL = ("layers=1", "dim=16", "heads=2", "context=32", "steps=8", "batch=4", "evaluate_every=4", "warmup=2")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, request) -> Path:
+    """A run of the tiny recipe: a few steps of a model, a prior on its codes."""
+    place = tmp_path_factory.mktemp("prior")
+    for speaker in ("p225", "p226"):
+        (place / "speech" / speaker).mkdir(parents=True)
+        for number in range(3):
+            soundfile.write(place / "speech" / speaker / f"{number}.wav", speech_like(30_000, seed=number), 16000)
+    assert run("prep", "folder", "--data", place / "speech", "--out", place / "store").exit_code == 0
+    changes = ["network.channels=16", "network.gru=8", "quantizer.codewords=16", "quantizer.dim=4", "train.batch=4"]
+    changes += ["train.steps=4", "vocoder.iterations=2", *(f"prior.{text}" for text in SMALL)]
+    changes += ["train.log_every=2", "train.save_every=4", "train.evaluate_every=4"]
+    options = [part for text in changes for part in ("--set", text)]
+    arguments = ("train", "folder", "--features", place / "store", "--out", place / "run", *options)
+    assert run(*arguments).exit_code == 0
+    result = run(*arguments, "--stage", "prior")
+    assert result.exit_code == 0, result.output
+    figures = r"(\d\.\d\d) bits a code on test; tables: order 0 \d\.\d\d, order 1 \d\.\d\d, order 2 \d\.\d\d"
+    assert re.fullmatch(
+        rf"{place}/run/prior.safetensors: {figures}\nNext: sqcodec generate OUT_DIR --model {place}/run\n",
+        result.stdout,
+    ), result.stdout
+    assert "step 4/8: " in result.stderr
+    return place
+
+
+def test_generate_writes_recordings(folder: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ("--model", folder / "run", "--seconds", "1.5", "--number", "2")
+    result = run("generate", "out", *options)
+    assert result.exit_code == 0, result.output
+    assert re.fullmatch(r"out/0001.wav: 1\.50 s, speaker p22\d\nout/0002.wav: 1\.50 s, speaker p22\d\n", result.stdout)
+    assert [soundfile.info(f"out/000{number}.wav").frames for number in (1, 2)] == [24_000, 24_000]
+    assert Path("out/0001.wav").read_bytes() != Path("out/0002.wav").read_bytes()
+    assert run("generate", "again", *options).exit_code == 0
+    assert Path("again/0002.wav").read_bytes() == Path("out/0002.wav").read_bytes()
+    assert run("generate", "other", *options, "--seed", "1").exit_code == 0
+    assert Path("other/0002.wav").read_bytes() != Path("out/0002.wav").read_bytes()
+
+
+def test_generate_goes_on_from_a_prompt(folder: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("in.wav", speech_like(30_000), 16000)
+    seen, decode = [], sqcodec.Codec.decode_blocks
+    monkeypatch.setattr(sqcodec.Codec, "decode_blocks", lambda self, codes: seen.append(codes) or decode(self, codes))
+    options = ("--model", folder / "run", "--seconds", "1", "--number", "1", "--speaker", "p226")
+    result = run("generate", "out", *options, "--prompt", "in.wav")
+    assert result.exit_code == 0, result.output
+    assert soundfile.info("out/0001.wav").frames == 46_000
+    prompt = sqcodec.load(folder / "run").encode(soundfile.read("in.wav", dtype="float32")[0], speaker="p226")
+    assert np.array_equal(seen[0].indices[:, :94], prompt.indices)
+    assert (seen[0].indices.shape, seen[0].gain, seen[0].speaker) == ((1, 144), prompt.gain, "p226")
+
+
+def test_what_is_refused(folder: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_folder = folder / "run"
+    assert refused("generate", "out", "--model", run_folder, "--speaker", "p1").startswith(
+        "Error: speaker 'p1': unknown"
+    )
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "model.safetensors").write_bytes((run_folder / "model.safetensors").read_bytes())
+    assert refused("generate", "out", "--model", "bare") == (
+        "Error: bare/prior.safetensors: there is no prior; 'sqcodec train RECIPE --stage prior' makes one\n"
+    )
+    (tmp_path / "bare" / "prior.safetensors").write_bytes(b"junk")
+    assert refused("generate", "out", "--model", "bare").startswith(
+        "Error: bare/prior.safetensors: not a prior of sqcodec"
+    )
+    assert "Invalid value for '--top-p'" in refused("generate", "out", "--top-p", "2", exit_code=2)
+
+
+def test_a_prior_of_other_codes_is_refused(folder: Path, tmp_path: Path, monkeypatch) -> None:
+    from tests.conftest import make_model
+
+    monkeypatch.chdir(tmp_path)
+    model = make_model(tmp_path / "other" / "model.safetensors")
+    (tmp_path / "other" / "prior.safetensors").write_bytes((folder / "run" / "prior.safetensors").read_bytes())
+    text = refused("generate", "out", "--model", "other")
+    assert text.startswith("Error: other/prior.safetensors: made for the codes ")
+    assert f", got a model with {model.fingerprint}; train it again" in text
+
+
+def test_a_recipe_without_a_prior_says_so(folder: Path, tmp_path: Path) -> None:
+    recipe = yaml.safe_load((folder / "run" / "recipe.yaml").read_text("utf-8"))
+    del recipe["prior"]
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe), "utf-8")
+    result = run("train", tmp_path, "--stage", "prior", "--features", folder / "store", "--out", folder / "run")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "Error: recipe folder has no section 'prior'; recipes/vctk shows one\n",
+    )
