@@ -218,3 +218,53 @@ def inverse_stft(spectrum, n_fft, win_length, hop):
         total[hop * t : hop * t + win_length] += window * frame
         weight[hop * t : hop * t + win_length] += window**2
     return (total / np.maximum(weight, 1e-300))[before : before + hop * frames]
+
+
+def warped_distance(x, y, frame_distance):
+    """Cheapest path's cost over its cells, by recursion; ties: both on, then y alone, then x alone."""
+    best = {}
+    for i in range(len(x)):
+        for j in range(len(y)):
+            before = [best[cell] for cell in ((i - 1, j - 1), (i, j - 1), (i - 1, j)) if cell in best]
+            cost, cells = min(before, key=lambda entry: entry[0]) if before else (0.0, 0)
+            best[i, j] = (cost + frame_distance(x[i], y[j]), cells + 1)
+    cost, cells = best[len(x) - 1, len(y) - 1]
+    return cost / cells
+
+
+def angle(u, v):
+    """Angle over pi; a vector of zeros is at 1 from any other and at 0 from another of zeros."""
+    if not u.any() or not v.any():
+        return 0.0 if not u.any() and not v.any() else 1.0
+    return np.arccos(np.clip(u @ v / np.linalg.norm(u) / np.linalg.norm(v), -1, 1)) / np.pi
+
+
+def symmetric_kl(u, v):
+    """1/2 KL(u || v) + 1/2 KL(v || u) of vectors made to sum to one, epsilon added, and made so again."""
+    u, v = (w / w.sum() + np.finfo(float).eps for w in (u, v))
+    u, v = u / u.sum(), v / v.sum()
+    return 0.5 * (u * np.log(u / v)).sum() + 0.5 * (v * np.log(v / u)).sum()
+
+
+def abx_error(items, distance):
+    """ABX in %, across speakers, by context; items: (phone, context, speaker, sequence) each.
+
+    Loops over every A, B and X, then means over triples, contexts, speaker pairs and phone pairs in turn.
+    """
+    apart = [[distance(x[3], a[3]) for a in items] for x in items]
+    cells = {}
+    for a, (phone, context, speaker, _) in enumerate(items):
+        for b, (other, context_b, speaker_b, _) in enumerate(items):
+            for x, (again, context_x, speaker_x, _) in enumerate(items):
+                if not (context == context_b == context_x and phone == again != other):
+                    continue
+                if not (speaker == speaker_b != speaker_x):
+                    continue
+                wrong = 0.5 if abs(apart[x][a] - apart[x][b]) <= 1e-9 else float(apart[x][b] < apart[x][a])
+                by_context = cells.setdefault((phone, other), {}).setdefault((speaker, speaker_x), {})
+                by_context.setdefault(context, []).append(wrong)
+    phone_pairs = [
+        np.mean([np.mean([np.mean(wrong) for wrong in contexts.values()]) for contexts in speakers.values()])
+        for speakers in cells.values()
+    ]
+    return 100 * np.mean(phone_pairs)

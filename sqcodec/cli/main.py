@@ -32,6 +32,9 @@ COMMANDS = {
     "Measuring": {
         "evaluate": ("evaluate", "Score a model beside other codecs, and make a page to listen to."),
         "score": ("score", "Score recordings against their references."),
+        "abx": ("zerospeech", "ABX error of units across speakers."),
+        "bitrate": ("zerospeech", "Bit rate of units: the challenge's, and a decoder's."),
+        "submit": ("zerospeech", "Make or check a submission to ZeroSpeech 2019."),
     },
     "Training": {
         "prep": ("prep", "Turn a corpus into a feature store."),

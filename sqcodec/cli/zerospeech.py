@@ -1,0 +1,145 @@
+"""`sqcodec submit`, `sqcodec abx` and `sqcodec bitrate`: ZeroSpeech 2019 and its measures."""
+
+import json
+from pathlib import Path
+
+import click
+
+_MODEL = click.option(
+    "--model", metavar="PATH|NAME", help="Model whose codewords are compared [default: SQCODEC_MODEL]."
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_LEADERBOARD = click.option("--leaderboard", is_flag=True, help="Show the result among the published entries.")
+_DEVICE = click.option("--device", default="cpu", show_default=True, help="For the model: auto, cpu, cuda or cuda:N.")
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("challenge", type=click.Choice(["zerospeech2019"]), required=False)
+@click.argument("model", required=False)
+@click.option("--data", type=_PATH, help="The challenge's data: 2019/, or the folder that holds english/.")
+@click.option("--out", type=_PATH, help="New folder for the submission.")
+@click.option("--synthesis", type=_PATH, help="Lines of a test file and a voice [default: synthesis.txt of the data].")
+@click.option("--vocoder", default="griffin-lim", show_default=True, help="Turns spectrograms into sound.")
+@click.option("--author", default="anonymous", show_default=True, help="For metadata.yaml.")
+@click.option("--affiliation", default="none", show_default=True, help="For metadata.yaml.")
+@click.option(
+    "--check", "checked", type=_PATH, metavar="DIR", help="Check the submission in DIR instead of making one."
+)
+@_DEVICE
+def submit(
+    challenge: str | None,
+    model: str | None,
+    data: Path | None,
+    out: Path | None,
+    synthesis: Path | None,
+    vocoder: str,
+    author: str,
+    affiliation: str,
+    checked: Path | None,
+    device: str,
+) -> None:
+    """Make the submission of MODEL to a challenge, or check one.
+
+    \b
+    Example: sqcodec submit zerospeech2019 runs/zerospeech2019 --data 2019 --out submission
+             sqcodec submit --check submission --data 2019
+    """
+    from sqcodec.pipeline import submission
+
+    if checked is not None:
+        complaints = submission.check_submission(checked, data=data)
+        for complaint in complaints:
+            click.echo(complaint)
+        click.echo(
+            f"{checked}: {len(complaints)} complaints" if complaints else f"{checked}: as the challenge wants it"
+        )
+        raise SystemExit(1 if complaints else 0)
+    if challenge is None or model is None or data is None or out is None:
+        raise click.UsageError("expected zerospeech2019 MODEL --data DIR --out DIR, or --check DIR")
+    done = submission.submit_zerospeech2019(
+        model,
+        out,
+        data=data,
+        synthesis=synthesis,
+        vocoder=vocoder,
+        author=author,
+        affiliation=affiliation,
+        device=device,
+    )
+    for note in done.notes:
+        click.echo(note, err=True)
+    click.echo(f"{done.folder}: vectors of {done.texts} files, {done.sounds} synthesised")
+
+
+@click.command()
+@click.argument("task", type=_PATH)
+@click.argument("features", type=_PATH, required=False)
+@_MODEL
+@click.option("--data", type=_PATH, help="Recordings of the task's files, for --model instead of FEATURES.")
+@click.option(
+    "--distance", type=click.Choice(["cosine", "kl", "levenshtein"]), default="cosine", show_default=True,
+    help="Between frames, with time warping; levenshtein between sequences.",
+)  # fmt: skip
+@click.option("--frequency", type=float, default=50.0, show_default=True, help="Vectors a second in FEATURES.")
+@_LEADERBOARD
+@_JSON
+@_DEVICE
+def abx(
+    task: Path,
+    features: Path | None,
+    model: str | None,
+    data: Path | None,
+    distance: str,
+    frequency: float,
+    leaderboard: bool,
+    as_json: bool,
+    device: str,
+) -> None:
+    """ABX error across speakers, by context, of the vectors in FEATURES or of a model's codewords.
+
+    \b
+    Example: sqcodec abx triphones.item submission/2019/english/test
+             sqcodec abx recipes/tiny/speech/2019/english.item --model runs/tiny --data recipes/tiny/speech/2019/english
+    TASK is an item file or a task list; FEATURES holds a .txt or .npy for each of its files. See docs/zerospeech.md.
+    """
+    from sqcodec.pipeline import units
+
+    done = units.abx(
+        task, features=features, model=model, data=data, distance=distance, frequency=frequency, device=device
+    )
+    if as_json:
+        click.echo(json.dumps(done._asdict(), indent=1))
+        return
+    click.echo(
+        f"ABX error {done.error:.2f} % [{done.low:.2f}, {done.high:.2f}] ({distance}), {done.phone_pairs} phone pairs,"
+        f" {done.cells} cells, {done.triples} triples"
+    )
+    if leaderboard:
+        click.echo(units.leaderboard("this result", abx=done.error, bit_rate=None))
+
+
+@click.command()
+@click.argument("features", type=_PATH)
+@click.option("--data", type=_PATH, help="The recordings, for their durations.")
+@click.option("--list", "list_file", type=_PATH, help="Instead: lines of a name and seconds (bitrate_filelist.txt).")
+@_LEADERBOARD
+@_JSON
+def bitrate(features: Path, data: Path | None, list_file: Path | None, leaderboard: bool, as_json: bool) -> None:
+    """Bit rate of the vectors in FEATURES: by the challenge's formula, and as a decoder would need.
+
+    \b
+    Example: sqcodec bitrate submission/2019/english/test --data 2019/english/test
+    """
+    from sqcodec.pipeline import units
+
+    done = units.bit_rate(features, data=data, list_file=list_file)
+    if as_json:
+        click.echo(json.dumps(done._asdict(), indent=1))
+        return
+    click.echo(f"{done.vectors} vectors, {done.distinct} distinct, in {done.seconds:.1f} s")
+    click.echo(f"challenge's formula      {done.challenge:8.1f} bit/s  (frequencies known for nothing)")
+    click.echo(f"learning on the way      {done.adaptive:8.1f} bit/s  (can be decoded)")
+    click.echo(f"codes of equal length    {done.fixed:8.1f} bit/s  (can be decoded)")
+    if leaderboard:
+        click.echo(units.leaderboard("this result", abx=None, bit_rate=done.challenge))

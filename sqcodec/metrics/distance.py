@@ -1,0 +1,157 @@
+"""Distances of sequences of frames, many pairs at once: time warping with angle or divergence, and edit distance.
+
+As ABXpy has them (Schatz et al., Interspeech 2013), the ZeroSpeech challenges' tool: the cheapest warping path's cost
+over its length in cells. cosine: the angle over pi, 1 from a frame of zeros to any other; kl: Kullback-Leibler
+divergence, both ways averaged, of frames made to sum to one; levenshtein: edits over the longer length, frames alike or
+not. Sums are made in one order wherever frames stand, so that equal frames have equal distances. Compiled by numba at
+the first call.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, get_args
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from sqcodec.errors import MetricError
+from sqcodec.metrics.warp import accumulate_, step_back
+
+Kind = Literal["cosine", "kl", "levenshtein"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+_SAME = 1e-14  # 1 - cosine below which directions are one: float64 rounding over a few hundred dimensions
+
+_Array = NDArray[np.float64]
+
+
+class _Frames(NamedTuple):
+    """All sequences one after the other: frames [n, D], a second view of them [n, D], and where each begins [N + 1]."""
+
+    values: _Array
+    others: _Array
+    starts: NDArray[np.int64]
+
+
+def pair_distances(
+    sequences: Sequence[NDArray[np.floating[Any]]], pairs: NDArray[np.int64], kind: Kind
+) -> NDArray[np.float64]:
+    """sequences: [T, D] each; pairs: [n, 2] numbers of sequences -> [n] distances.
+
+    Raises MetricError: sequences of different D, an empty one, numbers that are not finite, or negative ones for kl.
+    """
+    _check(sequences, kind)
+    starts = np.concatenate([[0], np.cumsum([len(sequence) for sequence in sequences])]).astype(np.int64)
+    values = np.concatenate(sequences).astype(np.float64)
+    pairs = np.ascontiguousarray(pairs, np.int64)
+    made: _Array
+    match kind:
+        case "cosine":
+            norms = np.sqrt((values**2).sum(1, keepdims=True))
+            unit = np.divide(values, norms, out=np.zeros_like(values), where=norms > 0)
+            made = _warped(unit, unit, norms[:, 0], starts, pairs, True)
+        case "kl":
+            share = _probabilities(values)
+            logarithm = np.log(share)
+            made = _warped(share, logarithm, (share * logarithm).sum(1), starts, pairs, False)
+        case "levenshtein":
+            symbols = np.unique(values, axis=0, return_inverse=True)[1].astype(np.int64).ravel()
+            made = _edits(symbols, starts, pairs)
+    return made
+
+
+def _check(sequences: Sequence[NDArray[np.floating[Any]]], kind: Kind) -> None:
+    dimensions = {sequence.shape[1:] for sequence in sequences}
+    if len(dimensions) != 1 or any(sequence.ndim != 2 for sequence in sequences):
+        raise MetricError(f"got frames of sizes {sorted(dimensions)}, expected sequences [T, D] of one D")
+    if min(len(sequence) for sequence in sequences) == 0:
+        raise MetricError("got a sequence without frames, expected at least one")
+    if not all(np.isfinite(sequence).all() for sequence in sequences):
+        raise MetricError("got frames that are not finite")
+    if kind == "kl" and any((sequence < 0).any() or not sequence.any(1).all() for sequence in sequences):
+        raise MetricError("kl: got negative numbers or frames of zeros, expected probabilities; use cosine")
+
+
+def _probabilities(values: _Array) -> _Array:
+    """Rows that sum to one and hold no zero: ABXpy adds the type's epsilon, and divides again."""
+    share = values / values.sum(1, keepdims=True) + np.finfo(np.float64).eps
+    scaled: _Array = share / share.sum(1, keepdims=True)
+    return scaled
+
+
+@numba.njit(parallel=True)
+def _warped(values: Any, others: Any, extra: Any, starts: Any, pairs: Any, angular: bool) -> Any:
+    made = np.empty(len(pairs))
+    for n in numba.prange(len(pairs)):
+        first, second = pairs[n]
+        i0, i1, j0, j1 = starts[first], starts[first + 1], starts[second], starts[second + 1]
+        if angular:
+            cost = _angles(values[i0:i1], values[j0:j1], extra[i0:i1], extra[j0:j1])
+        else:
+            cost = _divergences(values[i0:i1], others[i0:i1], extra[i0:i1], values[j0:j1], others[j0:j1], extra[j0:j1])
+        made[n] = _path_mean(cost)
+    return made
+
+
+@numba.njit
+def _products(x: Any, y: Any) -> Any:
+    """x y^T; the sum over dimensions runs in one order for every pair of rows."""
+    columns = y.T.copy()
+    made = np.zeros((len(x), len(y)))
+    for i in range(len(x)):
+        for d in range(x.shape[1]):
+            factor = x[i, d]
+            for j in range(len(y)):
+                made[i, j] += factor * columns[d, j]
+    return made
+
+
+@numba.njit
+def _angles(x: Any, y: Any, x_norms: Any, y_norms: Any) -> Any:
+    made = _products(x, y)
+    for i in range(len(x)):
+        for j in range(len(y)):
+            if x_norms[i] == 0.0 or y_norms[j] == 0.0:
+                made[i, j] = 0.0 if x_norms[i] == y_norms[j] else 1.0
+            elif made[i, j] > 1.0 - _SAME:
+                made[i, j] = 0.0
+            else:
+                made[i, j] = np.arccos(max(-1.0, made[i, j])) / np.pi
+    return made
+
+
+@numba.njit
+def _divergences(x: Any, log_x: Any, x_sums: Any, y: Any, log_y: Any, y_sums: Any) -> Any:
+    """1/2 sum x (log x - log y) + 1/2 sum y (log y - log x)."""
+    forth, back = _products(x, log_y), _products(log_x, y)
+    for i in range(len(x)):
+        for j in range(len(y)):
+            forth[i, j] = max(0.0, 0.5 * (x_sums[i] + y_sums[j] - forth[i, j] - back[i, j]))
+    return forth
+
+
+@numba.njit
+def _path_mean(cost: Any) -> Any:
+    accumulate_(cost)
+    i, j, cells = cost.shape[0] - 1, cost.shape[1] - 1, 1
+    total = cost[i, j]
+    while i > 0 or j > 0:
+        i, j = step_back(cost, i, j)
+        cells += 1
+    return total / cells
+
+
+@numba.njit(parallel=True)
+def _edits(symbols: Any, starts: Any, pairs: Any) -> Any:
+    made = np.empty(len(pairs))
+    for n in numba.prange(len(pairs)):
+        first, second = pairs[n]
+        x, y = symbols[starts[first] : starts[first + 1]], symbols[starts[second] : starts[second + 1]]
+        row = np.arange(len(y) + 1)
+        for i in range(len(x)):
+            diagonal, row[0] = row[0], i + 1
+            for j in range(len(y)):
+                kept = diagonal + (0 if x[i] == y[j] else 1)
+                diagonal = row[j + 1]
+                row[j + 1] = min(kept, row[j] + 1, row[j + 1] + 1)
+        made[n] = row[len(y)] / max(len(x), len(y))
+    return made
