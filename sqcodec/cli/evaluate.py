@@ -15,7 +15,7 @@ from sqcodec.cli.score import align_option, asr_option, backend_option, jobs_opt
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of recordings.")
 @click.option("--list", "list_file", type=click.Path(path_type=Path), help="TSV with path, speaker, split.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the results.")
-@click.option("--vocoder", default="griffin-lim", show_default=True, help="Turns the model's spectrograms into sound.")
+@click.option("--vocoder", metavar="NAME", help="Kind, file or run of the vocoder [default: the best there is].")
 @click.option("--baseline", metavar="NAMES", help="Such as codec2-3200,codec2-700C,opus-6.")
 @click.option("--listen", type=click.IntRange(min=0), default=8, show_default=True, help="Recordings on the page.")
 @mcd_option
@@ -30,7 +30,7 @@ def evaluate(
     data: Path | None,
     list_file: Path | None,
     out: Path,
-    vocoder: str,
+    vocoder: str | None,
     baseline: str | None,
     listen: int,
     mcd: str,

@@ -20,7 +20,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--data", type=_PATH, help="The challenge's data: 2019/, or the folder that holds english/.")
 @click.option("--out", type=_PATH, help="New folder for the submission.")
 @click.option("--synthesis", type=_PATH, help="Lines of a test file and a voice [default: synthesis.txt of the data].")
-@click.option("--vocoder", default="griffin-lim", show_default=True, help="Turns spectrograms into sound.")
+@click.option("--vocoder", metavar="NAME", help="Kind, file or run of the vocoder [default: the best there is].")
 @click.option("--author", default="anonymous", show_default=True, help="For metadata.yaml.")
 @click.option("--affiliation", default="none", show_default=True, help="For metadata.yaml.")
 @click.option(
@@ -33,7 +33,7 @@ def submit(
     data: Path | None,
     out: Path | None,
     synthesis: Path | None,
-    vocoder: str,
+    vocoder: str | None,
     author: str,
     affiliation: str,
     checked: Path | None,

@@ -23,22 +23,25 @@ class Rates(NamedTuple):
     codes: int
 
 
-def rates(files: Sequence[NDArray[np.uint16]], *, codewords: int, sizes: Sequence[int], seconds: float) -> Rates:
-    """files: codes [K, T] of each recording; sizes: bytes of each file on disk; seconds: of all recordings together.
+def rates(
+    files: Sequence[NDArray[np.uint16]], *, codewords: Sequence[int], sizes: Sequence[int], seconds: float
+) -> Rates:
+    """files: codes [K, T] of each recording; codewords: V of each of the K codebooks; sizes: bytes of each file.
 
+    seconds: of all recordings together.
     Stages are coded apart (K entropies are added), and no code is conditioned on another file's.
     """
-    books = files[0].shape[0]
-    single = [np.concatenate([codes[book] for codes in files]) for book in range(books)]
-    pairs = [np.concatenate([_pairs(codes[book], codewords) for codes in files]) for book in range(books)]
+    single = [np.concatenate([codes[book] for codes in files]) for book in range(len(codewords))]
+    pairs = [np.concatenate([_pairs(codes[book], size) for codes in files]) for book, size in enumerate(codewords)]
     total = sum(map(len, single))
     bits = sum(len(codes) * entropy(codes) for codes in single)
     firsts = sum(entropy(codes) for codes in single) * len(files)  # the first code of a file has none before it
     conditional = firsts + sum(
-        len(joint) * (entropy(joint) - entropy(joint // codewords)) for joint in pairs if len(joint)
+        len(joint) * (entropy(joint) - entropy(joint // size)) for joint, size in zip(pairs, codewords, strict=True)
     )
     return Rates(
-        nominal=total * (codewords - 1).bit_length() / seconds,
+        nominal=sum(len(codes) * (size - 1).bit_length() for codes, size in zip(single, codewords, strict=True))
+        / seconds,
         unigram=bits / seconds,
         conditional=conditional / seconds,
         on_disk=8 * sum(sizes) / seconds,

@@ -18,8 +18,8 @@ from sqcodec import __version__
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.corpus.folder import find_recordings, read_list
 from sqcodec.errors import CorpusError, SqcodecError
-from sqcodec.model.file import read_header
 from sqcodec.pipeline import standing
+from sqcodec.pipeline.coding import open_codec
 from sqcodec.pipeline.lookup import find_for_encoding
 from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.pipeline.scoring import Settings, Signal, left_out, score_signals
@@ -61,7 +61,7 @@ def evaluate(
     *,
     data: Path | None = None,
     list_file: Path | None = None,
-    vocoder: str = "griffin-lim",
+    vocoder: str | None = None,
     baselines: Sequence[str] = (),
     listen: int = 8,
     jobs: int = 1,
@@ -71,15 +71,19 @@ def evaluate(
 ) -> Evaluated:
     """Evaluate a model beside `baselines` on a folder of recordings or a list; `listen` files go on the page.
 
+    vocoder: a kind, a file or a run; None means the best that there is.
+
     Rows that an earlier call left in `out`, made with the same model, settings and recordings, are kept.
     Raises CorpusError: no recordings; ModelError: no model; SqcodecError: an unknown baseline, or no file was coded.
     """
     utterances = find_utterances(data, list_file)
     found = find_for_encoding(model)
-    fingerprint = read_header(found.path).fingerprint
+    codec = open_codec(found.path, device)
+    spoken = codec.vocoder(vocoder)
     ours = ModelSystem(
-        name=found.path.parent.name or "model", path=found.path, fingerprint=fingerprint, vocoder=vocoder, device=device
-    )
+        name=found.path.parent.name or "model", path=found.path, fingerprint=codec.fingerprint,
+        vocoder=str(spoken.path) if spoken.path else "griffin-lim", device=device,
+    )  # fmt: skip
     others, absent = find_baselines(baselines)
     systems: list[System] = [ours, *others]
     out.mkdir(parents=True, exist_ok=True)
@@ -89,13 +93,14 @@ def evaluate(
     errors = tuple(f"{row['system']}, {row['file']}: {row['error']}" for row in rows if "error" in row)
     if len(errors) == len(rows):
         raise SqcodecError(f"{out}: no file could be coded; the first: {errors[0]}")
-    notes = (*([found.note] if found.note else []), *absent, *left_out(settings), *_failures(errors))
+    told = [note for note in (found.note, spoken.note) if note]
+    notes = (*told, *absent, *left_out(settings), *_failures(errors))
     standings = standing.stand(systems, rows, out, ours.name)
     about = {
         "sqcodec": __version__,
         "model": str(found.path),
-        "fingerprint": fingerprint,
-        "vocoder": vocoder,
+        "fingerprint": codec.fingerprint,
+        "vocoder": ours.vocoder,
         "data": str(list_file or data),
         "files": len(utterances),
         "settings": asdict(settings),

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from sqcodec.bitstream.npy import read_codes
+from sqcodec.bitstream import sqc
 from sqcodec.metrics.interval import Mean, bootstrap_mean
 from sqcodec.metrics.rate import Rates, rates
 from sqcodec.metrics.usage import codewords_in_use, perplexity
-from sqcodec.model.file import read_header
 from sqcodec.pipeline.scoring import COLUMNS, Settings, columns_of
+from sqcodec.pipeline.space import read_space
 from sqcodec.pipeline.systems import ModelSystem, System
 from sqcodec.report import page
 from sqcodec.report.table import Cell, Column, cell_text, markdown, number
@@ -24,19 +25,19 @@ _WEIGHTS = {"bit_rate": "seconds", "db2": "values"}  # these are ratios of sums,
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """One system's figures: a cell a column; rates and usage of a model's codes."""
+    """One system's figures: a cell a column; rates of a model's codes and the use of each of its codebooks."""
 
     name: str
     cells: dict[str, Cell]
     rates: Rates | None
-    codewords: int
-    in_use: int
-    perplexity: float
+    codewords: tuple[int, ...]
+    in_use: tuple[int, ...]
+    perplexity: tuple[float, ...]
 
 
 def codes_file(out: Path, system: str, name: str) -> Path:
     """Where `evaluate` keeps the codes of a file."""
-    return out / "codes" / system / f"{name}.npy"
+    return out / "codes" / system / f"{name}.sqc"
 
 
 def sound_file(out: Path, system: str, name: str) -> Path:
@@ -66,27 +67,30 @@ def _cell(rows: Sequence[dict[str, Any]], key: str) -> Cell | None:
 
 
 def _plain(system: System, cells: dict[str, Cell]) -> Standing:
-    return Standing(name=system.name, cells=cells, rates=None, codewords=0, in_use=0, perplexity=0.0)
+    return Standing(name=system.name, cells=cells, rates=None, codewords=(), in_use=(), perplexity=())
 
 
 def _with_rates(system: System, cells: dict[str, Cell], rows: Sequence[dict[str, Any]], out: Path) -> Standing:
     assert isinstance(system, ModelSystem)
-    codewords = read_header(system.path).recipe.quantizer.codewords
+    space = read_space(system.path)
+    codewords = space.codewords
     paths = [codes_file(out, system.name, row["file"]) for row in rows]
-    indices = [read_codes(path).indices for path in paths]
+    indices = [sqc.unpack(path.read_bytes(), space, where=str(path)).indices for path in paths]
     counted = rates(
         indices,
         codewords=codewords,
         sizes=[path.stat().st_size for path in paths],
         seconds=sum(row["seconds"] for row in rows),
     )
-    counts = sum(
-        torch.bincount(torch.from_numpy(codes.astype("int64")).flatten(), minlength=codewords) for codes in indices
-    )
-    assert isinstance(counts, torch.Tensor)
+    counts = [
+        torch.bincount(
+            torch.from_numpy(np.concatenate([codes[book] for codes in indices]).astype(np.int64)), minlength=size
+        )
+        for book, size in enumerate(codewords)
+    ]
     return Standing(
-        name=system.name, cells=cells, rates=counted, codewords=codewords, in_use=codewords_in_use(counts),
-        perplexity=perplexity(counts),
+        name=system.name, cells=cells, rates=counted, codewords=codewords,
+        in_use=tuple(map(codewords_in_use, counts)), perplexity=tuple(map(perplexity, counts)),
     )  # fmt: skip
 
 
@@ -182,11 +186,14 @@ def _rate_lines(standings: Sequence[Standing]) -> list[str]:
 
 def _rate_line(standing: Standing, rated: Rates) -> str:
     nominal, unigram, conditional, on_disk = (number(rate, 1) for rate in rated[:4])
+    use = "; ".join(
+        f"{used} of {size} codewords in use, perplexity {number(evenness, 1)}"
+        for used, size, evenness in zip(standing.in_use, standing.codewords, standing.perplexity, strict=True)
+    )
     return (
         f"{standing.name}: {rated.codes} codes in {rated.seconds:.1f} s: nominal {nominal} bit/s, by unigram entropy"
-        f" {unigram}, by entropy given the code before {conditional} (too low with so few codes), files on disk"
-        f" {on_disk}; {standing.in_use} of {standing.codewords} codewords in use, perplexity"
-        f" {number(standing.perplexity, 1)}."
+        f" {unigram}, by entropy given the code before {conditional} (too low with so few codes), .sqc files on disk"
+        f" {on_disk}; {use}."
     )
 
 

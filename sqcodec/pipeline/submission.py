@@ -52,7 +52,7 @@ def submit_zerospeech2019(
     *,
     data: Path,
     synthesis: Path | None = None,
-    vocoder: str = "griffin-lim",
+    vocoder: str | None = None,
     author: str = "anonymous",
     affiliation: str = "none",
     device: str = "cpu",
@@ -134,7 +134,7 @@ def _write_vectors(path: Path, vectors: np.ndarray[Any, np.dtype[np.float64]]) -
 
 
 def _speak(
-    codec: Codec, wanted: Sequence[tuple[str, str]], test: dict[str, Path], target: Path, *, vocoder: str
+    codec: Codec, wanted: Sequence[tuple[str, str]], test: dict[str, Path], target: Path, *, vocoder: str | None
 ) -> list[str]:
     """Write each wanted file in its voice; for a voice unknown to the model, in the nearest it knows."""
     strange: set[str] = set()

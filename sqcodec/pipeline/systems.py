@@ -15,7 +15,6 @@ import soxr
 import torch
 from numpy.typing import NDArray
 
-from sqcodec.bitstream.npy import pack
 from sqcodec.errors import SqcodecError
 from sqcodec.features.mel import extract
 from sqcodec.metrics.spectral import SquaredError, squared_error
@@ -56,7 +55,7 @@ class System(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSystem:
-    """A model file of ours with a vocoder. Speakers that it does not know get the nearest voice."""
+    """A model file with a vocoder (`griffin-lim`, or a file). Speakers that it does not know get the nearest voice."""
 
     name: str
     path: Path
@@ -66,20 +65,21 @@ class ModelSystem:
 
     @property
     def identity(self) -> str:
-        """Fingerprint, file size and time (a decoder can change under one fingerprint), and vocoder."""
-        status = self.path.stat()
-        return f"{self.fingerprint} {status.st_size} {status.st_mtime_ns} {self.vocoder}"
+        """Fingerprint, sizes and times of the files (a decoder can change under one fingerprint), and vocoder."""
+        paths = [path for path in (self.path, Path(self.vocoder)) if path.is_file()]
+        stamps = [f"{path.stat().st_size} {path.stat().st_mtime_ns}" for path in paths]
+        return " ".join([self.fingerprint, self.vocoder, *stamps])
 
     def code(self, samples: Signal, speaker: str | None) -> Coded:
         """Encode and decode [N] at 16 kHz, with the nearest voice if `speaker` is unknown to the model."""
         codec = _opened(self.path, self.device)
         codes = codec.encode(samples, speaker=speaker if speaker in codec.speakers else None)
         sound = codec.decode(codes, vocoder=self.vocoder)
-        bits = codes.indices.size * (codec.model.recipe.quantizer.codewords - 1).bit_length()
+        bits = codes.indices.shape[1] * sum((size - 1).bit_length() for size in codec.space.codewords)
         return Coded(
             sound=sound,
             bits=bits,
-            codes=pack(codes),
+            codes=codec.pack(codes),
             error=_spectral_error(codec, samples, codec.speaker_of(codes, None)),
         )
 

@@ -27,7 +27,7 @@ def test_no_file_has_no_mean() -> None:
 
 def test_rates_of_known_codes() -> None:
     files = [np.array([[0, 1, 0, 1, 0]], np.uint16), np.array([[0, 1, 0]], np.uint16)]
-    got = rates(files, codewords=8, sizes=[10, 6], seconds=2.0)
+    got = rates(files, codewords=[8], sizes=[10, 6], seconds=2.0)
     share = np.array([5, 3]) / 8
     unigram = -(share * np.log2(share)).sum()
     assert got.nominal == 8 * 3 / 2.0
@@ -39,7 +39,7 @@ def test_rates_of_known_codes() -> None:
 
 def test_stages_are_rated_apart() -> None:
     codes = np.random.default_rng(0).integers(0, 4, size=(2, 5000)).astype(np.uint16)
-    got = rates([codes], codewords=4, sizes=[1], seconds=1.0)
+    got = rates([codes], codewords=[4, 4], sizes=[1], seconds=1.0)
     # uniform and independent: 2 bit a code; counts of 5000 in 4 and in 16 classes bias by (16 - 4) / (2 ln 2 5000)
     assert got.unigram == pytest.approx(20_000, rel=2e-3)
     assert got.conditional == pytest.approx(20_000, rel=4e-3)
