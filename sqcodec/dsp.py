@@ -37,15 +37,38 @@ def hann_window(length: int, device: torch.device) -> Tensor:
     return torch.hann_window(length, periodic=True, dtype=torch.float64).float().to(device)
 
 
-def stft_same(sound: Tensor, config: StftConfig) -> Tensor:
-    """Sound [B, hop T] -> spectrum [B, T, bins] of Hann-windowed frames, frame t centred on the middle of hop t.
-
-    Beyond the ends lie zeros; the phase is counted from the window's first sample.
-    """
+def frames_same(sound: Tensor, config: StftConfig) -> Tensor:
+    """Sound [B, hop T] -> frames [B, T, win_length], frame t centred on the middle of hop t; zeros beyond the ends."""
     around = (config.win_length - config.hop_length) // 2
-    frames = functional.pad(sound, (around, around)).unfold(1, config.win_length, config.hop_length)
-    spectrum: Tensor = torch.fft.rfft(frames * hann_window(config.win_length, sound.device), n=config.n_fft)
+    frames: Tensor = functional.pad(sound, (around, around)).unfold(1, config.win_length, config.hop_length)
+    return frames
+
+
+def stft_of_frames(frames: Tensor, config: StftConfig) -> Tensor:
+    """Frames [B, T, win_length] -> spectrum [B, T, bins] under a Hann window, its phase from the first sample on."""
+    spectrum: Tensor = torch.fft.rfft(frames * hann_window(config.win_length, frames.device), n=config.n_fft)
     return spectrum
+
+
+def frames_of_stft(spectrum: Tensor, config: StftConfig) -> Tensor:
+    """Spectrum [B, T, bins] -> frames [B, T, win_length], windowed once more."""
+    frames = torch.fft.irfft(spectrum, n=config.n_fft)[..., : config.win_length]
+    windowed: Tensor = frames * hann_window(config.win_length, spectrum.device)
+    return windowed
+
+
+def overlap_add_same(frames: Tensor, config: StftConfig) -> Tensor:
+    """Frames [B, T, win_length], windowed twice, -> the sound [B, hop T] nearest to them in the least squares."""
+    weight = hann_window(config.win_length, frames.device).square().expand(1, frames.shape[1], -1)
+    around = (config.win_length - config.hop_length) // 2
+    sound = _overlap_add(frames, config.hop_length)[:, around:-around]
+    nearest: Tensor = sound / _overlap_add(weight, config.hop_length)[:, around:-around]
+    return nearest
+
+
+def stft_same(sound: Tensor, config: StftConfig) -> Tensor:
+    """Sound [B, hop T] -> spectrum [B, T, bins]."""
+    return stft_of_frames(frames_same(sound, config), config)
 
 
 def inverse_stft_same(spectrum: Tensor, config: StftConfig) -> Tensor:
@@ -53,12 +76,7 @@ def inverse_stft_same(spectrum: Tensor, config: StftConfig) -> Tensor:
 
     torch.istft centres, which gives (T - 1) hops, and refuses to do without: the window is 0 at its outermost sample.
     """
-    window = hann_window(config.win_length, spectrum.device)
-    frames = torch.fft.irfft(spectrum, n=config.n_fft)[..., : config.win_length] * window
-    weight = window.square().expand(1, frames.shape[1], -1)
-    around = (config.win_length - config.hop_length) // 2
-    sound = _overlap_add(frames, config.hop_length)[:, around:-around]
-    return sound / _overlap_add(weight, config.hop_length)[:, around:-around]
+    return overlap_add_same(frames_of_stft(spectrum, config), config)
 
 
 def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:

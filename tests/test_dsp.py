@@ -8,6 +8,7 @@ import torch
 from sqcodec.dsp import (
     amplitude_to_db,
     db_to_amplitude,
+    de_emphasise,
     hann_window,
     hz_to_mel,
     mel_bands,
@@ -61,3 +62,12 @@ def test_decibels_go_round_trip():
     amplitude = torch.tensor([1e-5, 0.1, 1.0, 10.0])
     torch.testing.assert_close(amplitude_to_db(amplitude), torch.tensor([-100.0, -20.0, 0.0, 20.0]))
     torch.testing.assert_close(db_to_amplitude(amplitude_to_db(amplitude)), amplitude, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 3, 100, 5000])
+def test_de_emphasis_undoes_pre_emphasis(samples):
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=(2, samples))).float()
+    back = de_emphasise(pre_emphasise(x, 0.0, 0.97), 0.97)
+    # float32 rounding of the differences, summed with a memory of 1 / (1 - 0.97) samples
+    assert (back - x).abs().max() < 2e-5
+    assert torch.equal(de_emphasise(x, 0.0), x)

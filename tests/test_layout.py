@@ -156,7 +156,8 @@ def _options(command: click.Command) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "script", ["setup", "test", "quickstart", "bench", "bench-codes", "bench-memory", "fuzz", "make-speech"]
+    "script",
+    ["setup", "test", "quickstart", "bench", "bench-codes", "bench-memory", "bench-vocoders", "fuzz", "make-speech"],
 )
 def test_scripts_can_be_run(script: str) -> None:
     assert (ROOT / "bin" / script).stat().st_mode & 0o111

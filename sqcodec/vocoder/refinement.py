@@ -13,15 +13,18 @@ from sqcodec.dsp import (
     StftConfig,
     db_to_amplitude,
     de_emphasise,
-    inverse_stft_same,
+    frames_of_stft,
+    frames_same,
     mel_filters,
+    overlap_add_same,
     pre_emphasise,
-    stft_same,
+    stft_of_frames,
 )
 from sqcodec.values import FeatureConfig
 
 SPREAD = 4  # frames on each side that one iteration reaches: two by the STFT, two by its inverse
 _SMALLEST = 1e-9  # amplitude below which a phase means nothing
+_FRAMES_AT_ONCE = 128  # their spectra stay in the cache, which saves a third of the time
 _MOST = 100.0  # a band is raised or lowered by 40 dB at most in one iteration
 
 
@@ -36,16 +39,32 @@ def refine(sound: Tensor, features: Tensor, config: FeatureConfig, *, iterations
 
 def _refined(sound: Tensor, features: Tensor, config: FeatureConfig, *, iterations: int, momentum: float) -> Tensor:
     stft = shortest_stft(config)
-    wanted, (filters, spread) = mel_amplitude(features, config).transpose(1, 2), _filters(config, sound.device)
-    before: Tensor | None = None
+    wanted = _split(mel_amplitude(features, config).transpose(1, 2))
+    before: list[Tensor | None] = [None] * len(wanted)
     for _ in range(iterations):
-        spectrum = stft_same(sound, stft)
-        magnitude = _power(spectrum).sqrt()
-        factor = (wanted / (magnitude @ filters).clamp_min(_SMALLEST)).clamp(1 / _MOST, _MOST) @ spread
-        pushed = spectrum if before is None else spectrum + momentum * (spectrum - before)
-        before = spectrum
-        sound = inverse_stft_same(pushed * (magnitude * factor * _power(pushed).rsqrt()), stft)
+        parts = _split(frames_same(sound, stft))
+        made = []
+        for place, (frames, mel) in enumerate(zip(parts, wanted, strict=True)):
+            spectrum = stft_of_frames(frames, stft)
+            made.append(frames_of_stft(_corrected(spectrum, before[place], mel, config, momentum), stft))
+            before[place] = spectrum
+        sound = overlap_add_same(torch.cat(made, dim=1), stft)
     return sound
+
+
+def _corrected(spectrum: Tensor, before: Tensor | None, mel: Tensor, config: FeatureConfig, momentum: float) -> Tensor:
+    """The spectrum [B, t, bins] with the mel amplitudes wanted, and phases that run ahead of the last iteration's."""
+    filters, spread = _filters(config, spectrum.device)
+    magnitude = _power(spectrum).sqrt_()
+    factor = (mel / (magnitude @ filters).clamp_min_(_SMALLEST)).clamp_(1 / _MOST, _MOST) @ spread
+    pushed = spectrum if before is None else torch.sub(spectrum, before).mul_(momentum).add_(spectrum)
+    corrected: Tensor = pushed * factor.mul_(magnitude).mul_(_power(pushed).rsqrt_())
+    return corrected
+
+
+def _split(frames: Tensor) -> tuple[Tensor, ...]:
+    parts: tuple[Tensor, ...] = torch.split(frames, _FRAMES_AT_ONCE, dim=1)
+    return parts
 
 
 def _power(spectrum: Tensor) -> Tensor:
