@@ -88,6 +88,24 @@ def moving_average(batches, codebook, decay, epsilon):
     return codebook
 
 
+def residual_regulariser(z, codebooks, variances, gumbels, temperature, in_use):
+    """RSQ-VAE: stage l codes what is left; z [N, D], codebooks [K, V, D], gumbels [K, N, V], in_use [N] stages.
+
+    Sum of |z - sum z_l|^2 / (2 sum s_l^2) over the stages in use, and the sum of their entropies.
+    """
+    left, total, variance, entropy = z.copy(), np.zeros_like(z), np.zeros(len(z)), 0.0
+    for stage, (codebook, s2) in enumerate(zip(codebooks, variances, strict=True)):
+        precision = np.full_like(z, 1 / s2)
+        z_l = soft_sample(left, precision, codebook, gumbels[stage], temperature)
+        used = in_use > stage
+        probability = posterior(left, precision, codebook)
+        entropy -= (probability * np.log(probability)).sum(1)[used].sum()
+        total[used] += z_l[used]
+        variance[used] += s2
+        left = left - z_l
+    return (((z - total) ** 2).sum(1) / (2 * variance)).sum(), entropy
+
+
 def gradient(function, point, step=1e-6):
     """Central differences of a scalar function at `point`, one coordinate at a time."""
     result = np.zeros_like(point)

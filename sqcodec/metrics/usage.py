@@ -7,6 +7,13 @@ import torch
 from torch import Tensor
 
 
+def count_codes(codes: Tensor, codewords: int) -> Tensor:
+    """codes [B, K, T] -> how often each codeword of each book occurs, [K, V] int64, on the same device."""
+    books = codes.shape[1]
+    numbered = codes + codewords * torch.arange(books, device=codes.device)[:, None]
+    return torch.bincount(numbered.flatten(), minlength=books * codewords).view(books, codewords)
+
+
 def entropy_bits(counts: Tensor) -> float:
     """Entropy of the codes' frequencies in bits; counts: [V]. An empty count has entropy 0."""
     counts = counts[counts > 0].double()

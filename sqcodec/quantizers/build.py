@@ -4,11 +4,12 @@ from typing import assert_never
 
 from sqcodec.quantizers.gaussian import GaussianQuantizer
 from sqcodec.quantizers.quantizer import Quantizer
+from sqcodec.quantizers.residual import ResidualQuantizer
 from sqcodec.quantizers.vae import VaeLatents
 from sqcodec.quantizers.vmf import VmfQuantizer
 from sqcodec.quantizers.vq import VqQuantizer
 from sqcodec.quantizers.vq_ema import VqEmaQuantizer
-from sqcodec.recipe import GaussianConfig, QuantizerConfig, VaeConfig, VmfConfig, VqConfig, VqEmaConfig
+from sqcodec.recipe import GaussianConfig, QuantizerConfig, ResidualConfig, VaeConfig, VmfConfig, VqConfig, VqEmaConfig
 
 
 def build_quantizer(config: QuantizerConfig) -> Quantizer:
@@ -43,6 +44,14 @@ def build_quantizer(config: QuantizerConfig) -> Quantizer:
                 reset_below=config.reset_below,
                 weighting=config.weighting,
                 initialisation=config.initialisation,
+            )
+        case ResidualConfig():
+            return ResidualQuantizer(
+                stages=config.stages,
+                codewords=config.codewords,
+                dim=config.dim,
+                initial_variance=config.initial_variance,
+                dropout=config.dropout,
             )
         case VaeConfig():
             return VaeLatents(dim=config.dim)

@@ -26,6 +26,11 @@ def gumbel_softmax(logits: Tensor, temperature: float, generator: torch.Generato
     return torch.softmax((logits + _gumbel(logits, generator)) / temperature, dim=-1)
 
 
+def gumbel_max(logits: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Codes [N], each drawn from softmax(logits [N, V])."""
+    return (logits + _gumbel(logits, generator)).argmax(-1)
+
+
 def _gumbel(logits: Tensor, generator: torch.Generator | None) -> Tensor:
     exponential = torch.empty_like(logits).exponential_(generator=generator)
     return -exponential.clamp_min(torch.finfo(torch.float32).tiny).log()
@@ -69,7 +74,7 @@ class StochasticQuantizer(Quantizer):
         """Hard codes, each drawn with its probability (the Gumbel-max way)."""
         with torch.autocast(encoded.device.type, enabled=False):
             latents, logits = self._posterior(encoded, None)
-            codes = (logits + _gumbel(logits, generator)).argmax(-1)
+            codes = gumbel_max(logits, generator)
             return self._quantized(latents, logits, self.codewords_in_place()[codes], codes, encoded.shape[0], None)
 
     @torch.no_grad()

@@ -12,7 +12,15 @@ from sqcodec.recipe.document import (
     validate_recipe,
 )
 from sqcodec.recipe.prior import PriorConfig
-from sqcodec.recipe.quantizer import GaussianConfig, QuantizerConfig, VaeConfig, VmfConfig, VqConfig, VqEmaConfig
+from sqcodec.recipe.quantizer import (
+    GaussianConfig,
+    QuantizerConfig,
+    ResidualConfig,
+    VaeConfig,
+    VmfConfig,
+    VqConfig,
+    VqEmaConfig,
+)
 from sqcodec.recipe.section import Precision
 from sqcodec.recipe.target import MelClassesConfig, MelConfig, TargetConfig
 from sqcodec.recipe.vocoder import (
@@ -39,6 +47,7 @@ __all__ = [
     "QuantizerConfig",
     "Recipe",
     "RefinementConfig",
+    "ResidualConfig",
     "TargetConfig",
     "TrainedVocoderConfig",
     "VaeConfig",

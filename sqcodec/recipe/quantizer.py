@@ -54,6 +54,18 @@ class VqEmaConfig(Section):
     initialisation: Literal["uniform", "data"]
 
 
+class ResidualConfig(Section):
+    """Residual stochastic quantisation: `stages` codebooks, each for what the former left; `dropout`: the share of a
+    batch trained with a random number of stages, so that any prefix of them decodes."""
+
+    kind: Literal["residual"]
+    stages: Annotated[int, Field(ge=1, le=32, strict=True)]
+    codewords: Codewords
+    dim: Count
+    initial_variance: Positive
+    dropout: Annotated[float, Field(ge=0, le=1)]
+
+
 class VaeConfig(Section):
     """No quantiser: a plain VAE with the same networks, for comparison. It has no codes."""
 
@@ -66,4 +78,4 @@ class VaeConfig(Section):
         return 0
 
 
-QuantizerConfig = GaussianConfig | VmfConfig | VqConfig | VqEmaConfig | VaeConfig
+QuantizerConfig = GaussianConfig | VmfConfig | VqConfig | VqEmaConfig | ResidualConfig | VaeConfig

@@ -12,7 +12,7 @@ from torch import Tensor
 from sqcodec.corpus.store import StoreRow, StoreSplit
 from sqcodec.errors import TrainingError
 from sqcodec.metrics.spectral import SquaredError, squared_error
-from sqcodec.metrics.usage import codewords_in_use, entropy_bits, perplexity
+from sqcodec.metrics.usage import count_codes
 from sqcodec.model.classes import decibels_per_unit
 from sqcodec.model.codec import SpectrogramCodec
 from sqcodec.quantizers.quantizer import Quantized
@@ -21,17 +21,14 @@ from sqcodec.values import HOP_LENGTH
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """mse in dB^2; entropy of the codes in bits.
+    """mse in dB^2.
 
-    perplexity, codewords_in_use and entropy are None for a model without codes. For a target of classes, accuracy is
-    the share of values whose class is right, clipped the share of values beyond the lowest or highest class.
+    counts: how often each codeword of each book occurs, [K, V] int64. For a target of classes, accuracy is the share of
+    values whose class is right, clipped the share of values beyond the lowest or highest class.
     """
 
     mse: float
-    perplexity: float | None
-    codewords_in_use: int | None
-    entropy: float | None
-    counts: tuple[int, ...]
+    counts: Tensor
     accuracy: float | None
     clipped: float | None
     utterances: int
@@ -55,21 +52,18 @@ def evaluate(codec: SpectrogramCodec, split: StoreSplit, device: torch.device) -
     Raises TrainingError: none is left.
     """
     rows, classes = scored_rows(codec, split), codec.classes
-    error, counts = SquaredError(), torch.zeros(codec.quantizer.codewords, dtype=torch.int64)
+    book, error = codec.quantizer, SquaredError()
+    counts = torch.zeros(book.codebooks, book.codewords, dtype=torch.int64)
     right, clipped = 0, 0
     for done in decoded(codec, split, rows, device):
         error += squared_error(done.source, done.features)
-        counts += torch.bincount(done.quantized.codes.flatten().cpu(), minlength=len(counts))
+        counts += count_codes(done.quantized.codes, book.codewords).cpu()
         if classes:
             right += int((classes.of(done.features) == classes.of(done.source)).sum().item())
             clipped += classes.clipped(done.source)
-    coded = codec.quantizer.codebooks > 0
     return Evaluation(
         mse=error.db2(decibels_per_unit(codec.features)),
-        perplexity=perplexity(counts) if coded else None,
-        codewords_in_use=codewords_in_use(counts) if coded else None,
-        entropy=entropy_bits(counts) if coded else None,
-        counts=tuple(counts.tolist()),
+        counts=counts,
         accuracy=right / error.values if classes else None,
         clipped=clipped / error.values if classes else None,
         utterances=len(rows),

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sqcodec.corpus.store import FeatureStore
 from sqcodec.errors import StoppedError, TrainingError
-from sqcodec.metrics.usage import codewords_in_use, perplexity
+from sqcodec.metrics.usage import codewords_in_use, count_codes, perplexity
 from sqcodec.model.classes import MelClasses, decibels_per_unit, find_classes
 from sqcodec.model.codec import SpectrogramCodec
 from sqcodec.model.file import save_model
@@ -48,7 +48,8 @@ class Trainer:
         frames = sum(row.frames for row in store.splits["train"].rows)
         self.epoch_steps = max(1, round(frames / (recipe.train.batch * recipe.train.frames)))
         self.step = 0
-        self.counts = torch.zeros(self.codec.quantizer.codewords, dtype=torch.int64, device=fabric.device)
+        book = self.codec.quantizer
+        self.counts = torch.zeros(book.codebooks, book.codewords, dtype=torch.int64, device=fabric.device)
         self.sums = torch.zeros(len(TERMS), dtype=torch.float64, device=fabric.device)
         self.summed = 0
         self.bad_step = torch.zeros((), dtype=torch.int64, device=fabric.device)
@@ -137,7 +138,7 @@ class Trainer:
         self._watch(values)
         self.sums += values
         self.summed += 1
-        self.counts.index_add_(0, quantized.codes.flatten(), torch.ones_like(quantized.codes.flatten()))
+        self.counts += count_codes(quantized.codes, self.codec.quantizer.codewords)
 
     def _temperature(self) -> float:
         # tau = exp(-rate step), as the official training; its first step has tau = 1
@@ -177,7 +178,7 @@ class Trainer:
             entry |= {"temperature": self._temperature(), "learning_rate": self.optimizer.param_groups[0]["lr"]}
             self.sums, self.summed = torch.zeros_like(self.sums), 0
         if (self.step % self.epoch_steps == 0 or last) and len(self.counts):
-            entry |= {"epoch_perplexity": perplexity(self.counts), "epoch_codewords": codewords_in_use(self.counts)}
+            entry |= usage("epoch", self.counts)
             self.counts = torch.zeros_like(self.counts)
         return entry
 
@@ -186,15 +187,14 @@ class Trainer:
         result = evaluate(self.codec, split, device)
         entry: dict[str, Any] = {
             "test_mse": result.mse,
-            "test_perplexity": result.perplexity,
-            "test_codewords": result.codewords_in_use,
             "test_accuracy": result.accuracy,
             "test_clipped": result.clipped,
             "test_utterances": result.utterances,
             "test_left_out": result.left_out,
         }
+        entry |= usage("test", result.counts)
         if last:
-            entry["test_counts"] = list(result.counts)
+            entry["test_counts"] = result.counts.tolist()
             entry["bound"] = bound(self.codec, split, device, step_seed(self.recipe.train.seed, 0, DRAWN)).as_dict()
         return {name: value for name, value in entry.items() if value is not None}
 
@@ -216,3 +216,12 @@ class Trainer:
             "the feature store": self.store.digest,
             "the speakers": list(self.codec.speakers),
         }
+
+
+def usage(prefix: str, counts: Tensor) -> dict[str, float]:
+    """Perplexity and codewords in use of each codebook; counts [K, V]. The second and further ones are numbered."""
+    figures: dict[str, float] = {}
+    for number, book in enumerate(counts, start=1):
+        name = "" if number == 1 else f"_{number}"
+        figures |= {f"{prefix}_perplexity{name}": perplexity(book), f"{prefix}_codewords{name}": codewords_in_use(book)}
+    return figures

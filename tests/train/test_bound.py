@@ -60,7 +60,7 @@ def test_it_is_logged_at_the_end_of_a_training(store, tmp_path):
     entries = read_log(tmp_path / "run" / "log.jsonl")
     assert [entry["step"] for entry in entries if "bound" in entry] == [20]
     assert {"reconstruction", "prior", "entropy", "quadratic", "nats", "bits_per_second"} <= entries[-1]["bound"].keys()
-    assert sum(entries[-1]["test_counts"]) == 24
+    assert sum(map(sum, entries[-1]["test_counts"])) == 24
 
 
 @pytest.mark.parametrize("likelihood", ["vmf", "nc"])
@@ -88,6 +88,24 @@ def test_a_plain_vae_trains_and_has_no_codes(store, tmp_path):
     assert not {"test_perplexity", "epoch_perplexity"} & last.keys()
     assert last["bound"]["prior"] == 0
     assert codec.bit_rate == 0
+
+
+def test_every_stage_of_a_residual_quantiser_is_counted(store, tmp_path):
+    section = "quantizer={kind: residual, stages: 3, codewords: 8, dim: 4, initial_variance: 1.0, dropout: 0.5}"
+    codec = trained(store, tmp_path / "run", section)
+    last = read_log(tmp_path / "run" / "log.jsonl")[-1]
+    assert [sum(book) for book in last["test_counts"]] == [24, 24, 24]
+    for name in ("test_perplexity", "test_perplexity_2", "test_perplexity_3", "epoch_perplexity_3"):
+        assert 1 <= last[name] <= 8
+    assert last["bound"]["prior"] == pytest.approx(3 * 24 * math.log(8))
+    assert codec.bit_rate == 3 * 3 * 50
+    features = torch.randn(1, 80, 42)
+    codes = codec.encode(features)
+    assert codes.shape == (1, 3, 20)
+    speaker = torch.tensor([0])
+    prefixes = [codec.decode(codes[:, :stages], speaker) for stages in (1, 2, 3)]
+    assert not torch.allclose(prefixes[0], prefixes[1])
+    assert not torch.allclose(prefixes[1], prefixes[2])
 
 
 @pytest.mark.parametrize("weighting", ["sums", "means"])

@@ -16,6 +16,7 @@ from sqcodec.recipe import load_recipe
 from sqcodec.train.crops import Crops, step_seed
 from sqcodec.train.evaluation import evaluate
 from sqcodec.train.log import read_log
+from sqcodec.train.loop import usage
 from tests.train.conftest import SMALL, make_store
 
 
@@ -218,8 +219,9 @@ def test_evaluation_follows_the_official_protocol(recipe, store, tmp_path):
     assert result.mse == pytest.approx(error.item(), rel=1e-12)
     shares = torch.bincount(codes.flatten()) / codes.numel()
     shares = shares[shares > 0].double()
-    assert result.perplexity == pytest.approx(torch.exp(-(shares * shares.log()).sum()).item(), rel=1e-6)
-    assert result.codewords_in_use == len(shares)
+    logged = usage("test", result.counts)
+    assert logged["test_perplexity"] == pytest.approx(torch.exp(-(shares * shares.log()).sum()).item(), rel=1e-6)
+    assert logged["test_codewords"] == len(shares)
 
 
 def test_evaluation_without_a_seen_speaker_is_refused(recipe, store, tmp_path):

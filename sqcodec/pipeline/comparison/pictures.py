@@ -81,7 +81,7 @@ def _usage(axes: Axes, results: Sequence[Result]) -> None:
     """How often each codeword occurs in the test set, the most frequent first; the first seed of each system."""
     for system in dict.fromkeys(result.cell.system for result in results):
         result = next(result for result in results if result.cell.system == system)
-        counts = np.sort(np.array(result.figures["test_counts"], dtype=np.float64))[::-1]
+        counts = np.sort(np.array(result.figures["test_counts"], dtype=np.float64).flatten())[::-1]
         if counts.sum() > 0:
             share = 100 * counts[counts > 0] / counts.sum()
             axes.plot(np.arange(1, len(share) + 1), share, label=system)

@@ -1,0 +1,127 @@
+"""Residual stochastic quantisation: each stage codes what the former ones left (RSQ-VAE; HQ-VAE, arXiv 2401.00365).
+
+Stage l has a codebook and one learned scalar variance s_l^2. z is coded by stage 1, what is left of it by stage 2, and
+so on; any prefix of the stages decodes, so one model has K bit rates.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sqcodec.quantizers.gaussian import LOG_VAR_LIMIT, gaussian_logits, nearest
+from sqcodec.quantizers.quantizer import Quantized, Quantizer, summed
+from sqcodec.quantizers.stochastic import gumbel_max, gumbel_softmax
+
+Sampler = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # logits [N, V], codebook [V, D] -> z_l [N, D], codes [N]
+
+
+class _Stage(NamedTuple):
+    """One stage of a batch: samples [N, D], nearest codes [N], entropies [N]."""
+
+    sample: Tensor
+    codes: Tensor
+    entropy: Tensor
+
+
+class ResidualQuantizer(Quantizer):
+    """K stages of Gaussian SQ (variant I) on what is left.
+
+    stages K, codewords V a book, dim D; initial_variance: of the first stage, each further one starts at a quarter of
+    the former, since it codes what is left. dropout: share of a training batch that is coded by a random number of
+    stages, 1 to K all alike, so that any prefix decodes well.
+    """
+
+    def __init__(self, *, stages: int, codewords: int, dim: int, initial_variance: float, dropout: float) -> None:
+        super().__init__(codewords=codewords, dim=dim)
+        self.codebooks, self.dropout = stages, dropout
+        scale = torch.tensor(0.25).pow(torch.arange(stages))
+        self.codebook = nn.Parameter(torch.randn(stages, codewords, dim) * scale.sqrt()[:, None, None])
+        self.log_var = nn.Parameter((initial_variance * scale).log())
+
+    def forward(
+        self,
+        encoded: Tensor,
+        temperature: float,
+        generator: torch.Generator | None = None,
+        *,
+        valid: Tensor | None = None,
+    ) -> Quantized:
+        """Soft samples in training, of a random number of stages where dropout says so; codewords of all otherwise.
+
+        quadratic: |z - sum_l z_l|^2 / (2 sum_l s_l^2), once, over the stages in use; entropy: summed over them.
+        """
+        with torch.autocast(encoded.device.type, enabled=False):
+            z = encoded.float().reshape(-1, self.dim)
+            in_use = self._stages_in_use(encoded, generator) if self.training and self.dropout else None
+
+            def sample(logits: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:
+                codes = logits.argmax(-1)
+                soft = gumbel_softmax(logits, temperature, generator) @ codebook if self.training else codebook[codes]
+                return soft, codes
+
+            return self._quantized(z, [*self._stages(z, sample)], len(encoded), in_use, valid)
+
+    def draw(self, encoded: Tensor, generator: torch.Generator | None = None) -> Quantized:
+        """Hard codes of every stage, each drawn with its probability given the former ones."""
+        with torch.autocast(encoded.device.type, enabled=False):
+            z = encoded.float().reshape(-1, self.dim)
+
+            def sample(logits: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:
+                codes = gumbel_max(logits, generator)
+                return codebook[codes], codes
+
+            return self._quantized(z, [*self._stages(z, sample)], len(encoded), None, None)
+
+    @torch.no_grad()
+    def encode(self, encoded: Tensor) -> Tensor:
+        """encoded [B, T, D] -> codes [B, K, T] int64: stage by stage the nearest codeword."""
+        with torch.autocast(encoded.device.type, enabled=False):
+            left, codes = encoded.float().reshape(-1, self.dim), []
+            for codebook in self.codebook:
+                codes.append(nearest(left, codebook))
+                left = left - codebook[codes[-1]]
+            return torch.stack(codes).view(self.codebooks, len(encoded), -1).transpose(0, 1)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """codes [B, k, T] of the first k stages, 1 <= k <= K -> the sum of their codewords [B, T, D]."""
+        return torch.stack([self.codebook[stage][codes[:, stage]] for stage in range(codes.shape[1])]).sum(0)
+
+    def _stages(self, z: Tensor, sample: Sampler) -> Iterator[_Stage]:
+        left = z
+        for codebook, log_var in zip(self.codebook, self._log_variances(), strict=True):
+            logits = gaussian_logits(left, torch.exp(-log_var).view(1, 1), codebook)
+            z_l, codes = sample(logits, codebook)
+            log_p = torch.log_softmax(logits, dim=-1)
+            yield _Stage(z_l, codes, -(log_p.exp() * log_p).sum(-1))
+            left = left - z_l
+
+    def _log_variances(self) -> Tensor:
+        return self.log_var.clamp(-LOG_VAR_LIMIT, LOG_VAR_LIMIT)
+
+    def _stages_in_use(self, encoded: Tensor, generator: torch.Generator | None) -> Tensor:
+        """[B] int64: K, or 1 to K at random for the first `dropout` of the batch."""
+        batch, device = len(encoded), encoded.device
+        drawn = torch.randint(1, self.codebooks + 1, (batch,), generator=generator, device=device)
+        dropped = torch.arange(batch, device=device) < round(self.dropout * batch)
+        return torch.where(dropped, drawn, self.codebooks)
+
+    def _quantized(
+        self, z: Tensor, stages: list[_Stage], batch: int, in_use: Tensor | None, valid: Tensor | None
+    ) -> Quantized:
+        weight = torch.ones(self.codebooks, len(z), device=z.device)
+        if in_use is not None:
+            kept = torch.arange(self.codebooks, device=z.device)[:, None] < in_use
+            weight = kept.to(z.dtype).repeat_interleave(len(z) // batch, dim=1)
+        z_q = (weight[..., None] * torch.stack([stage.sample for stage in stages])).sum(0)
+        variance = (weight * self._log_variances().exp()[:, None]).sum(0)
+        quadratic = 0.5 * (z - z_q).square().sum(-1) / variance
+        entropy = (weight * torch.stack([stage.entropy for stage in stages])).sum(0)
+        return Quantized(
+            z_q.view(batch, -1, self.dim),
+            torch.stack([stage.codes for stage in stages]).view(self.codebooks, batch, -1).transpose(0, 1),
+            summed(quadratic, valid, batch),
+            summed(entropy, valid, batch),
+            self._log_variances().mean(),
+        )

@@ -1,0 +1,100 @@
+"""Residual SQ against the float64 reference."""
+
+import numpy as np
+import pytest
+import torch
+
+from sqcodec.quantizers.residual import ResidualQuantizer
+from tests import reference
+
+
+def make(*, stages=3, codewords=12, dim=4, dropout=0.0):
+    torch.manual_seed(0)
+    return ResidualQuantizer(stages=stages, codewords=codewords, dim=dim, initial_variance=3.0, dropout=dropout)
+
+
+def parameters(quantizer):
+    return quantizer.codebook.detach().double().numpy(), quantizer.log_var.detach().double().numpy()
+
+
+@pytest.mark.parametrize("in_use", [[3, 3, 3, 3], [1, 2, 3, 3]])
+def test_loss_terms_and_gradients_are_those_of_the_reference(monkeypatch, in_use):
+    quantizer = make(dropout=0.5)
+    encoded = (2 * torch.randn(4, 5, 4)).requires_grad_()
+    gumbels = np.random.default_rng(1).gumbel(size=(3, 20, 12))
+    noises = iter(torch.from_numpy(np.exp(-gumbels)).float())  # gumbel = -log(exponential)
+    monkeypatch.setattr(torch.Tensor, "exponential_", lambda self, generator=None: self.copy_(next(noises)))
+    monkeypatch.setattr(quantizer, "_stages_in_use", lambda encoded, generator: torch.tensor(in_use))
+    out = quantizer(encoded, temperature=0.7)
+    (out.quadratic.sum() - out.entropy.sum()).backward()
+    frames = np.repeat(in_use, 5)
+
+    def terms(z, codebooks, log_var):
+        return reference.residual_regulariser(z, codebooks, np.exp(log_var), gumbels, 0.7, frames)
+
+    def loss(*arguments):
+        quadratic, entropy = terms(*arguments)
+        return quadratic - entropy
+
+    z, (codebooks, log_var) = encoded.detach().double().numpy().reshape(20, 4), parameters(quantizer)
+    quadratic, entropy = terms(z, codebooks, log_var)
+    # sums of 20 latents in float32: relative rounding 2^-24 times a few hundred operations
+    assert out.quadratic.sum().item() == pytest.approx(quadratic, rel=3e-5)
+    assert out.entropy.sum().item() == pytest.approx(entropy, rel=3e-5)
+    wanted = [
+        (encoded.grad.reshape(20, 4), reference.gradient(lambda x: loss(x, codebooks, log_var), z)),
+        (quantizer.codebook.grad, reference.gradient(lambda x: loss(z, x, log_var), codebooks)),
+        (quantizer.log_var.grad, reference.gradient(lambda x: loss(z, codebooks, x), log_var)),
+    ]
+    for got, expected in wanted:
+        # central differences of step 1e-6 in float64 err by 1e-8; float32 rounds sums of up to 240 terms of order 1,
+        # three times over, since a stage works on what the former one rounded
+        np.testing.assert_allclose(got.numpy(), expected, rtol=6e-4, atol=6e-4)
+
+
+def test_each_stage_codes_what_is_left():
+    quantizer = make(codewords=64, dim=8)
+    encoded = torch.randn(2, 50, 8)
+    codes = quantizer.encode(encoded).transpose(0, 1).reshape(3, 100).numpy()
+    left, (codebooks, _) = encoded.double().numpy().reshape(100, 8), parameters(quantizer)
+    for stage in range(3):
+        expected = reference.nearest(left, np.ones_like(left), codebooks[stage])
+        assert (codes[stage] == expected).mean() > 0.99  # near ties may round
+        left = left - codebooks[stage][codes[stage]]
+
+
+def test_every_prefix_decodes_and_more_stages_come_nearer():
+    quantizer = make(codewords=256, dim=4).eval()
+    encoded = torch.randn(4, 100, 4)
+    codes = quantizer.encode(encoded)
+    errors = [(quantizer.decode(codes[:, :stages]) - encoded).square().mean().item() for stages in (1, 2, 3)]
+    assert errors[0] > errors[1] > errors[2]
+    assert torch.equal(quantizer(encoded, 1.0).z_q, quantizer.decode(codes))
+
+
+def test_dropout_leaves_out_stages_for_its_share_of_the_batch():
+    quantizer = make(dropout=0.5)
+    encoded = torch.randn(400, 2, 4)
+    in_use = quantizer._stages_in_use(encoded, torch.Generator().manual_seed(0))
+    assert (in_use[200:] == 3).all()
+    counts = torch.bincount(in_use[:200], minlength=4)
+    assert counts[0] == 0
+    assert counts[1:].min() > 40  # 200 draws of three alike: 67 each, standard deviation 6.7
+    assert (quantizer._stages_in_use(encoded, torch.Generator().manual_seed(1)) != in_use).any()
+    out = quantizer(encoded, 1.0, torch.Generator().manual_seed(0))
+    assert torch.isfinite(out.quadratic).all()
+
+
+def test_one_stage_is_variant_i():
+    from sqcodec.quantizers.gaussian import GaussianQuantizer
+
+    quantizer = make(stages=1)
+    plain = GaussianQuantizer(variance="I", codewords=12, dim=4, initial_variance=3.0)
+    with torch.no_grad():
+        plain.codebook.copy_(quantizer.codebook[0])
+    encoded = torch.randn(3, 7, 4)
+    got, expected = (model(encoded, 0.7, torch.Generator().manual_seed(2)) for model in (quantizer, plain))
+    torch.testing.assert_close(got.z_q, expected.z_q)
+    torch.testing.assert_close(got.quadratic, expected.quadratic)
+    torch.testing.assert_close(got.entropy, expected.entropy)
+    assert torch.equal(got.codes, expected.codes)
