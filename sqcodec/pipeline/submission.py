@@ -93,9 +93,12 @@ def submit_zerospeech2019(
 
 
 def _language(data: Path, language: str) -> Path | None:
+    """The folder of a language with its test files; one that is not named after a language counts as English."""
     folder = language_folder(data, language)
-    named = folder is not None and (folder.name == language or language == "english")
-    return folder if named and folder is not None and (folder / "test").is_dir() else None
+    if folder is None or not (folder / "test").is_dir():
+        return None
+    own = folder.name if folder.name in LANGUAGES else "english"
+    return folder if own == language else None
 
 
 def _tests(folder: Path) -> dict[str, Path]:
