@@ -31,14 +31,15 @@ def read_summary(path: Path) -> ModelSummary:
     """The summary of a model file. Raises ModelError: missing, not a model of ours, or made by a later version."""
     header = read_metadata(path)
     try:
-        codewords = header["recipe"]["quantizer"].get("codewords", 0)
+        quantizer = header["recipe"]["quantizer"]
+        books = int(quantizer.get("stages", 1)) if "codewords" in quantizer else 0
         return ModelSummary(
             path=path,
             name=str(header["recipe"]["name"]),
             step=int(header["step"]),
             fingerprint=str(header["fingerprint"]),
             speakers=tuple(map(str, header["speakers"])),
-            codewords=(int(codewords),) if codewords else (),
+            codewords=(int(quantizer.get("codewords", 0)),) * books,
             tables=header.get("tables"),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -156,17 +156,18 @@ class Codec:
         return statistics.gain
 
     def _check(self, codes: Codes, where: str) -> None:
-        codewords, (books, length) = self.model.recipe.quantizer.codewords, codes.indices.shape
+        quantizer, (books, length) = self.model.quantizer, codes.indices.shape
         if codes.fingerprint not in (None, self.fingerprint):
             raise ModelError(
                 f"{where}: written with the model {codes.fingerprint}, got {self.fingerprint} ({self.path});"
                 " name the model that wrote the codes"
             )
-        if books != 1:
-            raise CodesError(f"{where}: got {books} rows of codes, expected 1 (the model has one codebook)")
-        if (highest := int(codes.indices.max())) >= codewords:
+        if not 1 <= books <= quantizer.codebooks:
+            known = "1 (the model has one codebook)" if quantizer.codebooks == 1 else f"1 to {quantizer.codebooks}"
+            raise CodesError(f"{where}: got {books} rows of codes, expected {known}")
+        if (highest := int(codes.indices.max())) >= quantizer.codewords:
             raise CodesError(
-                f"{where}: got code {highest}, expected 0 to {codewords - 1}; these are another model's codes"
+                f"{where}: got code {highest}, expected 0 to {quantizer.codewords - 1}; these are another model's codes"
             )
         frames = frame_count(-(-codes.samples * SAMPLE_RATE // codes.sample_rate))
         if codes.fingerprint is not None and length != (expected := -(-frames // FRAMES_PER_CODE)):

@@ -60,7 +60,8 @@ def _check(store: FeatureStore, codec: SpectrogramCodec, split: str) -> None:
 
 def count_tables(codec: SpectrogramCodec, split: StoreSplit, device: torch.device) -> Tables:
     """The tables of the codes that `encode` would make of a split."""
-    return count((codes for _, codes in codes_of(codec, split, device)), (codec.recipe.quantizer.codewords,))
+    book = codec.quantizer
+    return count((codes for _, codes in codes_of(codec, split, device)), (book.codewords,) * book.codebooks)
 
 
 def codes_of(

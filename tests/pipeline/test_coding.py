@@ -200,6 +200,24 @@ def test_codes_that_do_not_fit_are_refused(tiny_model, change, error, text) -> N
     assert str(caught.value).startswith(text)
 
 
+def test_residual_codes_decode_by_any_prefix_of_their_stages(tmp_path) -> None:
+    section = "quantizer={kind: residual, stages: 3, codewords: 16, dim: 4, initial_variance: 1.0, dropout: 0.5}"
+    make_model(tmp_path / "model.safetensors", section)
+    codec = load(tmp_path / "model.safetensors")
+    codes = codec.encode(speech_like(16000), speaker="p225")
+    assert codes.indices.shape == (3, 51)
+    assert codec.bit_rate == 3 * 4 * 50
+    again = codec.unpack(codec.pack(codes))
+    assert np.array_equal(again.indices, codes.indices)
+    prefix = replace(codes, indices=codes.indices[:2])
+    assert np.array_equal(codec.unpack(codec.pack(prefix)).indices, prefix.indices)
+    sounds = [codec.decode(replace(codes, indices=codes.indices[:books])) for books in (1, 2, 3)]
+    assert [len(sound) for sound in sounds] == [16000] * 3
+    assert not np.allclose(sounds[0], sounds[2])
+    with pytest.raises(CodesError, match="got 4 rows of codes, expected 1 to 3"):
+        codec.decode(replace(codes, indices=np.zeros((4, 51), np.uint16)))
+
+
 def test_a_plain_vae_has_no_codes(tmp_path) -> None:
     recipe = load_recipe("vctk", ("quantizer={kind: none, dim: 4}", "network.channels=16", "network.gru=8"))
     save_model(tmp_path / "model.safetensors", SpectrogramCodec(recipe, ("a",)), 1)
