@@ -13,6 +13,7 @@ from sqcodec.metrics.stft import amplitudes
 from sqcodec.values import SAMPLE_RATE
 
 MOST = SAMPLE_RATE // 4  # samples: no codec worth scoring is later than a quarter of a second
+_MINUTE = 60 * SAMPLE_RATE  # of longer recordings only so much is looked at
 _HOP = 16  # samples between frames of the envelopes: 1 ms
 _WINDOW = 512  # samples, 32 ms: on 9 files of Codec 2 at 3200 bit/s delays spread over 29 samples; with 8 ms over 125
 _BANDS = 32
@@ -26,9 +27,13 @@ _Array = NDArray[np.float64]
 def find_delay(reference: Signal, degraded: Signal) -> int:
     """Samples by which `degraded` [M] comes later than `reference` [N] (negative: earlier), within +-`MOST`.
 
-    0 when either is silent or shorter than 100 ms.
+    Of more than a minute only the minute of most energy is looked at. 0 when either is silent or below 100 ms.
     """
     if min(len(reference), len(degraded)) < SAMPLE_RATE // 10 or not (reference.any() and degraded.any()):
+        return 0
+    begin, end = _loudest_minute(reference)
+    reference, degraded = reference[begin:end], degraded[begin:end]
+    if not (reference.any() and degraded.any()):
         return 0
     coarse = _envelope_delay(reference, degraded)
     lags = np.arange(max(-MOST, coarse - _NEAR), min(MOST, coarse + _NEAR) + 1)
@@ -42,6 +47,17 @@ def remove_delay(degraded: Signal, delay: int, samples: int) -> Signal:
     """`degraded` moved earlier by `delay` samples (later where negative), cut or padded with zeros to [samples]."""
     moved = degraded[delay:] if delay > 0 else np.pad(degraded, (-delay, 0))
     return np.pad(moved[:samples], (0, max(0, samples - len(moved)))).astype(np.float32)
+
+
+def _loudest_minute(signal: Signal) -> tuple[int, int]:
+    """Where the minute of most energy begins and ends, in steps of a second; all of a shorter signal."""
+    if len(signal) <= _MINUTE:
+        return 0, max(len(signal), _MINUTE)
+    whole = len(signal) // SAMPLE_RATE
+    energy = np.square(signal[: whole * SAMPLE_RATE].reshape(whole, SAMPLE_RATE), dtype=np.float64).sum(1)
+    minutes = np.convolve(energy, np.ones(60), mode="valid")
+    begin = int(minutes.argmax()) * SAMPLE_RATE
+    return begin, begin + _MINUTE
 
 
 def _envelope_delay(reference: Signal, degraded: Signal) -> int:
@@ -58,8 +74,10 @@ def _envelope_delay(reference: Signal, degraded: Signal) -> int:
 
 def _envelope(signal: Signal) -> _Array:
     """Level in dB of `_BANDS` bands every millisecond, 50 dB deep, each band's mean removed: [T, bands]."""
-    spectrum = amplitudes(signal, n_fft=_WINDOW, hop=_HOP, window=_WINDOW)[:, 1 : 1 + _BINS * _BANDS]
-    power = (spectrum**2).reshape(len(spectrum), _BANDS, _BINS).sum(2)
+    blocks = amplitudes(signal, n_fft=_WINDOW, hop=_HOP, window=_WINDOW)
+    power = np.concatenate(
+        [(block[:, 1 : 1 + _BINS * _BANDS] ** 2).reshape(len(block), _BANDS, _BINS).sum(2) for block in blocks]
+    )
     power /= power.max()
     level = 10.0 * np.log10(np.maximum(power, 1e-5))
     centred: _Array = level - level.mean(0)

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from sqcodec.errors import MetricError
 from sqcodec.metrics.cepstrum import from_envelope, unbiased
 from sqcodec.metrics.pair import Signal, validate
 from sqcodec.values import SAMPLE_RATE
@@ -19,6 +20,7 @@ from sqcodec.values import SAMPLE_RATE
 Recipe = Literal["textbook", "espnet", "versa"]
 RECIPES: tuple[Recipe, ...] = get_args(Recipe)
 _SHORTEST = 1024  # samples: one frame of the longest window
+_MOST_FRAMES = 8000  # of espnet's, 16 ms each: two minutes, whose warping takes a gigabyte
 _INT16 = 32767.0
 _FLOOR = 1e-10  # added to power where a recipe has no floor of its own: digital silence has a spectrum too
 
@@ -28,7 +30,7 @@ _Array = NDArray[np.float64]
 def mcd(reference: Signal, degraded: Signal, *, recipe: Recipe) -> float:
     """Mean over frames of 10 / ln 10 sqrt(2 sum_m (c_m - c'_m)^2); both [N] at 16 kHz, aligned.
 
-    Raises MetricError: silent, or less than 1024 samples.
+    Raises MetricError: silent, less than 1024 samples, or more than two minutes for espnet.
     """
     validate(reference, degraded, shortest=_SHORTEST)
     match recipe:
@@ -37,10 +39,16 @@ def mcd(reference: Signal, degraded: Signal, *, recipe: Recipe) -> float:
         case "versa":
             return float(distortion(_versa(reference), _versa(degraded)).mean())
         case "espnet":
+            from scipy.spatial.distance import cdist
+
             from sqcodec.metrics.warp import warp_path  # compiled by numba, which is slow to import
 
             first, second = _espnet(reference), _espnet(degraded)
-            path = warp_path(np.sqrt(((first[:, None] - second[None]) ** 2).sum(2)))
+            if max(len(first), len(second)) > _MOST_FRAMES:
+                raise MetricError(
+                    f"too long for time warping: got {len(first)} frames, expected {_MOST_FRAMES} or less"
+                )
+            path = warp_path(cdist(first, second))
             return float(distortion(first[path[:, 0]], second[path[:, 1]]).mean())
 
 

@@ -4,6 +4,8 @@ Log-spectral distance: Gray and Markel, IEEE TASSP 24(5), 1976. Multi-resolution
 ICASSP 2020 (Parallel WaveGAN), eq. 3 to 6.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,17 +15,27 @@ from sqcodec.metrics.pair import Signal, validate
 RESOLUTIONS = ((512, 50, 240), (1024, 120, 600), (2048, 240, 1200))  # n_fft, hop, window, in samples
 _POWER_FLOOR = 1e-10  # -100 dB of a full-scale sine's peak bin or so: what lies below counts as this
 _AMPLITUDE_FLOOR = 1e-7
+_FRAMES_AT_ONCE = 4096  # so that memory does not grow with the length
 
 _Array = NDArray[np.float64]
 
 
-def amplitudes(signal: Signal, *, n_fft: int, hop: int, window: int) -> _Array:
-    """|STFT| [T, n_fft / 2 + 1] with a periodic Hann window of unit sum, centred frames, zeros beyond the edges."""
+def amplitudes(signal: Signal, *, n_fft: int, hop: int, window: int) -> Iterator[_Array]:
+    """|STFT| in blocks [t, n_fft / 2 + 1]: periodic Hann of unit sum, centred frames, zeros beyond the edges."""
     half = window // 2
-    padded = np.pad(signal.astype(np.float64), (half, half))
+    padded = np.pad(signal, (half, half))
     frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
     hann = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(window) / window)
-    return np.abs(np.fft.rfft(frames * (hann / hann.sum()), n_fft))
+    for start in range(0, len(frames), _FRAMES_AT_ONCE):
+        yield np.abs(np.fft.rfft(frames[start : start + _FRAMES_AT_ONCE] * (hann / hann.sum()), n_fft))
+
+
+def _both(reference: Signal, degraded: Signal, *, n_fft: int, hop: int, window: int) -> Iterator[tuple[_Array, _Array]]:
+    return zip(
+        amplitudes(reference, n_fft=n_fft, hop=hop, window=window),
+        amplitudes(degraded, n_fft=n_fft, hop=hop, window=window),
+        strict=True,
+    )
 
 
 def log_spectral_distance(reference: Signal, degraded: Signal) -> float:
@@ -32,11 +44,11 @@ def log_spectral_distance(reference: Signal, degraded: Signal) -> float:
     Both [N] at 16 kHz, aligned. Powers below 1e-10 of full scale count as that. Raises MetricError: silent.
     """
     validate(reference, degraded)
-    first, second = (
-        10.0 * np.log10(amplitudes(signal, n_fft=512, hop=128, window=512) ** 2 + _POWER_FLOOR)
-        for signal in (reference, degraded)
-    )
-    return float(np.sqrt(((first - second) ** 2).mean(1)).mean())
+    distances = []
+    for blocks in _both(reference, degraded, n_fft=512, hop=128, window=512):
+        first, second = (10.0 * np.log10(block**2 + _POWER_FLOOR) for block in blocks)
+        distances.append(np.sqrt(((first - second) ** 2).mean(1)))
+    return float(np.concatenate(distances).mean())
 
 
 def multi_resolution(reference: Signal, degraded: Signal) -> float:
@@ -47,13 +59,20 @@ def multi_resolution(reference: Signal, degraded: Signal) -> float:
     validate(reference, degraded)
     if len(reference) < (longest := RESOLUTIONS[-1][2]):
         raise MetricError(f"too short: got {len(reference)} samples, expected {longest} or more")
-    total = 0.0
-    for n_fft, hop, window in RESOLUTIONS:
-        first, second = (amplitudes(signal, n_fft=n_fft, hop=hop, window=window) for signal in (reference, degraded))
-        convergence = np.linalg.norm(first - second) / np.linalg.norm(first)
-        logarithms = np.log(np.maximum(first, _AMPLITUDE_FLOOR)) - np.log(np.maximum(second, _AMPLITUDE_FLOOR))
-        total += float(convergence + np.abs(logarithms).mean())
-    return total / len(RESOLUTIONS)
+    return sum(_one_resolution(reference, degraded, *sizes) for sizes in RESOLUTIONS) / len(RESOLUTIONS)
+
+
+def _one_resolution(reference: Signal, degraded: Signal, n_fft: int, hop: int, window: int) -> float:
+    squared = energy = logarithms = 0.0
+    values = 0
+    for first, second in _both(reference, degraded, n_fft=n_fft, hop=hop, window=window):
+        squared += float(((first - second) ** 2).sum())
+        energy += float((first**2).sum())
+        logarithms += float(
+            np.abs(np.log(np.maximum(first, _AMPLITUDE_FLOOR)) - np.log(np.maximum(second, _AMPLITUDE_FLOOR))).sum()
+        )
+        values += first.size
+    return float(np.sqrt(squared / energy)) + logarithms / values
 
 
 def evaluate(reference: Signal, degraded: Signal) -> dict[str, float]:

@@ -76,7 +76,7 @@ def evaluate(
     Rows that an earlier call left in `out`, made with the same model, settings and recordings, are kept.
     Raises CorpusError: no recordings; ModelError: no model; SqcodecError: an unknown baseline, or no file was coded.
     """
-    utterances = find_utterances(data, list_file)
+    utterances = find_utterances(data, list_file, without=out)
     found = find_for_encoding(model)
     codec = open_codec(found.path, device)
     spoken = codec.vocoder(vocoder)
@@ -112,9 +112,10 @@ def evaluate(
     )  # fmt: skip
 
 
-def find_utterances(data: Path | None, list_file: Path | None) -> tuple[Utterance, ...]:
+def find_utterances(data: Path | None, list_file: Path | None, *, without: Path) -> tuple[Utterance, ...]:
     """Recordings of a list with path, speaker and split, or below a folder (whose folder is the speaker then).
 
+    without: a folder whose recordings are left out: earlier results may lie in the very folder that is evaluated.
     Raises CorpusError: neither, both, or nothing found.
     """
     if (data is None) == (list_file is None):
@@ -127,6 +128,7 @@ def find_utterances(data: Path | None, list_file: Path | None) -> tuple[Utteranc
     return tuple(
         Utterance(name=name, path=path, speaker=path.parent.name, split="data")
         for name, path in find_recordings(data).items()
+        if not path.resolve().is_relative_to(without.resolve())
     )
 
 

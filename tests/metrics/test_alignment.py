@@ -32,6 +32,13 @@ def test_a_shift_is_found_to_the_sample(delay) -> None:
     assert find_delay(SPEECH, degraded) == delay
 
 
+@pytest.mark.parametrize("delay", [0, 500])
+def test_of_a_long_recording_the_loudest_minute_tells(delay) -> None:
+    long = np.concatenate([0.001 * speech_like(16_000 * 70, seed=1), speech_like(16_000 * 62), np.zeros(16_000 * 9)])
+    long = long.astype(np.float32)
+    assert find_delay(long, late(long, delay)) == delay
+
+
 def test_a_turned_sign_changes_nothing() -> None:
     assert find_delay(SPEECH, -late(SPEECH, 123)) == 123
 

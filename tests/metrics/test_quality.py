@@ -56,6 +56,20 @@ def test_pesq_does_not_depend_on_level() -> None:
     assert pesq.pesq_wb(CLEAN, 0.5 * NOISY) == pytest.approx(pesq.pesq_wb(CLEAN, NOISY), abs=1e-3)
 
 
+def test_pesq_survives_many_utterances() -> None:
+    package = pytest.importorskip("pesq", reason="the eval extra is not installed")
+    rng = np.random.default_rng(0)
+    samples = 90 * 16000  # 75 bursts: the standard's code has room for 50, and crashes
+    bursts = np.arange(samples) / 16000 % 1.2 < 0.5
+    first = (0.3 * rng.normal(size=samples) * bursts).astype(np.float32)
+    second = (first + 0.01 * rng.normal(size=samples)).astype(np.float32)
+    pieces = zip(np.array_split(first, 5), np.array_split(second, 5), strict=True)
+    expected = np.mean([package.pesq(16000, *piece, "wb") for piece in pieces])
+    assert pesq.pesq_wb(first, second) == pytest.approx(expected, rel=1e-12)
+    first[: samples // 5] = 0.0  # a piece without speech says nothing
+    assert pesq.pesq_wb(first, second) > 1.0
+
+
 def test_stoi_is_the_package_s_figure() -> None:
     package = pytest.importorskip("pystoi", reason="the eval extra is not installed")
     expected = {extended: package.stoi(CLEAN, NOISY, 16000, extended=extended) for extended in (False, True)}
@@ -81,6 +95,12 @@ def test_mel_cepstra_are_sptk_s() -> None:
 @pytest.mark.parametrize(("recipe", "tolerance"), [("espnet", 1e-3), ("versa", 1e-6)])
 def test_distortion_is_that_of_the_recipe_s_own_packages(recipe, tolerance) -> None:
     assert mcd.mcd(*golden_signals(), recipe=recipe) == pytest.approx(GOLDEN[recipe], abs=tolerance)
+
+
+def test_warping_of_what_is_too_long_is_refused() -> None:
+    long = np.tile(CLEAN, 70)  # 140 s: the matrix of distances would take too much memory
+    with pytest.raises(MetricError, match=r"^too long for time warping: got 8747 frames, expected 8000 or less$"):
+        mcd.mcd(long, long, recipe="espnet")
 
 
 def test_the_textbook_leaves_the_level_out() -> None:

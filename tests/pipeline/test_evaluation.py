@@ -115,6 +115,12 @@ def test_an_interrupted_evaluation_goes_on(recordings: Path, monkeypatch) -> Non
     assert made == ["p226", "p225", "p226"]
 
 
+def test_results_among_the_recordings_are_not_recordings(recordings: Path) -> None:
+    for _ in range(2):
+        done = evaluation.evaluate(MODEL, Path("data/out"), SETTINGS, data=Path("data"))
+        assert done.files == 3
+
+
 def test_other_settings_are_scored_anew(recordings: Path) -> None:
     evaluate()
     other = scoring.make_settings(mcd="versa", align=True, asr=None, sv=None)
