@@ -23,6 +23,7 @@ from sqcodec.errors import CodesError
 from sqcodec.values import Codes
 
 _REACH, _AHEAD = 4096, 16  # bytes over which, and blocks among which, a lost boundary is searched for
+_TRIES = 4096  # places a file that are searched in all, a second or two: a hostile file must not take hours
 
 
 class Recovered(NamedTuple):
@@ -56,11 +57,11 @@ def recover(content: bytes, space: CodeSpace, *, where: str) -> Recovered:
 
 def _intact(content: bytes, header: Header, space: CodeSpace) -> Iterator[tuple[Block, NDArray[np.uint16]]]:
     """The blocks that can be read, with their codes; after a damaged one, the next is looked for byte by byte."""
-    left, place = list(blocks(header.length)), header.size
+    left, place, tries = list(blocks(header.length)), header.size, iter(range(_TRIES))
     while left:
         block, found = left[0], read_block(content, place, header, left[0], space)
         if found is None:
-            block, found = _search(content, place, header, left, space)
+            block, found = _search(content, place, header, left, space, tries)
         if found is None:
             return
         yield block, found.codes
@@ -68,14 +69,15 @@ def _intact(content: bytes, header: Header, space: CodeSpace) -> Iterator[tuple[
 
 
 def _search(
-    content: bytes, place: int, header: Header, left: list[Block], space: CodeSpace
+    content: bytes, place: int, header: Header, left: list[Block], space: CodeSpace, tries: Iterator[int]
 ) -> tuple[Block, Found | None]:
     """The next intact block after a damaged one at `place`: where its length says, or else anywhere within reach.
 
     So many places are tried that 24 bits would at last agree by chance: there, the block behind must be intact too.
     """
     ahead, expected = left[1 : 1 + _AHEAD], _next_place(content, place)
-    for start in [expected, *range(place + 1, min(len(content), place + _REACH))]:
+    places = [expected, *range(place + 1, min(len(content), place + _REACH))]
+    for start, _ in zip(places, tries, strict=False):
         for block, found in _matches(content, start, header, ahead, space):
             behind = left[block.number - left[0].number + 1 :][:1]
             if start == expected or not behind or read_block(content, found.stop, header, behind[0], space):

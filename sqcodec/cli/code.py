@@ -34,6 +34,8 @@ _RAW = click.option(
 @_MODEL
 @click.option("--speaker", metavar="NAME", help="Whose voice it is [default: the nearest that the model knows].")
 @click.option("--format", "form", type=click.Choice(["sqc", "npy"]), help="Of CODES [default: its suffix, else sqc].")
+@click.option("--codebooks", type=click.IntRange(min=1), help="How many of the model's to use [default: all].")
+@click.option("--bitrate", type=click.FloatRange(min=1), help="As many codebooks as fit this nominal rate, in bit/s.")
 @_RAW
 @click.option("--rate", type=click.IntRange(1000, 384000), help="Of --raw, in Hz.")
 @_JOBS
@@ -46,6 +48,8 @@ def encode(
     model: str | None,
     speaker: str | None,
     form: Literal["sqc", "npy"] | None,
+    codebooks: int | None,
+    bitrate: float | None,
     raw: Literal["s16le", "f32le"] | None,
     rate: int | None,
     jobs: int,
@@ -61,18 +65,22 @@ def encode(
     Any format, rate and length; - reads standard input or writes standard output.
     Without --model and SQCODEC_MODEL, the newest run under runs/ is used.
     """
+    if codebooks and bitrate:
+        raise click.UsageError("--codebooks and --bitrate say the same thing twice; give one of them.")
     if (raw is None) != (rate is None):
         raise click.UsageError("--raw and --rate go together: samples without a header need both.")
     if recording.is_dir():
         if raw:
             raise click.UsageError("--raw is for one recording, not for a folder.")
-        _encode_folder(recording, codes, model, speaker, form, Workers(jobs, backend, quiet), device)
+        how = Workers(jobs, backend, quiet)
+        _encode_folder(recording, codes, model, speaker, form, how, device, codebooks=codebooks, bit_rate=bitrate)
         return
     from sqcodec.pipeline import files
 
     done = files.encode_file(
-        recording, codes, model=model, speaker=speaker, device=device, form=form, raw=files.raw_format(raw, rate)
-    )
+        recording, codes, model=model, speaker=speaker, device=device, form=form, raw=files.raw_format(raw, rate),
+        codebooks=codebooks, bit_rate=bitrate,
+    )  # fmt: skip
     chosen = f" (nearest of {done.speakers})" if done.found else ""
     _tell(
         codes,
@@ -153,13 +161,16 @@ def _encode_folder(
     form: Literal["sqc", "npy"] | None,
     how: Workers,
     device: str,
+    *,
+    codebooks: int | None,
+    bit_rate: float | None,
 ) -> None:
     from sqcodec.pipeline import folders
 
     with _progress(how.quiet) as progress:
         done = folders.encode_folder(
             source, target, model=model, speaker=speaker, device=device, form=form,
-            how=folders.Workers(how.jobs, how.backend), progress=progress,
+            codebooks=codebooks, bit_rate=bit_rate, how=folders.Workers(how.jobs, how.backend), progress=progress,
         )  # fmt: skip
     rate = f", {done.size} bytes: {8 * done.size / done.seconds:.0f} bit/s" if done.seconds else ""
     _tell_folder(target, done, rate, how.quiet)

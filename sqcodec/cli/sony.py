@@ -22,4 +22,4 @@ def import_sony(checkpoint: Path, out: Path, speakers: Path) -> None:
         f"{done.path}: variance {done.variance}, step {done.step}, {done.speakers} speakers,"
         f" fingerprint {done.fingerprint}"
     )
-    click.echo(f"Next: sqcodec encode in.wav codes.npy --model {out}")
+    click.echo(f"Next: sqcodec encode in.wav out.sqc --model {out}")

@@ -71,7 +71,7 @@ def train(
     codes = "no codes" if done.test_perplexity is None else f"perplexity {done.test_perplexity:.1f}"
     click.echo(f"{done.folder}: step {done.step}, test MSE {done.test_mse:.2f}, {codes}")
     click.echo(f"Pictures: {done.folder / 'curves.png'}, {done.folder / 'spectrograms.png'}")
-    click.echo(f"Next: sqcodec encode in.wav codes.npy --model {done.folder}")
+    click.echo(f"Next: sqcodec encode in.wav out.sqc --model {done.folder}")
 
 
 def _train_vocoder(

@@ -20,6 +20,7 @@ _NO_LENGTH = 1 << 62  # libsndfile's frame count when the header has none (a FLA
 _STREAMED = 0x7FFF_0000  # chunk sizes from here on are what programs write into a pipe, not a length
 RawEncoding = Literal["s16le", "f32le"]
 RAW_SUBTYPES: dict[RawEncoding, str] = {"s16le": "PCM_16", "f32le": "FLOAT"}
+_LOUDEST = 1e10  # beyond 32-bit integers that were taken for floats; resampling could overflow from 1e38 on
 _CHUNK = re.compile(r"^\s*(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 
 
@@ -97,6 +98,11 @@ class AudioSource:
                     raise AudioError(
                         f"{self.path}: not finite: NaN or infinity within samples {count} to {count + len(mono)};"
                         " repair or leave out the file"
+                    )
+                if (loudest := float(np.abs(mono).max())) > _LOUDEST:
+                    raise AudioError(
+                        f"{self.path}: no sound: values up to {loudest:.3g} within samples {count} to"
+                        f" {count + len(mono)}, expected -1 to 1; repair or leave out the file"
                     )
                 count += len(mono)
                 yield np.ascontiguousarray(mono)

@@ -106,6 +106,20 @@ class Codec:
         sound = np.concatenate(list(self.decode_blocks(codes, speaker=speaker, vocoder=vocoder)))
         return sound.clip(-1.0, 1.0)
 
+    def codebooks_for(self, *, codebooks: int | None, bit_rate: float | None) -> int:
+        """How many codebooks to use: as many as said, or as fit a nominal bit_rate (bit/s), or all.
+
+        Raises CodesError: the model has not as many, or one alone takes more.
+        """
+        most = self.model.quantizer.codebooks
+        if codebooks is None and bit_rate is not None:
+            codebooks = min(most, int(bit_rate * most / self.bit_rate))
+            if not codebooks:
+                raise CodesError(f"--bitrate {bit_rate:g}: the lowest of {self.path} is {self.bit_rate / most:g} bit/s")
+        if codebooks is not None and codebooks > most:
+            raise CodesError(f"--codebooks {codebooks}: {self.path} has {most}")
+        return codebooks or most
+
     def pack(self, codes: Codes) -> bytes:
         """codes -> the bytes of a `.sqc` file. Raises CodesError: the codes do not fit the model."""
         return sqc.pack(codes, self.space)

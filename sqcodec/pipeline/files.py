@@ -1,7 +1,7 @@
 """`encode` and `decode` from file to file; `-` is standard input or output."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -97,10 +97,13 @@ def encode_file(
     device: str = "auto",
     form: CodesFormat | None = None,
     raw: RawFormat | None = None,
+    codebooks: int | None = None,
+    bit_rate: float | None = None,
 ) -> Encoded:
     """Encode a recording into a codes file, which appears complete or not at all.
 
-    form: of the file; None takes it from the suffix, and `.sqc` where there is none. raw: what `source` holds when it
+    form: of the file; None takes it from the suffix, and `.sqc` where there is none. codebooks, bit_rate (nominal): how
+    many of the model's codebooks to use; None: all. raw: what `source` holds when it
     has no header. Raises AudioError: the recording cannot be read; ModelError: no model; CodesError: unknown speaker;
     SqcodecError: the target cannot be written.
     """
@@ -110,7 +113,8 @@ def encode_file(
         audio = AudioSource(path, raw)
         found = find_for_encoding(model)
         codec = open_codec(found.path, device)
-        done = encode_with(codec, audio, target, speaker=speaker, form=form)
+        books = codec.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
+        done = encode_with(codec, audio, target, speaker=speaker, form=form, codebooks=books)
     mixed = f"{source}: {audio.channels} channels were mixed down to one" if audio.channels > 1 else ""
     return Encoded(**(vars(done) | {"notes": _notes(found.note, mixed)}))
 
@@ -120,9 +124,12 @@ def raw_format(encoding: RawEncoding | None, sample_rate: int | None) -> RawForm
     return RawFormat(encoding, sample_rate) if encoding and sample_rate else None
 
 
-def encode_with(codec: Codec, audio: AudioSource, target: Path, *, speaker: str | None, form: CodesFormat) -> Encoded:
-    """As `encode_file`, with a model that is open."""
+def encode_with(
+    codec: Codec, audio: AudioSource, target: Path, *, speaker: str | None, form: CodesFormat, codebooks: int
+) -> Encoded:
+    """As `encode_file`, with a model that is open and a number of its codebooks."""
     codes = codec.encode_blocks(audio.blocks, samples=audio.input_samples, sample_rate=audio.rate, speaker=speaker)
+    codes = replace(codes, indices=codes.indices[:codebooks])
     content = npy.pack(codes) if form == "npy" else sqc.pack(codes, codec.space)
     with written(target) as draft:
         draft.write_bytes(content)
@@ -130,7 +137,7 @@ def encode_with(codec: Codec, audio: AudioSource, target: Path, *, speaker: str 
         seconds=codes.samples / codes.sample_rate,
         codes=codes.indices.size,
         size=len(content),
-        nominal_bit_rate=codec.bit_rate,
+        nominal_bit_rate=codec.bit_rate * codebooks / codec.model.quantizer.codebooks,
         speaker=codes.speaker,
         speakers=len(codec.speakers),
         found=speaker is None,

@@ -85,6 +85,8 @@ def encode_folder(
     speaker: str | None,
     device: str,
     form: CodesFormat | None,
+    codebooks: int | None,
+    bit_rate: float | None,
     how: Workers,
     progress: Progress,
 ) -> FolderDone:
@@ -98,7 +100,9 @@ def encode_folder(
     found = find_for_encoding(model)
     names = names_of(read_summary(found.path))
     wanted = [task for task in tasks if not _is_encoded(task, names)]
-    work: list[_Work] = [(task, str(found.path.resolve()), device, speaker, form) for task in wanted]
+    work: list[_Work] = [
+        (task, str(found.path.resolve()), device, speaker, form, codebooks, bit_rate) for task in wanted
+    ]
     return _run(_encode, work, len(tasks) - len(work), found.note, how=how, progress=progress)
 
 
@@ -151,8 +155,19 @@ def _attempt(function: Callable[..., _Result], task: _Task, *options: Any) -> _R
         return _Result(0.0, 0, Failure(task.shown, reason.replace(str(task.source), str(task.shown))))
 
 
-def _encode(task: _Task, model: str, device: str, speaker: str | None, form: CodesFormat) -> _Result:
-    done = encode_with(_codec(model, device), AudioSource(task.source), task.target, speaker=speaker, form=form)
+def _encode(
+    task: _Task,
+    model: str,
+    device: str,
+    speaker: str | None,
+    form: CodesFormat,
+    codebooks: int | None,
+    bit_rate: float | None,
+) -> _Result:
+    codec = _codec(model, device)
+    books = codec.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
+    audio = AudioSource(task.source)
+    done = encode_with(codec, audio, task.target, speaker=speaker, form=form, codebooks=books)
     return _Result(done.seconds, done.size, None)
 
 

@@ -52,22 +52,28 @@ def perturb_file(
     def perturb(codec: Codec, codes: Codes) -> Codes:
         near = nearest_codewords(codec, neighbours)
         drawn = rng.integers(0, neighbours, codes.indices.shape)
-        return replace(codes, indices=near[codes.indices, drawn])
+        books = np.arange(len(codes.indices))[:, None]
+        return replace(codes, indices=near[books, codes.indices, drawn])
 
     return _through_codes(source, target, speaker, model, device, perturb)
 
 
 def nearest_codewords(codec: Codec, neighbours: int) -> NDArray[np.uint16]:
-    """[V, neighbours]: the codewords nearest to each (Euclidean distance), nearest first, ties to the lowest index."""
+    """[K, V, neighbours]: in each book the codewords nearest to each (Euclidean distance), nearest first, ties to the
+    lowest index. Raises CodesError: the book has not as many."""
     size = codec.model.quantizer.codewords
     if not 1 <= neighbours < size:
         raise CodesError(f"--neighbours {neighbours}: expected 1 to {size - 1}; the codebook has {size} codewords")
-    with torch.no_grad():
-        every = torch.arange(size, device=codec.model.quantizer.codebook.device)
-        words = codec.model.quantizer.decode(every[None, None])[0].double()
-    distance = torch.cdist(words, words)
-    distance.fill_diagonal_(float("inf"))
-    return distance.argsort(dim=1, stable=True)[:, :neighbours].cpu().numpy().astype(np.uint16)
+    nearest = []
+    for book in range(codec.model.quantizer.codebooks):
+        codes = torch.zeros(1, codec.model.quantizer.codebooks, size, dtype=torch.int64, device=codec.device)
+        codes[0, book] = torch.arange(size)
+        with torch.no_grad():
+            words = codec.model.quantizer.decode(codes)[0].double()  # the other books add the same to each
+        distance = torch.cdist(words, words)
+        distance.fill_diagonal_(float("inf"))
+        nearest.append(distance.argsort(dim=1, stable=True)[:, :neighbours].cpu().numpy().astype(np.uint16))
+    return np.stack(nearest)
 
 
 def morph_files(

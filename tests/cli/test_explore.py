@@ -61,7 +61,7 @@ def test_the_nearest_codeword_of_each(workplace: Path) -> None:
     codec = sqcodec.load()
     with torch.no_grad():
         codec.model.quantizer.codebook.copy_(torch.arange(16.0)[:, None].expand(-1, 4) ** 2)  # 0, 1, 4, 9, 16...
-    assert nearest_codewords(codec, 2)[:3].tolist() == [[1, 2], [0, 2], [1, 0]]
+    assert nearest_codewords(codec, 2)[0, :3].tolist() == [[1, 2], [0, 2], [1, 0]]
 
 
 def test_a_morph_begins_with_one_and_ends_with_the_other(pair: Path) -> None:

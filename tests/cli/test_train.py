@@ -32,7 +32,7 @@ def test_train_says_what_it_did_and_how_to_go_on(tmp_path):
     assert lines[0].startswith(f"{run}: step 20, test MSE ")
     assert lines[1:] == [
         f"Pictures: {run / 'curves.png'}, {run / 'spectrograms.png'}",
-        f"Next: sqcodec encode in.wav codes.npy --model {run}",
+        f"Next: sqcodec encode in.wav out.sqc --model {run}",
     ]
     assert "step 20/20: loss " in result.stderr
     assert "seed: 3" in (run / "recipe.yaml").read_text()

@@ -97,3 +97,16 @@ def test_empty_missing_and_foreign_files_are_refused(tmp_path: Path) -> None:
         with pytest.raises(AudioError) as error:
             AudioSource(tmp_path / name)
         assert str(error.value) == f"{tmp_path / name}: {text}"
+
+
+def test_numbers_that_are_no_sound_are_refused(tmp_path: Path) -> None:
+    """Finite, but a resampler's sums of them need not be."""
+    path = tmp_path / "loud.wav"
+    soundfile.write(path, np.array([0.0, 3e38, 0.0]), 44100, subtype="FLOAT")
+    with pytest.raises(AudioError) as caught:
+        AudioSource(path).read()
+    assert str(caught.value) == (
+        f"{path}: no sound: values up to 3e+38 within samples 0 to 3, expected -1 to 1; repair or leave out the file"
+    )
+    soundfile.write(path, np.array([0.0, 2.0**31, 0.0]), 16000, subtype="FLOAT")  # integers taken for floats
+    assert AudioSource(path).read().max() == 2.0**31

@@ -1,0 +1,82 @@
+"""A model of several codebooks on the command line: all of them, or as many as wanted."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import sqcodec
+from sqcodec.bitstream.npy import read_codes
+from sqcodec.bitstream.tables import count
+from sqcodec.model.file import add_tables
+from tests.cli.test_code import MODEL, refused, run
+from tests.conftest import make_model, speech_like
+
+RESIDUAL = "quantizer={kind: residual, stages: 3, codewords: 16, dim: 4, initial_variance: 10.0, dropout: 0.5}"
+TINY = Path("runs/tiny/model.safetensors")
+
+
+@pytest.fixture
+def residual(workplace: Path) -> Path:
+    """A working folder whose model has three codebooks of 16 codewords, and tables."""
+    make_model(TINY, RESIDUAL)
+    codec = sqcodec.load(TINY)
+    codes = [codec.encode(speech_like(160_000, seed=seed), speaker="s5").indices for seed in range(2)]
+    tables = count(codes, (16,) * 3)
+    add_tables(TINY, TINY, tables.to_arrays(), tables.digest)
+    return workplace
+
+
+@pytest.mark.parametrize(
+    ("option", "books"), [([], 3), (["--codebooks", "2"], 2), (["--bitrate", "250"], 1), (["--bitrate", "400"], 2),
+                          (["--bitrate", "9999"], 3)],
+)  # fmt: skip
+def test_as_many_as_wanted(residual: Path, option, books) -> None:
+    result = run("encode", "in.wav", "out.sqc", "--speaker", "s5", *option)
+    assert result.exit_code == 0, result.output
+    size = Path("out.sqc").stat().st_size
+    assert result.stdout == (
+        f"out.sqc: 2.50 s, {126 * books} codes, {size} bytes: {8 * size / 2.5:.0f} bit/s (nominal {200 * books}),"
+        f" speaker s5, {MODEL}\n"
+    )
+    assert run("encode", "in.wav", "all.npy", "--speaker", "s5").exit_code == 0
+    assert run("encode", "in.wav", "out.npy", "--speaker", "s5", *option).exit_code == 0
+    assert np.array_equal(np.load("out.npy"), np.load("all.npy")[:books])
+    found = json.loads(run("inspect", "out.sqc", "--json").stdout)
+    assert len(found["books"]) == books
+    assert found["nominal_bit_rate"] == pytest.approx(126 / 2.5 * 4 * books)
+    for name in ("out.sqc", "out.npy"):
+        assert run("decode", name, f"{name}.wav").exit_code == 0
+    assert soundfile.info("out.sqc.wav").frames == 40_000
+    codec = sqcodec.load(TINY)
+    assert np.array_equal(codec.unpack(Path("out.sqc").read_bytes()).indices, read_codes(Path("out.npy")).indices)
+
+
+def test_folders_take_the_option_too(residual: Path) -> None:
+    Path("in").mkdir()
+    Path("in.wav").rename("in/a.wav")
+    assert run("encode", "in", "out", "--codebooks", "2", "--format", "npy").exit_code == 0
+    assert np.load("out/a.npy").shape == (2, 126)
+
+
+def test_perturb_changes_each_book_within_itself(residual: Path) -> None:
+    assert run("perturb", "in.wav", "out.wav", "--speaker", "s5", "--neighbours", "1").exit_code == 0
+
+
+def test_what_the_model_has_not_is_refused(residual: Path) -> None:
+    note = "no --model given: using the newest run, runs/tiny\n"
+    assert refused("encode", "in.wav", "x.sqc", "--codebooks", "4").removeprefix(note) == (
+        f"Error: --codebooks 4: {TINY} has 3\n"
+    )
+    assert refused("encode", "in.wav", "x.sqc", "--bitrate", "199").removeprefix(note) == (
+        f"Error: --bitrate 199: the lowest of {TINY} is 200 bit/s\n"
+    )
+    assert "give one of them." in refused(
+        "encode", "in.wav", "x.sqc", "--codebooks", "1", "--bitrate", "9", exit_code=2
+    )
+    np.save("many.npy", np.zeros((4, 10), np.uint16))
+    assert refused("decode", "many.npy", "x.wav", "--speaker", "s5") == (
+        "Error: many.npy: got 4 rows of codes, expected 1 to 3\n"
+    )
