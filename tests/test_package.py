@@ -55,6 +55,7 @@ def test_the_wheel_carries_types_and_recipes() -> None:
     files = {included.distribution_path for included in builder.recurse_included_files()}
     forced = builder.config.get_force_include()
     assert "sqcodec/py.typed" in files
+    assert {"sqcodec/report/assets/page.html", "sqcodec/corpus/zerospeech2019.tsv"} <= files
     assert forced[str(ROOT / "recipes")] == "sqcodec/recipes"
 
 
