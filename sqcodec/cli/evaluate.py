@@ -15,6 +15,7 @@ from sqcodec.cli.score import align_option, asr_option, backend_option, jobs_opt
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of recordings.")
 @click.option("--list", "list_file", type=click.Path(path_type=Path), help="TSV with path, speaker, split.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the results.")
+@click.option("--bitrate", metavar="RATES", help="Such as 400,1600, of a model with several codebooks [default: all].")
 @click.option("--vocoder", metavar="NAME", help="Kind, file or run of the vocoder [default: the best there is].")
 @click.option("--baseline", metavar="NAMES", help="Such as codec2-3200,codec2-700C,opus-6.")
 @click.option("--listen", type=click.IntRange(min=0), default=8, show_default=True, help="Recordings on the page.")
@@ -30,6 +31,7 @@ def evaluate(
     data: Path | None,
     list_file: Path | None,
     out: Path,
+    bitrate: str | None,
     vocoder: str | None,
     baseline: str | None,
     listen: int,
@@ -58,6 +60,7 @@ def evaluate(
             settings,
             data=data,
             list_file=list_file,
+            bit_rates=_rates(bitrate),
             vocoder=vocoder,
             baselines=[name for name in (baseline or "").split(",") if name],
             listen=listen,
@@ -70,6 +73,16 @@ def evaluate(
         click.echo(note, err=True)
     click.echo(done.table)
     click.echo(f"{done.folder}: {done.files} files, {len(done.systems)} systems; open {done.folder / 'index.html'}")
+
+
+def _rates(text: str | None) -> list[float]:
+    try:
+        rates = [float(part) for part in text.split(",")] if text else []
+    except ValueError:
+        rates = [0.0]
+    if any(rate < 1 for rate in rates):
+        raise click.UsageError(f"--bitrate {text}: expected bit/s joined by commas, such as 400,1600")
+    return rates
 
 
 @contextmanager

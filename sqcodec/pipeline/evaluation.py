@@ -19,7 +19,7 @@ from sqcodec.corpus.audio import AudioSource
 from sqcodec.corpus.folder import find_recordings, read_list
 from sqcodec.errors import CorpusError, SqcodecError
 from sqcodec.pipeline import standing
-from sqcodec.pipeline.coding import open_codec
+from sqcodec.pipeline.coding import Codec, open_codec
 from sqcodec.pipeline.lookup import find_for_encoding
 from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.pipeline.scoring import Settings, Signal, left_out, score_signals
@@ -61,6 +61,7 @@ def evaluate(
     *,
     data: Path | None = None,
     list_file: Path | None = None,
+    bit_rates: Sequence[float] = (),
     vocoder: str | None = None,
     baselines: Sequence[str] = (),
     listen: int = 8,
@@ -71,21 +72,20 @@ def evaluate(
 ) -> Evaluated:
     """Evaluate a model beside `baselines` on a folder of recordings or a list; `listen` files go on the page.
 
-    vocoder: a kind, a file or a run; None means the best that there is.
-
+    bit_rates: nominal, in bit/s, at each of which the model takes part, with as many codebooks as fit; none means all
+    codebooks. vocoder: a kind, a file or a run; None means the best that there is.
     Rows that an earlier call left in `out`, made with the same model, settings and recordings, are kept.
-    Raises CorpusError: no recordings; ModelError: no model; SqcodecError: an unknown baseline, or no file was coded.
+    Raises CorpusError: no recordings; ModelError: no model; CodesError: a bit rate below the model's lowest;
+    SqcodecError: an unknown baseline, or no file was coded.
     """
     utterances = find_utterances(data, list_file, without=out)
     found = find_for_encoding(model)
     codec = open_codec(found.path, device)
     spoken = codec.vocoder(vocoder)
-    ours = ModelSystem(
-        name=found.path.parent.name or "model", path=found.path, fingerprint=codec.fingerprint,
-        vocoder=str(spoken.path) if spoken.path else "griffin-lim", device=device,
-    )  # fmt: skip
+    sound = str(spoken.path) if spoken.path else "griffin-lim"
+    ours = _models(codec, found.path, bit_rates, sound, device)
     others, absent = find_baselines(baselines)
-    systems: list[System] = [ours, *others]
+    systems: list[System] = [*ours, *others]
     out.mkdir(parents=True, exist_ok=True)
     heard = _spread(utterances, listen)
     tasks = [_task(system, utterance, settings, out, heard) for utterance in utterances for system in systems]
@@ -95,12 +95,12 @@ def evaluate(
         raise SqcodecError(f"{out}: no file could be coded; the first: {errors[0]}")
     told = [note for note in (found.note, spoken.note) if note]
     notes = (*told, *absent, *left_out(settings), *_failures(errors))
-    standings = standing.stand(systems, rows, out, ours.name)
+    standings = standing.stand(systems, rows, out)
     about = {
         "sqcodec": __version__,
         "model": str(found.path),
         "fingerprint": codec.fingerprint,
-        "vocoder": ours.vocoder,
+        "vocoder": sound,
         "data": str(list_file or data),
         "files": len(utterances),
         "settings": asdict(settings),
@@ -110,6 +110,23 @@ def evaluate(
         folder=out, table=table, files=len(utterances), systems=tuple(system.name for system in systems),
         errors=len(errors), notes=notes,
     )  # fmt: skip
+
+
+def _models(codec: Codec, path: Path, bit_rates: Sequence[float], vocoder: str, device: str) -> list[ModelSystem]:
+    """The model at each rate, named by the rate it has then; at its only one when none is asked for."""
+    most, name = codec.model.quantizer.codebooks, path.parent.name or "model"
+    wanted = {codec.codebooks_for(codebooks=None, bit_rate=rate) for rate in bit_rates}
+    return [
+        ModelSystem(
+            name=f"{name}-{codec.bit_rate * books / most:g}" if wanted else name,
+            path=path,
+            fingerprint=codec.fingerprint,
+            codebooks=books,
+            vocoder=vocoder,
+            device=device,
+        )
+        for books in sorted(wanted) or [most]
+    ]
 
 
 def find_utterances(data: Path | None, list_file: Path | None, *, without: Path) -> tuple[Utterance, ...]:

@@ -45,13 +45,13 @@ def sound_file(out: Path, system: str, name: str) -> Path:
     return out / "sounds" / system / f"{name}.flac"
 
 
-def stand(systems: Sequence[System], rows: Sequence[dict[str, Any]], out: Path, ours: str) -> list[Standing]:
-    """The systems' figures from their rows; `ours` is the name of the model."""
+def stand(systems: Sequence[System], rows: Sequence[dict[str, Any]], out: Path) -> list[Standing]:
+    """The systems' figures from their rows."""
     standings = []
     for system in systems:
         own = [row for row in rows if row["system"] == system.name and "error" not in row]
         cells = {key: cell for key in COLUMNS if (cell := _cell(own, key)) is not None}
-        is_model = isinstance(system, ModelSystem) and system.name == ours
+        is_model = isinstance(system, ModelSystem)
         standings.append(_with_rates(system, cells, own, out) if is_model and own else _plain(system, cells))
     return standings
 
@@ -73,7 +73,7 @@ def _plain(system: System, cells: dict[str, Cell]) -> Standing:
 def _with_rates(system: System, cells: dict[str, Cell], rows: Sequence[dict[str, Any]], out: Path) -> Standing:
     assert isinstance(system, ModelSystem)
     space = read_space(system.path)
-    codewords = space.codewords
+    codewords = space.codewords[: system.codebooks]
     paths = [codes_file(out, system.name, row["file"]) for row in rows]
     indices = [sqc.unpack(path.read_bytes(), space, where=str(path)).indices for path in paths]
     counted = rates(

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -55,11 +55,15 @@ class System(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSystem:
-    """A model file with a vocoder (`griffin-lim`, or a file). Speakers that it does not know get the nearest voice."""
+    """A model file with a vocoder (`griffin-lim`, or a file), by the first `codebooks` of its codebooks.
+
+    Speakers that the model does not know get the nearest voice.
+    """
 
     name: str
     path: Path
     fingerprint: str
+    codebooks: int
     vocoder: str
     device: str
 
@@ -68,19 +72,20 @@ class ModelSystem:
         """Fingerprint, sizes and times of the files (a decoder can change under one fingerprint), and vocoder."""
         paths = [path for path in (self.path, Path(self.vocoder)) if path.is_file()]
         stamps = [f"{path.stat().st_size} {path.stat().st_mtime_ns}" for path in paths]
-        return " ".join([self.fingerprint, self.vocoder, *stamps])
+        return " ".join([self.fingerprint, str(self.codebooks), self.vocoder, *stamps])
 
     def code(self, samples: Signal, speaker: str | None) -> Coded:
         """Encode and decode [N] at 16 kHz, with the nearest voice if `speaker` is unknown to the model."""
         codec = _opened(self.path, self.device)
         codes = codec.encode(samples, speaker=speaker if speaker in codec.speakers else None)
+        codes = replace(codes, indices=codes.indices[: self.codebooks])
         sound = codec.decode(codes, vocoder=self.vocoder)
-        bits = codes.indices.shape[1] * sum((size - 1).bit_length() for size in codec.space.codewords)
+        bits = codes.indices.shape[1] * sum((size - 1).bit_length() for size in codec.space.codewords[: self.codebooks])
         return Coded(
             sound=sound,
             bits=bits,
             codes=codec.pack(codes),
-            error=_spectral_error(codec, samples, codec.speaker_of(codes, None)),
+            error=_spectral_error(codec, samples, codec.speaker_of(codes, None), self.codebooks),
         )
 
 
@@ -89,7 +94,7 @@ def _opened(path: Path, device: str) -> Codec:
     return open_codec(path, device)
 
 
-def _spectral_error(codec: Codec, samples: Signal, speaker: str) -> SquaredError | None:
+def _spectral_error(codec: Codec, samples: Signal, speaker: str, codebooks: int) -> SquaredError | None:
     """The dB^2 protocol of DESIGN on one file: T as librosa counts, odd last frame dropped, no replicated edges."""
     frames = 1 + len(samples) // HOP_LENGTH
     frames -= frames % FRAMES_PER_CODE
@@ -98,7 +103,7 @@ def _spectral_error(codec: Codec, samples: Signal, speaker: str) -> SquaredError
     device = next(codec.model.parameters()).device
     features = extract(torch.from_numpy(samples), codec.model.features)[:, :frames].to(device)
     voice = torch.tensor([codec.speakers.index(speaker)], device=device)
-    decoded = codec.model.decode(codec.model.encode(features[None]), voice)[0]
+    decoded = codec.model.decode(codec.model.encode(features[None])[:, :codebooks], voice)[0]
     return squared_error(features[:, 1:-1], decoded)
 
 

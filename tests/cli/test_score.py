@@ -126,3 +126,9 @@ def test_help_has_an_example(command) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0
     assert f"Example: sqcodec {command} " in result.stdout
+
+
+def test_a_wrong_bit_rate_is_a_usage_error(tmp_path: Path) -> None:
+    done = run("evaluate", "no-model", "--data", str(tmp_path), "--out", "out", "--bitrate", "400,low")
+    assert done.exit_code == 2
+    assert "--bitrate 400,low: expected bit/s joined by commas, such as 400,1600" in done.stderr

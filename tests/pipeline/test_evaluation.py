@@ -8,12 +8,12 @@ import pytest
 import soundfile
 import torch
 
-from sqcodec.errors import CorpusError, SqcodecError
+from sqcodec.errors import CodesError, CorpusError, SqcodecError
 from sqcodec.features.mel import extract
 from sqcodec.pipeline import evaluation, scoring, systems
 from sqcodec.pipeline.coding import open_codec
 from sqcodec.values import Codes
-from tests.conftest import speech_like
+from tests.conftest import make_model, speech_like
 
 SETTINGS = scoring.make_settings(mcd="textbook", align=True, asr=None, sv=None)
 MODEL = "runs/tiny"
@@ -28,8 +28,8 @@ def recordings(workplace: Path) -> Path:
     return workplace
 
 
-def read_codes(path: Path) -> Codes:
-    return open_codec(Path(MODEL) / "model.safetensors", "cpu").unpack(path.read_bytes())
+def read_codes(path: Path, model: str = MODEL) -> Codes:
+    return open_codec(Path(model) / "model.safetensors", "cpu").unpack(path.read_bytes())
 
 
 def evaluate(**options):
@@ -113,6 +113,22 @@ def test_an_interrupted_evaluation_goes_on(recordings: Path, monkeypatch) -> Non
     Path("out/sounds/tiny/p226/1.flac").unlink()
     evaluate()
     assert made == ["p226", "p225", "p226"]
+
+
+def test_a_model_of_several_codebooks_takes_part_at_several_rates(recordings: Path) -> None:
+    section = "quantizer={kind: residual, stages: 3, codewords: 16, dim: 4, initial_variance: 1.0, dropout: 0.5}"
+    make_model(Path("runs/residual/model.safetensors"), section)
+    done = evaluation.evaluate(
+        "runs/residual", Path("out"), SETTINGS, data=Path("data"), bit_rates=[200, 650], vocoder="griffin-lim"
+    )
+    assert done.systems == ("residual-200", "residual-600")
+    tree = json.loads(Path("out/scores.json").read_text())["systems"]
+    rates = [tree[name]["scores"]["bit_rate"]["mean"] for name in done.systems]
+    assert rates[1] == pytest.approx(3 * rates[0])
+    assert tree["residual-200"]["scores"]["db2"]["mean"] != tree["residual-600"]["scores"]["db2"]["mean"]
+    assert read_codes(Path("out/codes/residual-200/p226/1.sqc"), "runs/residual").indices.shape[0] == 1
+    with pytest.raises(CodesError, match=r"--bitrate 100: the lowest of .*residual/model.safetensors is 200 bit/s"):
+        evaluation.evaluate("runs/residual", Path("out"), SETTINGS, data=Path("data"), bit_rates=[100])
 
 
 def test_results_among_the_recordings_are_not_recordings(recordings: Path) -> None:
