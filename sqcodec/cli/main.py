@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -111,6 +112,8 @@ def main() -> None:
     sqcodec encode in.wav out.sqc
     sqcodec decode out.sqc out.wav
     """
+    # importing pyworld says so with some versions of setuptools; it tells a user nothing
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -198,8 +198,8 @@ def _tasks(manifest: Manifest, shards: Path, config: FeatureConfig, device: str,
     for split in sorted({utterance.split for utterance in manifest.utterances}):
         own = [utterance for utterance in manifest.utterances if utterance.split == split]
         for number, first in enumerate(range(0, len(own), SHARD)):
-            shard = shards / split / f"{number:05d}"
-            chosen = tuple(own[first : first + SHARD])
+            shard = shards.absolute() / split / f"{number:05d}"  # a worker may stand in another folder
+            chosen = tuple(replace(each, path=each.path.absolute()) for each in own[first : first + SHARD])
             tasks.append(_Task(shard, chosen, config, manifest.usual_rates, device, threads))
     return tasks
 

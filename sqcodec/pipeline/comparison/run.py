@@ -60,9 +60,8 @@ def compare(
         failures = [_run(cell, features, folder, device, store.digest, tell) for cell in waiting]
     else:
         parallel = joblib.Parallel(n_jobs=jobs, backend=backend)
-        failures = parallel(
-            joblib.delayed(_run)(cell, features, folder, device, store.digest, _mute) for cell in waiting
-        )
+        places = features.absolute(), folder.absolute()  # a worker may stand in another folder
+        failures = parallel(joblib.delayed(_run)(cell, *places, device, store.digest, _mute) for cell in waiting)
     results = [result for cell in cells if (result := _result(cell, folder))]
     failed = tuple(text for text in failures if text)
     if not results:
