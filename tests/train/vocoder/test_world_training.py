@@ -47,8 +47,8 @@ def test_the_round_trip_keeps_pitch_and_voicing(trained, record_property) -> Non
         made = np.concatenate(list(vocoder.render([features], len(x))))
         errors["network"].append(compared(x, made))
         errors["pyworld"].append(compared(x, np.resize(synthesise(analyse(x, 40)), len(x))))
-    cents = {name: np.median(np.concatenate([one for one, _ in pairs])) for name, pairs in errors.items()}
-    voicing = {name: 100 * np.mean([two for _, two in pairs]) for name, pairs in errors.items()}
+    cents = {name: float(np.median(np.concatenate([one for one, _ in pairs]))) for name, pairs in errors.items()}
+    voicing = {name: float(100 * np.mean([two for _, two in pairs])) for name, pairs in errors.items()}
     record_property("median F0 error, cents", cents)
     record_property("voicing error, %", voicing)
     print(cents, voicing)
