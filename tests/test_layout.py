@@ -20,10 +20,11 @@ MAY_IMPORT = {
     "errors": set(),
     "values": set(),
     "dsp": GROUND,
+    "convnext": set(),
     **{stage: GROUND | {"dsp"} for stage in STAGES},
     "quantizers": GROUND | {"dsp", "recipe"},  # a quantiser is built from its section of the recipe
-    "model": GROUND | {"dsp", "quantizers", "recipe"},  # a model is built from its recipe and carries it in its file
-    "vocoder": GROUND | {"dsp", "recipe"},  # so is a vocoder
+    "model": GROUND | {"dsp", "convnext", "quantizers", "recipe"},  # a model is built from its recipe and carries it in its file
+    "vocoder": GROUND | {"dsp", "convnext", "recipe"},  # so is a vocoder
     "prior": GROUND | {"dsp", "recipe"},  # as a model
     "recipe": GROUND,
     "train": GROUND | STAGES | {"dsp", "recipe"},

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import click
 
+from sqcodec.cli.voice import speaker_text
+
 if TYPE_CHECKING:
     from sqcodec.pipeline.folders import FolderDone
 
@@ -81,12 +83,12 @@ def encode(
         recording, codes, model=model, speaker=speaker, device=device, form=form, raw=files.raw_format(raw, rate),
         codebooks=codebooks, bit_rate=bitrate,
     )  # fmt: skip
-    chosen = f" (nearest of {done.speakers})" if done.found else ""
+    chosen = f" (nearest of {done.speakers})" if done.found and done.speakers else ""
     _tell(
         codes,
         done.notes,
         f"{done.seconds:.2f} s, {done.codes} codes, {done.size} bytes: {done.bit_rate:.0f} bit/s"
-        f" (nominal {done.nominal_bit_rate:.0f}), speaker {done.speaker}{chosen}, model {done.model}",
+        f" (nominal {done.nominal_bit_rate:.0f}){speaker_text(done.speaker)}{chosen}, model {done.model}",
         quiet,
     )
 
@@ -138,7 +140,7 @@ def decode(
         codes, recording, model=model, speaker=speaker, vocoder=vocoder, rate=rate, device=device, recover=recover,
         raw=raw,
     )  # fmt: skip
-    text = f"{done.seconds:.2f} s at {done.sample_rate} Hz, speaker {done.speaker}, model {done.model}"
+    text = f"{done.seconds:.2f} s at {done.sample_rate} Hz{speaker_text(done.speaker)}, model {done.model}"
     _tell(recording, done.notes, text, quiet)
     if done.lost:
         spans = ", ".join(f"{span.start:.0f} to {span.stop:.2f} s" for span in done.lost)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sqcodec.cli.voice import speaker_text
+
 if TYPE_CHECKING:
     from sqcodec.pipeline.manipulation import Manipulated
 
@@ -50,7 +52,7 @@ def generate(
 
     how = prior.Sampling(seconds=seconds, number=number, temperature=temperature, top_p=top_p, seed=seed)
     for made in prior.generate(folder, how, speaker=speaker, prompt=prompt, model=model, device=device):
-        click.echo(f"{made.path}: {made.seconds:.2f} s, speaker {made.speaker}")
+        click.echo(f"{made.path}: {made.seconds:.2f} s{speaker_text(made.speaker)}")
 
 
 @click.command()
@@ -120,6 +122,6 @@ def _tell(target: Path, done: "Manipulated") -> None:
     if done.note:
         click.echo(done.note, err=True)
     click.echo(
-        f"{target}: {done.seconds:.2f} s at 16000 Hz, speaker {done.speaker}, model {done.model}",
+        f"{target}: {done.seconds:.2f} s at 16000 Hz{speaker_text(done.speaker)}, model {done.model}",
         err=str(target) == "-",
     )

@@ -9,17 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from sqcodec.model.classes import MelClasses
+from sqcodec.model.convnext import ConvNextDecoder, ConvNextEncoder
 from sqcodec.model.decoder import Decoder, jitter
 from sqcodec.model.encoder import Encoder
 from sqcodec.model.likelihood import CategoricalLikelihood, GaussianLikelihood, Likelihood, VonMisesFisherLikelihood
 from sqcodec.quantizers.build import build_quantizer
 from sqcodec.quantizers.quantizer import Quantized
-from sqcodec.recipe import MelClassesConfig, Recipe, TargetConfig
+from sqcodec.recipe import ConvNextConfig, MelConfig, PaperNetworkConfig, Recipe, TargetConfig
 from sqcodec.values import FEATURES, FeatureConfig
 
 FRAMES_PER_CODE = 2
-ENCODER_MARGIN = 16  # frames of context on each side with which a block gives the codes of the whole (it needs 8)
-DECODER_MARGIN = 200  # codes (4 s) of context on each side after which the recurrent decoder has forgotten the edge
+UNLABELLED = 0  # the speaker that is given to a decoder which knows none
 
 
 class Reconstruction(NamedTuple):
@@ -31,26 +31,36 @@ class Reconstruction(NamedTuple):
 
 
 class SpectrogramCodec(nn.Module):
-    """Encoder, quantiser and decoder of a recipe; `speakers` are the voices that the decoder knows, by name.
+    """Encoder, quantiser and decoder of a recipe; `speakers` are the voices that the decoder knows, by name: none
+    where the network takes any speaker.
 
-    classes: of the spectrogram's values, for a recipe whose target they are; None otherwise.
+    classes: of the spectrogram's values, for a recipe whose target they are; None otherwise. `encoder.margin` frames,
+    `decoder.margin` codes of context on each side make a block equal the whole.
     """
 
     def __init__(self, recipe: Recipe, speakers: tuple[str, ...], classes: MelClasses | None = None) -> None:
         super().__init__()
         self.recipe, self.speakers, self.classes = recipe, speakers, classes
         self.features: FeatureConfig = FEATURES[recipe.features.kind]
-        network = recipe.network
         self.quantizer = build_quantizer(recipe.quantizer)
         self.likelihood = build_likelihood(recipe.target, classes)
-        self.encoder = Encoder(n_mels=self.features.n_mels, channels=network.channels, outputs=self.quantizer.channels)
-        self.decoder = Decoder(
-            dim=self.quantizer.dim,
-            speakers=len(speakers),
-            speaker_dim=network.speaker_dim,
-            gru=network.gru,
-            outputs=self.features.n_mels * self.likelihood.outputs,
-        )
+        bands, latents = self.features.n_mels, self.quantizer.channels
+        outputs = bands * self.likelihood.outputs
+        match recipe.network:
+            case PaperNetworkConfig() as network:
+                self.encoder: Encoder | ConvNextEncoder = Encoder(
+                    n_mels=bands, channels=network.channels, outputs=latents
+                )
+                self.decoder: Decoder | ConvNextDecoder = Decoder(
+                    dim=self.quantizer.dim,
+                    speakers=len(speakers),
+                    speaker_dim=network.speaker_dim,
+                    gru=network.gru,
+                    outputs=outputs,
+                )
+            case ConvNextConfig() as network:
+                self.encoder = ConvNextEncoder(network, n_mels=bands, outputs=latents)
+                self.decoder = ConvNextDecoder(network, dim=self.quantizer.dim, outputs=outputs)
 
     def forward(
         self,
@@ -68,8 +78,17 @@ class SpectrogramCodec(nn.Module):
         encoded = self.encoder(features, frames)
         valid = None if frames is None else _valid(frames // FRAMES_PER_CODE, encoded.shape[1])
         quantized = self.quantizer(encoded, temperature, generator, valid=valid)
-        z_q = jitter(quantized.z_q, self.recipe.network.jitter, generator) if self.training else quantized.z_q
+        probability = getattr(self.recipe.network, "jitter", 0.0)
+        z_q = jitter(quantized.z_q, probability, generator) if self.training and probability else quantized.z_q
         return Reconstruction(self.decoder(z_q, speaker), quantized)
+
+    def knows(self, speaker: str) -> bool:
+        """Whether it can code this speaker: one of the training's, or anybody where the network takes any."""
+        return not self.speakers or speaker in self.speakers
+
+    def place_of(self, speaker: str) -> int:
+        """The number of a speaker that it knows, as `decode` takes it."""
+        return self.speakers.index(speaker) if self.speakers else UNLABELLED
 
     @torch.inference_mode()
     def encode(self, features: Tensor, frames: Tensor | None = None) -> Tensor:
@@ -106,8 +125,8 @@ class SpectrogramCodec(nn.Module):
 
 def build_likelihood(config: TargetConfig, classes: MelClasses | None) -> Likelihood:
     """The decoder's distribution that a recipe's section `target` asks for."""
-    if not isinstance(config, MelClassesConfig):
-        return GaussianLikelihood()
+    if isinstance(config, MelConfig):
+        return GaussianLikelihood(config.loudness)
     assert classes is not None
     return VonMisesFisherLikelihood(classes) if config.likelihood == "vmf" else CategoricalLikelihood(classes)
 

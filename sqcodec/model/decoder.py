@@ -21,6 +21,8 @@ def jitter(z_q: Tensor, probability: float, generator: torch.Generator | None) -
 class Decoder(nn.Module):
     """Nearest up-sampling by 2, speaker embedding beside each frame, two bidirectional GRU layers, a linear layer."""
 
+    margin = 200  # codes (4 s) of context on each side after which the recurrent layers have forgotten the edge
+
     def __init__(self, *, dim: int, speakers: int, speaker_dim: int, gru: int, outputs: int) -> None:
         super().__init__()
         self.speakers = nn.Embedding(speakers, speaker_dim)

@@ -15,6 +15,8 @@ def _layer(inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: 
 class Encoder(nn.Module):
     """Five convolutions with BatchNorm and ReLU, then 1x1 to the quantiser's channels."""
 
+    margin = 16  # frames of context on each side with which a block gives the codes of the whole (it needs 8)
+
     def __init__(self, *, n_mels: int, channels: int, outputs: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(

@@ -85,7 +85,15 @@ def read_header(path: Path) -> ModelHeader:
 def _recipe_tree(header: dict[str, Any]) -> dict[str, Any]:
     """The recipe inside, in today's form."""
     tree: dict[str, Any] = header["recipe"]
-    return tree if header["format"] > 1 else {"target": {"kind": "mel"}, **tree}
+    if header["format"] < 2:
+        tree = {"target": {"kind": "mel"}, **tree}
+    if header["format"] < 3:
+        network, train, target = {"kind": "paper", **tree["network"]}, {"level": None, **tree["train"]}, tree["target"]
+        target = {"loudness": 0.0, **target} if target["kind"] == "mel" else target
+        quantizer = tree["quantizer"]
+        quantizer = {"ratio": 0.25, **quantizer} if quantizer["kind"] == "residual" else quantizer
+        tree = {**tree, "network": network, "train": train, "target": target, "quantizer": quantizer}
+    return tree
 
 
 def load_model(path: Path, device: torch.device | str = "cpu") -> SpectrogramCodec:
@@ -94,7 +102,9 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> SpectrogramCod
     codec = SpectrogramCodec(header.recipe, header.speakers, header.classes)
     try:
         weights = {name: value for name, value in load_file(path).items() if not name.startswith(TABLES)}
-        codec.load_state_dict(weights)
+        codec.load_state_dict(
+            {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
+        )
     except (RuntimeError, SafetensorError) as error:
         raise ModelError(f"{path}: the weights do not fit the recipe inside; the file is damaged: {error}") from None
     if codec.fingerprint != header.fingerprint:

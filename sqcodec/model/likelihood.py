@@ -10,6 +10,8 @@ from torch.nn.functional import cross_entropy, normalize
 from sqcodec.model.bessel import HIGHEST, LOWEST, log_normaliser
 from sqcodec.model.classes import MelClasses
 
+_EQUAL = 0.3  # of the weight, which soft sounds have as loud ones
+
 
 class Fit(NamedTuple):
     """How well a batch was decoded, scalars: loss in nats a crop; mean squared error in feature units."""
@@ -35,15 +37,27 @@ class Likelihood(nn.Module, ABC):
 class GaussianLikelihood(Likelihood):
     """Values with Gaussian error of the best variance: (F T / 2) log(mean squared error) (AR-ELBO, eq. 8).
 
-    The mean is taken over batch, bands and frames together, its logarithm after that.
+    The mean is taken over batch, bands and frames together, its logarithm after that. loudness: exponent of the natural
+    amplitude that errors are weighed by (targets are its logarithm then), 0 for all alike.
     """
 
     outputs = 1
 
+    def __init__(self, loudness: float) -> None:
+        super().__init__()
+        self.loudness = loudness
+
     def fit(self, decoded: Tensor, target: Tensor) -> Fit:
         """Nats a crop, up to the constant (F T / 2)(1 + log 2 pi)."""
-        mse = (decoded.float() - target).square().mean()
-        return Fit(0.5 * target[0].numel() * torch.log(mse), mse)
+        error = (decoded.float() - target).square()
+        mse = error.mean()
+        weighed = (error * self._weight(target)).mean() if self.loudness else mse
+        return Fit(0.5 * target[0].numel() * torch.log(weighed), mse)
+
+    def _weight(self, target: Tensor) -> Tensor:
+        """[B, F, T], of mean 1 over each crop: the square of the loudness, and a share that every value has."""
+        weight = (2.0 * self.loudness * (target - target.amax((1, 2), keepdim=True))).exp()
+        return _EQUAL + (1.0 - _EQUAL) * weight / weight.mean((1, 2), keepdim=True)
 
     def features(self, decoded: Tensor) -> Tensor:
         """The decoder's output itself."""

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 
 from sqcodec.errors import ModelError
 
-FORMAT = 2  # 1: before recipes had a target
+FORMAT = 3  # 1: before recipes had a target; 2: before they chose network, level and loudness
 TABLES = "tables."  # what the names of the entropy tables begin with
 
 

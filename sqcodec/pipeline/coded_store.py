@@ -37,7 +37,7 @@ def coded_store(store: FeatureStore, model: Path, folder: Path, device: torch.de
 
 
 def _coded(split: StoreSplit, codec: SpectrogramCodec, path: Path) -> StoreSplit:
-    rows = tuple(row for row in split.rows if row.speaker in codec.speakers)
+    rows = tuple(row for row in split.rows if codec.knows(row.speaker))
     if not path.is_file():
         draft = path.with_name(f".{os.getpid()}.{path.name}")
         decoded = np.lib.format.open_memmap(draft, "w+", np.float16, split.features.shape)
@@ -57,7 +57,7 @@ def _reconstructed(split: StoreSplit, row: StoreRow, codec: SpectrogramCodec) ->
     stored = split.features[row.frame : row.frame + row.frames].astype(np.float32)
     odd = row.frames % FRAMES_PER_CODE
     padded = torch.from_numpy(np.concatenate([stored[:1], stored, stored[-1:].repeat(1 + odd, axis=0)])).to(device)
-    speaker = torch.tensor([codec.speakers.index(row.speaker)], device=device)
+    speaker = torch.tensor([codec.place_of(row.speaker)], device=device)
     decoded = codec.decode(codec.encode(padded.T[None]), speaker)[0, :, : row.frames]
     array: NDArray[np.float32] = decoded.T.cpu().numpy()
     return array

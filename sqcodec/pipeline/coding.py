@@ -14,7 +14,7 @@ from sqcodec.bitstream import sqc
 from sqcodec.bitstream.space import CodeSpace
 from sqcodec.errors import AudioError, CodesError, ModelError
 from sqcodec.features.mel import Statistics, extract_blocks, measure
-from sqcodec.model.codec import DECODER_MARGIN, ENCODER_MARGIN, FRAMES_PER_CODE, SpectrogramCodec
+from sqcodec.model.codec import FRAMES_PER_CODE, UNLABELLED, SpectrogramCodec
 from sqcodec.model.file import load_model
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.lookup import find_for_encoding
@@ -79,7 +79,7 @@ class Codec:
                 f"{self.path}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer"
             )
         if speaker is not None:
-            self.voice(speaker)
+            self.voice(speaker)  # its errors come before the work
         config = self.model.features
         statistics = measure(map(torch.from_numpy, blocks()), config)
         features = extract_blocks(map(torch.from_numpy, blocks()), statistics, config)
@@ -144,12 +144,13 @@ class Codec:
     def decode_features(self, codes: NDArray[np.uint16], voice: int) -> Iterator[Tensor]:
         """codes [K, T] -> features [F, t], together [F, 2 T].
 
-        The recurrent decoder sees DECODER_MARGIN codes beyond each block's edges. Measured on 112 s of speech with the
-        paper's model after 3000 steps: blocks with a margin of 4 s differ from the whole by at most 7e-7 (2 s: 9e-5).
+        The decoder sees its margin of codes beyond each block's edges. Measured on 112 s of speech with the paper's
+        model after 3000 steps: blocks with a margin of 4 s differ from the whole by at most 7e-7 (2 s: 9e-5).
         """
+        margin = self.model.decoder.margin
         indices, speaker = torch.from_numpy(codes.astype(np.int64)), torch.tensor([voice], device=self.device)
         for begin in range(0, indices.shape[1], _DECODER_CODES):
-            start, end = max(0, begin - DECODER_MARGIN), begin + _DECODER_CODES + DECODER_MARGIN
+            start, end = max(0, begin - margin), begin + _DECODER_CODES + margin
             window = self.model.decode(indices[None, :, start:end].to(self.device), speaker)[0]
             first = FRAMES_PER_CODE * (begin - start)
             yield window[:, first : first + FRAMES_PER_CODE * _DECODER_CODES]
@@ -190,19 +191,28 @@ class Codec:
                 f" at {codes.sample_rate} Hz"
             )
 
-    def speaker_of(self, codes: Codes, speaker: str | None, where: str = "codes") -> str:
-        """The voice to decode with: `speaker`, else the one stored, else the model's only one. Raises CodesError."""
+    def speaker_of(self, codes: Codes, speaker: str | None, where: str = "codes") -> str | None:
+        """The voice to decode with: `speaker`, else the one stored, else the model's only one; None with a model that
+        takes any voice. Raises CodesError."""
         name = speaker or codes.speaker
-        if name is None:
+        if name is None and self.speakers:
             if len(self.speakers) == 1:
                 return self.speakers[0]
             raise CodesError(f"{where}: no speaker is stored; choose one with --speaker: {_some(self.speakers)}")
         return name
 
-    def voice(self, speaker: str) -> int:
-        """The place of a speaker in the model's list. Raises CodesError: the model has no such speaker."""
+    def voice(self, speaker: str | None) -> int:
+        """The number of a speaker as the model takes it. Raises CodesError: the model has no such speaker."""
+        if not self.speakers:
+            if speaker is not None:
+                raise CodesError(
+                    f"speaker {speaker!r}: the model {self.path} takes any voice and knows none by name; leave the"
+                    " speaker out, or use a model that was trained with speakers"
+                )
+            return UNLABELLED
+        assert speaker is not None
         if speaker in self.speakers:
-            return self.speakers.index(speaker)
+            return self.model.place_of(speaker)
         near = difflib.get_close_matches(speaker, self.speakers, n=3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise CodesError(
@@ -210,8 +220,10 @@ class Codec:
             f" {_some(self.speakers)}"
         )
 
-    def _nearest_voice(self, probe: "_Probe") -> str:
+    def _nearest_voice(self, probe: "_Probe") -> str | None:
         """The speaker with whom the probe's codes decode nearest to its features, in mean squared error."""
+        if not self.speakers:
+            return None
         features, codes = probe.features.to(self.device), probe.codes.to(self.device)
         errors = []
         for first in range(0, len(self.speakers), _VOICES_AT_ONCE):
@@ -269,12 +281,12 @@ def encode_features(
 
     The last frame comes twice where their number is odd.
     """
-    for window, start, stop in _encoder_windows(features, frames):
+    for window, start, stop in _encoder_windows(features, frames, model.encoder.margin):
         codes = model.encode(window[None].to(device))[0]
         yield window[:, 1 + start : 1 + stop], codes[:, start // FRAMES_PER_CODE : stop // FRAMES_PER_CODE].cpu()
 
 
-def _encoder_windows(features: Iterable[Tensor], frames: int) -> Iterator[tuple[Tensor, int, int]]:
+def _encoder_windows(features: Iterable[Tensor], frames: int, margin: int) -> Iterator[tuple[Tensor, int, int]]:
     """Cut features [F, t] of a recording of `frames` frames into windows [F, t + 2] whose codes join to the whole's.
 
     Yields each with the frames (start to stop, without the added one on the left) whose codes are to be kept.
@@ -284,7 +296,7 @@ def _encoder_windows(features: Iterable[Tensor], frames: int) -> Iterator[tuple[
     held, held_from = next(padded), 0
     for begin in range(0, total, _ENCODER_FRAMES):
         stop = min(total, begin + _ENCODER_FRAMES)
-        first, last = max(0, begin - ENCODER_MARGIN), min(total, stop + ENCODER_MARGIN)
+        first, last = max(0, begin - margin), min(total, stop + margin)
         held, held_from = held[:, first - held_from :], first
         while held.shape[1] < last + 2 - first:
             held = torch.cat([held, next(padded)], dim=1)

@@ -61,7 +61,7 @@ class Decoded:
 
     samples: int
     sample_rate: int
-    speaker: str
+    speaker: str | None
     model: Path
     notes: tuple[str, ...]
     lost: tuple[Span, ...]

@@ -27,7 +27,7 @@ class Manipulated:
     """What was written: seconds of sound, its voice, the model, and how that was chosen ("" for nothing to say)."""
 
     seconds: float
-    speaker: str
+    speaker: str | None
     model: Path
     note: str
 
@@ -89,7 +89,7 @@ def morph_files(
     found = find_for_encoding(model)
     codec = open_codec(found.path, device)
     ends = [_Latents.of(codec, path, speaker) for path in (first, second)]
-    voice = speaker or ends[0].codes.speaker or codec.speakers[0]
+    voice = speaker or ends[0].codes.speaker
 
     def sound() -> Iterator[NDArray[np.float32]]:
         for step in range(steps):

@@ -69,10 +69,10 @@ def train_prior_of(recipe: Recipe, features: Path, folder: Path, *, device: str,
 
 def _coded(codec: SpectrogramCodec, split: StoreSplit, device: torch.device) -> Iterator[CodedUtterance]:
     """Codes and speaker of the utterances whose speaker the model knows."""
-    rows = tuple(row for row in split.rows if row.speaker in codec.speakers)
+    rows = tuple(row for row in split.rows if codec.knows(row.speaker))
     known = StoreSplit(features=split.features, audio=split.audio, rows=rows)
     for row, codes in codes_of(codec, known, device):
-        yield CodedUtterance(codes, codec.speakers.index(row.speaker))
+        yield CodedUtterance(codes, codec.place_of(row.speaker))
 
 
 class Generated(NamedTuple):
@@ -80,7 +80,7 @@ class Generated(NamedTuple):
 
     path: Path
     seconds: float
-    speaker: str
+    speaker: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +120,8 @@ def generate(
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(sampling.number):
         rng = np.random.default_rng([sampling.seed, number])
-        voice = speaker or (start.speaker if start else None) or codec.speakers[rng.integers(len(codec.speakers))]
+        known = speaker or (start.speaker if start else None)
+        voice = known or (codec.speakers[rng.integers(len(codec.speakers))] if codec.speakers else None)
         codes = _sampled(codec, prior, start, voice, sampling, int(rng.integers(2**62)))
         path = folder / f"{number + 1:04}.wav"
         with written(path) as draft:
@@ -128,7 +129,9 @@ def generate(
         yield Generated(path, done.samples / SAMPLE_RATE, voice)
 
 
-def _sampled(codec: Codec, prior: CodePrior, start: Codes | None, voice: str, sampling: Sampling, seed: int) -> Codes:
+def _sampled(
+    codec: Codec, prior: CodePrior, start: Codes | None, voice: str | None, sampling: Sampling, seed: int
+) -> Codes:
     """The prompt's codes and `sampling.seconds` of new ones."""
     samples = round(sampling.seconds * SAMPLE_RATE) + (start.samples if start else 0)
     known: NDArray[np.uint16] = start.indices if start else np.zeros((len(prior.codewords), 0), np.uint16)

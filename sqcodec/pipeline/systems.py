@@ -94,7 +94,7 @@ def _opened(path: Path, device: str) -> Codec:
     return open_codec(path, device)
 
 
-def _spectral_error(codec: Codec, samples: Signal, speaker: str, codebooks: int) -> SquaredError | None:
+def _spectral_error(codec: Codec, samples: Signal, speaker: str | None, codebooks: int) -> SquaredError | None:
     """The dB^2 protocol of DESIGN on one file: T as librosa counts, odd last frame dropped, no replicated edges."""
     frames = 1 + len(samples) // HOP_LENGTH
     frames -= frames % FRAMES_PER_CODE
@@ -102,7 +102,7 @@ def _spectral_error(codec: Codec, samples: Signal, speaker: str, codebooks: int)
         return None
     device = next(codec.model.parameters()).device
     features = extract(torch.from_numpy(samples), codec.model.features)[:, :frames].to(device)
-    voice = torch.tensor([codec.speakers.index(speaker)], device=device)
+    voice = torch.tensor([codec.voice(speaker)], device=device)
     decoded = codec.model.decode(codec.model.encode(features[None])[:, :codebooks], voice)[0]
     return squared_error(features[:, 1:-1], decoded)
 

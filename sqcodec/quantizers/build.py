@@ -51,6 +51,7 @@ def build_quantizer(config: QuantizerConfig) -> Quantizer:
                 codewords=config.codewords,
                 dim=config.dim,
                 initial_variance=config.initial_variance,
+                ratio=config.ratio,
                 dropout=config.dropout,
             )
         case VaeConfig():

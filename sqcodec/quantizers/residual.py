@@ -28,15 +28,17 @@ class _Stage(NamedTuple):
 class ResidualQuantizer(Quantizer):
     """K stages of Gaussian SQ (variant I) on what is left.
 
-    stages K, codewords V a book, dim D; initial_variance: of the first stage, each further one starts at a quarter of
-    the former, since it codes what is left. dropout: share of a training batch that is coded by a random number of
+    stages K, codewords V a book, dim D; initial_variance: of the first stage, each further one starts at `ratio` times
+    the former's, since it codes what is left. dropout: share of a training batch that is coded by a random number of
     stages, 1 to K all alike, so that any prefix decodes well.
     """
 
-    def __init__(self, *, stages: int, codewords: int, dim: int, initial_variance: float, dropout: float) -> None:
+    def __init__(
+        self, *, stages: int, codewords: int, dim: int, initial_variance: float, ratio: float, dropout: float
+    ) -> None:
         super().__init__(codewords=codewords, dim=dim)
         self.codebooks, self.dropout = stages, dropout
-        scale = torch.tensor(0.25).pow(torch.arange(stages))
+        scale = torch.tensor(ratio).pow(torch.arange(stages))
         self.codebook = nn.Parameter(torch.randn(stages, codewords, dim) * scale.sqrt()[:, None, None])
         self.log_var = nn.Parameter((initial_variance * scale).log())
 

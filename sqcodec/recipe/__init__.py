@@ -11,6 +11,7 @@ from sqcodec.recipe.document import (
     recipe_folders,
     validate_recipe,
 )
+from sqcodec.recipe.network import ConvNextConfig, NetworkConfig, PaperNetworkConfig
 from sqcodec.recipe.prior import PriorConfig
 from sqcodec.recipe.quantizer import (
     GaussianConfig,
@@ -35,6 +36,7 @@ from sqcodec.recipe.vocoder import (
 )
 
 __all__ = [
+    "ConvNextConfig",
     "DiscriminatorConfig",
     "FolderConfig",
     "GaussianConfig",
@@ -42,6 +44,8 @@ __all__ = [
     "IstftConfig",
     "MelClassesConfig",
     "MelConfig",
+    "NetworkConfig",
+    "PaperNetworkConfig",
     "Precision",
     "PriorConfig",
     "QuantizerConfig",

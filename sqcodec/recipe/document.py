@@ -7,9 +7,10 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from sqcodec.errors import RecipeError
+from sqcodec.recipe.network import ConvNextConfig, NetworkConfig
 from sqcodec.recipe.prior import PriorConfig
 from sqcodec.recipe.quantizer import QuantizerConfig
-from sqcodec.recipe.section import Count, Fraction, Positive, Precision, Section
+from sqcodec.recipe.section import Count, Fraction, Level, Positive, Precision, Section
 from sqcodec.recipe.target import TargetConfig
 from sqcodec.recipe.vocoder import VocoderConfig
 from sqcodec.values import FeatureKind
@@ -43,17 +44,12 @@ class FolderConfig(Section):
 CorpusConfig = Annotated[VctkConfig | ZeroSpeech2019Config | FolderConfig, Field(discriminator="kind")]
 
 
-class NetworkConfig(Section):
-    """The convolutional encoder and the recurrent decoder of the paper."""
-
-    channels: Count
-    speaker_dim: Count
-    gru: Count
-    jitter: Annotated[float, Field(ge=0, le=1)]
-
-
 class TrainConfig(Section):
-    """Optimiser, schedule and bookkeeping of one training; every number is in steps unless its name says otherwise."""
+    """Optimiser, schedule and bookkeeping of one training; every number is in steps unless its name says otherwise.
+
+    level: range of the recording's peak, dB of full scale, drawn uniformly for each crop (features that carry a level);
+    null leaves recordings as they are.
+    """
 
     steps: Count
     batch: Count
@@ -63,6 +59,7 @@ class TrainConfig(Section):
     milestone_factor: Annotated[float, Field(gt=0, le=1)]
     clip: Positive
     temperature_rate: Annotated[float, Field(ge=0)]
+    level: Level | None
     precision: Precision
     seed: Annotated[int, Field(ge=0, strict=True)]
     log_every: Count
@@ -85,7 +82,7 @@ class Recipe(Section):
     features: FeaturesConfig
     quantizer: Annotated[QuantizerConfig, Field(discriminator="kind")]
     target: Annotated[TargetConfig, Field(discriminator="kind")]
-    network: NetworkConfig
+    network: Annotated[NetworkConfig, Field(discriminator="kind")]
     train: TrainConfig
     vocoder: VocoderConfig
     prior: PriorConfig | None = None  # a recipe without the section has no prior
@@ -96,6 +93,18 @@ class Recipe(Section):
             raise ValueError(
                 "quantizer.weighting: means weighs squared errors, expected sums with target.kind mel-classes"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _levels_need_levels(self) -> Self:
+        if self.train.level is not None and self.features.kind == "paper-mel":
+            raise ValueError("train.level: paper-mel features carry no level, expected null, or features.kind log-mel")
+        return self
+
+    @model_validator(mode="after")
+    def _one_variance_an_utterance_needs_masks(self) -> Self:
+        if isinstance(self.network, ConvNextConfig) and getattr(self.quantizer, "variance", "") == "II":
+            raise ValueError("quantizer.variance II needs network.kind paper, whose encoder keeps padding out")
         return self
 
     @model_validator(mode="after")
@@ -190,7 +199,11 @@ def _parse_value(text: str) -> Any:
 def _explain(item: Any) -> str:
     # pydantic puts the tag of a discriminated union into the location: corpus.vctk.microphone -> corpus.microphone
     parts = [str(part) for part in item["loc"]]
-    if len(parts) > 1 and parts[0] in ("corpus", "quantizer", "target") and item["type"] != "union_tag_invalid":
+    if (
+        len(parts) > 1
+        and parts[0] in ("corpus", "quantizer", "target", "network")
+        and item["type"] != "union_tag_invalid"
+    ):
         del parts[1]
     key = ".".join(parts) or "recipe"
     match item["type"]:

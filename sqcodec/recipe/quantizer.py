@@ -55,14 +55,16 @@ class VqEmaConfig(Section):
 
 
 class ResidualConfig(Section):
-    """Residual stochastic quantisation: `stages` codebooks, each for what the former left; `dropout`: the share of a
-    batch trained with a random number of stages, so that any prefix of them decodes."""
+    """Residual stochastic quantisation: `stages` codebooks, each for what the former left, its variance and that of its
+    codewords at first `ratio` times the former's; `dropout`: the share of a batch trained with a random number of
+    stages, so that any prefix of them decodes."""
 
     kind: Literal["residual"]
     stages: Annotated[int, Field(ge=1, le=32, strict=True)]
     codewords: Codewords
     dim: Count
     initial_variance: Positive
+    ratio: Annotated[float, Field(gt=0, le=1)]
     dropout: Annotated[float, Field(ge=0, le=1)]
 
 

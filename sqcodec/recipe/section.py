@@ -2,11 +2,20 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Count = Annotated[int, Field(ge=1, strict=True)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _rising(level: tuple[float, float]) -> tuple[float, float]:
+    if not level[0] <= level[1] <= 0:
+        raise ValueError(f"must rise and stay at 0 dB or below, got {list(level)}")
+    return level
+
+
+Level = Annotated[tuple[float, float], AfterValidator(_rising)]  # dB of full scale
 Precision = Literal["32-true", "bf16-mixed"]
 
 

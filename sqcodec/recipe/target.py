@@ -1,14 +1,21 @@
 """The section `target` of a recipe: what the decoder gives."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from sqcodec.recipe.section import Section
 
 
 class MelConfig(Section):
-    """The decoder gives spectrogram values, with Gaussian error."""
+    """The decoder gives spectrogram values, with Gaussian error.
+
+    loudness: exponent of the amplitude that errors are weighed by, 0 for all alike. Sone goes with the amplitude to the
+    0.46 (Stevens' law for intensity^0.23, as in PESQ): what is loud counts more.
+    """
 
     kind: Literal["mel"]
+    loudness: Annotated[float, Field(ge=0, le=1)]
 
 
 class MelClassesConfig(Section):

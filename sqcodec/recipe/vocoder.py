@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from sqcodec.recipe.section import Count, Positive, Precision, Section
+from sqcodec.recipe.section import Count, Level, Positive, Precision, Section
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -35,7 +35,7 @@ class VocoderTrainConfig(Section):
     betas: tuple[Momentum, Momentum]
     clip: Positive
     averaging: Momentum
-    level: tuple[float, float]
+    level: Level
     smoothing: Share
     precision: Precision
     seed: Seed
@@ -44,12 +44,6 @@ class VocoderTrainConfig(Section):
     evaluate_every: Count
     evaluate_split: str
     evaluate_files: Count
-
-    @model_validator(mode="after")
-    def _level_rises(self) -> Self:
-        if not self.level[0] <= self.level[1] <= 0:
-            raise ValueError(f"level must rise and stay at 0 dB or below, got {list(self.level)}")
-        return self
 
 
 class WorldConfig(Section):

@@ -1,5 +1,6 @@
 """Random crops, cut on the training device by index arithmetic."""
 
+import math
 import os
 from typing import NamedTuple
 
@@ -9,6 +10,9 @@ from torch import Tensor
 
 from sqcodec.corpus.store import StoreSplit
 from sqcodec.errors import TrainingError
+from sqcodec.values import FEATURES, PEAK
+
+_LOWEST = math.log(FEATURES["log-mel"].floor)
 
 
 class Batch(NamedTuple):
@@ -30,9 +34,18 @@ class Crops:
     """Draws the utterance uniformly among those longer than frames + 4, then the offset uniformly.
 
     The whole split lies on the device when it fits; otherwise frames are read from the memory-mapped file.
+    speakers: whose places in this list a batch names; where it is empty all are 0. level: dB of full scale, to which
+    the recording's peak is brought, drawn for each crop (`log-mel` features alone carry one).
     """
 
-    def __init__(self, split: StoreSplit, speakers: tuple[str, ...], frames: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        split: StoreSplit,
+        speakers: tuple[str, ...],
+        frames: int,
+        device: torch.device,
+        level: tuple[float, float] | None = None,
+    ) -> None:
         rows = [row for row in split.rows if row.frames > frames + 4]
         if not rows:
             longest = max((row.frames for row in split.rows), default=0)
@@ -44,7 +57,8 @@ class Crops:
         self.frames, self.device = frames, device
         self._first = torch.tensor([row.frame for row in rows])
         self._choices = torch.tensor([row.frames - (frames + 2) + 1 for row in rows])
-        self._speaker = torch.tensor([index[row.speaker] for row in rows])
+        self._speaker = torch.tensor([index[row.speaker] if index else 0 for row in rows])
+        self._level, self._peak = level, torch.tensor([PEAK * row.gain for row in rows])
         self._mapped = split.features
         self._resident = torch.from_numpy(np.array(split.features)).to(device) if _fits(split, device) else None
 
@@ -59,7 +73,13 @@ class Crops:
             features = torch.from_numpy(np.asarray(self._mapped[index.numpy()])).to(self.device)
         else:
             features = self._resident[index.to(self.device)]
-        return Batch(features.float().transpose(1, 2).contiguous(), self._speaker[row].to(self.device))
+        features = features.float()
+        if self._level is not None:
+            low, high = self._level
+            wanted = low + (high - low) * torch.rand(batch, generator=generator)
+            louder = wanted * (math.log(10.0) / 20.0) - self._peak[row].log()  # an offset of the logarithm, but for
+            features = (features + louder.to(self.device)[:, None, None]).clamp_min(_LOWEST)  # the floor
+        return Batch(features.transpose(1, 2).contiguous(), self._speaker[row].to(self.device))
 
 
 def _fits(split: StoreSplit, device: torch.device) -> bool:
@@ -68,3 +88,10 @@ def _fits(split: StoreSplit, device: torch.device) -> bool:
     else:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 2**32
     return int(split.features.nbytes) < 0.5 * free
+
+
+def band_statistics(split: StoreSplit) -> tuple[Tensor, Tensor]:
+    """Mean and deviation [F] of the features over (at most 200,000 evenly chosen frames of) a split."""
+    every = max(1, len(split.features) // 200_000)
+    frames = split.features[::every].astype(np.float64)
+    return torch.from_numpy(frames.mean(0)).float(), torch.from_numpy(frames.std(0)).float()

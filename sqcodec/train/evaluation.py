@@ -85,7 +85,7 @@ def reconstruct_some(
 
 def scored_rows(codec: SpectrogramCodec, split: StoreSplit) -> list[StoreRow]:
     """Utterances of seen speakers with 4 frames or more. Raises TrainingError: there are none."""
-    rows = [row for row in split.rows if row.speaker in codec.speakers and _scored_frames(row) >= 4]
+    rows = [row for row in split.rows if codec.knows(row.speaker) and _scored_frames(row) >= 4]
     if not rows:
         raise TrainingError(
             "no utterance of the evaluation split has a speaker that the model was trained on and at least 4 frames;"
@@ -110,7 +110,7 @@ def decoded(
         with torch.inference_mode():
             encoded = codec.encoder(features[None])
             quantized = codec.quantizer.draw(encoded, draw) if draw else codec.quantizer(encoded, 1.0)
-            speaker = torch.tensor([codec.speakers.index(row.speaker)], device=device)
+            speaker = torch.tensor([codec.place_of(row.speaker)], device=device)
             raw = codec.decoder(quantized.z_q, speaker)
             yield Decoded(features[:, 1:-1], codec.likelihood.features(raw)[0], quantized, raw)
     codec.train(training)

@@ -15,12 +15,13 @@ from sqcodec.errors import StoppedError, TrainingError
 from sqcodec.metrics.usage import codewords_in_use, count_codes, perplexity
 from sqcodec.model.classes import MelClasses, decibels_per_unit, find_classes
 from sqcodec.model.codec import SpectrogramCodec
+from sqcodec.model.convnext import ConvNextDecoder, ConvNextEncoder
 from sqcodec.model.file import save_model
 from sqcodec.model.objective import objective
 from sqcodec.recipe import Recipe
 from sqcodec.train.bound import bound
 from sqcodec.train.checkpoint import load_checkpoint, save_checkpoint
-from sqcodec.train.crops import Crops, step_seed
+from sqcodec.train.crops import Crops, band_statistics, step_seed
 from sqcodec.train.evaluation import evaluate
 from sqcodec.train.log import TrainingLog
 from sqcodec.train.signals import stop_signals
@@ -39,12 +40,16 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, store: FeatureStore, folder: Path, fabric: Fabric) -> None:
         self.recipe, self.store, self.folder, self.fabric = recipe, store, folder, fabric
-        speakers = tuple(sorted({row.speaker for row in store.splits["train"].rows}))
+        labelled = recipe.network.kind == "paper"
+        speakers = tuple(sorted({row.speaker for row in store.splits["train"].rows})) if labelled else ()
         torch.manual_seed(step_seed(recipe.train.seed, 0, INITIAL))
         self.codec = SpectrogramCodec(recipe, speakers, self._classes())
+        if isinstance(self.codec.encoder, ConvNextEncoder) and isinstance(self.codec.decoder, ConvNextDecoder):
+            for scale in (self.codec.encoder.scale, self.codec.decoder.scale):
+                scale.set_(*band_statistics(store.splits["train"]))
         optimizer = torch.optim.Adam(self.codec.parameters(), lr=recipe.train.learning_rate, fused=True)
         self.model, self.optimizer = fabric.setup(self.codec, optimizer)
-        self.crops = Crops(store.splits["train"], speakers, recipe.train.frames, fabric.device)
+        self.crops = Crops(store.splits["train"], speakers, recipe.train.frames, fabric.device, recipe.train.level)
         frames = sum(row.frames for row in store.splits["train"].rows)
         self.epoch_steps = max(1, round(frames / (recipe.train.batch * recipe.train.frames)))
         self.step = 0

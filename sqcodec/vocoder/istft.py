@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sqcodec.convnext import Trunk
 from sqcodec.dsp import StftConfig, inverse_stft_same
 from sqcodec.recipe import IstftConfig, RefinementConfig
 from sqcodec.values import HOP_LENGTH, FeatureConfig
 from sqcodec.vocoder.refinement import SPREAD, refine
-from sqcodec.vocoder.trunk import Trunk
 from sqcodec.vocoder.windows import windows, with_last_repeated
 
 STFT = StftConfig(n_fft=640, win_length=640, hop_length=HOP_LENGTH)  # whatever the features' window is

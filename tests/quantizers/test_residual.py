@@ -10,7 +10,9 @@ from tests import reference
 
 def make(*, stages=3, codewords=12, dim=4, dropout=0.0):
     torch.manual_seed(0)
-    return ResidualQuantizer(stages=stages, codewords=codewords, dim=dim, initial_variance=3.0, dropout=dropout)
+    return ResidualQuantizer(
+        stages=stages, codewords=codewords, dim=dim, initial_variance=3.0, ratio=0.25, dropout=dropout
+    )
 
 
 def parameters(quantizer):

@@ -19,7 +19,7 @@ def saved(path: Path, kind: str = "istft", features=LOG_MEL, codec: str | None =
     torch.manual_seed(1)
     config = small_istft() if kind == "istft" else small_world()
     network = IstftNetwork(config, features) if kind == "istft" else WorldNetwork(config, features)
-    network.trunk.normalise_(torch.randn(80), torch.rand(80))
+    network.trunk.scale.set_(torch.randn(80), torch.rand(80))
     path.parent.mkdir(parents=True, exist_ok=True)
     save_vocoder(path, network, config=config, features=features, step=12, codec=codec)
     return network

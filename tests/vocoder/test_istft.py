@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from sqcodec.convnext import ahead_of_each
 from sqcodec.dsp import StftConfig, inverse_stft_same, stft_same
 from sqcodec.features.mel import extract
 from sqcodec.values import FEATURES
 from sqcodec.vocoder.istft import STFT, IstftNetwork, IstftVocoder
 from sqcodec.vocoder.refinement import refine
-from sqcodec.vocoder.trunk import ahead_of_each
 from tests.conftest import speech_like
 from tests.vocoder.conftest import small_istft
 

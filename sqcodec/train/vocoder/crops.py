@@ -133,10 +133,3 @@ class SoundCrops:
         first = crop.row.sample + crop.start * HOP_LENGTH - HOP_LENGTH // 2
         sound = self._split.audio[first : first + self._frames * HOP_LENGTH].astype(np.float32)
         return torch.from_numpy(sound * np.float32(crop.gain / _FULL_SCALE))
-
-
-def band_statistics(split: StoreSplit) -> tuple[Tensor, Tensor]:
-    """Mean and deviation [F] of the features over (at most 200,000 evenly chosen frames of) a split."""
-    every = max(1, len(split.features) // 200_000)
-    frames = split.features[::every].astype(np.float64)
-    return torch.from_numpy(frames.mean(0)).float(), torch.from_numpy(frames.std(0)).float()

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from sqcodec.recipe import IstftConfig
-from sqcodec.train.crops import step_seed
-from sqcodec.train.vocoder.crops import SoundCrops, band_statistics
+from sqcodec.train.crops import band_statistics, step_seed
+from sqcodec.train.vocoder.crops import SoundCrops
 from sqcodec.train.vocoder.discriminators import Families
 from sqcodec.train.vocoder.engine import CROPS, INITIAL, WINDOW, VocoderTrainer
 from sqcodec.train.vocoder.losses import discriminator_loss, generator_loss, matching_loss, spectral_loss
@@ -29,7 +29,7 @@ class IstftTrainer(VocoderTrainer):
         train, split = self.config.train, self.store.splits["train"]
         torch.manual_seed(step_seed(train.seed, 0, INITIAL))
         network = IstftNetwork(self.config, self.features)
-        network.trunk.normalise_(*band_statistics(split))
+        network.trunk.scale.set_(*band_statistics(split))
         families = Families(self.config.discriminators)
         self.crops = SoundCrops(split, self.features, train, self.fabric.device)
         made = self._optimizer(network, train.learning_rate)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sqcodec.recipe import WorldConfig
-from sqcodec.train.crops import step_seed
-from sqcodec.train.vocoder.crops import Crop, Draw, band_statistics, features_of
+from sqcodec.train.crops import band_statistics, step_seed
+from sqcodec.train.vocoder.crops import Crop, Draw, features_of
 from sqcodec.train.vocoder.engine import CROPS, INITIAL, VocoderTrainer
 from sqcodec.train.vocoder.targets import chosen_rows, world_targets
 from sqcodec.vocoder.world import F0_CLASSES, Prediction, WorldNetwork, WorldVocoder, f0_class, louder_envelope
@@ -33,7 +33,7 @@ class WorldTrainer(VocoderTrainer):
         values = world_targets(self.store, rows, envelope=self.config.envelope)
         self._targets = {row.name: torch.from_numpy(value) for row, value in zip(rows, values, strict=True)}
         self._offset = torch.from_numpy(louder_envelope(self.config.envelope)).float()
-        network.trunk.normalise_(*band_statistics(split))
+        network.trunk.scale.set_(*band_statistics(split))
         coded = np.concatenate(values)[:, 1:]
         network.normalise_(torch.from_numpy(coded.mean(0)), torch.from_numpy(coded.std(0)))
         self.generator, optimizer = self.fabric.setup(network, self._optimizer(network, train.learning_rate))

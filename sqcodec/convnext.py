@@ -1,4 +1,4 @@
-"""The ConvNeXt trunk of the ISTFT vocoder (Liu et al., CVPR 2022, in one dimension as in Vocos, arXiv 2306.00814).
+"""ConvNeXt in one dimension (Liu et al., CVPR 2022, as in Vocos, arXiv 2306.00814): codecs and vocoders are built of it.
 
 Every convolution has seven taps. How many of them look ahead is shared out from the input on: a look-ahead of 4 frames
 gives 3 to the first convolution, 1 to the next and none to the others, which see the past alone. What a network will
@@ -27,29 +27,61 @@ class Trunk(nn.Module):
         self.ahead = first + sum(rest)
         self.behind = (TAPS - 1) * (layers + 1) - self.ahead
         self._pad = (TAPS - 1 - first, first)
+        self.scale = BandScale(n_mels)
         self.embed = nn.Conv1d(n_mels, dim, TAPS)
-        self.norm_in = nn.LayerNorm(dim, eps=1e-6)
-        self.blocks = nn.ModuleList(Block(dim=dim, hidden=hidden, ahead=ahead, scale=1 / layers) for ahead in rest)
-        self.norm_out = nn.LayerNorm(dim, eps=1e-6)
-        # Mean and deviation of each band over the training data: the features come in at zero mean and unit variance.
+        self.blocks = Blocks(dim=dim, hidden=hidden, ahead=rest)
+        self.apply(initialise)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Edges are padded with zeros, at every layer (before the first: the mean spectrum)."""
+        made: Tensor = self.blocks(self.embed(functional.pad(self.scale(features), self._pad)).transpose(1, 2))
+        return made
+
+
+class BandScale(nn.Module):
+    """Mean and deviation of each band over the training data: features leave at zero mean and unit variance."""
+
+    def __init__(self, n_mels: int) -> None:
+        super().__init__()
         self.mean: Tensor
         self.deviation: Tensor
         self.register_buffer("mean", torch.zeros(n_mels, 1))
         self.register_buffer("deviation", torch.ones(n_mels, 1))
-        self.apply(_initialise)
 
     @torch.no_grad()
-    def normalise_(self, mean: Tensor, deviation: Tensor) -> None:
-        """Set what each band is scaled by: mean and deviation [F] of the training data."""
+    def set_(self, mean: Tensor, deviation: Tensor) -> None:
+        """Set mean and deviation [F]; a band that never changes stays as it is."""
         self.mean.copy_(mean[:, None])
-        self.deviation.copy_(deviation.clamp_min(1e-3)[:, None])  # a band that never changes stays as it is
+        self.deviation.copy_(deviation.clamp_min(1e-3)[:, None])
 
     def forward(self, features: Tensor) -> Tensor:
-        """Edges are padded with zeros, at every layer (before the first: the mean spectrum)."""
-        scaled = (features - self.mean) / self.deviation
-        hidden = self.norm_in(self.embed(functional.pad(scaled, self._pad)).transpose(1, 2))
-        for block in self.blocks:
-            hidden = block(hidden)
+        """features [B, F, T] -> scaled [B, F, T]."""
+        return (features - self.mean) / self.deviation
+
+    def inverse(self, scaled: Tensor) -> Tensor:
+        """scaled [B, F, T] -> features [B, F, T]."""
+        return scaled * self.deviation + self.mean
+
+
+class Blocks(nn.Module):
+    """Layer norm, blocks one after the other, layer norm: [B, T, dim] -> [B, T, dim].
+
+    ahead: frames that each block looks ahead, at most 3.
+    """
+
+    def __init__(self, *, dim: int, hidden: int, ahead: list[int]) -> None:
+        super().__init__()
+        self.norm_in = nn.LayerNorm(dim, eps=1e-6)
+        self.layers = nn.ModuleList(Block(dim=dim, hidden=hidden, ahead=each, scale=1 / len(ahead)) for each in ahead)
+        self.norm_out = nn.LayerNorm(dim, eps=1e-6)
+        self.ahead = sum(ahead)
+        self.behind = (TAPS - 1) * len(ahead) - self.ahead
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Edges are padded with zeros before every convolution."""
+        hidden = self.norm_in(hidden)
+        for layer in self.layers:
+            hidden = layer(hidden)
         normed: Tensor = self.norm_out(hidden)
         return normed
 
@@ -74,7 +106,8 @@ class Block(nn.Module):
         return made
 
 
-def _initialise(module: nn.Module) -> None:
+def initialise(module: nn.Module) -> None:
+    """Weights of convolutions and linear layers from a narrow normal distribution, biases 0."""
     if isinstance(module, nn.Conv1d | nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         assert module.bias is not None

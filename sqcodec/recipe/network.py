@@ -1,0 +1,48 @@
+"""The section `network` of a recipe: the encoder and the decoder."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from sqcodec.recipe.section import Count, Section
+
+Lookahead = Annotated[int, Field(ge=0, strict=True)]
+
+
+class PaperNetworkConfig(Section):
+    """The convolutional encoder and the recurrent decoder of the paper; the decoder knows the training's speakers."""
+
+    kind: Literal["paper"]
+    channels: Count
+    speaker_dim: Count
+    gru: Count
+    jitter: Annotated[float, Field(ge=0, le=1)]
+
+
+class ConvNextConfig(Section):
+    """ConvNeXt encoder and decoder at the rate of the codes, for any speaker: no labels.
+
+    dim, hidden: channels of the blocks and within them. encoder_lookahead, decoder_lookahead: codes (20 ms) that each
+    sees ahead, at most 3 a layer; the encoder sees one frame (10 ms) more.
+    """
+
+    kind: Literal["convnext"]
+    dim: Count
+    hidden: Count
+    encoder_layers: Count
+    decoder_layers: Count
+    encoder_lookahead: Lookahead
+    decoder_lookahead: Lookahead
+
+    @model_validator(mode="after")
+    def _lookahead_fits(self) -> Self:
+        for part in ("encoder", "decoder"):
+            layers, lookahead = getattr(self, f"{part}_layers"), getattr(self, f"{part}_lookahead")
+            if lookahead > 3 * layers:
+                raise ValueError(
+                    f"{part}_lookahead must be at most {3 * layers} codes with {layers} layers, got {lookahead}"
+                )
+        return self
+
+
+NetworkConfig = PaperNetworkConfig | ConvNextConfig
