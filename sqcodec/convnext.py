@@ -1,4 +1,4 @@
-"""ConvNeXt in one dimension (Liu et al., CVPR 2022, as in Vocos, arXiv 2306.00814): codecs and vocoders are built of it.
+"""ConvNeXt in one dimension (Liu et al., CVPR 2022, as in Vocos, arXiv 2306.00814), of which codecs and vocoders are.
 
 Every convolution has seven taps. How many of them look ahead is shared out from the input on: a look-ahead of 4 frames
 gives 3 to the first convolution, 1 to the next and none to the others, which see the past alone. What a network will
