@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from sqcodec import ranks
 from sqcodec.quantizers.gaussian import LOG_VAR_LIMIT, gaussian_logits, nearest
 from sqcodec.quantizers.quantizer import Quantized, Quantizer, summed
 from sqcodec.quantizers.stochastic import gumbel_max, gumbel_softmax
@@ -103,11 +104,11 @@ class ResidualQuantizer(Quantizer):
         return self.log_var.clamp(-LOG_VAR_LIMIT, LOG_VAR_LIMIT)
 
     def _stages_in_use(self, encoded: Tensor, generator: torch.Generator | None) -> Tensor:
-        """[B] int64: K, or 1 to K at random for the first `dropout` of the batch."""
-        batch, device = len(encoded), encoded.device
+        """[B] int64: K, or 1 to K at random for the first `dropout` of the global batch."""
+        batch, device = ranks.count() * len(encoded), encoded.device
         drawn = torch.randint(1, self.codebooks + 1, (batch,), generator=generator, device=device)
         dropped = torch.arange(batch, device=device) < round(self.dropout * batch)
-        return torch.where(dropped, drawn, self.codebooks)
+        return ranks.own_rows(torch.where(dropped, drawn, self.codebooks))
 
     def _quantized(
         self, z: Tensor, stages: list[_Stage], batch: int, in_use: Tensor | None, valid: Tensor | None
