@@ -45,7 +45,7 @@ def total(values: Tensor) -> Tensor:
     """The sum over ranks of values of any shape, which every rank gets; differentiable."""
     if not _together:
         return values
-    summed: Tensor = _Total.apply(values)
+    summed: Tensor = _Total.apply(values)  # type: ignore[no-untyped-call]
     return summed
 
 

@@ -38,8 +38,8 @@ class Likelihood(nn.Module, ABC):
 class GaussianLikelihood(Likelihood):
     """Values with Gaussian error of the best variance: (F T / 2) log(mean squared error) (AR-ELBO, eq. 8).
 
-    The mean is taken over batch (of all ranks), bands and frames together, its logarithm after that. loudness: exponent of the natural
-    amplitude that errors are weighed by (targets are its logarithm then), 0 for all alike.
+    The mean is taken over batch (of all ranks), bands and frames together, its logarithm after that. loudness: exponent
+    of the natural amplitude that errors are weighed by (targets are its logarithm then), 0 for all alike.
     """
 
     outputs = 1

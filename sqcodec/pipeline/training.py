@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import yaml
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies.ddp import DDPStrategy
 
 from sqcodec.corpus.store import FeatureStore, open_store
 from sqcodec.errors import TrainingError
@@ -84,11 +84,11 @@ def make_fabric(device: str, precision: Precision, *, processes: Processes | Non
     Raises SqcodecError: there is no such device; TrainingError: several processes on one device by its number.
     """
     found = find_device(device)
-    if processes is None:
+    if not processes:
         return Fabric(
             accelerator=found.type, devices=[found.index or 0] if found.type == "cuda" else 1, precision=precision
         )
-    if found.index is not None:
+    if ":" in device:
         raise TrainingError(f"--device {device}: torchrun gives each process its own GPU, expected auto, cpu or cuda")
     fabric = Fabric(
         accelerator=found.type,
@@ -105,7 +105,8 @@ def refuse_processes(stage: str) -> None:
     """Raises TrainingError: torchrun started several processes, and this stage is of one."""
     if (processes := started_processes()) and processes.everywhere > 1:
         raise TrainingError(
-            f"--stage {stage} trains in one process, got {processes.everywhere} from torchrun; start it without torchrun"
+            f"--stage {stage} trains in one process, got {processes.everywhere} from torchrun;"
+            " start it without torchrun"
         )
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from sqcodec.corpus.store import open_store
 from sqcodec.errors import TrainingError
 from sqcodec.pipeline.training import make_fabric, refuse_processes, started_processes
 from sqcodec.recipe import load_recipe
@@ -97,13 +98,13 @@ def test_the_command_trains_with_two_ranks_and_tells_once(tmp_path) -> None:
         "--device",
         "cpu",
     ]
-    done = run_two(*command, *overrides)
+    done = run_two(*command, run, *overrides)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("step 20, test MSE") == 1
     assert done.stderr.count("step 20/20: ") == 1
     names = {"model.safetensors", "checkpoint.pt", "log.jsonl", "recipe.yaml", "tensorboard", "curves.png"}
     assert names <= {path.name for path in run.iterdir()}
-    uneven = run_two(*command[:-3], tmp_path / "other", *command[-2:], *overrides, "--set", "train.batch=5")
+    uneven = run_two(*command, tmp_path / "other", *overrides, "--set", "train.batch=5")
     assert uneven.returncode == 1
     assert "train.batch 5 is the batch of all processes together, expected a multiple of their number" in uneven.stderr
     assert not (tmp_path / "other").exists()
@@ -121,13 +122,12 @@ def test_what_torchrun_says_is_read(monkeypatch) -> None:
     )
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # torch.compile's own
 def test_compiled_networks_train_as_eager_ones(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("torch.nn.Module.compile", _compile_eagerly)
     store, states = make_store(tmp_path / "corpus"), []
     for compiled in (False, True):
         recipe = load_recipe("zerospeech2019", SMALL)
-        from sqcodec.corpus.store import open_store
-
         trainer = Trainer(
             recipe, open_store(store), tmp_path / str(compiled), make_fabric("cpu", "32-true"), compiled=compiled
         )
