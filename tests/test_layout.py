@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "convnext": set(),
     **{stage: GROUND | {"dsp"} for stage in STAGES},
     "quantizers": GROUND | {"dsp", "recipe"},  # a quantiser is built from its section of the recipe
-    "model": GROUND | {"dsp", "convnext", "quantizers", "recipe"},  # a model is built from its recipe and carries it in its file
+    "model": GROUND | {"dsp", "convnext", "quantizers", "recipe"},  # a model is built from its recipe and carries it
     "vocoder": GROUND | {"dsp", "convnext", "recipe"},  # so is a vocoder
     "prior": GROUND | {"dsp", "recipe"},  # as a model
     "recipe": GROUND,
