@@ -238,7 +238,7 @@ class Trainer:
         return {
             "features": recipe["features"],
             "quantizer": recipe["quantizer"],
-            "target": recipe["target"],
+            "target": {key: value for key, value in recipe["target"].items() if key != "loudness"},  # a loss may change
             "network": recipe["network"],
             "train (batch, frames or seed)": train,
             "the feature store": self.store.digest,
