@@ -137,6 +137,7 @@ class Trainer:
             quantized,
             likelihood=self.codec.likelihood,
             weighting=self.codec.quantizer.weighting,
+            beta=train.beta,
         )
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(terms.loss)
