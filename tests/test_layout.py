@@ -24,14 +24,8 @@ MAY_IMPORT = {
     "ranks": set(),
     **{stage: GROUND | {"dsp"} for stage in STAGES},
     "quantizers": GROUND | {"dsp", "ranks", "recipe"},  # a quantiser is built from its section of the recipe
-    "model": GROUND
-    | {
-        "dsp",
-        "convnext",
-        "quantizers",
-        "ranks",
-        "recipe",
-    },  # a model is built from its recipe and carries it in its file
+    # a model is built from its recipe and carries it
+    "model": GROUND | {"dsp", "convnext", "quantizers", "ranks", "recipe"},
     "vocoder": GROUND | {"dsp", "convnext", "recipe"},  # so is a vocoder
     "prior": GROUND | {"dsp", "recipe"},  # as a model
     "recipe": GROUND,

@@ -86,6 +86,7 @@ class Recipe(Section):
     train: TrainConfig
     vocoder: VocoderConfig
     prior: PriorConfig | None = None  # a recipe without the section has no prior
+    bit_rate: Positive | None = None  # bit/s, nominal: what `encode` takes unless told; without it, all codebooks
 
     @model_validator(mode="after")
     def _means_need_values(self) -> Self:

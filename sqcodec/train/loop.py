@@ -20,7 +20,8 @@ from sqcodec.model.codec import SpectrogramCodec
 from sqcodec.model.convnext import ConvNextDecoder, ConvNextEncoder
 from sqcodec.model.file import save_model
 from sqcodec.model.objective import objective
-from sqcodec.recipe import Recipe
+from sqcodec.quantizers.residual import ResidualQuantizer
+from sqcodec.recipe import Recipe, ResidualConfig
 from sqcodec.train.bound import bound
 from sqcodec.train.checkpoint import load_checkpoint, save_checkpoint
 from sqcodec.train.crops import Crops, band_statistics, step_seed
@@ -30,7 +31,8 @@ from sqcodec.train.signals import stop_signals
 from sqcodec.values import FEATURES
 
 TERMS = ("loss", "reconstruction", "quadratic", "entropy", "mse", "log_var")
-CROPS, NOISE, INITIAL, DRAWN = range(4)  # the random streams
+CROPS, NOISE, INITIAL, DRAWN, LATENTS = range(5)  # the random streams
+_LATENTS = 16384  # on which codebooks are put after a warm-up
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -144,6 +146,7 @@ class Trainer:
             group["lr"] = train.learning_rate * train.milestone_factor ** bisect.bisect_right(
                 train.milestones, self.step - 1
             )
+        self._advance_quantizer()
         batch = self.crops.draw(train.batch, step_seed(train.seed, self.step, CROPS))
         noise = torch.Generator(self.fabric.device).manual_seed(step_seed(train.seed, self.step, NOISE))
         self.optimizer.zero_grad(set_to_none=True)
@@ -179,9 +182,30 @@ class Trainer:
         self.codec.encoder.compile(mode=mode)
         self.codec.decoder.compile(mode=mode)
 
+    def _advance_quantizer(self) -> None:
+        """Switch a residual quantiser on after its warm-up, its codebooks on latents of some batches, and settle it."""
+        config, book, seed = self.recipe.quantizer, self.codec.quantizer, self.recipe.train.seed
+        if not isinstance(config, ResidualConfig) or not isinstance(book, ResidualQuantizer):
+            return
+        book.warming = self.step <= config.warmup
+        book.settled = config.settled is not None and self.step > config.settled
+        if not config.warmup or self.step != config.warmup + 1:
+            return
+        device, enough = self.fabric.device, max(_LATENTS, 4 * book.codewords)
+        batches = -(-2 * enough // (self.recipe.train.batch * self.recipe.train.frames))
+        drawn = [self.crops.draw(self.recipe.train.batch, step_seed(seed, place, LATENTS)) for place in range(batches)]
+        with torch.no_grad():
+            latents = torch.cat([self.codec.encoder(batch.features).flatten(0, 1) for batch in drawn])
+        book.initialise_(latents, torch.Generator(device).manual_seed(step_seed(seed, batches, LATENTS)))
+
+    @property
+    def _warmup(self) -> int:
+        quantizer = self.recipe.quantizer
+        return quantizer.warmup if isinstance(quantizer, ResidualConfig) else 0
+
     def _temperature(self) -> float:
-        # tau = exp(-rate step), as the official training; its first step has tau = 1
-        return math.exp(-self.recipe.train.temperature_rate * (self.step - 1))
+        # tau = exp(-rate step), as the official training; its first step after any warm-up has tau = 1
+        return math.exp(-self.recipe.train.temperature_rate * max(0, self.step - 1 - self._warmup))
 
     def _watch(self, values: Tensor) -> None:
         """Remember the first step whose loss is not finite, without waiting for the device."""
@@ -249,7 +273,7 @@ class Trainer:
         return {
             "features": recipe["features"],
             "quantizer": recipe["quantizer"],
-            "target": recipe["target"],
+            "target": {key: value for key, value in recipe["target"].items() if key != "loudness"},  # a loss may change
             "network": recipe["network"],
             "train (batch, frames or seed)": train,
             "the feature store": self.store.digest,
