@@ -42,7 +42,8 @@ def train(
     resume, a batch that the processes cannot share, diverged, or asked to stop.
     """
     store = open_store_of(recipe, features, recipe.train.evaluate_split)
-    fabric = make_fabric(device, recipe.train.precision, processes=started_processes())
+    resting = recipe.quantizer.kind == "residual"  # its warm-up rests the codebooks, `settled` the encoder
+    fabric = make_fabric(device, recipe.train.precision, processes=started_processes(), resting=resting)
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.is_file() and not resume:
         raise TrainingError(
@@ -78,8 +79,12 @@ def started_processes() -> Processes | None:
     return Processes(int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"]))
 
 
-def make_fabric(device: str, precision: Precision, *, processes: Processes | None = None) -> Fabric:
+def make_fabric(
+    device: str, precision: Precision, *, processes: Processes | None = None, resting: bool = False
+) -> Fabric:
     """A Fabric of this process on the device named, or of those that torchrun started, each on a device of its own.
+
+    resting: some parameters have no gradient at times.
 
     Raises SqcodecError: there is no such device; TrainingError: several processes on one device by its number.
     """
@@ -94,7 +99,8 @@ def make_fabric(device: str, precision: Precision, *, processes: Processes | Non
         accelerator=found.type,
         devices=processes.here,
         num_nodes=processes.everywhere // processes.here,
-        strategy=DDPStrategy(broadcast_buffers=False),  # statistics are added up where they are made
+        # statistics are added up where they are made
+        strategy=DDPStrategy(broadcast_buffers=False, find_unused_parameters=resting),
         precision=precision,
     )
     fabric.launch()

@@ -115,7 +115,7 @@ class ResidualQuantizer(Quantizer):
             self.log_var[stage] = left.square().mean().clamp_min(1e-6).log()
 
     def _warmed(self, z: Tensor, batch: int, generator: torch.Generator | None, valid: Tensor | None) -> Quantized:
-        noise = torch.empty_like(z).normal_(generator=generator)
+        noise = ranks.own_rows(z.new_empty(ranks.count() * len(z), self.dim).normal_(generator=generator))
         return Quantized(
             (z + noise).view(batch, -1, self.dim),
             torch.zeros(batch, self.codebooks, len(z) // batch, dtype=torch.int64, device=z.device),

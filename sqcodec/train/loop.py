@@ -195,7 +195,8 @@ class Trainer:
         batches = -(-2 * enough // (self.recipe.train.batch * self.recipe.train.frames))
         drawn = [self.crops.draw(self.recipe.train.batch, step_seed(seed, place, LATENTS)) for place in range(batches)]
         with torch.no_grad():
-            latents = torch.cat([self.codec.encoder(batch.features).flatten(0, 1) for batch in drawn])
+            parts = [ranks.gathered(self.codec.encoder(batch.features)) for batch in drawn]  # each [ranks, B, T, D]
+            latents = torch.cat([part.flatten(0, 2) for part in parts])
         book.initialise_(latents, torch.Generator(device).manual_seed(step_seed(seed, batches, LATENTS)))
 
     @property

@@ -143,4 +143,4 @@ def _compile_eagerly(self, **_options) -> None:
 
 
 def _weights(state) -> list[str]:
-    return [name.removeprefix("gradient.") for name in state if name.startswith("gradient.encoder")]
+    return [name.removeprefix("gradient.") for name in state if name.startswith("gradient.decoder")]
