@@ -80,8 +80,8 @@ def test_a_worker_that_dies_loses_nothing(cluster, tmp_path) -> None:
     assert {worker.pid for worker in cluster.workers.values()} != before
 
 
-def test_a_killed_worker_in_the_middle_of_encode(cluster, recordings, tmp_path) -> None:
-    """Workers end by signal while files are coded; every file is there, and as it is without a cluster."""
+def test_encode_with_a_worker_killed(cluster, recordings, tmp_path) -> None:
+    """One of the two is gone as the work begins; every file is there, and as it is without a cluster."""
     model = ("--model", tmp_path / "model.safetensors", "--device", "cpu", "--quiet")
     invoke("encode", recordings, tmp_path / "whole", *model)
     os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)

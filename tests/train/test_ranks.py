@@ -86,18 +86,7 @@ def test_a_training_goes_on_with_another_number_of_ranks(trained, case) -> None:
 def test_the_command_trains_with_two_ranks_and_tells_once(tmp_path) -> None:
     store, run = make_store(tmp_path / "corpus"), tmp_path / "run"
     overrides = [part for value in SMALL for part in ("--set", value)]
-    command = [
-        "-m",
-        "sqcodec.cli.main",
-        "train",
-        "zerospeech2019",
-        "--features",
-        store,
-        "--out",
-        run,
-        "--device",
-        "cpu",
-    ]
+    command = ["-m", "sqcodec.cli.main", "train", "zerospeech2019", "--features", store, "--device", "cpu", "--out"]
     done = run_two(*command, run, *overrides)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("step 20, test MSE") == 1
