@@ -5,7 +5,9 @@
 
 import json
 import os
+import re
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +24,7 @@ from torch import nn
 from sqcodec.corpus.store import FeatureStore, StoredUtterance, assemble, open_store, write_shard
 from sqcodec.model.codec import SpectrogramCodec
 from sqcodec.model.objective import objective
+from sqcodec.pipeline.training import make_fabric, started_processes
 from sqcodec.recipe import load_recipe
 from sqcodec.train.loop import Trainer
 from sqcodec.values import FEATURES
@@ -142,9 +145,34 @@ def draw(figures: dict[str, list[tuple[float, float]]], folder: Path) -> None:
         FigureCanvasAgg(figure).print_png(str(folder / f"cost-{name}.png"), pil_kwargs={"optimize": True})
 
 
+def rank_seconds(runs: int) -> float:
+    """A step of 26 crops in each of the processes that torchrun started."""
+    processes = started_processes()
+    fabric = make_fabric("cpu", "bf16-mixed", processes=processes)
+    with tempfile.TemporaryDirectory() as folder:
+        recipe = load_recipe("vctk", (f"train.batch={26 * fabric.world_size}",))
+        trainer = Trainer(recipe, make_store(Path(folder), utterances=50), Path(folder), fabric)
+        trainer.model.train()
+        return median_of(trainer._train_step, runs)
+
+
+def by_ranks() -> list[tuple[float, float]]:
+    """CPU seconds a step in one process of 1, 2 and 4, which this machine shares between its cores."""
+    points = []
+    for number in (1, 2, 4):
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(number)]
+        done = subprocess.run([*command, __file__, "rank"], check=True, capture_output=True, text=True)
+        points.append((float(number), float(re.findall(r"seconds=([\d.]+)", done.stdout)[0])))
+    return points
+
+
 def main() -> None:
     torch.set_num_threads(1)
+    if sys.argv[1:] == ["rank"]:
+        print(f"seconds={rank_seconds(5)}")
+        return
     figures = growth(5)
+    figures["ranks"] = by_ranks()
     print(json.dumps(figures, indent=1))
     draw(figures, ROOT / "docs" / "results")
 

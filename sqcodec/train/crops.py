@@ -71,16 +71,21 @@ class Crops:
         start = self._first[row] + (place * self._choices[row]).long()
         index = start[:, None] + torch.arange(self.frames + 2)
         if self._resident is None:
-            features = torch.from_numpy(np.asarray(self._mapped[index.numpy()])).to(self.device)
+            features = _sent(torch.from_numpy(np.asarray(self._mapped[index.numpy()])), self.device)
         else:
-            features = self._resident[index.to(self.device)]
+            features = self._resident[_sent(index, self.device)]
         features = features.float()
         if self._level is not None:
             low, high = self._level
             wanted = low + (high - low) * ranks.own_rows(torch.rand(batch, generator=generator))
             louder = wanted * (math.log(10.0) / 20.0) - self._peak[row].log()  # an offset of the logarithm, but for
-            features = (features + louder.to(self.device)[:, None, None]).clamp_min(_LOWEST)  # the floor
-        return Batch(features.transpose(1, 2).contiguous(), self._speaker[row].to(self.device))
+            features = (features + _sent(louder, self.device)[:, None, None]).clamp_min(_LOWEST)  # the floor
+        return Batch(features.transpose(1, 2).contiguous(), _sent(self._speaker[row], self.device))
+
+
+def _sent(values: Tensor, device: torch.device) -> Tensor:
+    """Copied to the device; a GPU is not waited for."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values
 
 
 def _fits(split: StoreSplit, device: torch.device) -> bool:
