@@ -2,12 +2,14 @@
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 import yaml
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
+from torch import distributed
 
 from sqcodec.corpus.store import FeatureStore, open_store
 from sqcodec.errors import TrainingError
@@ -19,6 +21,8 @@ from sqcodec.train.evaluation import reconstruct_some
 from sqcodec.train.log import TrainingLog, read_log
 from sqcodec.train.loop import Report, Trainer
 from sqcodec.train.pictures import draw_curves, draw_spectrograms
+
+_PATIENCE = timedelta(hours=6)  # of processes that wait while the first one evaluates or counts tables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +58,7 @@ def train(
         trainer.resume()
     if not fabric.is_global_zero:
         trainer.run(None, report)
+        _part(fabric)
         return None
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), "utf-8")
@@ -62,7 +67,9 @@ def train(
         trainer.run(log, report)
     finally:
         log.close()
-    return _finish(trainer, folder)
+    done = _finish(trainer, folder)
+    _part(fabric)
+    return done
 
 
 class Processes(NamedTuple):
@@ -100,11 +107,18 @@ def make_fabric(
         devices=processes.here,
         num_nodes=processes.everywhere // processes.here,
         # statistics are added up where they are made
-        strategy=DDPStrategy(broadcast_buffers=False, find_unused_parameters=resting),
+        strategy=DDPStrategy(broadcast_buffers=False, find_unused_parameters=resting, timeout=_PATIENCE),
         precision=precision,
     )
     fabric.launch()
     return fabric
+
+
+def _part(fabric: Fabric) -> None:
+    """The processes end together: torchrun ends the others when one goes badly, as gloo does while it is connected."""
+    if fabric.world_size > 1:
+        fabric.barrier()
+        distributed.destroy_process_group()
 
 
 def refuse_processes(stage: str) -> None:
