@@ -21,13 +21,15 @@ MAY_IMPORT = {
     "values": set(),
     "dsp": GROUND,
     "convnext": set(),
+    "ranks": set(),
     **{stage: GROUND | {"dsp"} for stage in STAGES},
-    "quantizers": GROUND | {"dsp", "recipe"},  # a quantiser is built from its section of the recipe
-    "model": GROUND | {"dsp", "convnext", "quantizers", "recipe"},  # a model is built from its recipe and carries it
+    "quantizers": GROUND | {"dsp", "ranks", "recipe"},  # a quantiser is built from its section of the recipe
+    # a model is built from its recipe and carries it
+    "model": GROUND | {"dsp", "convnext", "quantizers", "ranks", "recipe"},
     "vocoder": GROUND | {"dsp", "convnext", "recipe"},  # so is a vocoder
     "prior": GROUND | {"dsp", "recipe"},  # as a model
     "recipe": GROUND,
-    "train": GROUND | STAGES | {"dsp", "recipe"},
+    "train": GROUND | STAGES | {"dsp", "ranks", "recipe"},
     "pipeline": GROUND | STAGES | {"dsp", "recipe", "train", ""},
     "cli": {"pipeline", "recipe", "errors", ""},  # "": sqcodec itself, for its version
     "": {"errors", "values", "pipeline"},

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import click
 
+from sqcodec.cli.cluster import backend_option, scheduler_option, where
 from sqcodec.cli.wording import model_text, speaker_text
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ _DEVICE = click.option("--device", default="auto", show_default=True, help="auto
 _PATH = click.Path(path_type=Path, allow_dash=True)
 _QUIET = click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
 _JOBS = click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Of a folder, at once.")
-_BACKEND = click.option(
-    "--backend", type=click.Choice(["local", "dask"]), default="local", show_default=True, help="Where the jobs run."
-)
 _RAW = click.option(
     "--raw", type=click.Choice(["s16le", "f32le"]), help="The sound has no header: one channel of this."
 )
@@ -41,7 +39,8 @@ _RAW = click.option(
 @_RAW
 @click.option("--rate", type=click.IntRange(1000, 384000), help="Of --raw, in Hz.")
 @_JOBS
-@_BACKEND
+@backend_option
+@scheduler_option
 @_QUIET
 @_DEVICE
 def encode(
@@ -56,6 +55,7 @@ def encode(
     rate: int | None,
     jobs: int,
     backend: str,
+    scheduler: str | None,
     quiet: bool,
     device: str,
 ) -> None:
@@ -74,7 +74,7 @@ def encode(
     if recording.is_dir():
         if raw:
             raise click.UsageError("--raw is for one recording, not for a folder.")
-        how = Workers(jobs, backend, quiet)
+        how = Workers(jobs, where(backend, scheduler), quiet)
         _encode_folder(recording, codes, model, speaker, form, how, device, codebooks=codebooks, bit_rate=bitrate)
         return
     from sqcodec.pipeline import files
@@ -105,7 +105,8 @@ def encode(
 @click.option("--recover", is_flag=True, help="Decode what is intact of a damaged .sqc, the rest as silence.")
 @_RAW
 @_JOBS
-@_BACKEND
+@backend_option
+@scheduler_option
 @_QUIET
 @_DEVICE
 def decode(
@@ -119,6 +120,7 @@ def decode(
     raw: Literal["s16le", "f32le"] | None,
     jobs: int,
     backend: str,
+    scheduler: str | None,
     quiet: bool,
     device: str,
 ) -> None:
@@ -132,7 +134,9 @@ def decode(
     if codes.is_dir():
         if raw or recover:
             raise click.UsageError("--raw and --recover are for one file, not for a folder.")
-        _decode_folder(codes, recording, model, speaker, vocoder, rate, Workers(jobs, backend, quiet), device)
+        _decode_folder(
+            codes, recording, model, speaker, vocoder, rate, Workers(jobs, where(backend, scheduler), quiet), device
+        )
         return
     from sqcodec.pipeline import files
 

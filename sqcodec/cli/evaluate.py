@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from sqcodec.cli.score import align_option, asr_option, backend_option, jobs_option, mcd_option, sv_option
+from sqcodec.cli.cluster import backend_option, scheduler_option, where
+from sqcodec.cli.score import align_option, asr_option, jobs_option, mcd_option, sv_option
 
 
 @click.command()
@@ -25,6 +26,7 @@ from sqcodec.cli.score import align_option, asr_option, backend_option, jobs_opt
 @align_option
 @jobs_option
 @backend_option
+@scheduler_option
 @click.option("--device", default="cpu", show_default=True, help="For the model: auto, cpu, cuda or cuda:N.")
 def evaluate(
     model: str,
@@ -41,6 +43,7 @@ def evaluate(
     align: bool,
     jobs: int,
     backend: str,
+    scheduler: str | None,
     device: str,
 ) -> None:
     """Encode, decode and score every recording with MODEL and with other codecs.
@@ -65,7 +68,7 @@ def evaluate(
             baselines=[name for name in (baseline or "").split(",") if name],
             listen=listen,
             jobs=jobs,
-            backend=backend,
+            backend=where(backend, scheduler),
             device=device,
             progress=progress,
         )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sqcodec.cli.cluster import backend_option, scheduler_option, where
+
 if TYPE_CHECKING:
     from sqcodec.pipeline.prepare import Prepared
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value of the recipe.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where the store goes. [default: data/<recipe name>]")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes. [default: one for each usable CPU]")
+@backend_option
+@scheduler_option
 @click.option("--device", default="cpu", show_default=True, help="For the features: auto, cpu, cuda or cuda:N.")
 @click.option("--strict", is_flag=True, help="Stop at the first recording with anything to report.")
 @click.option("--download", is_flag=True, help="Fetch the corpus into --data first, if it is public and not there.")
@@ -38,6 +42,8 @@ def prep(
     overrides: tuple[str, ...],
     out: Path | None,
     jobs: int | None,
+    backend: str,
+    scheduler: str | None,
     device: str,
     strict: bool,
     download: bool,
@@ -60,6 +66,7 @@ def prep(
             out=out,
             overrides=(*overrides, *([f"corpus.microphone={mic}"] if mic else [])),
             jobs=jobs or joblib.cpu_count(),
+            backend=where(backend, scheduler),
             device=device,
             strict=strict,
             fetch=download,

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
+from sqcodec.cli.cluster import backend_option, scheduler_option, where
+
 MCD_RECIPES = ("textbook", "espnet", "versa")
-BACKENDS = ("local", "dask")
 
 mcd_option = click.option(
     "--mcd",
@@ -19,9 +20,6 @@ asr_option = click.option("--asr", metavar="COMMAND|ONNX", help="Recogniser for 
 sv_option = click.option("--sv", metavar="COMMAND|ONNX", help="Speaker encoder for the similarity of voices.")
 align_option = click.option("--align/--no-align", default=True, show_default=True, help="Find and remove the delay.")
 jobs_option = click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
-backend_option = click.option(
-    "--backend", type=click.Choice(BACKENDS), default="local", show_default=True, help="Where the processes run."
-)
 
 
 @click.command()
@@ -33,6 +31,7 @@ backend_option = click.option(
 @align_option
 @jobs_option
 @backend_option
+@scheduler_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def score(
     reference: Path,
@@ -43,6 +42,7 @@ def score(
     align: bool,
     jobs: int,
     backend: str,
+    scheduler: str | None,
     as_json: bool,
 ) -> None:
     """Score the recordings below DEGRADED against those of the same names below REFERENCE (or one file against one).
@@ -55,7 +55,7 @@ def score(
     from sqcodec.pipeline import scoring
 
     settings = scoring.make_settings(mcd=mcd, align=align, asr=asr, sv=sv)
-    done = scoring.score_folders(reference, degraded, settings, jobs=jobs, backend=backend)
+    done = scoring.score_folders(reference, degraded, settings, jobs=jobs, backend=where(backend, scheduler))
     for note in done.notes:
         click.echo(note, err=True)
     click.echo(json.dumps(scoring.as_tree(done), indent=1) if as_json else scoring.as_text(done, settings))

@@ -20,6 +20,7 @@ import click
 @click.option(
     "--from", "start", type=click.Path(path_type=Path), help="Run whose vocoder --on starts from [default: own]."
 )
+@click.option("--compile", "compiled", is_flag=True, help="Let torch.compile make programs of the networks.")
 @click.option("--resume", is_flag=True, help="Go on with the training in the run folder.")
 def train(
     recipe: str,
@@ -31,6 +32,7 @@ def train(
     stage: str,
     on: str | None,
     start: Path | None,
+    compiled: bool,
     resume: bool,
 ) -> None:
     """Train the model of RECIPE (a folder, or the name of a recipe that comes with sqcodec), its vocoder, or its prior.
@@ -39,6 +41,7 @@ def train(
     Example: sqcodec train recipes/vctk --set train.steps=1000
              sqcodec train recipes/istft --stage vocoder
              sqcodec train recipes/vctk --stage prior
+             torchrun --nproc-per-node 4 --no-python sqcodec train recipes/vctk
     Ctrl-C saves; --resume goes on with the recipe as it was begun, step for step as if nothing had happened.
     """
     if on and stage != "vocoder":
@@ -47,6 +50,8 @@ def train(
         raise click.UsageError("--from is for --on codec.")
     if resume and stage == "prior":
         raise click.UsageError("--stage prior is short and begins anew; leave --resume out.")
+    if compiled and stage != "model":
+        raise click.UsageError("--compile is for --stage model.")
     if stage == "vocoder":
         _train_vocoder(recipe, features, out, overrides, seed=seed, device=device, on=on, start=start, resume=resume)
         return
@@ -67,7 +72,10 @@ def train(
         device=device,
         resume=resume,
         report=lambda entry: _tell(entry, chosen.train.steps),
+        compiled=compiled,
     )
+    if done is None:  # one of several processes, and not the first
+        return
     codes = "no codes" if done.test_perplexity is None else f"perplexity {done.test_perplexity:.1f}"
     click.echo(f"{done.folder}: step {done.step}, test MSE {done.test_mse:.2f}, {codes}")
     click.echo(f"Pictures: {done.folder / 'curves.png'}, {done.folder / 'spectrograms.png'}")

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from sqcodec import ranks
+
 
 def jitter(z_q: Tensor, probability: float, generator: torch.Generator | None) -> Tensor:
     """Replace each latent of z_q [B, T, D] by its left or right neighbour, each with probability / 2; edges stay.
@@ -10,7 +12,7 @@ def jitter(z_q: Tensor, probability: float, generator: torch.Generator | None) -
     A regulariser of training: it keeps a code from depending on its exact place.
     """
     batch, frames, _ = z_q.shape
-    draw = torch.rand(batch, frames, generator=generator, device=z_q.device)
+    draw = ranks.own_rows(torch.rand(ranks.count() * batch, frames, generator=generator, device=z_q.device))
     shift = (draw < probability).long() - 2 * (draw < probability / 2).long()
     index = torch.arange(frames, device=z_q.device) + shift
     inside = (index >= 0) & (index < frames)

@@ -3,13 +3,15 @@
 import torch
 from torch import Tensor, nn
 
+from sqcodec.model.normalisation import BatchNorm
+
 LAYER = 3  # modules a layer: convolution, BatchNorm, ReLU
 STRIDING = 2  # the layer that halves the rate
 
 
 def _layer(inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: int = 1) -> list[nn.Module]:
     convolution = nn.Conv1d(inputs, outputs, kernel, stride=stride, padding=padding, bias=False)
-    return [convolution, nn.BatchNorm1d(outputs), nn.ReLU(inplace=True)]
+    return [convolution, BatchNorm(outputs), nn.ReLU(inplace=True)]
 
 
 class Encoder(nn.Module):

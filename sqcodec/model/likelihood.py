@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
+from sqcodec import ranks
 from sqcodec.model.bessel import HIGHEST, LOWEST, log_normaliser
 from sqcodec.model.classes import MelClasses
 
@@ -37,8 +38,8 @@ class Likelihood(nn.Module, ABC):
 class GaussianLikelihood(Likelihood):
     """Values with Gaussian error of the best variance: (F T / 2) log(mean squared error) (AR-ELBO, eq. 8).
 
-    The mean is taken over batch, bands and frames together, its logarithm after that. loudness: exponent of the natural
-    amplitude that errors are weighed by (targets are its logarithm then), 0 for all alike.
+    The mean is taken over batch (of all ranks), bands and frames together, its logarithm after that. loudness: exponent
+    of the natural amplitude that errors are weighed by (targets are its logarithm then), 0 for all alike.
     """
 
     outputs = 1
@@ -52,7 +53,7 @@ class GaussianLikelihood(Likelihood):
         error = (decoded.float() - target).square()
         mse = error.mean()
         weighed = (error * self._weight(target)).mean() if self.loudness else mse
-        return Fit(0.5 * target[0].numel() * torch.log(weighed), mse)
+        return Fit(0.5 * target[0].numel() * torch.log(ranks.mean(weighed)), mse)
 
     def _weight(self, target: Tensor) -> Tensor:
         """[B, F, T], of mean 1 over each crop: the square of the loudness, and a share that every value has."""

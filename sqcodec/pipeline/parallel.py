@@ -1,6 +1,5 @@
 """Work on many files at once: processes of this machine, or a Dask cluster."""
 
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -9,6 +8,7 @@ import joblib
 from sqcodec.errors import SqcodecError
 
 _Result = TypeVar("_Result")
+_PATIENCE = 10  # seconds
 
 
 def in_parallel(
@@ -16,16 +16,20 @@ def in_parallel(
 ) -> Iterator[tuple[int, _Result]]:
     """Call function(*arguments) for each of `work`; yields (place in `work`, result) as they come in.
 
-    jobs: processes (of a cluster: tasks in flight); backend: `local` or `dask`.
-    Raises SqcodecError: Dask is not installed.
+    jobs: processes of this machine. backend: `local`; `dask`, the cluster of Dask's own settings (or one on this
+    machine); or a scheduler's address, such as tcp://10.0.0.1:8786. A cluster decides itself how much it does at once,
+    and gives the work of a worker that dies to another; all must see the same files under the same names.
+    Raises SqcodecError: Dask is not installed, or no scheduler answers.
     """
-    if jobs == 1 and backend == "local":
+    if backend != "local":
+        yield from _on_cluster(function, work, None if backend == "dask" else backend)
+        return
+    if jobs == 1:
         for place, arguments in enumerate(work):
             yield place, function(*arguments)
         return
-    with _cluster() if backend == "dask" else contextlib.nullcontext():
-        parallel = joblib.Parallel(n_jobs=min(jobs, max(1, len(work))), return_as="generator_unordered")
-        yield from parallel(joblib.delayed(_numbered)(place, function, *of) for place, of in enumerate(work))
+    parallel = joblib.Parallel(n_jobs=min(jobs, max(1, len(work))), return_as="generator_unordered")
+    yield from parallel(joblib.delayed(_numbered)(place, function, *of) for place, of in enumerate(work))
 
 
 def _numbered(place: int, function: Callable[..., _Result], *arguments: Any) -> tuple[int, _Result]:
@@ -35,12 +39,24 @@ def _numbered(place: int, function: Callable[..., _Result], *arguments: Any) -> 
     return place, function(*arguments)
 
 
-@contextlib.contextmanager
-def _cluster() -> Iterator[None]:
-    """The cluster that Dask's own settings name (DASK_SCHEDULER_ADDRESS), else one on this machine."""
+def _on_cluster(
+    function: Callable[..., _Result], work: Sequence[tuple[Any, ...]], address: str | None
+) -> Iterator[tuple[int, _Result]]:
+    """As `in_parallel`, on the scheduler at `address`; None: what Dask's settings say (DASK_SCHEDULER_ADDRESS)."""
     try:
-        from distributed import Client
+        from distributed import Client, as_completed
     except ImportError as error:
         raise SqcodecError("--backend dask: dask is not installed; install sqcodec[cluster]") from error
-    with Client(set_as_default=True), joblib.parallel_config(backend="dask"):
-        yield
+    try:
+        client = Client(address, timeout=_PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:  # TimeoutError is an OSError
+        raise SqcodecError(
+            f"--scheduler {address}: got no answer within {_PATIENCE} s, expected a Dask scheduler there ({error});"
+            " start one with 'dask scheduler'"
+        ) from error
+    with client:
+        futures = [client.submit(_numbered, place, function, *of, pure=False) for place, of in enumerate(work)]
+        for future in as_completed(futures, loop=client.loop):
+            done: tuple[int, _Result] = future.result()
+            future.release()  # the cluster need not keep it
+            yield done

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-import joblib
 import numpy as np
 import torch
 
@@ -21,6 +20,7 @@ from sqcodec.errors import AudioError, CorpusError
 from sqcodec.features.mel import extract
 from sqcodec.pipeline.corpora import Progress, download_corpus, scan
 from sqcodec.pipeline.device import find_device
+from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.recipe import Recipe, find_recipe, load_recipe
 from sqcodec.values import FEATURES, PEAK, SAMPLE_RATE, FeatureConfig, Utterance
 
@@ -74,6 +74,7 @@ def prepare(
     out: Path | None = None,
     overrides: tuple[str, ...] = (),
     jobs: int = 1,
+    backend: str = "local",
     device: str = "cpu",
     strict: bool = False,
     fetch: bool = False,
@@ -82,7 +83,8 @@ def prepare(
     """Make the feature store of a recipe's corpus in `out` (`data/<recipe name>`), or find it made already.
 
     data: the corpus's folder; list_file: a list instead of a folder; fetch: download the corpus into `data` first.
-    jobs: processes. Recordings that cannot be used are reported and left out; with strict the first one raises.
+    jobs: processes; backend: where they run, see `in_parallel`. Recordings that cannot be used are reported and left
+    out; with strict the first one raises.
     Raises RecipeError: a wrong recipe. CorpusError: no corpus, a wrong list, or a needed split is empty.
     AudioError: strict, and a recording has something to report.
     """
@@ -95,7 +97,9 @@ def prepare(
     if fresh:
         device = str(find_device(device))
         _require(recipe, manifest, Counter(utterance.split for utterance in manifest.utterances))
-        _build(recipe, manifest, out, digest, jobs=jobs, device=device, strict=strict, progress=progress)
+        _build(
+            recipe, manifest, out, digest, jobs=jobs, backend=backend, device=device, strict=strict, progress=progress
+        )
     shutil.rmtree(store.partial_folder(out), ignore_errors=True)  # an interruption just before the end can leave it
     reports = store.read_reports(out)
     if strict:
@@ -154,14 +158,17 @@ def _build(
     digest: str,
     *,
     jobs: int,
+    backend: str,
     device: str,
     strict: bool,
     progress: Progress,
 ) -> None:
     config = FEATURES[recipe.features.kind]
-    tasks = _tasks(manifest, _resume(out, digest), config, device, threads=1 if jobs > 1 else None)
+    tasks = _tasks(
+        manifest, _resume(out, digest), config, device, threads=1 if jobs > 1 or backend != "local" else None
+    )
     reports = [Report(*note, skipped=True) for note in manifest.left_out]
-    for done, found in _run(tasks, jobs):
+    for done, found in _run(tasks, jobs, backend):
         progress("features", done, len(manifest.utterances))
         if strict:
             _stop_at(found)
@@ -204,15 +211,14 @@ def _tasks(manifest: Manifest, shards: Path, config: FeatureConfig, device: str,
     return tasks
 
 
-def _run(tasks: list[_Task], jobs: int) -> Iterator[tuple[int, list[Report]]]:
+def _run(tasks: list[_Task], jobs: int, backend: str) -> Iterator[tuple[int, list[Report]]]:
     """Make the shards that are missing; yields how many utterances are done and a shard's reports."""
     done = 0
     for task in (made := [task for task in tasks if task.shard.is_dir()]):
         done += len(task.utterances)
         yield done, store.read_reports(task.shard)
     missing = [task for task in tasks if task not in made]
-    parallel = joblib.Parallel(n_jobs=min(jobs, max(1, len(missing))), return_as="generator_unordered")
-    for count, reports in parallel(joblib.delayed(_make_shard)(task) for task in missing):
+    for _, (count, reports) in in_parallel(_make_shard, [(task,) for task in missing], jobs=jobs, backend=backend):
         done += count
         yield done, reports
 

@@ -20,7 +20,7 @@ from sqcodec.pipeline.files import SOUND_FORMATS, write_sound
 from sqcodec.pipeline.lookup import find_for_encoding
 from sqcodec.pipeline.paths import written
 from sqcodec.pipeline.tables import codes_of
-from sqcodec.pipeline.training import open_store_of
+from sqcodec.pipeline.training import open_store_of, refuse_processes
 from sqcodec.prior.file import load_prior, save_prior
 from sqcodec.prior.ngram import bits_a_code
 from sqcodec.prior.transformer import CodePrior
@@ -50,6 +50,7 @@ def train_prior_of(recipe: Recipe, features: Path, folder: Path, *, device: str,
     config = recipe.prior
     if config is None:
         raise TrainingError(f"recipe {recipe.name} has no section 'prior'; recipes/vctk shows one")
+    refuse_processes("prior")
     place = find_device(device)
     codec = load_model(folder / "model.safetensors", place)
     store = open_store_of(recipe, features, recipe.train.evaluate_split)

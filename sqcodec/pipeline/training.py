@@ -1,10 +1,15 @@
 """The verb `train`: recipe and store in, a run folder with model, checkpoint, log and pictures out."""
 
+import os
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
+from torch import distributed
 
 from sqcodec.corpus.store import FeatureStore, open_store
 from sqcodec.errors import TrainingError
@@ -17,6 +22,8 @@ from sqcodec.train.log import TrainingLog, read_log
 from sqcodec.train.loop import Report, Trainer
 from sqcodec.train.pictures import draw_curves, draw_spectrograms
 
+_PATIENCE = timedelta(hours=6)  # of processes that wait while the first one evaluates or counts tables
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
@@ -28,22 +35,31 @@ class Trained:
     test_perplexity: float | None
 
 
-def train(recipe: Recipe, features: Path, folder: Path, *, device: str, resume: bool, report: Report) -> Trained:
+def train(
+    recipe: Recipe, features: Path, folder: Path, *, device: str, resume: bool, report: Report, compiled: bool = False
+) -> Trained | None:
     """Train the recipe's model on the store in `features`; `folder` receives everything.
 
-    device: `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N`. Raises CorpusError: no store, or one of other
-    features; TrainingError: `folder` holds a training already, nothing to resume, diverged, or asked to stop.
+    device: `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N`. compiled: with torch.compile. Started by
+    torchrun, every process takes part, the first one writes, and the others return None.
+    Raises CorpusError: no store, or one of other features; TrainingError: `folder` holds a training already, nothing to
+    resume, a batch that the processes cannot share, diverged, or asked to stop.
     """
     store = open_store_of(recipe, features, recipe.train.evaluate_split)
-    fabric = make_fabric(device, recipe.train.precision)
+    resting = recipe.quantizer.kind == "residual"  # its warm-up rests the codebooks, `settled` the encoder
+    fabric = make_fabric(device, recipe.train.precision, processes=started_processes(), resting=resting)
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.is_file() and not resume:
         raise TrainingError(
             f"{folder} holds a training already: add --resume to go on with it, or --out DIR to start another"
         )
-    trainer = Trainer(recipe, store, folder, fabric)
+    trainer = Trainer(recipe, store, folder, fabric, compiled=compiled)
     if resume:
         trainer.resume()
+    if not fabric.is_global_zero:
+        trainer.run(None, report)
+        _part(fabric)
+        return None
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), "utf-8")
     log = TrainingLog(folder, keep_to=trainer.step)
@@ -51,15 +67,67 @@ def train(recipe: Recipe, features: Path, folder: Path, *, device: str, resume: 
         trainer.run(log, report)
     finally:
         log.close()
-    return _finish(trainer, folder)
+    done = _finish(trainer, folder)
+    _part(fabric)
+    return done
 
 
-def make_fabric(device: str, precision: Precision) -> Fabric:
-    """A Fabric of one process on the device named. Raises SqcodecError: there is no such device."""
+class Processes(NamedTuple):
+    """Processes of one training: on this machine, and on all of them."""
+
+    here: int
+    everywhere: int
+
+
+def started_processes() -> Processes | None:
+    """As torchrun started them; None: it did not start this one."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return None
+    return Processes(int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"]))
+
+
+def make_fabric(
+    device: str, precision: Precision, *, processes: Processes | None = None, resting: bool = False
+) -> Fabric:
+    """A Fabric of this process on the device named, or of those that torchrun started, each on a device of its own.
+
+    resting: some parameters have no gradient at times.
+
+    Raises SqcodecError: there is no such device; TrainingError: several processes on one device by its number.
+    """
     found = find_device(device)
-    return Fabric(
-        accelerator=found.type, devices=[found.index or 0] if found.type == "cuda" else 1, precision=precision
+    if not processes:
+        return Fabric(
+            accelerator=found.type, devices=[found.index or 0] if found.type == "cuda" else 1, precision=precision
+        )
+    if ":" in device:
+        raise TrainingError(f"--device {device}: torchrun gives each process its own GPU, expected auto, cpu or cuda")
+    fabric = Fabric(
+        accelerator=found.type,
+        devices=processes.here,
+        num_nodes=processes.everywhere // processes.here,
+        # statistics are added up where they are made
+        strategy=DDPStrategy(broadcast_buffers=False, find_unused_parameters=resting, timeout=_PATIENCE),
+        precision=precision,
     )
+    fabric.launch()
+    return fabric
+
+
+def _part(fabric: Fabric) -> None:
+    """The processes end together: torchrun ends the others when one goes badly, as gloo does while it is connected."""
+    if fabric.world_size > 1:
+        fabric.barrier()
+        distributed.destroy_process_group()
+
+
+def refuse_processes(stage: str) -> None:
+    """Raises TrainingError: torchrun started several processes, and this stage is of one."""
+    if (processes := started_processes()) and processes.everywhere > 1:
+        raise TrainingError(
+            f"--stage {stage} trains in one process, got {processes.everywhere} from torchrun;"
+            " start it without torchrun"
+        )
 
 
 def open_store_of(recipe: Recipe, features: Path, evaluate_split: str) -> FeatureStore:

@@ -9,7 +9,7 @@ from lightning_fabric import Fabric
 from sqcodec.corpus.store import FeatureStore
 from sqcodec.errors import TrainingError
 from sqcodec.pipeline.coded_store import coded_store
-from sqcodec.pipeline.training import make_fabric, open_store_of
+from sqcodec.pipeline.training import make_fabric, open_store_of, refuse_processes
 from sqcodec.pipeline.vocoders import STAGE
 from sqcodec.recipe import IstftConfig, Recipe, WorldConfig
 from sqcodec.train.log import TrainingLog, read_log
@@ -64,6 +64,7 @@ def train_vocoder(
     training, a store of other features, `folder` holds a training already, nothing to resume or to start from,
     diverged, or asked to stop.
     """
+    refuse_processes("vocoder")
     config = recipe.vocoder
     if not isinstance(config, IstftConfig | WorldConfig):
         raise TrainingError(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from sqcodec import ranks
 from sqcodec.quantizers.gaussian import LOG_VAR_LIMIT, gaussian_logits, nearest
 from sqcodec.quantizers.k_means import k_means
 from sqcodec.quantizers.quantizer import Quantized, Quantizer, summed
@@ -114,7 +115,7 @@ class ResidualQuantizer(Quantizer):
             self.log_var[stage] = left.square().mean().clamp_min(1e-6).log()
 
     def _warmed(self, z: Tensor, batch: int, generator: torch.Generator | None, valid: Tensor | None) -> Quantized:
-        noise = torch.empty_like(z).normal_(generator=generator)
+        noise = ranks.own_rows(z.new_empty(ranks.count() * len(z), self.dim).normal_(generator=generator))
         return Quantized(
             (z + noise).view(batch, -1, self.dim),
             torch.zeros(batch, self.codebooks, len(z) // batch, dtype=torch.int64, device=z.device),
@@ -136,11 +137,11 @@ class ResidualQuantizer(Quantizer):
         return self.log_var.clamp(-LOG_VAR_LIMIT, LOG_VAR_LIMIT)
 
     def _stages_in_use(self, encoded: Tensor, generator: torch.Generator | None) -> Tensor:
-        """[B] int64: K, or 1 to K at random for the first `dropout` of the batch."""
-        batch, device = len(encoded), encoded.device
+        """[B] int64: K, or 1 to K at random for the first `dropout` of the global batch."""
+        batch, device = ranks.count() * len(encoded), encoded.device
         drawn = torch.randint(1, self.codebooks + 1, (batch,), generator=generator, device=device)
         dropped = torch.arange(batch, device=device) < round(self.dropout * batch)
-        return torch.where(dropped, drawn, self.codebooks)
+        return ranks.own_rows(torch.where(dropped, drawn, self.codebooks))
 
     def _quantized(
         self, z: Tensor, stages: list[_Stage], batch: int, in_use: Tensor | None, valid: Tensor | None

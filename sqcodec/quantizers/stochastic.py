@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from sqcodec import ranks
 from sqcodec.quantizers.quantizer import Quantized, Quantizer, summed
 
 
@@ -32,8 +33,8 @@ def gumbel_max(logits: Tensor, generator: torch.Generator | None) -> Tensor:
 
 
 def _gumbel(logits: Tensor, generator: torch.Generator | None) -> Tensor:
-    exponential = torch.empty_like(logits).exponential_(generator=generator)
-    return -exponential.clamp_min(torch.finfo(torch.float32).tiny).log()
+    drawn = logits.new_empty(ranks.count() * len(logits), logits.shape[1]).exponential_(generator=generator)
+    return -ranks.own_rows(drawn).clamp_min(torch.finfo(torch.float32).tiny).log()
 
 
 class StochasticQuantizer(Quantizer):

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from sqcodec import ranks
 from sqcodec.quantizers.gaussian import LOG_VAR_LIMIT
 from sqcodec.quantizers.quantizer import Quantized, Quantizer, summed
 
@@ -57,7 +58,7 @@ class VaeLatents(Quantizer):
             encoded = encoded.float()
             mean, log_var = encoded[..., : self.dim], encoded[..., self.dim :]
             log_var = log_var.clamp(-LOG_VAR_LIMIT, LOG_VAR_LIMIT)
-            noise = torch.empty_like(mean).normal_(generator=generator) if drawn else torch.zeros_like(mean)
+            noise = _normal(mean, generator) if drawn else torch.zeros_like(mean)
             cross = 0.5 * (mean.square() + log_var.exp() + math.log(2 * math.pi)).sum(-1)
             entropy = 0.5 * (log_var + math.log(2 * math.pi * math.e)).sum(-1)
             return Quantized(
@@ -67,3 +68,9 @@ class VaeLatents(Quantizer):
                 summed(entropy.flatten(), valid, len(encoded)),
                 log_var.mean() if valid is None else log_var[valid].mean(),
             )
+
+
+def _normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """N(0, 1) of the shape [B, T, D]."""
+    drawn = like.new_empty(ranks.count() * len(like), *like.shape[1:]).normal_(generator=generator)
+    return ranks.own_rows(drawn)

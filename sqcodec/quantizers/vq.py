@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from sqcodec import ranks
 from sqcodec.quantizers.gaussian import nearest
 from sqcodec.quantizers.quantizer import Quantized, Quantizer, Weighting, summed
 
@@ -74,9 +75,13 @@ class VqQuantizer(Quantizer):
     def _begin_(self, z: Tensor, generator: torch.Generator | None) -> None:
         """Before the first batch: the codebook becomes latents drawn from it (`initialisation: data`)."""
         if self.initialisation == "data":
-            drawn = z[torch.randint(len(z), (self.codewords,), generator=generator, device=z.device)]
-            self._place_(self.seen == 0, drawn)
+            self._place_(self.seen == 0, self._drawn(z, generator))
         self.seen += 1
+
+    def _drawn(self, z: Tensor, generator: torch.Generator | None) -> Tensor:
+        """[V, D]: latents of the global batch at random; z: [N, D]."""
+        index = torch.randint(ranks.count() * len(z), (self.codewords,), generator=generator, device=z.device)
+        return ranks.pick(z, index)
 
     def _place_(self, where: Tensor, latents: Tensor) -> None:
         """Put latents [V, D] into the codewords that `where` ([V, 1] or a scalar) tells."""

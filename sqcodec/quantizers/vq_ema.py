@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from sqcodec import ranks
 from sqcodec.quantizers.quantizer import Weighting
 from sqcodec.quantizers.vq import Initialisation, VqQuantizer
 
@@ -50,8 +51,8 @@ class VqEmaQuantizer(VqQuantizer):
     @torch.no_grad()
     def _learn_(self, z: Tensor, codes: Tensor, generator: torch.Generator | None) -> None:
         """N_i = decay N_i + (1 - decay) n_i, m_i = decay m_i + (1 - decay) sum z, codeword = m_i / smoothed N_i."""
-        used = torch.zeros_like(self.count).index_add_(0, codes, torch.ones_like(z[:, 0]))
-        sums = torch.zeros_like(self.total).index_add_(0, codes, z)
+        used = ranks.total(torch.zeros_like(self.count).index_add_(0, codes, torch.ones_like(z[:, 0])))
+        sums = ranks.total(torch.zeros_like(self.total).index_add_(0, codes, z))
         self.count.mul_(self.decay).add_(used, alpha=1 - self.decay)
         self.total.mul_(self.decay).add_(sums, alpha=1 - self.decay)
         share = (self.count + self.epsilon) / (self.count.sum() + self.codewords * self.epsilon)
@@ -62,6 +63,5 @@ class VqEmaQuantizer(VqQuantizer):
     def _revive_(self, z: Tensor, generator: torch.Generator | None) -> None:
         uniform = self.count.mean()
         dead = self.count < self.reset_below * uniform
-        drawn = z[torch.randint(len(z), (self.codewords,), generator=generator, device=z.device)]
         self.count.copy_(torch.where(dead, uniform, self.count))
-        self._place_(dead[:, None], drawn)
+        self._place_(dead[:, None], self._drawn(z, generator))

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sqcodec import ranks
 from sqcodec.corpus.store import StoreSplit
 from sqcodec.errors import TrainingError
 from sqcodec.values import FEATURES, PEAK
@@ -63,23 +64,28 @@ class Crops:
         self._resident = torch.from_numpy(np.array(split.features)).to(device) if _fits(split, device) else None
 
     def draw(self, batch: int, seed: int) -> Batch:
-        """A batch that the seed alone decides."""
+        """This rank's part of a batch that the seed alone decides; batch: crops of all ranks together."""
         generator = torch.Generator().manual_seed(seed)
-        row = torch.randint(len(self._first), (batch,), generator=generator)
-        place = torch.rand(batch, generator=generator, dtype=torch.float64)
+        row = ranks.own_rows(torch.randint(len(self._first), (batch,), generator=generator))
+        place = ranks.own_rows(torch.rand(batch, generator=generator, dtype=torch.float64))
         start = self._first[row] + (place * self._choices[row]).long()
         index = start[:, None] + torch.arange(self.frames + 2)
         if self._resident is None:
-            features = torch.from_numpy(np.asarray(self._mapped[index.numpy()])).to(self.device)
+            features = _sent(torch.from_numpy(np.asarray(self._mapped[index.numpy()])), self.device)
         else:
-            features = self._resident[index.to(self.device)]
+            features = self._resident[_sent(index, self.device)]
         features = features.float()
         if self._level is not None:
             low, high = self._level
-            wanted = low + (high - low) * torch.rand(batch, generator=generator)
+            wanted = low + (high - low) * ranks.own_rows(torch.rand(batch, generator=generator))
             louder = wanted * (math.log(10.0) / 20.0) - self._peak[row].log()  # an offset of the logarithm, but for
-            features = (features + louder.to(self.device)[:, None, None]).clamp_min(_LOWEST)  # the floor
-        return Batch(features.transpose(1, 2).contiguous(), self._speaker[row].to(self.device))
+            features = (features + _sent(louder, self.device)[:, None, None]).clamp_min(_LOWEST)  # the floor
+        return Batch(features.transpose(1, 2).contiguous(), _sent(self._speaker[row], self.device))
+
+
+def _sent(values: Tensor, device: torch.device) -> Tensor:
+    """Copied to the device; a GPU is not waited for."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values
 
 
 def _fits(split: StoreSplit, device: torch.device) -> bool:

@@ -4,12 +4,14 @@ import bisect
 import math
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from sqcodec import ranks
 from sqcodec.corpus.store import FeatureStore
 from sqcodec.errors import StoppedError, TrainingError
 from sqcodec.metrics.usage import codewords_in_use, count_codes, perplexity
@@ -37,11 +39,16 @@ Report = Callable[[dict[str, Any]], None]
 class Trainer:
     """One training of one recipe on one store; `folder` receives checkpoint, model and log.
 
-    Every random draw depends on the seed and the step alone, so 10 steps, a resume and 10 more are 20 steps.
+    Every random draw depends on the seed and the step alone, so 10 steps, a resume and 10 more are 20 steps. Of several
+    processes each takes its part of every batch; the first writes and evaluates. compiled: let torch.compile make one
+    program of the networks. Raises TrainingError: the batch cannot be shared out.
     """
 
-    def __init__(self, recipe: Recipe, store: FeatureStore, folder: Path, fabric: Fabric) -> None:
+    def __init__(
+        self, recipe: Recipe, store: FeatureStore, folder: Path, fabric: Fabric, *, compiled: bool = False
+    ) -> None:
         self.recipe, self.store, self.folder, self.fabric = recipe, store, folder, fabric
+        _check_share(recipe, fabric.world_size)
         labelled = recipe.network.kind == "paper"
         speakers = tuple(sorted({row.speaker for row in store.splits["train"].rows})) if labelled else ()
         torch.manual_seed(step_seed(recipe.train.seed, 0, INITIAL))
@@ -50,6 +57,8 @@ class Trainer:
             for scale in (self.codec.encoder.scale, self.codec.decoder.scale):
                 scale.set_(*band_statistics(store.splits["train"]))
         optimizer = torch.optim.Adam(self.codec.parameters(), lr=recipe.train.learning_rate, fused=True)
+        if compiled:
+            self._compile()
         self.model, self.optimizer = fabric.setup(self.codec, optimizer)
         self.crops = Crops(store.splits["train"], speakers, recipe.train.frames, fabric.device, recipe.train.level)
         frames = sum(row.frames for row in store.splits["train"].rows)
@@ -94,11 +103,16 @@ class Trainer:
             "sums": self.sums,
             "summed": self.summed,
         }
+        if not self.fabric.is_global_zero:
+            return
         save_checkpoint(self.checkpoint, state)
         save_model(self.folder / "model.safetensors", self.codec, self.step)
 
-    def run(self, log: TrainingLog, report: Report) -> None:
-        """Train to train.steps. Raises TrainingError: the loss is not finite, or the training was asked to stop."""
+    def run(self, log: TrainingLog | None, report: Report) -> None:
+        """Train to train.steps; log: of the first process alone.
+
+        Raises TrainingError: the loss is not finite, or the training was asked to stop.
+        """
         train = self.recipe.train
         self.model.train()
         with stop_signals() as stop:
@@ -108,19 +122,24 @@ class Trainer:
                 entry = self._entry(last)
                 if self.step % train.evaluate_every == 0 or last:
                     self._stop_if_bad()
-                    entry |= self._test(last)
-                if len(entry) > 1:
+                    entry |= self._test(last) if log else {}
+                if log and len(entry) > 1:
                     log.write(entry)
                     report(entry)
-                if self.step % train.save_every == 0 or last or stop.is_set():
+                asked = self._is_asked_to_stop(stop)
+                if self.step % train.save_every == 0 or last or asked:
                     self.save()
-                if stop.is_set() and not last:
+                if asked and not last:
                     raise StoppedError(
                         f"stopped at step {self.step} of {train.steps}, all saved in {self.folder};"
                         " the same command with --resume goes on from here"
                     )
 
     def _train_step(self) -> None:
+        with ranks.together():
+            self._learn()
+
+    def _learn(self) -> None:
         train = self.recipe.train
         self.step += 1
         for group in self.optimizer.param_groups:
@@ -130,6 +149,7 @@ class Trainer:
         self._advance_quantizer()
         batch = self.crops.draw(train.batch, step_seed(train.seed, self.step, CROPS))
         noise = torch.Generator(self.fabric.device).manual_seed(step_seed(train.seed, self.step, NOISE))
+        self.optimizer.zero_grad(set_to_none=True)
         decoded, quantized = self.model(batch.features, batch.speaker, self._temperature(), noise)
         terms = objective(
             decoded,
@@ -138,15 +158,29 @@ class Trainer:
             likelihood=self.codec.likelihood,
             weighting=self.codec.quantizer.weighting,
         )
-        self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(terms.loss)
         self.fabric.clip_gradients(self.model, self.optimizer, max_norm=train.clip, error_if_nonfinite=False)
         self.optimizer.step()
-        values = torch.stack([*terms, quantized.log_var]).detach().double()
+        values = ranks.mean(torch.stack([*terms, quantized.log_var]).detach().double())
         self._watch(values)
         self.sums += values
         self.summed += 1
-        self.counts += count_codes(quantized.codes, self.codec.quantizer.codewords)
+        self.counts += ranks.total(count_codes(quantized.codes, self.codec.quantizer.codewords))
+
+    def _is_asked_to_stop(self, stop: Event) -> bool:
+        """Whether any process is: all of them stop after the same step. Asking a GPU waits for it, so only at times."""
+        if self.fabric.world_size == 1:
+            return stop.is_set()
+        if self.fabric.device.type == "cuda" and self.step % self.recipe.train.log_every:
+            return False
+        with ranks.together():
+            return bool(ranks.total(torch.tensor(float(stop.is_set()), device=self.fabric.device)).item())
+
+    def _compile(self) -> None:
+        """In place, so that names of parameters stay; the quantiser stays as it is, for its generator."""
+        mode = "reduce-overhead" if self.fabric.device.type == "cuda" else None  # CUDA graphs
+        self.codec.encoder.compile(mode=mode)
+        self.codec.decoder.compile(mode=mode)
 
     def _advance_quantizer(self) -> None:
         """Switch a residual quantiser on after its warm-up, its codebooks on latents of some batches, and settle it."""
@@ -161,7 +195,8 @@ class Trainer:
         batches = -(-2 * enough // (self.recipe.train.batch * self.recipe.train.frames))
         drawn = [self.crops.draw(self.recipe.train.batch, step_seed(seed, place, LATENTS)) for place in range(batches)]
         with torch.no_grad():
-            latents = torch.cat([self.codec.encoder(batch.features).flatten(0, 1) for batch in drawn])
+            parts = [ranks.gathered(self.codec.encoder(batch.features)) for batch in drawn]  # each [ranks, B, T, D]
+            latents = torch.cat([part.flatten(0, 2) for part in parts])
         book.initialise_(latents, torch.Generator(device).manual_seed(step_seed(seed, batches, LATENTS)))
 
     @property
@@ -245,6 +280,14 @@ class Trainer:
             "the feature store": self.store.digest,
             "the speakers": list(self.codec.speakers),
         }
+
+
+def _check_share(recipe: Recipe, processes: int) -> None:
+    if recipe.train.batch % processes:
+        raise TrainingError(
+            f"recipe {recipe.name}: train.batch {recipe.train.batch} is the batch of all processes together, expected a"
+            f" multiple of their number, got {processes} processes; start as many as divide it, or set train.batch"
+        )
 
 
 def usage(prefix: str, counts: Tensor) -> dict[str, float]:

@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 from sqcodec.corpus.store import open_store
 from sqcodec.errors import TrainingError
 from sqcodec.model.file import load_model, read_header
-from sqcodec.pipeline.training import train
+from sqcodec.pipeline.training import make_fabric, train
 from sqcodec.recipe import load_recipe
 from sqcodec.train.crops import Crops, step_seed
 from sqcodec.train.evaluation import evaluate
 from sqcodec.train.log import read_log
-from sqcodec.train.loop import usage
+from sqcodec.train.loop import Trainer, usage
 from tests.train.conftest import SMALL, make_store
 
 
@@ -284,3 +284,20 @@ def test_crops_come_at_the_level_drawn(tmp_path):
     assert louder.max() < -6 + 6.1
     assert louder.max() - louder.min() > 18
     assert (levelled.speaker == 0).all()
+
+
+def test_a_step_reads_nothing_from_the_device(recipe, store, tmp_path, monkeypatch):
+    """On a GPU each of these would wait for it; nothing is asked until something is logged."""
+    trainer = Trainer(recipe, open_store(store), tmp_path / "run", make_fabric("cpu", "32-true"))
+    trainer.model.train()
+
+    def refuse(*_arguments):
+        raise AssertionError("a training step read a tensor")
+
+    with monkeypatch.context() as patch:
+        for name in ("item", "tolist", "__bool__", "__float__", "__int__", "cpu", "numpy"):
+            patch.setattr(torch.Tensor, name, refuse)
+        for _ in range(3):
+            trainer._train_step()
+        with pytest.raises(AssertionError, match="read a tensor"):
+            trainer._stop_if_bad()

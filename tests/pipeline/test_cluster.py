@@ -1,0 +1,105 @@
+"""prep, encode and evaluate on a real Dask cluster of two workers on this machine: the same files, the same bytes."""
+
+import contextlib
+import os
+import signal
+import sys
+
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+from sqcodec.cli.main import main
+from sqcodec.errors import SqcodecError
+from sqcodec.pipeline.parallel import in_parallel
+from tests.conftest import make_model, speech_like
+from tests.pipeline.cluster_work import die_once
+
+distributed = pytest.importorskip("distributed", reason="the cluster extra is not installed")
+pytestmark = pytest.mark.filterwarnings("default")  # distributed's own
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two workers, each a process of one thread."""
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with contextlib.suppress(TimeoutError), distributed.LocalCluster(host="127.0.0.1", **options) as made:
+        yield made
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    folder = tmp_path / "recordings"
+    for number in range(6):
+        path = folder / f"s{number % 2}" / f"u{number}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, speech_like(12_000 + 800 * number, seed=number), 16000)
+    make_model(tmp_path / "model.safetensors", speakers=("s0", "s1"))
+    return folder
+
+
+def invoke(*arguments) -> str:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_prep_encode_and_decode_write_the_same_bytes(cluster, recordings, tmp_path) -> None:
+    there = ("--backend", "dask", "--scheduler", cluster.scheduler_address)
+    model = ("--model", tmp_path / "model.safetensors", "--device", "cpu")
+    for name, where in {"here": (), "there": there}.items():
+        invoke("prep", "folder", "--data", recordings, "--out", tmp_path / name / "store", "--jobs", 1, *where)
+        invoke("encode", recordings, tmp_path / name / "codes", *model, *where)
+        invoke("decode", tmp_path / name / "codes", tmp_path / name / "sound", *model, *where)
+    here, over_there = contents(tmp_path / "here"), contents(tmp_path / "there")
+    assert sum(path.suffix == ".sqc" for path in here) == 6
+    assert here == over_there
+
+
+def test_evaluate_finds_the_same_figures(cluster, recordings, tmp_path) -> None:
+    there = ("--backend", "dask", "--scheduler", cluster.scheduler_address)
+    for name, where in {"here": (), "there": there}.items():
+        given = ("--data", recordings, "--out", tmp_path / name, "--listen", 1)
+        invoke("evaluate", tmp_path / "model.safetensors", *given, *where)
+    rows = [(tmp_path / name / "scores.jsonl").read_text("utf-8") for name in ("here", "there")]
+    assert rows[0] == rows[1]
+    assert len(rows[0].splitlines()) == 6
+
+
+def test_a_worker_that_dies_loses_nothing(cluster, tmp_path) -> None:
+    mark = tmp_path / "died"
+    before = {worker.pid for worker in cluster.workers.values()}
+    work = [(number, str(mark)) for number in range(12)]
+    found = dict(in_parallel(die_once, work, jobs=2, backend=cluster.scheduler_address))
+    assert found == {number: number**2 for number in range(12)}
+    assert mark.exists()
+    assert {worker.pid for worker in cluster.workers.values()} != before
+
+
+def test_encode_with_a_worker_killed(cluster, recordings, tmp_path) -> None:
+    """One of the two is gone as the work begins; every file is there, and as it is without a cluster."""
+    model = ("--model", tmp_path / "model.safetensors", "--device", "cpu", "--quiet")
+    invoke("encode", recordings, tmp_path / "whole", *model)
+    os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
+    invoke("encode", recordings, tmp_path / "killed", *model, "--backend", "dask", "--scheduler",
+           cluster.scheduler_address)  # fmt: skip
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+
+
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch) -> None:
+    monkeypatch.setattr("sqcodec.pipeline.parallel._PATIENCE", 1)
+    with pytest.raises(
+        SqcodecError, match=r"^--scheduler tcp://127.0.0.1:9: got no answer within 1 s, expected a Dask"
+    ):
+        list(in_parallel(divmod, [(1, 1)], jobs=1, backend="tcp://127.0.0.1:9"))
+
+
+def test_a_scheduler_without_dask_is_a_wrong_use(tmp_path) -> None:
+    result = CliRunner().invoke(main, ["prep", "folder", "--scheduler", "tcp://127.0.0.1:9"])
+    assert result.exit_code == 2
+    assert "--scheduler is for --backend dask." in result.output
+    assert sys.modules["distributed"]
