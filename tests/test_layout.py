@@ -21,10 +21,12 @@ MAY_IMPORT = {
     "values": set(),
     "dsp": GROUND,
     "convnext": set(),
+    "undrawn": set(),
     **{stage: GROUND | {"dsp"} for stage in STAGES},
     "quantizers": GROUND | {"dsp", "recipe"},  # a quantiser is built from its section of the recipe
-    "model": GROUND | {"dsp", "convnext", "quantizers", "recipe"},  # a model is built from its recipe and carries it in its file
-    "vocoder": GROUND | {"dsp", "convnext", "recipe"},  # so is a vocoder
+    # a model is built from its recipe and carries it in its file
+    "model": GROUND | {"dsp", "convnext", "undrawn", "quantizers", "recipe"},
+    "vocoder": GROUND | {"dsp", "convnext", "undrawn", "recipe"},  # so is a vocoder
     "prior": GROUND | {"dsp", "recipe"},  # as a model
     "recipe": GROUND,
     "train": GROUND | STAGES | {"dsp", "recipe"},

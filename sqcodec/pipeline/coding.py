@@ -51,6 +51,7 @@ class Codec:
         self.model, self.path, self.space = model, path, space
         self.fingerprint, self.speakers, self.bit_rate = model.fingerprint, model.speakers, model.bit_rate
         self.device = next(model.parameters()).device
+        self._vocoders: dict[str | None, FoundVocoder] = {}
 
     def encode(self, audio: _Samples, *, sample_rate: int = SAMPLE_RATE, speaker: str | None = None) -> Codes:
         """audio [N] in -1 to 1 at sample_rate (Hz) -> codes. speaker: whose voice it is; None finds the nearest.
@@ -144,8 +145,12 @@ class Codec:
 
     def vocoder(self, name: str | None) -> FoundVocoder:
         """The vocoder of a kind, file or run, None for the best: see `pipeline.vocoders`. Raises VocoderError."""
-        settings = self.model.recipe.vocoder
-        return find_vocoder(name, self.model.features, device=self.device, settings=settings, codec=self.fingerprint)
+        if name not in self._vocoders:  # its weights are read once, not for each file of a folder
+            settings, features = self.model.recipe.vocoder, self.model.features
+            self._vocoders[name] = find_vocoder(
+                name, features, device=self.device, settings=settings, codec=self.fingerprint
+            )
+        return self._vocoders[name]
 
     def _rendered(self, codes: Codes, voice: int, vocoder: Vocoder) -> Iterator[_Samples]:
         samples = -(-codes.samples * SAMPLE_RATE // codes.sample_rate)

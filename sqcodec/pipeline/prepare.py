@@ -25,6 +25,7 @@ from sqcodec.recipe import Recipe, find_recipe, load_recipe
 from sqcodec.values import FEATURES, PEAK, SAMPLE_RATE, FeatureConfig, Utterance
 
 SHARD = 64  # utterances; what an interruption can cost a process
+SHARDS_A_PROCESS = 4  # starting another takes as long as making some shards, mostly to import torch
 SHORTEST = 400  # samples, one analysis window of 25 ms
 SILENCE = 1e-4  # peak; -80 dB of full scale
 
@@ -82,7 +83,8 @@ def prepare(
     """Make the feature store of a recipe's corpus in `out` (`data/<recipe name>`), or find it made already.
 
     data: the corpus's folder; list_file: a list instead of a folder; fetch: download the corpus into `data` first.
-    jobs: processes. Recordings that cannot be used are reported and left out; with strict the first one raises.
+    jobs: processes at most; few recordings are not worth as many. Recordings that cannot be used are reported and left
+    out; with strict the first one raises.
     Raises RecipeError: a wrong recipe. CorpusError: no corpus, a wrong list, or a needed split is empty.
     AudioError: strict, and a recording has something to report.
     """
@@ -211,7 +213,8 @@ def _run(tasks: list[_Task], jobs: int) -> Iterator[tuple[int, list[Report]]]:
         done += len(task.utterances)
         yield done, store.read_reports(task.shard)
     missing = [task for task in tasks if task not in made]
-    parallel = joblib.Parallel(n_jobs=min(jobs, max(1, len(missing))), return_as="generator_unordered")
+    worth = max(1, len(missing) // SHARDS_A_PROCESS)
+    parallel = joblib.Parallel(n_jobs=min(jobs, worth), return_as="generator_unordered")
     for count, reports in parallel(joblib.delayed(_make_shard)(task) for task in missing):
         done += count
         yield done, reports

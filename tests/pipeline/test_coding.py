@@ -292,7 +292,7 @@ def test_memory_does_not_grow_with_the_length(workplace: Path) -> None:
 
 
 def test_batchnorm_is_folded_in_use_and_codes_stay(tmp_path: Path) -> None:
-    """Each of five layers rounds its folded weights once (2^-24) and sums some 1000 products in another way: with
+    """Each of five layers rounds its folded weights twice (2^-24) and sums some 1000 products in another way: with
     random signs sqrt(1000) x 2^-24 x 5 = 1e-5 of the largest latent, and three times that at the worst of many."""
     make_model(tmp_path / "model.safetensors", "network.channels=64")
     codec, model = load(tmp_path / "model.safetensors"), load_model(tmp_path / "model.safetensors")
