@@ -24,8 +24,7 @@ MAY_IMPORT = {
     "undrawn": set(),
     **{stage: GROUND | {"dsp"} for stage in STAGES},
     "quantizers": GROUND | {"dsp", "recipe"},  # a quantiser is built from its section of the recipe
-    # a model is built from its recipe and carries it in its file
-    "model": GROUND | {"dsp", "convnext", "undrawn", "quantizers", "recipe"},
+    "model": GROUND | {"dsp", "convnext", "undrawn", "quantizers", "recipe"},  # made from its recipe, which it carries
     "vocoder": GROUND | {"dsp", "convnext", "undrawn", "recipe"},  # so is a vocoder
     "prior": GROUND | {"dsp", "recipe"},  # as a model
     "recipe": GROUND,

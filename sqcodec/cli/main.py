@@ -22,6 +22,7 @@ COMMANDS = {
         "decode": ("code", "Turn codes back into sound."),
         "vocode": ("vocode", "A recording to its spectrogram and back: the vocoder alone."),
         "inspect": ("inspect", "Show what a codes file holds."),
+        "models": ("models", "What ships: bit rates, look-ahead, model cards."),
         "completion": ("completion", "Print the completion script of your shell."),
     },
     "Exploring": {

@@ -14,7 +14,8 @@ _PER_CODE = 2
 
 
 class ConvNextEncoder(nn.Module):
-    """Features -> latents. `margin`: frames of context on each side that make a block equal the whole."""
+    """Features -> latents. `margin`: frames of context on each side that make a block equal the whole; `lookahead`:
+    frames after the first of a code that it depends on."""
 
     def __init__(self, config: ConvNextConfig, *, n_mels: int, outputs: int) -> None:
         super().__init__()
@@ -24,6 +25,7 @@ class ConvNextEncoder(nn.Module):
         self.blocks = Blocks(dim=config.dim, hidden=config.hidden, ahead=ahead)
         self.output = nn.Linear(config.dim, outputs)
         self.margin = _PER_CODE * max(self.blocks.behind, self.blocks.ahead)
+        self.lookahead = _PER_CODE + _PER_CODE * self.blocks.ahead
         self.apply(initialise)
         nn.init.xavier_uniform_(self.output.weight)  # latents as far apart as the codewords
 
@@ -36,7 +38,8 @@ class ConvNextEncoder(nn.Module):
 
 
 class ConvNextDecoder(nn.Module):
-    """Codewords -> features. `margin`: codes of context on each side that make a block equal the whole."""
+    """Codewords -> features. `margin`: codes of context on each side that make a block equal the whole; `lookahead`:
+    frames that the codes after a frame's own are made of."""
 
     def __init__(self, config: ConvNextConfig, *, dim: int, outputs: int) -> None:
         super().__init__()
@@ -46,6 +49,7 @@ class ConvNextDecoder(nn.Module):
         self.output = nn.Linear(config.dim, _PER_CODE * outputs)
         self.scale = BandScale(outputs)
         self.margin = max(self.blocks.behind, self.blocks.ahead)
+        self.lookahead = _PER_CODE * self.blocks.ahead
         self.apply(initialise)
 
     def forward(self, z_q: Tensor, speaker: Tensor) -> Tensor:  # noqa: ARG002 - it knows none

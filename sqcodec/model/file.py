@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from sqcodec.errors import ModelError, RecipeError
 from sqcodec.model.classes import MelClasses
@@ -34,8 +34,11 @@ class ModelHeader:
     classes: MelClasses | None
 
 
-def save_model(path: Path, codec: SpectrogramCodec, step: int) -> None:
-    """Write the model atomically: a reader sees the old file or the new one."""
+def save_model(path: Path, codec: SpectrogramCodec, step: int, *, dtype: torch.dtype = torch.float32) -> None:
+    """Write the model atomically: a reader sees the old file or the new one.
+
+    dtype: of the weights in the file; what it cannot hold must have been rounded before, or the fingerprint is wrong.
+    """
     header = {
         "format": FORMAT,
         "step": step,
@@ -44,7 +47,13 @@ def save_model(path: Path, codec: SpectrogramCodec, step: int) -> None:
         "recipe": codec.recipe.model_dump(mode="json"),
         "classes": codec.classes and asdict(codec.classes),
     }
-    _write(path, {name: value.detach().cpu().contiguous() for name, value in codec.state_dict().items()}, header)
+    _write(path, stored_weights(codec, dtype), header)
+
+
+def stored_weights(network: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
+    """The weights by name on the CPU, those that are no integers in dtype."""
+    weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    return {name: value.to(dtype) if value.is_floating_point() else value for name, value in weights.items()}
 
 
 def add_tables(path: Path, target: Path, tables: Mapping[str, NDArray[Any]], digest: str) -> None:
@@ -89,10 +98,14 @@ def _recipe_tree(header: dict[str, Any]) -> dict[str, Any]:
     if header["format"] < 2:
         tree = {"target": {"kind": "mel"}, **tree}
     if header["format"] < 3:
-        network, train, target = {"kind": "paper", **tree["network"]}, {"level": None, **tree["train"]}, tree["target"]
+        network, train, target = (
+            {"kind": "paper", **tree["network"]},
+            {"level": None, "beta": 1.0, **tree["train"]},
+            tree["target"],
+        )
         target = {"loudness": 0.0, **target} if target["kind"] == "mel" else target
         quantizer = tree["quantizer"]
-        quantizer = {"ratio": 0.25, **quantizer} if quantizer["kind"] == "residual" else quantizer
+        quantizer = {"ratio": 0.25, "warmup": 0, **quantizer} if quantizer["kind"] == "residual" else quantizer
         tree = {**tree, "network": network, "train": train, "target": target, "quantizer": quantizer}
     return tree
 
@@ -104,10 +117,14 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> SpectrogramCod
         codec = SpectrogramCodec(header.recipe, header.speakers, header.classes)
     try:
         weights = {name: value for name, value in load_file(path).items() if not name.startswith(TABLES)}
+<<<<<<< HEAD
         codec.load_state_dict(
             {name: value.float() if value.is_floating_point() else value for name, value in weights.items()},
             assign=True,
         )
+=======
+        codec.load_state_dict(weights)
+>>>>>>> main
     except (RuntimeError, SafetensorError) as error:
         raise ModelError(f"{path}: the weights do not fit the recipe inside; the file is damaged: {error}") from None
     if codec.fingerprint != header.fingerprint:

@@ -84,6 +84,7 @@ def _sizes(encoder: Mapping[str, Tensor], decoder: Mapping[str, Tensor]) -> dict
             "initial_variance": 10.0,
         },
         "network": {
+            "kind": "paper",
             "channels": len(encoder["encoder.0.weight"]),
             "speaker_dim": decoder["speaker_embedding.weight"].shape[1],
             "gru": decoder["rnn.weight_hh_l0"].shape[1],

@@ -114,11 +114,12 @@ class Codec:
         return sound.clip(-1.0, 1.0)
 
     def codebooks_for(self, *, codebooks: int | None, bit_rate: float | None) -> int:
-        """How many codebooks to use: as many as said, or as fit a nominal bit_rate (bit/s), or all.
+        """How many codebooks to use: as many as said, or as fit a nominal bit_rate (bit/s), or as the recipe says.
 
         Raises CodesError: the model has not as many, or one alone takes more.
         """
         most = self.model.quantizer.codebooks
+        bit_rate = bit_rate or self.model.recipe.bit_rate
         if codebooks is None and bit_rate is not None:
             codebooks = min(most, int(bit_rate * most / self.bit_rate))
             if not codebooks:

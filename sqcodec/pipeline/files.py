@@ -103,8 +103,8 @@ def encode_file(
     """Encode a recording into a codes file, which appears complete or not at all.
 
     form: of the file; None takes it from the suffix, and `.sqc` where there is none. codebooks, bit_rate (nominal): how
-    many of the model's codebooks to use; None: all. raw: what `source` holds when it
-    has no header. Raises AudioError: the recording cannot be read; ModelError: no model; CodesError: unknown speaker;
+    many of the model's codebooks to use; None: what its recipe says, or all. raw: what `source` holds when it has no
+    header. Raises AudioError: the recording cannot be read; ModelError: no model; CodesError: unknown speaker;
     SqcodecError: the target cannot be written.
     """
     check_target(source, target, CODES_SUFFIXES)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sqcodec.quantizers.gaussian import LOG_VAR_LIMIT, gaussian_logits, nearest
+from sqcodec.quantizers.k_means import k_means
 from sqcodec.quantizers.quantizer import Quantized, Quantizer, summed
 from sqcodec.quantizers.stochastic import gumbel_max, gumbel_softmax
 
@@ -31,13 +32,17 @@ class ResidualQuantizer(Quantizer):
     stages K, codewords V a book, dim D; initial_variance: of the first stage, each further one starts at `ratio` times
     the former's, since it codes what is left. dropout: share of a training batch that is coded by a random number of
     stages, 1 to K all alike, so that any prefix decodes well.
+
+    `warming`: while it is True, training passes latents with unit noise instead of codewords, and `quadratic` is
+    |z|^2 / 2: a VAE, whose noise makes distances between latents mean error of the output. `initialise_` then puts the
+    codewords where the latents are. Without it, short trainings are spent on finding that place.
     """
 
     def __init__(
         self, *, stages: int, codewords: int, dim: int, initial_variance: float, ratio: float, dropout: float
     ) -> None:
         super().__init__(codewords=codewords, dim=dim)
-        self.codebooks, self.dropout = stages, dropout
+        self.codebooks, self.dropout, self.warming = stages, dropout, False
         scale = torch.tensor(ratio).pow(torch.arange(stages))
         self.codebook = nn.Parameter(torch.randn(stages, codewords, dim) * scale.sqrt()[:, None, None])
         self.log_var = nn.Parameter((initial_variance * scale).log())
@@ -56,6 +61,8 @@ class ResidualQuantizer(Quantizer):
         """
         with torch.autocast(encoded.device.type, enabled=False):
             z = encoded.float().reshape(-1, self.dim)
+            if self.warming and self.training:
+                return self._warmed(z, len(encoded), generator, valid)
             in_use = self._stages_in_use(encoded, generator) if self.training and self.dropout else None
 
             def sample(logits: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,6 +96,27 @@ class ResidualQuantizer(Quantizer):
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, k, T] of the first k stages, 1 <= k <= K -> the sum of their codewords [B, T, D]."""
         return torch.stack([self.codebook[stage][codes[:, stage]] for stage in range(codes.shape[1])]).sum(0)
+
+    @torch.no_grad()
+    def initialise_(self, z: Tensor, generator: torch.Generator | None) -> None:
+        """Put the codewords of each stage on the k-means of what the former left of z [N, D], N at least V, and its
+        variance at what is left after it, so that probabilities are as soft as the errors are large."""
+        left = z.float()
+        for stage in range(self.codebooks):
+            codebook = k_means(left, self.codewords, generator)
+            left = left - codebook[nearest(left, codebook)]
+            self.codebook[stage] = codebook
+            self.log_var[stage] = left.square().mean().clamp_min(1e-6).log()
+
+    def _warmed(self, z: Tensor, batch: int, generator: torch.Generator | None, valid: Tensor | None) -> Quantized:
+        noise = torch.empty_like(z).normal_(generator=generator)
+        return Quantized(
+            (z + noise).view(batch, -1, self.dim),
+            torch.zeros(batch, self.codebooks, len(z) // batch, dtype=torch.int64, device=z.device),
+            summed(0.5 * z.square().sum(-1), valid, batch),
+            z.new_zeros(batch),
+            self._log_variances().mean(),
+        )
 
     def _stages(self, z: Tensor, sample: Sampler) -> Iterator[_Stage]:
         left = z

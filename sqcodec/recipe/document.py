@@ -48,7 +48,8 @@ class TrainConfig(Section):
     """Optimiser, schedule and bookkeeping of one training; every number is in steps unless its name says otherwise.
 
     level: range of the recording's peak, dB of full scale, drawn uniformly for each crop (features that carry a level);
-    null leaves recordings as they are.
+    null leaves recordings as they are. beta: weight of the bound's regulariser (quadratic term minus entropy): 1 is the
+    bound; less makes the posterior sharper, so that more of the bits that are paid for are used.
     """
 
     steps: Count
@@ -60,6 +61,7 @@ class TrainConfig(Section):
     clip: Positive
     temperature_rate: Annotated[float, Field(ge=0)]
     level: Level | None
+    beta: Positive
     precision: Precision
     seed: Annotated[int, Field(ge=0, strict=True)]
     log_every: Count
@@ -86,6 +88,7 @@ class Recipe(Section):
     train: TrainConfig
     vocoder: VocoderConfig
     prior: PriorConfig | None = None  # a recipe without the section has no prior
+    bit_rate: Positive | None = None  # bit/s, nominal: what `encode` takes unless told; without it, all codebooks
 
     @model_validator(mode="after")
     def _means_need_values(self) -> Self:

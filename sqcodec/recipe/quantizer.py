@@ -57,7 +57,8 @@ class VqEmaConfig(Section):
 class ResidualConfig(Section):
     """Residual stochastic quantisation: `stages` codebooks, each for what the former left, its variance and that of its
     codewords at first `ratio` times the former's; `dropout`: the share of a batch trained with a random number of
-    stages, so that any prefix of them decodes."""
+    stages, so that any prefix of them decodes; `warmup`: steps without quantisation, after which the codebooks begin
+    where the latents are."""
 
     kind: Literal["residual"]
     stages: Annotated[int, Field(ge=1, le=32, strict=True)]
@@ -66,6 +67,7 @@ class ResidualConfig(Section):
     initial_variance: Positive
     ratio: Annotated[float, Field(gt=0, le=1)]
     dropout: Annotated[float, Field(ge=0, le=1)]
+    warmup: Annotated[int, Field(ge=0, strict=True)]
 
 
 class VaeConfig(Section):

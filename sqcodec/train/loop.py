@@ -18,7 +18,8 @@ from sqcodec.model.codec import SpectrogramCodec
 from sqcodec.model.convnext import ConvNextDecoder, ConvNextEncoder
 from sqcodec.model.file import save_model
 from sqcodec.model.objective import objective
-from sqcodec.recipe import Recipe
+from sqcodec.quantizers.residual import ResidualQuantizer
+from sqcodec.recipe import Recipe, ResidualConfig
 from sqcodec.train.bound import bound
 from sqcodec.train.checkpoint import load_checkpoint, save_checkpoint
 from sqcodec.train.crops import Crops, band_statistics, step_seed
@@ -28,7 +29,8 @@ from sqcodec.train.signals import stop_signals
 from sqcodec.values import FEATURES
 
 TERMS = ("loss", "reconstruction", "quadratic", "entropy", "mse", "log_var")
-CROPS, NOISE, INITIAL, DRAWN = range(4)  # the random streams
+CROPS, NOISE, INITIAL, DRAWN, LATENTS = range(5)  # the random streams
+_LATENTS = 16384  # on which codebooks are put after a warm-up
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -125,6 +127,7 @@ class Trainer:
             group["lr"] = train.learning_rate * train.milestone_factor ** bisect.bisect_right(
                 train.milestones, self.step - 1
             )
+        self._warm_up()
         batch = self.crops.draw(train.batch, step_seed(train.seed, self.step, CROPS))
         noise = torch.Generator(self.fabric.device).manual_seed(step_seed(train.seed, self.step, NOISE))
         decoded, quantized = self.model(batch.features, batch.speaker, self._temperature(), noise)
@@ -134,6 +137,7 @@ class Trainer:
             quantized,
             likelihood=self.codec.likelihood,
             weighting=self.codec.quantizer.weighting,
+            beta=train.beta,
         )
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(terms.loss)
@@ -145,9 +149,29 @@ class Trainer:
         self.summed += 1
         self.counts += count_codes(quantized.codes, self.codec.quantizer.codewords)
 
+    def _warm_up(self) -> None:
+        """Switch the residual quantiser on after its warm-up, its codebooks on latents of some batches."""
+        book, warmup, seed = self.codec.quantizer, self._warmup, self.recipe.train.seed
+        if not warmup or not isinstance(book, ResidualQuantizer):
+            return
+        book.warming = self.step <= warmup
+        if self.step != warmup + 1:
+            return
+        device, enough = self.fabric.device, max(_LATENTS, 4 * book.codewords)
+        batches = -(-2 * enough // (self.recipe.train.batch * self.recipe.train.frames))
+        drawn = [self.crops.draw(self.recipe.train.batch, step_seed(seed, place, LATENTS)) for place in range(batches)]
+        with torch.no_grad():
+            latents = torch.cat([self.codec.encoder(batch.features).flatten(0, 1) for batch in drawn])
+        book.initialise_(latents, torch.Generator(device).manual_seed(step_seed(seed, batches, LATENTS)))
+
+    @property
+    def _warmup(self) -> int:
+        quantizer = self.recipe.quantizer
+        return quantizer.warmup if isinstance(quantizer, ResidualConfig) else 0
+
     def _temperature(self) -> float:
-        # tau = exp(-rate step), as the official training; its first step has tau = 1
-        return math.exp(-self.recipe.train.temperature_rate * (self.step - 1))
+        # tau = exp(-rate step), as the official training; its first step after any warm-up has tau = 1
+        return math.exp(-self.recipe.train.temperature_rate * max(0, self.step - 1 - self._warmup))
 
     def _watch(self, values: Tensor) -> None:
         """Remember the first step whose loss is not finite, without waiting for the device."""
@@ -215,7 +239,7 @@ class Trainer:
         return {
             "features": recipe["features"],
             "quantizer": recipe["quantizer"],
-            "target": recipe["target"],
+            "target": {key: value for key, value in recipe["target"].items() if key != "loudness"},  # a loss may change
             "network": recipe["network"],
             "train (batch, frames or seed)": train,
             "the feature store": self.store.digest,

@@ -44,8 +44,9 @@ def save_vocoder(
     features: FeatureConfig,
     step: int,
     codec: str | None,
+    dtype: torch.dtype = torch.float32,
 ) -> None:
-    """Write the vocoder atomically: a reader sees the old file or the new one."""
+    """Write the vocoder atomically: a reader sees the old file or the new one. dtype: of the weights in the file."""
     header = {
         "format": FORMAT,
         "vocoder": config.model_dump(mode="json"),
@@ -53,7 +54,7 @@ def save_vocoder(
         "step": step,
         "codec": codec,
     }
-    weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    weights = {name: value.detach().cpu().to(dtype).contiguous() for name, value in network.state_dict().items()}
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_bytes(save(weights, metadata={"sqcodec-vocoder": json.dumps(header)}))
     draft.replace(path)

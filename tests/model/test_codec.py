@@ -10,8 +10,9 @@ from safetensors.torch import save
 
 from sqcodec.errors import ModelError
 from sqcodec.model.classes import MelClasses
-from sqcodec.model.codec import ENCODER_MARGIN, SpectrogramCodec
+from sqcodec.model.codec import SpectrogramCodec
 from sqcodec.model.decoder import jitter
+from sqcodec.model.encoder import Encoder
 from sqcodec.model.file import load_model, read_header, save_model
 from sqcodec.model.likelihood import GaussianLikelihood
 from sqcodec.model.objective import objective
@@ -48,8 +49,8 @@ def test_a_block_with_margin_gives_the_codes_of_the_whole():
     codec, features = small(), torch.randn(1, 80, 402)
     whole = codec.encode(features)
     start, stop = 100, 200  # frames; features[1 + t] is frame t
-    block = features[:, :, start - ENCODER_MARGIN : stop + ENCODER_MARGIN + 2]
-    codes = codec.encode(block)[:, :, ENCODER_MARGIN // 2 : -ENCODER_MARGIN // 2]
+    block = features[:, :, start - Encoder.margin : stop + Encoder.margin + 2]
+    codes = codec.encode(block)[:, :, Encoder.margin // 2 : -Encoder.margin // 2]
     assert torch.equal(codes, whole[:, :, start // 2 : stop // 2])
 
 
@@ -81,7 +82,7 @@ def test_the_objective_is_the_sum_of_its_terms():
     got, of_means = (
         objective(
             torch.tensor(decoded).float(), torch.tensor(target).float(), quantized,
-            likelihood=GaussianLikelihood(), weighting=weighting,
+            likelihood=GaussianLikelihood(0.0), weighting=weighting,
         )
         for weighting in ("sums", "means")
     )  # fmt: skip
@@ -194,8 +195,8 @@ def test_broken_model_files_are_refused(tmp_path):
     path.write_bytes(whole[:-100])
     with pytest.raises(ModelError, match="not a model of sqcodec"):
         load_model(path)
-    path.write_bytes(whole.replace(b'\\"format\\": 2', b'\\"format\\": 9'))
-    with pytest.raises(ModelError, match="model format 9, this sqcodec reads up to 2: install a newer sqcodec"):
+    path.write_bytes(whole.replace(b'\\"format\\": 3', b'\\"format\\": 9'))
+    with pytest.raises(ModelError, match="model format 9, this sqcodec reads up to 3: install a newer sqcodec"):
         load_model(path)
     codec = small()
     fingerprint = codec.fingerprint.encode()

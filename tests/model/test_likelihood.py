@@ -93,4 +93,17 @@ def test_the_spectrogram_is_the_centre_of_the_best_class():
     for likelihood in (CategoricalLikelihood(CLASSES), VonMisesFisherLikelihood(CLASSES)):
         torch.testing.assert_close(likelihood.features(decoded), expected)
     values = torch.randn(2, 3, 5)
-    assert GaussianLikelihood().features(values) is values
+    assert GaussianLikelihood(0.0).features(values) is values
+
+
+def test_loudness_weighs_errors_by_a_power_of_the_amplitude():
+    random = np.random.default_rng(0)
+    target, decoded = random.normal(-4, 2, (2, 5, 7)), random.normal(-4, 2, (2, 5, 7))
+    weight = np.exp(2 * 0.46 * target)
+    weight = 0.3 + 0.7 * weight / weight.mean((1, 2), keepdims=True)
+    expected = 0.5 * 35 * np.log((weight * (decoded - target) ** 2).mean())
+    fit = GaussianLikelihood(0.46).fit(torch.from_numpy(decoded).float(), torch.from_numpy(target).float())
+    assert fit.loss.item() == pytest.approx(expected, rel=1e-5)
+    assert fit.mse.item() == pytest.approx(((decoded - target) ** 2).mean(), rel=1e-5)  # what is reported stays plain
+    louder = GaussianLikelihood(0.46).fit(torch.from_numpy(decoded + 3).float(), torch.from_numpy(target + 3).float())
+    assert louder.loss.item() == pytest.approx(fit.loss.item(), abs=1e-4)  # the recording's own level is no matter

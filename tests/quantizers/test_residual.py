@@ -100,3 +100,44 @@ def test_one_stage_is_variant_i():
     torch.testing.assert_close(got.quadratic, expected.quadratic)
     torch.testing.assert_close(got.entropy, expected.entropy)
     assert torch.equal(got.codes, expected.codes)
+
+
+def test_while_warming_latents_pass_with_unit_noise():
+    quantizer = make().train()
+    quantizer.warming = True
+    encoded = 3 * torch.randn(8, 400, 4)
+    out = quantizer(encoded, 1.0, torch.Generator().manual_seed(3))
+    noise = out.z_q - encoded
+    # 12,800 standard normal numbers: their mean has deviation 0.009, their variance 0.0125
+    assert abs(noise.mean().item()) < 0.045
+    assert abs(noise.var().item() - 1.0) < 0.063
+    torch.testing.assert_close(out.quadratic, 0.5 * encoded.square().sum((1, 2)))
+    assert not out.entropy.any()
+    assert torch.equal(quantizer.eval()(encoded, 1.0).z_q, quantizer.decode(quantizer.encode(encoded)))
+
+
+def test_codebooks_begin_where_the_latents_are():
+    quantizer = make(stages=2, codewords=5)
+    z = 7.0 + torch.randn(2000, 4, generator=torch.Generator().manual_seed(0))
+    quantizer.initialise_(z, torch.Generator().manual_seed(4))
+    first, second = quantizer.codebook.detach()
+    assert (first.mean(0) - 7.0).abs().max() < 0.6  # five codewords of latents of deviation 1
+    left = z - first[quantizer.encode(z[None])[0, 0]]
+    assert left.square().mean() < 0.8  # of 1
+    assert quantizer.log_var[0].exp().item() == pytest.approx(left.square().mean().item(), rel=1e-5)
+    again = left - second[quantizer.encode(z[None])[0, 1]]
+    assert quantizer.log_var[1].exp().item() == pytest.approx(again.square().mean().item(), rel=1e-5)
+    assert quantizer.log_var[1] < quantizer.log_var[0]
+
+
+def test_k_means_lowers_the_error_of_random_centres():
+    from sqcodec.quantizers.k_means import k_means
+
+    points = torch.randn(3000, 3, generator=torch.Generator().manual_seed(0))
+    centres = k_means(points, 16, torch.Generator().manual_seed(1))
+    drawn = points[torch.randperm(3000, generator=torch.Generator().manual_seed(1))[:16]]
+    error, random_error = (torch.cdist(points, c).min(1).values.square().mean() for c in (centres, drawn))
+    assert error < 0.85 * random_error
+    owner = torch.cdist(points, centres).argmin(1)
+    means = torch.stack([points[owner == place].mean(0) for place in range(16)])
+    assert (means - centres).norm(dim=1).max() < 0.2  # after 12 rounds centres hardly move

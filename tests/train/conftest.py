@@ -14,7 +14,7 @@ SMALL = (
 )  # fmt: skip
 
 
-def make_store(folder, *, samples=(4000, 9000, 16000), level=1.0):
+def make_store(folder, *, samples=(4000, 9000, 16000), level=1.0, kind="paper-mel"):
     """Three utterances of two speakers to train on, two to test on, one of them of an unseen speaker."""
     random = np.random.default_rng(0)
 
@@ -29,7 +29,7 @@ def make_store(folder, *, samples=(4000, 9000, 16000), level=1.0):
     write_shard(folder / "a", train, [])
     write_shard(folder / "b", [utterance("u0", "s1", 8123), utterance("u1", "stranger", 5000)], [])
     assemble(
-        folder / "store", shards, config=FEATURES["paper-mel"], digest=f"tiny {samples} {level}", corpus="folder",
+        folder / "store", shards, config=FEATURES[kind], digest=f"tiny {samples} {level}", corpus="folder",
         reports=[], report_text="",
     )  # fmt: skip
     return folder / "store"

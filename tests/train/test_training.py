@@ -1,6 +1,7 @@
 """Training a tiny recipe: resume bit for bit, stop on signals, refuse what cannot go on, diverge with a reason."""
 
 import json
+import math
 import os
 import signal
 
@@ -235,3 +236,47 @@ def test_evaluation_without_a_seen_speaker_is_refused(recipe, store, tmp_path):
 def test_a_log_cut_short_by_a_crash_is_read_to_its_last_whole_line(tmp_path):
     (tmp_path / "log.jsonl").write_text(json.dumps({"step": 1}) + '\n{"step": 2, "lo')
     assert read_log(tmp_path / "log.jsonl") == [{"step": 1}]
+
+
+ANY_SPEAKER = (
+    "network={kind: convnext, dim: 12, hidden: 16, encoder_layers: 1, decoder_layers: 1, encoder_lookahead: 1,"
+    " decoder_lookahead: 1}",
+    "features.kind=log-mel",
+    "quantizer={kind: residual, stages: 2, codewords: 8, dim: 4, initial_variance: 1.0, ratio: 0.5, dropout: 0.5,"
+    " warmup: 7}",
+    "target.loudness=0.2", "train.level=[-20, -3]",
+)  # fmt: skip
+
+
+def any_speaker(steps):
+    changes = [change for change in SMALL if not change.startswith(("network", "quantizer"))]
+    return load_recipe("zerospeech2019", (*changes, *ANY_SPEAKER, f"train.steps={steps}"))
+
+
+def test_a_model_for_any_speaker_warms_up_and_resumes_bit_for_bit(tmp_path):
+    store = make_store(tmp_path / "corpus", kind="log-mel")
+    entries = []
+    run(any_speaker(20), store, tmp_path / "whole", report=entries.append)
+    run(any_speaker(10), store, tmp_path / "parts")
+    run(any_speaker(20), store, tmp_path / "parts", resume=True)
+    whole, parts = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "parts"))
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    header = read_header(tmp_path / "whole" / "model.safetensors")
+    assert header.speakers == ()
+    first, last = (next(e for e in entries if e["step"] == step) for step in (5, 20))
+    assert first["entropy"] == 0.0  # nothing was quantised yet
+    assert last["entropy"] > 0.0
+    assert last["test_utterances"] == 2  # the stranger's is scored too
+    assert last["test_left_out"] == 0
+
+
+def test_crops_come_at_the_level_drawn(tmp_path):
+    split = open_store(make_store(tmp_path / "corpus", kind="log-mel", level=0.1)).splits["train"]
+    plain = Crops(split, (), 8, torch.device("cpu")).draw(64, 5)
+    levelled = Crops(split, (), 8, torch.device("cpu"), (-30.0, -6.0)).draw(64, 5)
+    louder = (levelled.features - plain.features).mean((1, 2)) * (20 / math.log(10))
+    # the recordings' gain is 0.5 of a peak of 0.999: -6.03 dB of full scale
+    assert louder.min() > -30 + 6
+    assert louder.max() < -6 + 6.1
+    assert louder.max() - louder.min() > 18
+    assert (levelled.speaker == 0).all()

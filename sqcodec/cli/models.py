@@ -1,0 +1,41 @@
+"""`sqcodec models`."""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from sqcodec.pipeline.models import ShippedModel
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def models(name: str | None, as_json: bool) -> None:
+    """List the models that ship with sqcodec; with NAME, print its model card: data, licence, figures, limits.
+
+    \b
+    Example: sqcodec models
+             sqcodec models speech16k
+    """
+    from sqcodec.pipeline import models as shipped
+
+    found = [shipped.shipped_model(name)] if name else list(shipped.shipped_models())
+    if as_json:
+        click.echo(json.dumps([asdict(model) | {"path": str(model.path)} for model in found]))
+    elif name:
+        click.echo(found[0].card.rstrip())
+    else:
+        for model in found:
+            click.echo(_line(model))
+
+
+def _line(model: "ShippedModel") -> str:
+    rates = f"{model.bit_rates[0]} to {model.bit_rates[-1]} bit/s" if len(model.bit_rates) > 1 else ""
+    ahead = "whole recording" if model.lookahead is None else f"{model.lookahead:.0f} ms"
+    return (
+        f"{model.name}: {rates or model.bit_rates[0]} ({model.default:.0f} unless told), look-ahead {ahead},"
+        f" {model.features}, {model.size / 1e6:.1f} MB, fingerprint {model.fingerprint}"
+    )

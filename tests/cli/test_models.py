@@ -1,0 +1,95 @@
+"""`sqcodec models`, and what ships in use: codec and vocoder, without a model of one's own."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+from sqcodec.cli.main import main
+from sqcodec.pipeline.lookup import SHIPPED
+from tests.conftest import speech_like
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder with in.wav (2.5 s), no run and no SQCODEC_MODEL."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SQCODEC_MODEL", raising=False)
+    soundfile.write("in.wav", speech_like(40_001), 16000)
+    return tmp_path
+
+
+def run(*words: str, code: int = 0) -> str:
+    done = CliRunner().invoke(main, [*words], prog_name="sqcodec")
+    assert done.exit_code == code, done.output
+    return done.stdout if not code else done.stderr
+
+
+def test_what_ships_is_listed() -> None:
+    (line,) = run("models").splitlines()
+    assert line.startswith("speech16k: 400 to 3200 bit/s (1600 unless told), look-ahead 80 ms, log-mel, ")
+    (entry,) = json.loads(run("models", "--json"))
+    assert entry["bit_rates"] == [400 * books for books in range(1, 9)]
+    assert Path(entry["path"]) == SHIPPED / "speech16k" / "model.safetensors"
+
+
+def test_a_model_card_names_data_licence_figures_and_limits() -> None:
+    card = run("models", "speech16k")
+    for word in ("LibriSpeech", "speechocean762", "VCTK", "CC BY 4.0", "Apache-2.0", "public domain", "PESQ", "Limits"):
+        assert word in card, word
+
+
+def test_an_unknown_model_is_an_error_that_lists_the_known() -> None:
+    assert run("models", "speech48k", code=1) == (
+        "Error: model 'speech48k': none of that name ships; there are: speech16k\n"
+    )
+
+
+def test_what_ships_is_at_most_40_megabytes() -> None:
+    files = [path for path in SHIPPED.rglob("*") if path.is_file()]
+    assert 1e6 < sum(path.stat().st_size for path in files) <= 40e6
+
+
+@pytest.mark.parametrize("suffix", ["npy", "sqc"])
+def test_encode_and_decode_need_nothing_but_a_recording(folder: Path, suffix: str) -> None:
+    told = run("encode", "in.wav", f"codes.{suffix}")
+    assert "(nominal 1600), model" in told
+    assert "speaker" not in told
+    told = run("decode", f"codes.{suffix}", "out.wav")
+    assert "speaker" not in told
+    sound, rate = soundfile.read("out.wav", dtype="float32")
+    assert (len(sound), rate) == (40_001, 16000)
+    natural = speech_like(40_001)
+    assert np.std(sound) == pytest.approx(np.std(natural), rel=0.5)  # loudness is kept: within 4 dB on a buzzing tone
+    codes = np.load("codes.npy", allow_pickle=False) if suffix == "npy" else None
+    assert codes is None or codes.shape == (4, 126)
+
+
+@pytest.mark.parametrize(("rate", "books"), [(400, 1), (800, 2), (1600, 4), (3200, 8)])
+def test_one_model_has_every_bit_rate(folder: Path, rate: int, books: int) -> None:
+    run("encode", "in.wav", "codes.npy", "--bitrate", str(rate))
+    assert np.load("codes.npy", allow_pickle=False).shape == (books, 126)
+    run("decode", "codes.npy", "out.wav")
+    assert soundfile.info("out.wav").frames == 40_001
+
+
+def test_a_rate_below_the_lowest_is_named(folder: Path) -> None:
+    text = run("encode", "in.wav", "codes.npy", "--bitrate", "300", code=1)
+    assert text == f"Error: --bitrate 300: the lowest of {SHIPPED / 'speech16k' / 'model.safetensors'} is 400 bit/s\n"
+
+
+def test_a_speaker_makes_no_sense_with_it(folder: Path) -> None:
+    text = run("encode", "in.wav", "codes.npy", "--speaker", "p225", code=1)
+    assert text.startswith("Error: speaker 'p225': the model ")
+    assert "takes any voice and knows none by name" in text
+    assert not Path("codes.npy").exists()
+
+
+def test_silence_in_is_silence_out(folder: Path) -> None:
+    soundfile.write("silence.wav", np.zeros(8000, np.float32), 16000)
+    run("encode", "silence.wav", "codes.sqc")
+    run("decode", "codes.sqc", "out.wav")
+    assert not soundfile.read("out.wav")[0].any()
