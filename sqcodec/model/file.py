@@ -117,14 +117,7 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> SpectrogramCod
         codec = SpectrogramCodec(header.recipe, header.speakers, header.classes)
     try:
         weights = {name: value for name, value in load_file(path).items() if not name.startswith(TABLES)}
-<<<<<<< HEAD
-        codec.load_state_dict(
-            {name: value.float() if value.is_floating_point() else value for name, value in weights.items()},
-            assign=True,
-        )
-=======
         codec.load_state_dict(weights)
->>>>>>> main
     except (RuntimeError, SafetensorError) as error:
         raise ModelError(f"{path}: the weights do not fit the recipe inside; the file is damaged: {error}") from None
     if codec.fingerprint != header.fingerprint:

@@ -1,10 +1,12 @@
 """BatchNorm folded into the convolutions before it: in use it is one factor and one shift a channel."""
 
+import torch
 from torch import nn
 
 from sqcodec.model.codec import SpectrogramCodec
 
 
+@torch.no_grad()
 def fold_(codec: SpectrogramCodec) -> SpectrogramCodec:
     """Fold every BatchNorm of a codec in evaluation into the convolution before it; an identity takes its place.
 
@@ -26,6 +28,6 @@ def _fold_sequence_(layers: nn.Sequential) -> None:
             assert norm.running_mean is not None
             assert norm.running_var is not None
             factor = norm.weight / (norm.running_var + norm.eps).sqrt()
-            convolution.weight = nn.Parameter(convolution.weight * factor.float()[:, None, None])
+            convolution.weight.mul_(factor.float()[:, None, None])
             convolution.bias = nn.Parameter((norm.bias - norm.running_mean * factor).float())
             layers[place + 1] = nn.Identity()

@@ -116,7 +116,7 @@ def _with_weights(make: Callable[[], Network], path: Path) -> Network:
     with Undrawn():
         network = make()
     try:
-        network.load_state_dict(load_file(path), assign=True)
+        network.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError) as error:
         raise VocoderError(f"{path}: the weights do not fit the header; the file is damaged: {error}") from None
     return network
