@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import click
 
-from sqcodec.cli.voice import speaker_text
+from sqcodec.cli.wording import model_text, speaker_text
 
 if TYPE_CHECKING:
     from sqcodec.pipeline.folders import FolderDone
@@ -88,7 +88,7 @@ def encode(
         codes,
         done.notes,
         f"{done.seconds:.2f} s, {done.codes} codes, {done.size} bytes: {done.bit_rate:.0f} bit/s"
-        f" (nominal {done.nominal_bit_rate:.0f}){speaker_text(done.speaker)}{chosen}, model {done.model}",
+        f" (nominal {done.nominal_bit_rate:.0f}){speaker_text(done.speaker)}{chosen}, model {model_text(done.model)}",
         quiet,
     )
 
@@ -140,7 +140,7 @@ def decode(
         codes, recording, model=model, speaker=speaker, vocoder=vocoder, rate=rate, device=device, recover=recover,
         raw=raw,
     )  # fmt: skip
-    text = f"{done.seconds:.2f} s at {done.sample_rate} Hz{speaker_text(done.speaker)}, model {done.model}"
+    text = f"{done.seconds:.2f} s at {done.sample_rate} Hz{speaker_text(done.speaker)}, model {model_text(done.model)}"
     _tell(recording, done.notes, text, quiet)
     if done.lost:
         spans = ", ".join(f"{span.start:.0f} to {span.stop:.2f} s" for span in done.lost)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqcodec.cli.voice import speaker_text
+from sqcodec.cli.wording import model_text, speaker_text
 
 if TYPE_CHECKING:
     from sqcodec.pipeline.manipulation import Manipulated
@@ -122,6 +122,6 @@ def _tell(target: Path, done: "Manipulated") -> None:
     if done.note:
         click.echo(done.note, err=True)
     click.echo(
-        f"{target}: {done.seconds:.2f} s at 16000 Hz{speaker_text(done.speaker)}, model {done.model}",
+        f"{target}: {done.seconds:.2f} s at 16000 Hz{speaker_text(done.speaker)}, model {model_text(done.model)}",
         err=str(target) == "-",
     )

@@ -100,12 +100,14 @@ def _recipe_tree(header: dict[str, Any]) -> dict[str, Any]:
     if header["format"] < 3:
         network, train, target = (
             {"kind": "paper", **tree["network"]},
-            {"level": None, "beta": 1.0, **tree["train"]},
+            {"level": None, **tree["train"]},
             tree["target"],
         )
         target = {"loudness": 0.0, **target} if target["kind"] == "mel" else target
         quantizer = tree["quantizer"]
-        quantizer = {"ratio": 0.25, "warmup": 0, **quantizer} if quantizer["kind"] == "residual" else quantizer
+        quantizer = (
+            {"ratio": 0.25, "warmup": 0, "settled": None, **quantizer} if quantizer["kind"] == "residual" else quantizer
+        )
         tree = {**tree, "network": network, "train": train, "target": target, "quantizer": quantizer}
     return tree
 

@@ -25,11 +25,10 @@ def objective(
     *,
     likelihood: Likelihood,
     weighting: Weighting,
-    beta: float,
 ) -> Objective:
     """decoded: [B, F x outputs, T]; target: [B, F, T].
 
-    `sums`: loss = reconstruction + beta (mean_B(quadratic) - mean_B(entropy)), where the reconstruction is the
+    `sums`: loss = reconstruction + mean_B(quadratic) - mean_B(entropy), where the reconstruction is the
     likelihood's, (F T / 2) log(mse) for a Gaussian one; quadratic and entropy are sums over time, dimension and
     codewords (averages there make the codebook collapse). `means`, what VQ-VAEs are usually trained with: loss = mse +
     quadratic averaged over time and dimension too.
@@ -37,5 +36,5 @@ def objective(
     fit = likelihood.fit(decoded, target)
     quadratic, entropy = quantized.quadratic.mean(), quantized.entropy.mean()
     of_means = weighting == "means"
-    loss = fit.mse + quadratic / quantized.z_q[0].numel() if of_means else fit.loss + beta * (quadratic - entropy)
+    loss = fit.mse + quadratic / quantized.z_q[0].numel() if of_means else fit.loss + quadratic - entropy
     return Objective(loss, fit.loss, quadratic, entropy, fit.mse)

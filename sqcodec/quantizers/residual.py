@@ -35,14 +35,17 @@ class ResidualQuantizer(Quantizer):
 
     `warming`: while it is True, training passes latents with unit noise instead of codewords, and `quadratic` is
     |z|^2 / 2: a VAE, whose noise makes distances between latents mean error of the output. `initialise_` then puts the
-    codewords where the latents are. Without it, short trainings are spent on finding that place.
+    codewords where the latents are. Without it, short trainings are spent on finding that place. `settled`: while it is
+    True, training passes the nearest codewords without gradient, so that the decoder alone learns, from what it gets in
+    use.
     """
 
     def __init__(
         self, *, stages: int, codewords: int, dim: int, initial_variance: float, ratio: float, dropout: float
     ) -> None:
         super().__init__(codewords=codewords, dim=dim)
-        self.codebooks, self.dropout, self.warming = stages, dropout, False
+        self.codebooks, self.dropout = stages, dropout
+        self.warming = self.settled = False
         scale = torch.tensor(ratio).pow(torch.arange(stages))
         self.codebook = nn.Parameter(torch.randn(stages, codewords, dim) * scale.sqrt()[:, None, None])
         self.log_var = nn.Parameter((initial_variance * scale).log())
@@ -65,12 +68,14 @@ class ResidualQuantizer(Quantizer):
                 return self._warmed(z, len(encoded), generator, valid)
             in_use = self._stages_in_use(encoded, generator) if self.training and self.dropout else None
 
+            soft = self.training and not self.settled
+
             def sample(logits: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:
                 codes = logits.argmax(-1)
-                soft = gumbel_softmax(logits, temperature, generator) @ codebook if self.training else codebook[codes]
-                return soft, codes
+                return gumbel_softmax(logits, temperature, generator) @ codebook if soft else codebook[codes], codes
 
-            return self._quantized(z, [*self._stages(z, sample)], len(encoded), in_use, valid)
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.settled):
+                return self._quantized(z, [*self._stages(z, sample)], len(encoded), in_use, valid)
 
     def draw(self, encoded: Tensor, generator: torch.Generator | None = None) -> Quantized:
         """Hard codes of every stage, each drawn with its probability given the former ones."""

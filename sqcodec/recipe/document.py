@@ -48,8 +48,7 @@ class TrainConfig(Section):
     """Optimiser, schedule and bookkeeping of one training; every number is in steps unless its name says otherwise.
 
     level: range of the recording's peak, dB of full scale, drawn uniformly for each crop (features that carry a level);
-    null leaves recordings as they are. beta: weight of the bound's regulariser (quadratic term minus entropy): 1 is the
-    bound; less makes the posterior sharper, so that more of the bits that are paid for are used.
+    null leaves recordings as they are.
     """
 
     steps: Count
@@ -61,7 +60,6 @@ class TrainConfig(Section):
     clip: Positive
     temperature_rate: Annotated[float, Field(ge=0)]
     level: Level | None
-    beta: Positive
     precision: Precision
     seed: Annotated[int, Field(ge=0, strict=True)]
     log_every: Count

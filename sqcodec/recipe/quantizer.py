@@ -58,7 +58,8 @@ class ResidualConfig(Section):
     """Residual stochastic quantisation: `stages` codebooks, each for what the former left, its variance and that of its
     codewords at first `ratio` times the former's; `dropout`: the share of a batch trained with a random number of
     stages, so that any prefix of them decodes; `warmup`: steps without quantisation, after which the codebooks begin
-    where the latents are."""
+    where the latents are; `settled`: the step after which encoder and codebooks stay, and the decoder alone goes on, on
+    the nearest codewords as in use; null: never."""
 
     kind: Literal["residual"]
     stages: Annotated[int, Field(ge=1, le=32, strict=True)]
@@ -68,6 +69,7 @@ class ResidualConfig(Section):
     ratio: Annotated[float, Field(gt=0, le=1)]
     dropout: Annotated[float, Field(ge=0, le=1)]
     warmup: Annotated[int, Field(ge=0, strict=True)]
+    settled: Annotated[int, Field(ge=1, strict=True)] | None
 
 
 class VaeConfig(Section):

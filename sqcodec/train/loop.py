@@ -127,7 +127,7 @@ class Trainer:
             group["lr"] = train.learning_rate * train.milestone_factor ** bisect.bisect_right(
                 train.milestones, self.step - 1
             )
-        self._warm_up()
+        self._advance_quantizer()
         batch = self.crops.draw(train.batch, step_seed(train.seed, self.step, CROPS))
         noise = torch.Generator(self.fabric.device).manual_seed(step_seed(train.seed, self.step, NOISE))
         decoded, quantized = self.model(batch.features, batch.speaker, self._temperature(), noise)
@@ -137,7 +137,6 @@ class Trainer:
             quantized,
             likelihood=self.codec.likelihood,
             weighting=self.codec.quantizer.weighting,
-            beta=train.beta,
         )
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(terms.loss)
@@ -149,13 +148,14 @@ class Trainer:
         self.summed += 1
         self.counts += count_codes(quantized.codes, self.codec.quantizer.codewords)
 
-    def _warm_up(self) -> None:
-        """Switch the residual quantiser on after its warm-up, its codebooks on latents of some batches."""
-        book, warmup, seed = self.codec.quantizer, self._warmup, self.recipe.train.seed
-        if not warmup or not isinstance(book, ResidualQuantizer):
+    def _advance_quantizer(self) -> None:
+        """Switch a residual quantiser on after its warm-up, its codebooks on latents of some batches, and settle it."""
+        config, book, seed = self.recipe.quantizer, self.codec.quantizer, self.recipe.train.seed
+        if not isinstance(config, ResidualConfig) or not isinstance(book, ResidualQuantizer):
             return
-        book.warming = self.step <= warmup
-        if self.step != warmup + 1:
+        book.warming = self.step <= config.warmup
+        book.settled = config.settled is not None and self.step > config.settled
+        if not config.warmup or self.step != config.warmup + 1:
             return
         device, enough = self.fabric.device, max(_LATENTS, 4 * book.codewords)
         batches = -(-2 * enough // (self.recipe.train.batch * self.recipe.train.frames))

@@ -204,7 +204,7 @@ def test_codes_that_do_not_fit_are_refused(tiny_model, change, error, text) -> N
 def test_residual_codes_decode_by_any_prefix_of_their_stages(tmp_path) -> None:
     section = (
         "quantizer={kind: residual, stages: 3, codewords: 16, dim: 4,"
-        " initial_variance: 1.0, ratio: 0.25, dropout: 0.5, warmup: 0}"
+        " initial_variance: 1.0, ratio: 0.25, dropout: 0.5, warmup: 0, settled: null}"
     )
     make_model(tmp_path / "model.safetensors", section)
     codec = load(tmp_path / "model.safetensors")

@@ -17,7 +17,9 @@ KINDS = {
     "vq-ema": f"{EMA}, reset_below: 0.0",
     "vq-ema-reset": f"{EMA}, reset_below: 0.1",
 }
-KINDS["residual"] = "kind: residual, stages: 3, initial_variance: 4.0, ratio: 0.25, dropout: 0.5, warmup: 0"
+KINDS["residual"] = (
+    "kind: residual, stages: 3, initial_variance: 4.0, ratio: 0.25, dropout: 0.5, warmup: 0, settled: null"
+)
 STOCHASTIC = [name for name in KINDS if name.startswith(("sq", "vmf"))]
 
 

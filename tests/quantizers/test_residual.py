@@ -116,6 +116,21 @@ def test_while_warming_latents_pass_with_unit_noise():
     assert torch.equal(quantizer.eval()(encoded, 1.0).z_q, quantizer.decode(quantizer.encode(encoded)))
 
 
+def test_once_settled_the_nearest_codewords_pass_without_gradient():
+    quantizer = make(dropout=1.0).train()
+    quantizer.settled = True
+    encoded = torch.randn(6, 10, 4).requires_grad_()
+    out = quantizer(encoded, 1.0, torch.Generator().manual_seed(3))
+    in_use = quantizer._stages_in_use(encoded, torch.Generator().manual_seed(3))
+    assert in_use.min() < in_use.max()
+    codes = quantizer.encode(encoded)
+    for row, stages in enumerate(in_use.tolist()):
+        wanted = quantizer.decode(codes[row : row + 1, :stages])[0]
+        torch.testing.assert_close(out.z_q[row], wanted)
+    assert not out.z_q.requires_grad
+    assert not out.quadratic.requires_grad
+
+
 def test_codebooks_begin_where_the_latents_are():
     quantizer = make(stages=2, codewords=5)
     z = 7.0 + torch.randn(2000, 4, generator=torch.Generator().manual_seed(0))
