@@ -21,12 +21,13 @@ MAY_IMPORT = {
     "values": set(),
     "dsp": GROUND,
     "convnext": set(),
+    "undrawn": set(),
     "ranks": set(),
     **{stage: GROUND | {"dsp"} for stage in STAGES},
     "quantizers": GROUND | {"dsp", "ranks", "recipe"},  # a quantiser is built from its section of the recipe
-    # a model is built from its recipe and carries it
-    "model": GROUND | {"dsp", "convnext", "quantizers", "ranks", "recipe"},
-    "vocoder": GROUND | {"dsp", "convnext", "recipe"},  # so is a vocoder
+    # a model is made from its recipe, which it carries
+    "model": GROUND | {"dsp", "convnext", "undrawn", "quantizers", "ranks", "recipe"},
+    "vocoder": GROUND | {"dsp", "convnext", "undrawn", "recipe"},  # so is a vocoder
     "prior": GROUND | {"dsp", "recipe"},  # as a model
     "recipe": GROUND,
     "train": GROUND | STAGES | {"dsp", "ranks", "recipe"},

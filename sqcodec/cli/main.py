@@ -1,5 +1,6 @@
 """The `sqcodec` command: its commands in groups, each imported when used; errors become text in one place."""
 
+import gc
 import importlib
 import os
 import signal
@@ -113,6 +114,8 @@ def main() -> None:
     sqcodec encode in.wav out.sqc
     sqcodec decode out.sqc out.wav
     """
+    # importing torch makes a million objects that stay: looking for garbage among them takes a tenth of a second
+    gc.set_threshold(50_000)
     # importing pyworld says so with some versions of setuptools; it tells a user nothing
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
 

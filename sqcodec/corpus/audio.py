@@ -48,13 +48,16 @@ class AudioSource:
             if self._declared is not None and self._declared >= _NO_LENGTH:
                 self._declared = None
             self._check_chunks(file.extra_info)
+            # where the header does not tell, the first sample does: counting would decode the whole once more
+            empty = not self._declared if self._declared is not None else not len(file.read(1))
         self._counted: int | None = self._declared
-        if self.input_samples == 0:
+        if empty:
             raise AudioError(f"{path}: empty: it holds no samples; expected at least one")
 
     @property
     def input_samples(self) -> int:
-        """Samples a channel at the file's own rate; counted by reading where the header cannot be trusted."""
+        """Samples a channel at the file's own rate; where the header cannot be trusted and the recording was not read
+        to its end yet, counted by reading it."""
         if self._counted is None:
             self._counted = sum(len(block) for block in self._mono_blocks(1 << 18))
         return self._counted

@@ -4,7 +4,7 @@ Frame t is centred on sample 160 t. A window shorter than the FFT is taken witho
 phase of a spectrum, never its magnitude, so only win_length samples a frame are read and reflected at the edges.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -16,6 +16,8 @@ from sqcodec.errors import AudioError
 from sqcodec.values import PEAK, FeatureConfig, frame_count
 
 _FRAMES_AT_ONCE = 64  # 64 x 1025 complex numbers are 0.5 MB: they stay in the cache
+_BLOCK_FRAMES = 1000
+_KEPT_FRAMES = 30_000  # 5 minutes, 9.6 MB of amplitudes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +47,31 @@ def extract(samples: Tensor, config: FeatureConfig) -> Tensor:
     return _scale(amplitude, statistics, config)
 
 
+def features_of(blocks: Callable[[], Iterable[Tensor]], config: FeatureConfig) -> tuple[Statistics, Iterator[Tensor]]:
+    """Statistics and features [F, t] ... of a recording that `blocks()` yields as [n]; together what `extract` gives.
+
+    One of up to 5 minutes is read and analysed once: its mel amplitudes, not scaled yet, are kept meanwhile. A longer
+    one is read twice, so that memory does not grow. Raises AudioError: no samples, or samples that are not finite.
+    """
+    statistics, kept = _first_pass(blocks(), config, keep=_KEPT_FRAMES)
+    pieces = _amplitude_blocks(blocks(), config, _BLOCK_FRAMES) if kept is None else iter(kept)
+    return statistics, (_scale(piece, statistics, config) for piece in pieces)
+
+
 def measure(blocks: Iterable[Tensor], config: FeatureConfig) -> Statistics:
     """First pass over a recording in blocks [n]: its length, peak and loudest mel amplitude.
 
     Raises AudioError: no samples, or samples that are not finite.
     """
+    return _first_pass(blocks, config, keep=0)[0]
+
+
+def _first_pass(
+    blocks: Iterable[Tensor], config: FeatureConfig, *, keep: int
+) -> tuple[Statistics, list[Tensor] | None]:
+    """As `measure`; and the mel amplitudes [F, t] ... where they are not more than `keep` frames, otherwise None."""
     samples, peak, loudest = 0, 0.0, 0.0
+    kept: list[Tensor] | None = []
 
     def watched() -> Iterator[Tensor]:
         nonlocal samples, peak
@@ -59,15 +80,16 @@ def measure(blocks: Iterable[Tensor], config: FeatureConfig) -> Statistics:
                 samples, peak = samples + len(block), max(peak, _peak(block))
                 yield block
 
-    for amplitude in _amplitude_blocks(watched(), config, 1000):
+    for amplitude in _amplitude_blocks(watched(), config, _BLOCK_FRAMES):
         loudest = max(loudest, amplitude.max().item())
+        kept = [*kept, amplitude] if kept is not None and _BLOCK_FRAMES * (len(kept) + 1) <= keep else None
     if not samples:
         raise AudioError("the recording holds no samples; expected at least one")
-    return Statistics(samples=samples, peak=peak, loudest=loudest)
+    return Statistics(samples=samples, peak=peak, loudest=loudest), kept
 
 
 def extract_blocks(
-    blocks: Iterable[Tensor], statistics: Statistics, config: FeatureConfig, block_frames: int = 1000
+    blocks: Iterable[Tensor], statistics: Statistics, config: FeatureConfig, block_frames: int = _BLOCK_FRAMES
 ) -> Iterator[Tensor]:
     """Second pass: the features in pieces of block_frames frames (the last may be shorter), together what `extract`
     gives up to rounding. blocks: [n] each, any lengths; yields [F, t].

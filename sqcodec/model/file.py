@@ -18,6 +18,7 @@ from sqcodec.model.classes import MelClasses
 from sqcodec.model.codec import SpectrogramCodec
 from sqcodec.model.summary import FORMAT, TABLES, not_a_model, read_metadata
 from sqcodec.recipe import Recipe, validate_recipe
+from sqcodec.undrawn import Undrawn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +115,8 @@ def _recipe_tree(header: dict[str, Any]) -> dict[str, Any]:
 def load_model(path: Path, device: torch.device | str = "cpu") -> SpectrogramCodec:
     """A codec ready for inference. Raises ModelError as `read_header`, or when the weights do not fit the recipe."""
     header = read_header(path)
-    codec = SpectrogramCodec(header.recipe, header.speakers, header.classes)
+    with Undrawn():
+        codec = SpectrogramCodec(header.recipe, header.speakers, header.classes)
     try:
         weights = {name: value for name, value in load_file(path).items() if not name.startswith(TABLES)}
         codec.load_state_dict(weights)

@@ -13,9 +13,11 @@ from torch import Tensor
 from sqcodec.bitstream import sqc
 from sqcodec.bitstream.space import CodeSpace
 from sqcodec.errors import AudioError, CodesError, ModelError
-from sqcodec.features.mel import Statistics, extract_blocks, measure
+from sqcodec.features.mel import Statistics, features_of
 from sqcodec.model.codec import FRAMES_PER_CODE, UNLABELLED, SpectrogramCodec
 from sqcodec.model.file import load_model
+from sqcodec.model.folding import fold_
+from sqcodec.pipeline.blockwise import decode_features, encode_features
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.lookup import find_for_encoding
 from sqcodec.pipeline.space import read_space
@@ -23,8 +25,6 @@ from sqcodec.pipeline.vocoders import FoundVocoder, find_vocoder
 from sqcodec.values import SAMPLE_RATE, Codes, frame_count
 from sqcodec.vocoder.interface import Vocoder
 
-_ENCODER_FRAMES = 1000  # coded at once, besides the margins
-_DECODER_CODES = 1000  # decoded at once, besides the margins
 _PROBE_FRAMES = 300  # 3 s, on which the voices are compared when no speaker is given
 _VOICES_AT_ONCE = 16
 
@@ -41,7 +41,7 @@ def load(model: str | Path | None = None, *, device: str = "auto") -> "Codec":
 
 def open_codec(path: Path, device: str) -> "Codec":
     """The codec of a model file. Raises ModelError: missing or broken; SqcodecError: there is no such device."""
-    return Codec(load_model(path, find_device(device)), path, read_space(path))
+    return Codec(fold_(load_model(path, find_device(device))), path, read_space(path))
 
 
 class Codec:
@@ -51,6 +51,7 @@ class Codec:
         self.model, self.path, self.space = model, path, space
         self.fingerprint, self.speakers, self.bit_rate = model.fingerprint, model.speakers, model.bit_rate
         self.device = next(model.parameters()).device
+        self._vocoders: dict[str | None, FoundVocoder] = {}
 
     def encode(self, audio: _Samples, *, sample_rate: int = SAMPLE_RATE, speaker: str | None = None) -> Codes:
         """audio [N] in -1 to 1 at sample_rate (Hz) -> codes. speaker: whose voice it is; None finds the nearest.
@@ -64,14 +65,21 @@ class Codec:
         samples = np.array(audio, dtype=np.float32)
         if sample_rate != SAMPLE_RATE:
             samples = np.concatenate(list(resampled([samples], sample_rate, SAMPLE_RATE, len(samples))))
-        return self.encode_blocks(lambda: [samples], samples=len(audio), sample_rate=sample_rate, speaker=speaker)
+        return self.encode_blocks(
+            lambda: [samples], samples=lambda: len(audio), sample_rate=sample_rate, speaker=speaker
+        )
 
     def encode_blocks(
-        self, blocks: Callable[[], Iterable[_Samples]], *, samples: int, sample_rate: int, speaker: str | None
+        self,
+        blocks: Callable[[], Iterable[_Samples]],
+        *,
+        samples: Callable[[], int],
+        sample_rate: int,
+        speaker: str | None,
     ) -> Codes:
-        """As `encode`, of a recording that `blocks()` yields as [n] at 16 kHz, twice: once to measure, once to code.
+        """As `encode`, of a recording that `blocks()` yields as [n] at 16 kHz; a long one twice.
 
-        samples, sample_rate: of the recording before it was resampled.
+        samples, sample_rate: of the recording before it was resampled; its length is asked for when it has been read.
         Raises ModelError: the model is a plain VAE; CodesError: it has no such speaker.
         """
         if not self.model.quantizer.codebooks:
@@ -81,15 +89,14 @@ class Codec:
         if speaker is not None:
             self.voice(speaker)  # its errors come before the work
         config = self.model.features
-        statistics = measure(map(torch.from_numpy, blocks()), config)
-        features = extract_blocks(map(torch.from_numpy, blocks()), statistics, config)
+        statistics, features = features_of(lambda: map(torch.from_numpy, blocks()), config)
         probe, pieces = _Probe(), []
         for part, codes in encode_features(self.model, features, frame_count(statistics.samples), self.device):
             probe.offer_(part, codes)
             pieces.append(codes.numpy().astype(np.uint16))
         return Codes(
             indices=np.concatenate(pieces, axis=1),
-            samples=samples,
+            samples=samples(),
             sample_rate=sample_rate,
             gain=self._gain(statistics),
             speaker=speaker or self._nearest_voice(probe),
@@ -139,22 +146,12 @@ class Codec:
 
     def vocoder(self, name: str | None) -> FoundVocoder:
         """The vocoder of a kind, file or run, None for the best: see `pipeline.vocoders`. Raises VocoderError."""
-        settings = self.model.recipe.vocoder
-        return find_vocoder(name, self.model.features, device=self.device, settings=settings, codec=self.fingerprint)
-
-    def decode_features(self, codes: NDArray[np.uint16], voice: int) -> Iterator[Tensor]:
-        """codes [K, T] -> features [F, t], together [F, 2 T].
-
-        The decoder sees its margin of codes beyond each block's edges. Measured on 112 s of speech with the paper's
-        model after 3000 steps: blocks with a margin of 4 s differ from the whole by at most 7e-7 (2 s: 9e-5).
-        """
-        margin = self.model.decoder.margin
-        indices, speaker = torch.from_numpy(codes.astype(np.int64)), torch.tensor([voice], device=self.device)
-        for begin in range(0, indices.shape[1], _DECODER_CODES):
-            start, end = max(0, begin - margin), begin + _DECODER_CODES + margin
-            window = self.model.decode(indices[None, :, start:end].to(self.device), speaker)[0]
-            first = FRAMES_PER_CODE * (begin - start)
-            yield window[:, first : first + FRAMES_PER_CODE * _DECODER_CODES]
+        if name not in self._vocoders:  # its weights are read once, not for each file of a folder
+            settings, features = self.model.recipe.vocoder, self.model.features
+            self._vocoders[name] = find_vocoder(
+                name, features, device=self.device, settings=settings, codec=self.fingerprint
+            )
+        return self._vocoders[name]
 
     def _rendered(self, codes: Codes, voice: int, vocoder: Vocoder) -> Iterator[_Samples]:
         samples = -(-codes.samples * SAMPLE_RATE // codes.sample_rate)
@@ -162,7 +159,7 @@ class Codec:
             for start in range(0, samples, 1 << 18):
                 yield np.zeros(min(1 << 18, samples - start), np.float32)
             return
-        for sound in vocoder.render(self.decode_features(codes.indices, voice), samples):
+        for sound in vocoder.render(decode_features(self.model, codes.indices, voice), samples):
             yield sound * np.float32(codes.gain)
 
     def _gain(self, statistics: Statistics) -> float:
@@ -273,47 +270,6 @@ class _Probe:
             self._energy = windows[best].item()
             self.features = features[:, start : start + length].clone()
             self.codes = codes[:, best : best + length // FRAMES_PER_CODE].clone()
-
-
-def encode_features(
-    model: SpectrogramCodec, features: Iterable[Tensor], frames: int, device: torch.device
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Features [F, t] of a recording of `frames` frames, in blocks -> (features [F, t], codes [K, t / 2]) on the CPU.
-
-    The last frame comes twice where their number is odd.
-    """
-    for window, start, stop in _encoder_windows(features, frames, model.encoder.margin):
-        codes = model.encode(window[None].to(device))[0]
-        yield window[:, 1 + start : 1 + stop], codes[:, start // FRAMES_PER_CODE : stop // FRAMES_PER_CODE].cpu()
-
-
-def _encoder_windows(features: Iterable[Tensor], frames: int, margin: int) -> Iterator[tuple[Tensor, int, int]]:
-    """Cut features [F, t] of a recording of `frames` frames into windows [F, t + 2] whose codes join to the whole's.
-
-    Yields each with the frames (start to stop, without the added one on the left) whose codes are to be kept.
-    """
-    total = frames + frames % FRAMES_PER_CODE
-    padded = _with_edges(features, 1 + total - frames)
-    held, held_from = next(padded), 0
-    for begin in range(0, total, _ENCODER_FRAMES):
-        stop = min(total, begin + _ENCODER_FRAMES)
-        first, last = max(0, begin - margin), min(total, stop + margin)
-        held, held_from = held[:, first - held_from :], first
-        while held.shape[1] < last + 2 - first:
-            held = torch.cat([held, next(padded)], dim=1)
-        yield held[:, : last + 2 - first], begin - first, stop - first
-
-
-def _with_edges(features: Iterable[Tensor], behind: int) -> Iterator[Tensor]:
-    """The first frame once more before [F, t] ..., the last one `behind` times after."""
-    last: Tensor | None = None
-    for block in features:
-        if last is None:
-            yield block[:, :1]
-        yield block
-        last = block[:, -1:]
-    if last is not None:
-        yield last.expand(-1, behind)
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -128,7 +128,9 @@ def encode_with(
     codec: Codec, audio: AudioSource, target: Path, *, speaker: str | None, form: CodesFormat, codebooks: int
 ) -> Encoded:
     """As `encode_file`, with a model that is open and a number of its codebooks."""
-    codes = codec.encode_blocks(audio.blocks, samples=audio.input_samples, sample_rate=audio.rate, speaker=speaker)
+    codes = codec.encode_blocks(
+        audio.blocks, samples=lambda: audio.input_samples, sample_rate=audio.rate, speaker=speaker
+    )
     codes = replace(codes, indices=codes.indices[:codebooks])
     content = npy.pack(codes) if form == "npy" else sqc.pack(codes, codec.space)
     with written(target) as draft:

@@ -152,7 +152,9 @@ def _through_codes(
         audio = AudioSource(path)
         found = find_for_encoding(model)
         codec = open_codec(found.path, device)
-        codes = codec.encode_blocks(audio.blocks, samples=audio.input_samples, sample_rate=audio.rate, speaker=speaker)
+        codes = codec.encode_blocks(
+            audio.blocks, samples=lambda: audio.input_samples, sample_rate=audio.rate, speaker=speaker
+        )
     samples = _write(target, codec.decode_blocks(change(codec, codes)))
     return Manipulated(
         seconds=samples / SAMPLE_RATE, speaker=codec.speaker_of(codes, None), model=found.path, note=found.note

@@ -25,6 +25,7 @@ from sqcodec.recipe import Recipe, find_recipe, load_recipe
 from sqcodec.values import FEATURES, PEAK, SAMPLE_RATE, FeatureConfig, Utterance
 
 SHARD = 64  # utterances; what an interruption can cost a process
+SHARDS_A_PROCESS = 4  # starting another takes as long as making some shards, mostly to import torch
 SHORTEST = 400  # samples, one analysis window of 25 ms
 SILENCE = 1e-4  # peak; -80 dB of full scale
 
@@ -83,8 +84,8 @@ def prepare(
     """Make the feature store of a recipe's corpus in `out` (`data/<recipe name>`), or find it made already.
 
     data: the corpus's folder; list_file: a list instead of a folder; fetch: download the corpus into `data` first.
-    jobs: processes; backend: where they run, see `in_parallel`. Recordings that cannot be used are reported and left
-    out; with strict the first one raises.
+    jobs: processes at most; few recordings are not worth as many. backend: where they run, see `in_parallel`.
+    Recordings that cannot be used are reported and left out; with strict the first one raises.
     Raises RecipeError: a wrong recipe. CorpusError: no corpus, a wrong list, or a needed split is empty.
     AudioError: strict, and a recording has something to report.
     """
@@ -218,7 +219,8 @@ def _run(tasks: list[_Task], jobs: int, backend: str) -> Iterator[tuple[int, lis
         done += len(task.utterances)
         yield done, store.read_reports(task.shard)
     missing = [task for task in tasks if task not in made]
-    for _, (count, reports) in in_parallel(_make_shard, [(task,) for task in missing], jobs=jobs, backend=backend):
+    worth = max(1, min(jobs, len(missing) // SHARDS_A_PROCESS))
+    for _, (count, reports) in in_parallel(_make_shard, [(task,) for task in missing], jobs=worth, backend=backend):
         done += count
         yield done, reports
 

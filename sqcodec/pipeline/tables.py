@@ -14,7 +14,7 @@ from sqcodec.errors import CorpusError, ModelError
 from sqcodec.model.codec import SpectrogramCodec
 from sqcodec.model.file import add_tables, load_model
 from sqcodec.model.summary import read_summary
-from sqcodec.pipeline.coding import encode_features
+from sqcodec.pipeline.blockwise import encode_features
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.lookup import resolve
 

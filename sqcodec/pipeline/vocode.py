@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from sqcodec.corpus.audio import AudioSource
-from sqcodec.features.mel import extract_blocks, measure
+from sqcodec.features.mel import features_of
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.files import SOUND_FORMATS, write_sound
 from sqcodec.pipeline.paths import check_target, spooled, written
@@ -63,13 +63,12 @@ def vocode_file(
 
 
 def vocode_blocks(blocks: Callable[[], Iterable[_Samples]], vocoder: Vocoder) -> Iterator[_Samples]:
-    """Copy-synthesis of a recording at 16 kHz that `blocks()` yields as [n], twice -> [n], at its own level and length.
+    """Copy-synthesis of a recording at 16 kHz that `blocks()` yields as [n] -> [n], at its own level and length.
 
     Digital silence stays silence.
     """
-    statistics = measure(map(torch.from_numpy, blocks()), vocoder.features)
+    statistics, features = features_of(lambda: map(torch.from_numpy, blocks()), vocoder.features)
     level = 1.0 if vocoder.features.dynamic_range is None and statistics.peak else statistics.gain
-    features = extract_blocks(map(torch.from_numpy, blocks()), statistics, vocoder.features)
     for sound in vocoder.render(features, statistics.samples):
         yield sound * np.float32(level)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +15,7 @@ from torch import nn
 
 from sqcodec.errors import VocoderError
 from sqcodec.recipe import IstftConfig, TrainedVocoderConfig, VocoderConfig, WorldConfig
+from sqcodec.undrawn import Undrawn
 from sqcodec.values import FeatureConfig
 from sqcodec.vocoder.istft import IstftNetwork, IstftVocoder
 from sqcodec.vocoder.world import WorldNetwork, WorldVocoder
@@ -104,13 +106,15 @@ def load_vocoder(
         )
     match header.config:
         case IstftConfig() as istft:
-            network = _with_weights(IstftNetwork(istft, features), path).to(device)
+            network = _with_weights(lambda: IstftNetwork(istft, features), path).to(device)
             return IstftVocoder(network, features, istft.refinement)
         case WorldConfig() as world:
-            return WorldVocoder(_with_weights(WorldNetwork(world, features), path).to(device), features)
+            return WorldVocoder(_with_weights(lambda: WorldNetwork(world, features), path).to(device), features)
 
 
-def _with_weights(network: Network, path: Path) -> Network:
+def _with_weights(make: Callable[[], Network], path: Path) -> Network:
+    with Undrawn():
+        network = make()
     try:
         network.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError) as error:

@@ -110,3 +110,22 @@ def test_numbers_that_are_no_sound_are_refused(tmp_path: Path) -> None:
     )
     soundfile.write(path, np.array([0.0, 2.0**31, 0.0]), 16000, subtype="FLOAT")  # integers taken for floats
     assert AudioSource(path).read().max() == 2.0**31
+
+
+def test_opus_is_decoded_once(tmp_path: Path, record, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its header does not tell the length; the first sample tells that there is one, and reading counts the rest."""
+    path, decoded, read = (
+        record(tmp_path / "a.opus", seconds=1.0, format="OGG", subtype="OPUS"),
+        [],
+        soundfile.SoundFile.read,
+    )
+
+    def counted(self: soundfile.SoundFile, *arguments, **options) -> np.ndarray:
+        block = read(self, *arguments, **options)
+        decoded.append(len(block))
+        return block
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", counted)
+    source = AudioSource(path)
+    assert len(source.read()) == source.samples
+    assert sum(decoded) == 1 + source.input_samples

@@ -9,6 +9,7 @@ import soundfile
 import torch
 
 from sqcodec.errors import AudioError
+from sqcodec.features import mel
 from sqcodec.features.mel import extract, extract_blocks, measure
 from sqcodec.values import FEATURES, frame_count
 from tests import reference
@@ -119,3 +120,20 @@ def test_no_samples_are_refused():
         extract(torch.zeros(0), PAPER)
     with pytest.raises(AudioError, match="^the recording holds no samples; expected at least one$"):
         measure([torch.zeros(0)], PAPER)
+
+
+@pytest.mark.parametrize("config", [PAPER, LOG])
+@pytest.mark.parametrize(("kept", "passes"), [(30_000, 1), (1000, 2)])
+def test_a_recording_is_read_once_unless_it_is_long(monkeypatch, config, kept, passes):
+    monkeypatch.setattr(mel, "_KEPT_FRAMES", kept)
+    audio = torch.from_numpy(np.concatenate(shipped())[: 160 * 1001])
+    read = []
+
+    def blocks():
+        read.append(len(audio))
+        return audio.split(1 << 14)
+
+    statistics, pieces = mel.features_of(blocks, config)
+    # the same sums in another order, as in blocks
+    torch.testing.assert_close(torch.cat(list(pieces), dim=1), extract(audio, config), rtol=0, atol=1e-5)
+    assert (statistics.samples, len(read)) == (len(audio), passes)

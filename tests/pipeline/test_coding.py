@@ -17,6 +17,7 @@ from sqcodec.features.mel import extract
 from sqcodec.model.codec import SpectrogramCodec
 from sqcodec.model.file import load_model, save_model
 from sqcodec.pipeline import coding
+from sqcodec.pipeline.blockwise import decode_features
 from sqcodec.pipeline.coding import load, resampled
 from sqcodec.recipe import load_recipe
 from sqcodec.values import Codes, frame_count
@@ -65,7 +66,7 @@ def test_codes_of_blocks_are_those_of_the_whole(tmp_path, kind, samples) -> None
 def test_features_decoded_in_blocks_are_those_of_the_whole(tiny_model) -> None:
     codec = load(tiny_model)
     codes = np.random.default_rng(0).integers(0, 16, (1, 2345)).astype(np.uint16)
-    blocks = torch.cat(list(codec.decode_features(codes, 1)), dim=1)
+    blocks = torch.cat(list(decode_features(codec.model, codes, 1)), dim=1)
     whole = codec.model.decode(torch.from_numpy(codes.astype(np.int64))[None], torch.tensor([1]))[0]
     assert blocks.shape == whole.shape == (80, 4690)
     assert (blocks - whole).abs().max() < 1e-5  # an untrained GRU forgets in a few steps
@@ -289,3 +290,19 @@ def test_memory_does_not_grow_with_the_length(workplace: Path) -> None:
         used[name] = int(done.stdout) / 1000
     assert soundfile.info("long.wav.out.wav").frames == 60 * len(piece)
     assert used["long.wav"] < used["short.wav"] + 40, used  # MB; the allocator's own variation is below 20
+
+
+def test_batchnorm_is_folded_in_use_and_codes_stay(tmp_path: Path) -> None:
+    """Each of five layers rounds its folded weights twice (2^-24) and sums some 1000 products in another way: with
+    random signs sqrt(1000) x 2^-24 x 5 = 1e-5 of the largest latent, and three times that at the worst of many."""
+    make_model(tmp_path / "model.safetensors", "network.channels=64")
+    codec, model = load(tmp_path / "model.safetensors"), load_model(tmp_path / "model.safetensors")
+    assert not [layer for layer in codec.model.encoder.modules() if isinstance(layer, torch.nn.BatchNorm1d)]
+    features = extract(torch.from_numpy(speech_like(16_000 * 8)), model.features)[None, :, :800]
+    with torch.inference_mode():
+        folded, unfolded = codec.model.encoder(features), model.encoder(features)
+        assert 0 < (folded - unfolded).abs().max() < 3e-5 * unfolded.abs().max()
+        assert torch.equal(codec.model.encode(features), model.encode(features))
+        frames = torch.tensor([600])  # the mask of padding lies between the same layers
+        folded, unfolded = codec.model.encoder(features, frames), model.encoder(features, frames)
+        assert (folded - unfolded).abs().max() < 3e-5 * unfolded.abs().max()
