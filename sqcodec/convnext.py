@@ -29,12 +29,15 @@ class Trunk(nn.Module):
         self._pad = (TAPS - 1 - first, first)
         self.scale = BandScale(n_mels)
         self.embed = nn.Conv1d(n_mels, dim, TAPS)
+        self.norm_in = nn.LayerNorm(dim, eps=1e-6)
         self.blocks = Blocks(dim=dim, hidden=hidden, ahead=rest)
+        self.norm_out = nn.LayerNorm(dim, eps=1e-6)
         self.apply(initialise)
 
     def forward(self, features: Tensor) -> Tensor:
         """Edges are padded with zeros, at every layer (before the first: the mean spectrum)."""
-        made: Tensor = self.blocks(self.embed(functional.pad(self.scale(features), self._pad)).transpose(1, 2))
+        hidden = self.embed(functional.pad(self.scale(features), self._pad)).transpose(1, 2)
+        made: Tensor = self.norm_out(self.blocks(self.norm_in(hidden)))
         return made
 
 
@@ -64,26 +67,19 @@ class BandScale(nn.Module):
 
 
 class Blocks(nn.Module):
-    """Layer norm, blocks one after the other, layer norm: [B, T, dim] -> [B, T, dim].
-
-    ahead: frames that each block looks ahead, at most 3.
-    """
+    """Blocks one after the other, [B, T, dim] -> [B, T, dim]; ahead: frames that each looks ahead, at most 3."""
 
     def __init__(self, *, dim: int, hidden: int, ahead: list[int]) -> None:
         super().__init__()
-        self.norm_in = nn.LayerNorm(dim, eps=1e-6)
         self.layers = nn.ModuleList(Block(dim=dim, hidden=hidden, ahead=each, scale=1 / len(ahead)) for each in ahead)
-        self.norm_out = nn.LayerNorm(dim, eps=1e-6)
         self.ahead = sum(ahead)
         self.behind = (TAPS - 1) * len(ahead) - self.ahead
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Edges are padded with zeros before every convolution."""
-        hidden = self.norm_in(hidden)
         for layer in self.layers:
             hidden = layer(hidden)
-        normed: Tensor = self.norm_out(hidden)
-        return normed
+        return hidden
 
 
 class Block(nn.Module):

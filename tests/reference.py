@@ -88,6 +88,21 @@ def moving_average(batches, codebook, decay, epsilon):
     return codebook
 
 
+def m_best(z, codebooks, kept):
+    """z [N, D], codebooks [K, V, D] -> codes [N, K]: of every sum of codewords that extends one of the `kept` best sums
+    of the stages before, the nearest to z."""
+    found = []
+    for point in z:
+        paths = [()]
+        for stage in range(len(codebooks)):
+            longer = [(*path, code) for path in paths for code in range(len(codebooks[stage]))]
+            sums = [sum(codebooks[place][code] for place, code in enumerate(path)) for path in longer]
+            order = np.argsort([((point - total) ** 2).sum() for total in sums], kind="stable")
+            paths = [longer[place] for place in order[:kept]]
+        found.append(paths[0])
+    return np.array(found)
+
+
 def residual_regulariser(z, codebooks, variances, gumbels, temperature, in_use):
     """RSQ-VAE: stage l codes what is left; z [N, D], codebooks [K, V, D], gumbels [K, N, V], in_use [N] stages.
 

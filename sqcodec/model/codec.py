@@ -91,12 +91,12 @@ class SpectrogramCodec(nn.Module):
         return self.speakers.index(speaker) if self.speakers else UNLABELLED
 
     @torch.inference_mode()
-    def encode(self, features: Tensor, frames: Tensor | None = None) -> Tensor:
+    def encode(self, features: Tensor, frames: Tensor | None = None, *, codebooks: int | None = None) -> Tensor:
         """features [B, F, T + 2], T even, one frame of context on each side -> codes [B, K, T / 2] int64.
 
-        frames: as in `forward`; the codes of padding mean nothing.
+        frames: as in `forward`; the codes of padding mean nothing. codebooks: how many to use; None: all.
         """
-        return self.quantizer.encode(self.encoder(features, frames))
+        return self.quantizer.encode_by(self.encoder(features, frames), codebooks or self.quantizer.codebooks)
 
     @torch.inference_mode()
     def decode(self, codes: Tensor, speaker: Tensor) -> Tensor:

@@ -27,7 +27,8 @@ class ConvNextEncoder(nn.Module):
         self.margin = _PER_CODE * max(self.blocks.behind, self.blocks.ahead)
         self.lookahead = _PER_CODE + _PER_CODE * self.blocks.ahead
         self.apply(initialise)
-        nn.init.xavier_uniform_(self.output.weight)  # latents as far apart as the codewords
+        for layer in (self.embed, self.output):
+            nn.init.xavier_uniform_(layer.weight)
 
     def forward(self, features: Tensor, frames: Tensor | None = None) -> Tensor:
         """features [B, F, T + 2], T even, one frame of context on each side -> [B, T / 2, outputs]."""
@@ -51,6 +52,8 @@ class ConvNextDecoder(nn.Module):
         self.margin = max(self.blocks.behind, self.blocks.ahead)
         self.lookahead = _PER_CODE * self.blocks.ahead
         self.apply(initialise)
+        for layer in (self.embed, self.output):
+            nn.init.xavier_uniform_(layer.weight)
 
     def forward(self, z_q: Tensor, speaker: Tensor) -> Tensor:  # noqa: ARG002 - it knows none
         """z_q [B, T, D] -> [B, outputs, 2 T]; speaker is not looked at."""

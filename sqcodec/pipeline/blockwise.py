@@ -15,14 +15,19 @@ _WINDOWS = 8  # decoded at once: a recurrent layer takes hardly longer for eight
 
 
 def encode_features(
-    model: SpectrogramCodec, features: Iterable[Tensor], frames: int, device: torch.device
+    model: SpectrogramCodec,
+    features: Iterable[Tensor],
+    frames: int,
+    device: torch.device,
+    *,
+    codebooks: int | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Features [F, t] of a recording of `frames` frames, in blocks -> (features [F, t], codes [K, t / 2]) on the CPU.
 
-    The last frame comes twice where their number is odd.
+    codebooks: how many to use; None: all. The last frame comes twice where their number is odd.
     """
     for window, start, stop in _encoder_windows(features, frames, model.encoder.margin):
-        codes = model.encode(window[None].to(device))[0]
+        codes = model.encode(window[None].to(device), codebooks=codebooks)[0]
         yield window[:, 1 + start : 1 + stop], codes[:, start // FRAMES_PER_CODE : stop // FRAMES_PER_CODE].cpu()
 
 

@@ -61,6 +61,6 @@ def _reconstructed(split: StoreSplit, row: StoreRow, codec: SpectrogramCodec) ->
     padded = torch.from_numpy(np.concatenate([stored[:1], stored, stored[-1:].repeat(1 + odd, axis=0)])).to(device)
     speaker = torch.tensor([codec.place_of(row.speaker)], device=device)
     books = 1 + zlib.crc32(row.name.encode()) % codec.quantizer.codebooks
-    decoded = codec.decode(codec.encode(padded.T[None])[:, :books], speaker)[0, :, : row.frames]
+    decoded = codec.decode(codec.encode(padded.T[None], codebooks=books), speaker)[0, :, : row.frames]
     array: NDArray[np.float32] = decoded.T.cpu().numpy()
     return array

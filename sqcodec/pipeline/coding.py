@@ -53,8 +53,16 @@ class Codec:
         self.device = next(model.parameters()).device
         self._vocoders: dict[str | None, FoundVocoder] = {}
 
-    def encode(self, audio: _Samples, *, sample_rate: int = SAMPLE_RATE, speaker: str | None = None) -> Codes:
+    def encode(
+        self,
+        audio: _Samples,
+        *,
+        sample_rate: int = SAMPLE_RATE,
+        speaker: str | None = None,
+        codebooks: int | None = None,
+    ) -> Codes:
         """audio [N] in -1 to 1 at sample_rate (Hz) -> codes. speaker: whose voice it is; None finds the nearest.
+        codebooks: how many to use; None: all.
 
         Raises AudioError: not one channel of floats, empty, or not finite; CodesError: the model has no such speaker.
         """
@@ -66,7 +74,11 @@ class Codec:
         if sample_rate != SAMPLE_RATE:
             samples = np.concatenate(list(resampled([samples], sample_rate, SAMPLE_RATE, len(samples))))
         return self.encode_blocks(
-            lambda: [samples], samples=lambda: len(audio), sample_rate=sample_rate, speaker=speaker
+            lambda: [samples],
+            samples=lambda: len(audio),
+            sample_rate=sample_rate,
+            speaker=speaker,
+            codebooks=codebooks,
         )
 
     def encode_blocks(
@@ -76,6 +88,7 @@ class Codec:
         samples: Callable[[], int],
         sample_rate: int,
         speaker: str | None,
+        codebooks: int | None = None,
     ) -> Codes:
         """As `encode`, of a recording that `blocks()` yields as [n] at 16 kHz; a long one twice.
 
@@ -91,7 +104,8 @@ class Codec:
         config = self.model.features
         statistics, features = features_of(lambda: map(torch.from_numpy, blocks()), config)
         probe, pieces = _Probe(), []
-        for part, codes in encode_features(self.model, features, frame_count(statistics.samples), self.device):
+        frames = frame_count(statistics.samples)
+        for part, codes in encode_features(self.model, features, frames, self.device, codebooks=codebooks):
             probe.offer_(part, codes)
             pieces.append(codes.numpy().astype(np.uint16))
         return Codes(

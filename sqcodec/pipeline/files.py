@@ -1,7 +1,7 @@
 """`encode` and `decode` from file to file; `-` is standard input or output."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -129,9 +129,12 @@ def encode_with(
 ) -> Encoded:
     """As `encode_file`, with a model that is open and a number of its codebooks."""
     codes = codec.encode_blocks(
-        audio.blocks, samples=lambda: audio.input_samples, sample_rate=audio.rate, speaker=speaker
+        audio.blocks,
+        samples=lambda: audio.input_samples,
+        sample_rate=audio.rate,
+        speaker=speaker,
+        codebooks=codebooks,
     )
-    codes = replace(codes, indices=codes.indices[:codebooks])
     content = npy.pack(codes) if form == "npy" else sqc.pack(codes, codec.space)
     with written(target) as draft:
         draft.write_bytes(content)

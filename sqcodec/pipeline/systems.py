@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -77,8 +77,8 @@ class ModelSystem:
     def code(self, samples: Signal, speaker: str | None) -> Coded:
         """Encode and decode [N] at 16 kHz, with the nearest voice if `speaker` is unknown to the model."""
         codec = _opened(self.path, self.device)
-        codes = codec.encode(samples, speaker=speaker if speaker in codec.speakers else None)
-        codes = replace(codes, indices=codes.indices[: self.codebooks])
+        known = speaker if speaker in codec.speakers else None
+        codes = codec.encode(samples, speaker=known, codebooks=self.codebooks)
         sound = codec.decode(codes, vocoder=self.vocoder)
         bits = codes.indices.shape[1] * sum((size - 1).bit_length() for size in codec.space.codewords[: self.codebooks])
         return Coded(
@@ -103,7 +103,7 @@ def _spectral_error(codec: Codec, samples: Signal, speaker: str | None, codebook
     device = next(codec.model.parameters()).device
     features = extract(torch.from_numpy(samples), codec.model.features)[:, :frames].to(device)
     voice = torch.tensor([codec.voice(speaker)], device=device)
-    decoded = codec.model.decode(codec.model.encode(features[None])[:, :codebooks], voice)[0]
+    decoded = codec.model.decode(codec.model.encode(features[None], codebooks=codebooks), voice)[0]
     return squared_error(features[:, 1:-1], decoded)
 
 

@@ -65,6 +65,10 @@ class Quantizer(nn.Module, ABC):
     def encode(self, encoded: Tensor) -> Tensor:
         """encoded [B, T, channels] -> codes [B, K, T] int64: the nearest codewords, ties to the lowest index."""
 
+    def encode_by(self, encoded: Tensor, codebooks: int) -> Tensor:
+        """The codes [B, k, T] when the first k = `codebooks` are all that there is to decode from, 1 <= k <= K."""
+        return self.encode(encoded)[:, :codebooks]
+
     @abstractmethod
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, K, T] -> codewords [B, T, D]."""

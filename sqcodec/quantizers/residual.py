@@ -16,6 +16,8 @@ from sqcodec.quantizers.k_means import k_means
 from sqcodec.quantizers.quantizer import Quantized, Quantizer, summed
 from sqcodec.quantizers.stochastic import gumbel_max, gumbel_softmax
 
+_KEPT = 4  # sums that go on to the next stage when codes are searched: 16 bring no more (docs/results/speech16k.md)
+
 Sampler = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # logits [N, V], codebook [V, D] -> z_l [N, D], codes [N]
 
 
@@ -68,13 +70,8 @@ class ResidualQuantizer(Quantizer):
             if self.warming and self.training:
                 return self._warmed(z, len(encoded), generator, valid)
             in_use = self._stages_in_use(encoded, generator) if self.training and self.dropout else None
-
             soft = self.training and not self.settled
-
-            def sample(logits: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:
-                codes = logits.argmax(-1)
-                return gumbel_softmax(logits, temperature, generator) @ codebook if soft else codebook[codes], codes
-
+            sample = self._soft(temperature, generator) if soft else self._found(encoded, in_use)
             with torch.set_grad_enabled(torch.is_grad_enabled() and not self.settled):
                 return self._quantized(z, [*self._stages(z, sample)], len(encoded), in_use, valid)
 
@@ -89,15 +86,29 @@ class ResidualQuantizer(Quantizer):
 
             return self._quantized(z, [*self._stages(z, sample)], len(encoded), None, None)
 
-    @torch.no_grad()
     def encode(self, encoded: Tensor) -> Tensor:
-        """encoded [B, T, D] -> codes [B, K, T] int64: stage by stage the nearest codeword."""
+        """encoded [B, T, D] -> codes [B, K, T] int64, see `encode_by`."""
+        return self.encode_by(encoded, self.codebooks)
+
+    @torch.no_grad()
+    def encode_by(self, encoded: Tensor, codebooks: int) -> Tensor:
+        """encoded [B, T, D] -> codes [B, k, T] int64 of the first k = `codebooks` stages, found together.
+
+        The codeword nearest to what is left is not always the best start for the stages after it: of each stage the
+        `_KEPT` best sums so far go on to the next, and the nearest of the last stage is taken (M-best search).
+        """
         with torch.autocast(encoded.device.type, enabled=False):
-            left, codes = encoded.float().reshape(-1, self.dim), []
-            for codebook in self.codebook:
-                codes.append(nearest(left, codebook))
-                left = left - codebook[codes[-1]]
-            return torch.stack(codes).view(self.codebooks, len(encoded), -1).transpose(0, 1)
+            z = encoded.float().reshape(-1, self.dim)
+            left, codes = z[:, None], torch.zeros(len(z), 1, 0, dtype=torch.int64, device=z.device)
+            for stage, codebook in enumerate(self.codebook[:codebooks]):
+                kept = _KEPT if stage < codebooks - 1 else 1
+                distances = left.square().sum(-1, keepdim=True) - 2 * left @ codebook.T + codebook.square().sum(-1)
+                best = distances.flatten(1).topk(min(kept, distances[0].numel()), largest=False).indices
+                parent, code = best // self.codewords, best % self.codewords
+                left = left.gather(1, parent[..., None].expand(-1, -1, self.dim)) - codebook[code]
+                path = codes.gather(1, parent[..., None].expand(-1, -1, stage))
+                codes = torch.cat([path, code[..., None]], dim=-1)
+            return codes[:, 0].view(len(encoded), -1, codebooks).transpose(1, 2)
 
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, k, T] of the first k stages, 1 <= k <= K -> the sum of their codewords [B, T, D]."""
@@ -123,6 +134,30 @@ class ResidualQuantizer(Quantizer):
             z.new_zeros(batch),
             self._log_variances().mean(),
         )
+
+    def _soft(self, temperature: float, generator: torch.Generator | None) -> Sampler:
+        def sample(logits: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:
+            return gumbel_softmax(logits, temperature, generator) @ codebook, logits.argmax(-1)
+
+        return sample
+
+    def _found(self, encoded: Tensor, in_use: Tensor | None) -> Sampler:
+        """The codewords that `encode_by` finds for the stages in use ([B], or None: all), the nearest after them."""
+        found = self.encode(encoded).transpose(0, 1).flatten(1)
+        used = None if in_use is None else in_use.repeat_interleave(encoded.shape[1])
+        if used is not None:
+            for number in range(1, self.codebooks):
+                codes = self.encode_by(encoded, number).transpose(0, 1).flatten(1)
+                found[:number] = torch.where(used == number, codes, found[:number])
+        stages = enumerate(found)
+
+        def sample(logits: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:
+            stage, codes = next(stages)
+            if used is not None:
+                codes = torch.where(stage < used, codes, logits.argmax(-1))
+            return codebook[codes], codes
+
+        return sample
 
     def _stages(self, z: Tensor, sample: Sampler) -> Iterator[_Stage]:
         left = z

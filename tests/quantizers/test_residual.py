@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from sqcodec.quantizers.gaussian import nearest
 from sqcodec.quantizers.residual import ResidualQuantizer
 from tests import reference
 
@@ -54,15 +55,29 @@ def test_loss_terms_and_gradients_are_those_of_the_reference(monkeypatch, in_use
         np.testing.assert_allclose(got.numpy(), expected, rtol=6e-4, atol=6e-4)
 
 
-def test_each_stage_codes_what_is_left():
+@pytest.mark.parametrize("kept", [1, 4, 12])
+@pytest.mark.parametrize("codebooks", [1, 2, 3])
+def test_codes_are_those_of_the_reference_search(monkeypatch, codebooks, kept):
+    monkeypatch.setattr("sqcodec.quantizers.residual._KEPT", kept)
+    quantizer = make()
+    encoded = torch.randn(2, 50, 4)
+    got = quantizer.encode_by(encoded, codebooks).transpose(1, 2).reshape(100, codebooks).numpy()
+    books, _ = parameters(quantizer)
+    expected = reference.m_best(encoded.double().numpy().reshape(100, 4), books[:codebooks], kept)
+    assert (got == expected).all(1).mean() > 0.97  # near ties may round
+    assert torch.equal(quantizer.encode(encoded), quantizer.encode_by(encoded, 3))
+
+
+def test_search_comes_nearer_than_stage_by_stage(monkeypatch):
     quantizer = make(codewords=64, dim=8)
-    encoded = torch.randn(2, 50, 8)
-    codes = quantizer.encode(encoded).transpose(0, 1).reshape(3, 100).numpy()
-    left, (codebooks, _) = encoded.double().numpy().reshape(100, 8), parameters(quantizer)
-    for stage in range(3):
-        expected = reference.nearest(left, np.ones_like(left), codebooks[stage])
-        assert (codes[stage] == expected).mean() > 0.99  # near ties may round
-        left = left - codebooks[stage][codes[stage]]
+    encoded = torch.randn(4, 100, 8)
+
+    def error():
+        return (quantizer.decode(quantizer.encode(encoded)) - encoded).square().mean().item()
+
+    searched = error()
+    monkeypatch.setattr("sqcodec.quantizers.residual._KEPT", 1)
+    assert searched < 0.97 * error()
 
 
 def test_every_prefix_decodes_and_more_stages_come_nearer():
@@ -123,9 +138,8 @@ def test_once_settled_the_nearest_codewords_pass_without_gradient():
     out = quantizer(encoded, 1.0, torch.Generator().manual_seed(3))
     in_use = quantizer._stages_in_use(encoded, torch.Generator().manual_seed(3))
     assert in_use.min() < in_use.max()
-    codes = quantizer.encode(encoded)
     for row, stages in enumerate(in_use.tolist()):
-        wanted = quantizer.decode(codes[row : row + 1, :stages])[0]
+        wanted = quantizer.decode(quantizer.encode_by(encoded[row : row + 1], stages))[0]
         torch.testing.assert_close(out.z_q[row], wanted)
     assert not out.z_q.requires_grad
     assert not out.quadratic.requires_grad
@@ -137,10 +151,10 @@ def test_codebooks_begin_where_the_latents_are():
     quantizer.initialise_(z, torch.Generator().manual_seed(4))
     first, second = quantizer.codebook.detach()
     assert (first.mean(0) - 7.0).abs().max() < 0.6  # five codewords of latents of deviation 1
-    left = z - first[quantizer.encode(z[None])[0, 0]]
+    left = z - first[nearest(z, first)]
     assert left.square().mean() < 0.8  # of 1
     assert quantizer.log_var[0].exp().item() == pytest.approx(left.square().mean().item(), rel=1e-5)
-    again = left - second[quantizer.encode(z[None])[0, 1]]
+    again = left - second[nearest(left, second)]
     assert quantizer.log_var[1].exp().item() == pytest.approx(again.square().mean().item(), rel=1e-5)
     assert quantizer.log_var[1] < quantizer.log_var[0]
 
