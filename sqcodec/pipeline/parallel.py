@@ -1,6 +1,8 @@
 """Work on many files at once: processes of this machine, or a Dask cluster."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import joblib
@@ -29,7 +31,13 @@ def in_parallel(
             yield place, function(*arguments)
         return
     parallel = joblib.Parallel(n_jobs=min(jobs, max(1, len(work))), return_as="generator_unordered")
-    yield from parallel(joblib.delayed(_numbered)(place, function, *of) for place, of in enumerate(work))
+    here = Path.cwd()  # processes are kept for the next call, which may come from another folder
+    yield from parallel(joblib.delayed(_there)(here, place, function, *of) for place, of in enumerate(work))
+
+
+def _there(folder: Path, place: int, function: Callable[..., _Result], *arguments: Any) -> tuple[int, _Result]:
+    os.chdir(folder)
+    return _numbered(place, function, *arguments)
 
 
 def _numbered(place: int, function: Callable[..., _Result], *arguments: Any) -> tuple[int, _Result]:

@@ -1,6 +1,8 @@
 """Work in this process, in several, and on a Dask cluster."""
 
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -44,3 +46,11 @@ def test_dask_that_is_not_installed_is_named(monkeypatch) -> None:
     with pytest.raises(SqcodecError) as error:
         list(in_parallel(divmod, [(1, 1)], jobs=1, backend="dask"))
     assert str(error.value) == "--backend dask: dask is not installed; install sqcodec[cluster]"
+
+
+def test_processes_work_where_their_caller_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("first", "second"):  # the second time in processes that are there already
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        found = dict(in_parallel(os.getcwd, [(), ()], jobs=2, backend="local"))
+        assert {Path(folder).name for folder in found.values()} == {name}
