@@ -126,7 +126,7 @@ class SpectrogramCodec(nn.Module):
 def build_likelihood(config: TargetConfig, classes: MelClasses | None) -> Likelihood:
     """The decoder's distribution that a recipe's section `target` asks for."""
     if isinstance(config, MelConfig):
-        return GaussianLikelihood(config.loudness)
+        return GaussianLikelihood(config.loudness, config.variance)
     assert classes is not None
     return VonMisesFisherLikelihood(classes) if config.likelihood == "vmf" else CategoricalLikelihood(classes)
 

@@ -103,7 +103,7 @@ def _recipe_tree(header: dict[str, Any]) -> dict[str, Any]:
             {"level": None, **tree["train"]},
             tree["target"],
         )
-        target = {"loudness": 0.0, **target} if target["kind"] == "mel" else target
+        target = {"loudness": 0.0, "variance": "batch", **target} if target["kind"] == "mel" else target
         quantizer = tree["quantizer"]
         quantizer = (
             {"ratio": 0.25, "warmup": 0, "settled": None, **quantizer} if quantizer["kind"] == "residual" else quantizer

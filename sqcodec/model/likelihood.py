@@ -1,7 +1,7 @@
 """What the decoder's output means: p(x | z_q), its loss, and the spectrogram read from it."""
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from sqcodec import ranks
 from sqcodec.model.bessel import HIGHEST, LOWEST, log_normaliser
 from sqcodec.model.classes import MelClasses
 
+_LEAST = 1e-3  # variance of a crop: 0.1 dB^2, or digital silence would outweigh all speech
 _EQUAL = 0.3  # of the weight, which soft sounds have as loud ones
 
 
@@ -38,22 +39,27 @@ class Likelihood(nn.Module, ABC):
 class GaussianLikelihood(Likelihood):
     """Values with Gaussian error of the best variance: (F T / 2) log(mean squared error) (AR-ELBO, eq. 8).
 
-    The mean is taken over batch (of all ranks), bands and frames together, its logarithm after that. loudness: exponent
-    of the natural amplitude that errors are weighed by (targets are its logarithm then), 0 for all alike.
+    variance `batch`: the mean is taken over batch (of all ranks), bands and frames together, its logarithm after that;
+    `crop`: over bands and frames of each crop, and the mean of the logarithms. loudness: exponent of the natural
+    amplitude that errors are weighed by (targets are its logarithm then), 0 for all alike.
     """
 
     outputs = 1
 
-    def __init__(self, loudness: float) -> None:
+    def __init__(self, loudness: float, variance: Literal["batch", "crop"]) -> None:
         super().__init__()
-        self.loudness = loudness
+        self.loudness, self.variance = loudness, variance
 
     def fit(self, decoded: Tensor, target: Tensor) -> Fit:
         """Nats a crop, up to the constant (F T / 2)(1 + log 2 pi)."""
         error = (decoded.float() - target).square()
         mse = error.mean()
-        weighed = (error * self._weight(target)).mean() if self.loudness else mse
-        return Fit(0.5 * target[0].numel() * torch.log(ranks.mean(weighed)), mse)
+        weighed = error * self._weight(target) if self.loudness else error
+        if self.variance == "batch":
+            log_variance = torch.log(ranks.mean(weighed.mean()))
+        else:
+            log_variance = torch.log(weighed.mean((1, 2)).clamp_min(_LEAST)).mean()
+        return Fit(0.5 * target[0].numel() * log_variance, mse)
 
     def _weight(self, target: Tensor) -> Tensor:
         """[B, F, T], of mean 1 over each crop: the square of the loudness, and a share that every value has."""

@@ -17,6 +17,9 @@ from sqcodec.quantizers.quantizer import Quantized, Quantizer, summed
 from sqcodec.quantizers.stochastic import gumbel_max, gumbel_softmax
 
 _KEPT = 4  # sums that go on to the next stage when codes are searched: 16 bring no more (docs/results/speech16k.md)
+_ROUNDS = 4  # of search and solution when codewords are refitted
+_INERTIA = 0.3  # latents that hold a codeword where it was
+_AT_ONCE = 8192  # latents that are searched, so that memory stays small
 
 Sampler = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # logits [N, V], codebook [V, D] -> z_l [N, D], codes [N]
 
@@ -39,8 +42,8 @@ class ResidualQuantizer(Quantizer):
     `warming`: while it is True, training passes latents with unit noise instead of codewords, and `quadratic` is
     |z|^2 / 2: a VAE, whose noise makes distances between latents mean error of the output. `initialise_` then puts the
     codewords where the latents are. Without it, short trainings are spent on finding that place. `settled`: while it is
-    True, training passes the nearest codewords without gradient, so that the decoder alone learns, from what it gets in
-    use.
+    True, training passes the codewords of `encode_by` without gradient, so that the decoder alone learns, from what it
+    gets in use.
     """
 
     def __init__(
@@ -70,10 +73,12 @@ class ResidualQuantizer(Quantizer):
             if self.warming and self.training:
                 return self._warmed(z, len(encoded), generator, valid)
             in_use = self._stages_in_use(encoded, generator) if self.training and self.dropout else None
-            soft = self.training and not self.settled
-            sample = self._soft(temperature, generator) if soft else self._found(encoded, in_use)
+            if self.training and not self.settled:
+                stages = self._stages(z, self._soft(temperature, generator))
+                return self._quantized(z, [*stages], len(encoded), in_use, valid)
             with torch.set_grad_enabled(torch.is_grad_enabled() and not self.settled):
-                return self._quantized(z, [*self._stages(z, sample)], len(encoded), in_use, valid)
+                stages = self._stages(z, self._found(z, in_use, len(encoded)))
+                return self._quantized(z, [*stages], len(encoded), in_use, valid)
 
     def draw(self, encoded: Tensor, generator: torch.Generator | None = None) -> Quantized:
         """Hard codes of every stage, each drawn with its probability given the former ones."""
@@ -97,18 +102,9 @@ class ResidualQuantizer(Quantizer):
         The codeword nearest to what is left is not always the best start for the stages after it: of each stage the
         `_KEPT` best sums so far go on to the next, and the nearest of the last stage is taken (M-best search).
         """
-        with torch.autocast(encoded.device.type, enabled=False):
-            z = encoded.float().reshape(-1, self.dim)
-            left, codes = z[:, None], torch.zeros(len(z), 1, 0, dtype=torch.int64, device=z.device)
-            for stage, codebook in enumerate(self.codebook[:codebooks]):
-                kept = _KEPT if stage < codebooks - 1 else 1
-                distances = left.square().sum(-1, keepdim=True) - 2 * left @ codebook.T + codebook.square().sum(-1)
-                best = distances.flatten(1).topk(min(kept, distances[0].numel()), largest=False).indices
-                parent, code = best // self.codewords, best % self.codewords
-                left = left.gather(1, parent[..., None].expand(-1, -1, self.dim)) - codebook[code]
-                path = codes.gather(1, parent[..., None].expand(-1, -1, stage))
-                codes = torch.cat([path, code[..., None]], dim=-1)
-            return codes[:, 0].view(len(encoded), -1, codebooks).transpose(1, 2)
+        z = encoded.float().reshape(-1, self.dim)
+        *_, codes = self._search(z, codebooks)
+        return codes.view(len(encoded), -1, codebooks).transpose(1, 2)
 
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, k, T] of the first k stages, 1 <= k <= K -> the sum of their codewords [B, T, D]."""
@@ -124,6 +120,33 @@ class ResidualQuantizer(Quantizer):
             left = left - codebook[nearest(left, codebook)]
             self.codebook[stage] = codebook
             self.log_var[stage] = left.square().mean().clamp_min(1e-6).log()
+
+    @torch.no_grad()
+    def refit_(self, z: Tensor) -> None:
+        """Move all codewords to where they serve z [N, D] best, coded as `encode_by` does.
+
+        Training draws codes, use searches them, and for that other codewords are better. Codes are searched and
+        codewords solved for by turns, as in additive quantisation (Martinez et al., ECCV 2016): least squares over
+        every prefix of the stages, each weighed by the inverse of its error; a codeword that few latents use hardly
+        moves.
+        """
+        for _ in range(_ROUNDS):
+            size = self.codebooks * self.codewords
+            inner, outer = z.new_zeros(size, size), z.new_zeros(size, self.dim)
+            for number, codes in enumerate(self._searched(z.float()), start=1):
+                places = codes + self.codewords * torch.arange(number, device=z.device)
+                error = (z - self.codebook.flatten(0, 1)[places].sum(1)).square().sum(-1).mean()
+                used = z.new_zeros(len(z), size).scatter_(1, places, 1.0)
+                inner += used.T @ used / error
+                outer += used.T @ z / error
+            former = self.codebook.flatten(0, 1)
+            inner.diagonal().add_(_INERTIA / error)
+            outer += _INERTIA / error * former
+            self.codebook.copy_(torch.linalg.solve(inner, outer).view_as(self.codebook))
+
+    def _searched(self, z: Tensor) -> list[Tensor]:
+        parts = [[*self._search(part, self.codebooks)] for part in torch.split(z, _AT_ONCE)]
+        return [torch.cat(of_prefix) for of_prefix in zip(*parts, strict=True)]
 
     def _warmed(self, z: Tensor, batch: int, generator: torch.Generator | None, valid: Tensor | None) -> Quantized:
         noise = ranks.own_rows(z.new_empty(ranks.count() * len(z), self.dim).normal_(generator=generator))
@@ -141,23 +164,36 @@ class ResidualQuantizer(Quantizer):
 
         return sample
 
-    def _found(self, encoded: Tensor, in_use: Tensor | None) -> Sampler:
-        """The codewords that `encode_by` finds for the stages in use ([B], or None: all), the nearest after them."""
-        found = self.encode(encoded).transpose(0, 1).flatten(1)
-        used = None if in_use is None else in_use.repeat_interleave(encoded.shape[1])
-        if used is not None:
-            for number in range(1, self.codebooks):
-                codes = self.encode_by(encoded, number).transpose(0, 1).flatten(1)
-                found[:number] = torch.where(used == number, codes, found[:number])
+    def _found(self, z: Tensor, in_use: Tensor | None, batch: int) -> Sampler:
+        """The codewords that are found for the stages in use ([B]; None: all), and the nearest after them."""
+        rows = torch.full((batch,), self.codebooks, device=z.device) if in_use is None else in_use
+        rows = rows.repeat_interleave(len(z) // batch)
+        found: list[Tensor] = []
+        for number, codes in enumerate(self._search(z, self.codebooks), start=1):
+            shorter = rows < number
+            found = [torch.where(shorter, was, now) for was, now in zip(found, codes.T, strict=False)] + [codes[:, -1]]
         stages = enumerate(found)
 
         def sample(logits: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:
             stage, codes = next(stages)
-            if used is not None:
-                codes = torch.where(stage < used, codes, logits.argmax(-1))
+            codes = torch.where(stage < rows, codes, logits.argmax(-1))
             return codebook[codes], codes
 
         return sample
+
+    @torch.no_grad()
+    def _search(self, z: Tensor, codebooks: int) -> Iterator[Tensor]:
+        """z [N, D] -> the best codes [N, 1], [N, 2] ... [N, codebooks] when that many stages are used."""
+        with torch.autocast(z.device.type, enabled=False):
+            left, paths = z[:, None], torch.zeros(len(z), 1, 0, dtype=torch.int64, device=z.device)
+            for stage, codebook in enumerate(self.codebook[:codebooks]):
+                distances = left.square().sum(-1, keepdim=True) - 2 * left @ codebook.T + codebook.square().sum(-1)
+                best = distances.flatten(1).topk(min(_KEPT, distances[0].numel()), largest=False).indices
+                parent, code = best // self.codewords, best % self.codewords
+                left = left.gather(1, parent[..., None].expand(-1, -1, self.dim)) - codebook[code]
+                paths = paths.gather(1, parent[..., None].expand(-1, -1, stage))
+                paths = torch.cat([paths, code[..., None]], dim=-1)
+                yield paths[:, 0]
 
     def _stages(self, z: Tensor, sample: Sampler) -> Iterator[_Stage]:
         left = z

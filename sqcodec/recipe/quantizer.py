@@ -59,7 +59,7 @@ class ResidualConfig(Section):
     codewords at first `ratio` times the former's; `dropout`: the share of a batch trained with a random number of
     stages, so that any prefix of them decodes; `warmup`: steps without quantisation, after which the codebooks begin
     where the latents are; `settled`: the step after which encoder and codebooks stay, and the decoder alone goes on, on
-    the nearest codewords as in use; null: never."""
+    the codewords of use in place of samples; null: never."""
 
     kind: Literal["residual"]
     stages: Annotated[int, Field(ge=1, le=32, strict=True)]

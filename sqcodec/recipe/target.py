@@ -11,11 +11,14 @@ class MelConfig(Section):
     """The decoder gives spectrogram values, with Gaussian error.
 
     loudness: exponent of the amplitude that errors are weighed by, 0 for all alike. Sone goes with the amplitude to the
-    0.46 (Stevens' law for intensity^0.23, as in PESQ): what is loud counts more.
+    0.46 (Stevens' law for intensity^0.23, as in PESQ): what is loud counts more. variance: of the error, the best one
+    of the whole batch, as in the paper, or of each crop: with residual stages some crops are coded by fewer than
+    others, and the coarse ones would drown what the fine ones have to teach.
     """
 
     kind: Literal["mel"]
     loudness: Annotated[float, Field(ge=0, le=1)]
+    variance: Literal["batch", "crop"]
 
 
 class MelClassesConfig(Section):

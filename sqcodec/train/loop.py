@@ -31,8 +31,9 @@ from sqcodec.train.signals import stop_signals
 from sqcodec.values import FEATURES
 
 TERMS = ("loss", "reconstruction", "quadratic", "entropy", "mse", "log_var")
-CROPS, NOISE, INITIAL, DRAWN, LATENTS = range(5)  # the random streams
+CROPS, NOISE, INITIAL, DRAWN, LATENTS, CENTRES = range(6)  # the random streams
 _LATENTS = 16384  # on which codebooks are put after a warm-up
+_LATENTS_A_CODEWORD = 128  # on which they are refitted when they settle
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -189,15 +190,20 @@ class Trainer:
             return
         book.warming = self.step <= config.warmup
         book.settled = config.settled is not None and self.step > config.settled
-        if not config.warmup or self.step != config.warmup + 1:
-            return
-        device, enough = self.fabric.device, max(_LATENTS, 4 * book.codewords)
-        batches = -(-2 * enough // (self.recipe.train.batch * self.recipe.train.frames))
-        drawn = [self.crops.draw(self.recipe.train.batch, step_seed(seed, place, LATENTS)) for place in range(batches)]
+        if config.warmup and self.step == config.warmup + 1:
+            latents = self._latents(max(_LATENTS, 4 * book.codewords))
+            book.initialise_(latents, torch.Generator(self.fabric.device).manual_seed(step_seed(seed, 0, CENTRES)))
+        if config.settled and self.step == config.settled + 1:
+            book.refit_(self._latents(_LATENTS_A_CODEWORD * book.codewords))
+
+    def _latents(self, enough: int) -> Tensor:
+        """At least `enough` latents [N, D] of crops of their own, the same on every rank."""
+        batch, seed = self.recipe.train.batch, self.recipe.train.seed
+        batches = -(-2 * enough // (batch * self.recipe.train.frames))
+        drawn = [self.crops.draw(batch, step_seed(seed, place, LATENTS)) for place in range(batches)]
         with torch.no_grad():
-            parts = [ranks.gathered(self.codec.encoder(batch.features)) for batch in drawn]  # each [ranks, B, T, D]
-            latents = torch.cat([part.flatten(0, 2) for part in parts])
-        book.initialise_(latents, torch.Generator(device).manual_seed(step_seed(seed, batches, LATENTS)))
+            parts = [ranks.gathered(self.codec.encoder(each.features)) for each in drawn]  # each [ranks, B, T, D]
+            return torch.cat([part.flatten(0, 2) for part in parts])
 
     @property
     def _warmup(self) -> int:
@@ -271,10 +277,11 @@ class Trainer:
         """What must be the same for a checkpoint to go on."""
         recipe = self.recipe.model_dump(mode="json")
         train = {key: recipe["train"][key] for key in ("batch", "frames", "seed")}
+        target = {key: value for key, value in recipe["target"].items() if key not in ("loudness", "variance")}
         return {
             "features": recipe["features"],
             "quantizer": recipe["quantizer"],
-            "target": {key: value for key, value in recipe["target"].items() if key != "loudness"},  # a loss may change
+            "target": target,  # how its loss is weighed may change
             "network": recipe["network"],
             "train (batch, frames or seed)": train,
             "the feature store": self.store.digest,

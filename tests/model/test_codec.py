@@ -82,7 +82,7 @@ def test_the_objective_is_the_sum_of_its_terms():
     got, of_means = (
         objective(
             torch.tensor(decoded).float(), torch.tensor(target).float(), quantized,
-            likelihood=GaussianLikelihood(0.0), weighting=weighting,
+            likelihood=GaussianLikelihood(0.0, "batch"), weighting=weighting,
         )
         for weighting in ("sums", "means")
     )  # fmt: skip

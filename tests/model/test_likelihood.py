@@ -93,7 +93,7 @@ def test_the_spectrogram_is_the_centre_of_the_best_class():
     for likelihood in (CategoricalLikelihood(CLASSES), VonMisesFisherLikelihood(CLASSES)):
         torch.testing.assert_close(likelihood.features(decoded), expected)
     values = torch.randn(2, 3, 5)
-    assert GaussianLikelihood(0.0).features(values) is values
+    assert GaussianLikelihood(0.0, "batch").features(values) is values
 
 
 def test_loudness_weighs_errors_by_a_power_of_the_amplitude():
@@ -102,8 +102,19 @@ def test_loudness_weighs_errors_by_a_power_of_the_amplitude():
     weight = np.exp(2 * 0.46 * target)
     weight = 0.3 + 0.7 * weight / weight.mean((1, 2), keepdims=True)
     expected = 0.5 * 35 * np.log((weight * (decoded - target) ** 2).mean())
-    fit = GaussianLikelihood(0.46).fit(torch.from_numpy(decoded).float(), torch.from_numpy(target).float())
+    fit = GaussianLikelihood(0.46, "batch").fit(torch.from_numpy(decoded).float(), torch.from_numpy(target).float())
     assert fit.loss.item() == pytest.approx(expected, rel=1e-5)
     assert fit.mse.item() == pytest.approx(((decoded - target) ** 2).mean(), rel=1e-5)  # what is reported stays plain
-    louder = GaussianLikelihood(0.46).fit(torch.from_numpy(decoded + 3).float(), torch.from_numpy(target + 3).float())
+    louder = GaussianLikelihood(0.46, "batch").fit(
+        torch.from_numpy(decoded + 3).float(), torch.from_numpy(target + 3).float()
+    )
     assert louder.loss.item() == pytest.approx(fit.loss.item(), abs=1e-4)  # the recording's own level is no matter
+
+
+def test_each_crop_has_a_variance_of_its_own():
+    random = np.random.default_rng(1)
+    target, decoded = random.normal(0, 1, (3, 5, 7)), random.normal(0, 1, (3, 5, 7))
+    decoded[2] = target[2]  # silence, say: its variance stops at 1e-3
+    variances = [((decoded - target)[crop] ** 2).mean() for crop in range(2)] + [1e-3]
+    fit = GaussianLikelihood(0.0, "crop").fit(torch.from_numpy(decoded).float(), torch.from_numpy(target).float())
+    assert fit.loss.item() == pytest.approx(0.5 * 35 * np.log(variances).mean(), rel=1e-5)

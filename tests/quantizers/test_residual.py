@@ -131,7 +131,7 @@ def test_while_warming_latents_pass_with_unit_noise():
     assert torch.equal(quantizer.eval()(encoded, 1.0).z_q, quantizer.decode(quantizer.encode(encoded)))
 
 
-def test_once_settled_the_nearest_codewords_pass_without_gradient():
+def test_once_settled_the_codewords_in_use_pass_without_gradient():
     quantizer = make(dropout=1.0).train()
     quantizer.settled = True
     encoded = torch.randn(6, 10, 4).requires_grad_()
@@ -157,6 +157,37 @@ def test_codebooks_begin_where_the_latents_are():
     again = left - second[nearest(left, second)]
     assert quantizer.log_var[1].exp().item() == pytest.approx(again.square().mean().item(), rel=1e-5)
     assert quantizer.log_var[1] < quantizer.log_var[0]
+
+
+def test_refitted_to_one_stage_codewords_are_the_means_of_their_latents(monkeypatch):
+    monkeypatch.setattr("sqcodec.quantizers.residual._ROUNDS", 1)
+    quantizer = make(stages=1)
+    z = torch.randn(500, 4, generator=torch.Generator().manual_seed(0))
+    former, codes = quantizer.codebook[0].detach().clone(), nearest(z, quantizer.codebook[0])
+    quantizer.refit_(z)
+    for code in range(12):
+        own = z[codes == code]
+        wanted = (own.sum(0) + 0.3 * former[code]) / (len(own) + 0.3)
+        # float32 solution of 12 equations that hardly mix
+        torch.testing.assert_close(quantizer.codebook[0, code].detach(), wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_refitted_codewords_serve_every_prefix_better():
+    quantizer = make(codewords=32, dim=6)
+    drawn = torch.Generator().manual_seed(0)
+    quantizer.initialise_(torch.randn(4000, 6, generator=drawn), drawn)
+    other = torch.randn(1, 4000, 6, generator=drawn)  # not what they are fitted to
+
+    def errors():
+        codes = [quantizer.encode_by(other, number) for number in (1, 2, 3)]
+        return [(quantizer.decode(each) - other).square().mean().item() for each in codes]
+
+    before = errors()
+    quantizer.refit_(torch.randn(8000, 6, generator=drawn))
+    after = errors()
+    assert after[0] < 1.02 * before[0]  # k-means is as good as it gets, and shares its codewords now
+    assert after[1] < 0.98 * before[1]
+    assert after[2] < 0.96 * before[2]
 
 
 def test_k_means_lowers_the_error_of_random_centres():

@@ -23,6 +23,7 @@ NETWORK = (
 CASES = {
     "iv": (),
     "loud": ("target.loudness=0.2",),
+    "crops": ("target.loudness=0.2", "target.variance=crop"),
     "vmf": ("quantizer={kind: vmf, codewords: 16, dim: 4, initial_concentration: 10.0}",
             "target={kind: mel-classes, likelihood: vmf}"),
     "ema": (f"quantizer={{kind: vq-ema, codewords: 16, dim: 4, decay: 0.9, epsilon: 1.0e-5, reset_below: 0.5, {VQ}}}",),
