@@ -238,7 +238,7 @@ def _make_row(task: _Task) -> dict[str, Any]:
     seconds = len(samples) / SAMPLE_RATE
     scores = {"bit_rate": coded.bits / seconds, **done.scores}
     if coded.error is not None:
-        scores["db2"] = coded.error.db2(80.0)
+        scores["db2"] = coded.error.db2(coded.decibels)
         row["values"] = coded.error.values
     if coded.codes is not None:
         place = standing.codes_file(task.folder, task.system.name, utterance.name)

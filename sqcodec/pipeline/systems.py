@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sqcodec.errors import SqcodecError
 from sqcodec.features.mel import extract
 from sqcodec.metrics.spectral import SquaredError, squared_error
+from sqcodec.model.classes import decibels_per_unit
 from sqcodec.model.codec import FRAMES_PER_CODE
 from sqcodec.pipeline.coding import Codec, open_codec
 from sqcodec.values import HOP_LENGTH, SAMPLE_RATE
@@ -31,13 +32,15 @@ _SHORTEST_SCORED = 4  # frames: the dB^2 protocol scores frames 1 to T - 2
 class Coded:
     """What a system made of a recording: sound at 16 kHz, the bits of its payload, and what only models have.
 
-    payload bits leave the container out. codes: the file as it is written; error: the dB^2 protocol's, or None.
+    payload bits leave the container out. codes: the file as it is written; error: the dB^2 protocol's, or None, in
+    feature units of which each stands for `decibels`.
     """
 
     sound: Signal
     bits: int
     codes: bytes | None = None
     error: SquaredError | None = None
+    decibels: float = 80.0
 
 
 class System(Protocol):
@@ -86,6 +89,7 @@ class ModelSystem:
             bits=bits,
             codes=codec.pack(codes),
             error=_spectral_error(codec, samples, codec.speaker_of(codes, None), self.codebooks),
+            decibels=decibels_per_unit(codec.model.features),
         )
 
 
@@ -98,7 +102,7 @@ def _spectral_error(codec: Codec, samples: Signal, speaker: str | None, codebook
     """The dB^2 protocol of DESIGN on one file: T as librosa counts, odd last frame dropped, no replicated edges."""
     frames = 1 + len(samples) // HOP_LENGTH
     frames -= frames % FRAMES_PER_CODE
-    if frames < _SHORTEST_SCORED or codec.model.features.dynamic_range is None or not samples.any():
+    if frames < _SHORTEST_SCORED or not samples.any():
         return None
     device = next(codec.model.parameters()).device
     features = extract(torch.from_numpy(samples), codec.model.features)[:, :frames].to(device)
