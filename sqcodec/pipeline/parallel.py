@@ -1,11 +1,11 @@
 """Work on many files at once: processes of this machine, or a Dask cluster."""
 
-import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from typing import Any, TypeVar
-
-import joblib
 
 from sqcodec.errors import SqcodecError
 
@@ -30,14 +30,28 @@ def in_parallel(
         for place, arguments in enumerate(work):
             yield place, function(*arguments)
         return
-    parallel = joblib.Parallel(n_jobs=min(jobs, max(1, len(work))), return_as="generator_unordered")
-    here = Path.cwd()  # processes are kept for the next call, which may come from another folder
-    yield from parallel(joblib.delayed(_there)(here, place, function, *of) for place, of in enumerate(work))
+    yield from _in_processes(function, work, min(jobs, max(1, len(work))))
 
 
-def _there(folder: Path, place: int, function: Callable[..., _Result], *arguments: Any) -> tuple[int, _Result]:
-    os.chdir(folder)
-    return _numbered(place, function, *arguments)
+def _in_processes(
+    function: Callable[..., _Result], work: Sequence[tuple[Any, ...]], jobs: int
+) -> Iterator[tuple[int, _Result]]:
+    """New processes for each call, started in the folder that is the current one now."""
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _interruptible) as pool:
+        futures = [pool.submit(_numbered, place, function, *of) for place, of in enumerate(work)]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BrokenProcessPool:
+            raise SqcodecError(
+                f"a process of {jobs} ended before its work was done (out of memory?); use fewer with --jobs"
+            ) from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _interruptible() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C goes to every process: no traceback from each
 
 
 def _numbered(place: int, function: Callable[..., _Result], *arguments: Any) -> tuple[int, _Result]:

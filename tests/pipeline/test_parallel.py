@@ -49,8 +49,13 @@ def test_dask_that_is_not_installed_is_named(monkeypatch) -> None:
 
 
 def test_processes_work_where_their_caller_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("first", "second"):  # the second time in processes that are there already
+    for name in ("first", "second"):  # where the first time was says nothing about the second
         (tmp_path / name).mkdir()
         monkeypatch.chdir(tmp_path / name)
         found = dict(in_parallel(os.getcwd, [(), ()], jobs=2, backend="local"))
         assert {Path(folder).name for folder in found.values()} == {name}
+
+
+def test_a_process_that_ends_early_is_an_error_and_no_hang() -> None:
+    with pytest.raises(SqcodecError, match="a process of 2 ended before its work was done"):
+        list(in_parallel(os._exit, [(1,), (1,)], jobs=2, backend="local"))
