@@ -10,6 +10,7 @@ import torch
 from sqcodec.features.mel import extract
 from sqcodec.model.codec import SpectrogramCodec
 from sqcodec.model.file import save_model
+from sqcodec.pipeline import lookup, models, vocoders
 from sqcodec.recipe import load_recipe
 
 TINY = (
@@ -48,8 +49,8 @@ def speech_like(samples: int, *, rate: int = 16000, seed: int = 0) -> np.ndarray
 def nothing_ships(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the weights that ship, so that tests find their own; those of what ships override this fixture."""
     nowhere = tmp_path_factory.getbasetemp() / "nothing-ships"
-    for user in ("lookup", "vocoders", "models"):
-        monkeypatch.setattr(f"sqcodec.pipeline.{user}.SHIPPED", nowhere)
+    for user in (lookup, vocoders, models):
+        monkeypatch.setattr(user, "SHIPPED", nowhere)
 
 
 @pytest.fixture

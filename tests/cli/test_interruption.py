@@ -88,7 +88,7 @@ def test_a_draft_that_a_kill_left_is_gone_after_the_next_try(long: Path) -> None
 
 @pytest.mark.parametrize(
     ("arguments", "limit"),
-    [(["decode", "long.sqc", "out.wav"], 100_000), (["encode", "long.wav", "out.sqc", "--speaker", "s5"], 50)],
+    [(["decode", "long.sqc", "out.wav"], 100_000), (["encode", "long.wav", "out.sqc", "--model", "runs/tiny"], 50)],
 )
 def test_on_a_full_disk_there_is_an_error_and_the_old_file(long: Path, arguments, limit) -> None:
     def full() -> None:
