@@ -21,7 +21,7 @@ def in_parallel(
     jobs: processes of this machine. backend: `local`; `dask`, the cluster of Dask's own settings (or one on this
     machine); or a scheduler's address, such as tcp://10.0.0.1:8786. A cluster decides itself how much it does at once,
     and gives the work of a worker that dies to another; all must see the same files under the same names.
-    Raises SqcodecError: Dask is not installed, or no scheduler answers.
+    Raises SqcodecError: a process ended early, Dask is not installed, or no scheduler answers.
     """
     if backend != "local":
         yield from _on_cluster(function, work, None if backend == "dask" else backend)

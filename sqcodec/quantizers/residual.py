@@ -19,6 +19,7 @@ from sqcodec.quantizers.stochastic import gumbel_max, gumbel_softmax
 _KEPT = 4  # sums that go on to the next stage when codes are searched: 16 bring no more (docs/results/speech16k.md)
 _ROUNDS = 4  # of search and solution when codewords are refitted
 _INERTIA = 0.3  # latents that hold a codeword where it was
+_LEAST = 1e-6  # error of latents that codewords hit exactly, as those of a model that has collapsed
 _AT_ONCE = 8192  # latents that are searched, so that memory stays small
 
 Sampler = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # logits [N, V], codebook [V, D] -> z_l [N, D], codes [N]
@@ -119,7 +120,7 @@ class ResidualQuantizer(Quantizer):
             codebook = k_means(left, self.codewords, generator)
             left = left - codebook[nearest(left, codebook)]
             self.codebook[stage] = codebook
-            self.log_var[stage] = left.square().mean().clamp_min(1e-6).log()
+            self.log_var[stage] = left.square().mean().clamp_min(_LEAST).log()
 
     @torch.no_grad()
     def refit_(self, z: Tensor) -> None:
@@ -135,7 +136,7 @@ class ResidualQuantizer(Quantizer):
             inner, outer = z.new_zeros(size, size), z.new_zeros(size, self.dim)
             for number, codes in enumerate(self._searched(z.float()), start=1):
                 places = codes + self.codewords * torch.arange(number, device=z.device)
-                error = (z - self.codebook.flatten(0, 1)[places].sum(1)).square().sum(-1).mean()
+                error = (z - self.codebook.flatten(0, 1)[places].sum(1)).square().sum(-1).mean().clamp_min(_LEAST)
                 used = z.new_zeros(len(z), size).scatter_(1, places, 1.0)
                 inner += used.T @ used / error
                 outer += used.T @ z / error

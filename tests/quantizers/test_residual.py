@@ -172,6 +172,15 @@ def test_refitted_to_one_stage_codewords_are_the_means_of_their_latents(monkeypa
         torch.testing.assert_close(quantizer.codebook[0, code].detach(), wanted, rtol=1e-4, atol=1e-4)
 
 
+def test_latents_that_are_all_alike_leave_finite_codewords():
+    quantizer = make()
+    alike = torch.ones(200, 4)
+    quantizer.initialise_(alike, torch.Generator().manual_seed(0))
+    quantizer.refit_(alike)
+    assert torch.isfinite(quantizer.codebook).all()
+    torch.testing.assert_close(quantizer.decode(quantizer.encode(alike[None]))[0], alike, atol=1e-3, rtol=0.0)
+
+
 def test_refitted_codewords_serve_every_prefix_better():
     quantizer = make(codewords=32, dim=6)
     drawn = torch.Generator().manual_seed(0)
