@@ -32,6 +32,7 @@ def reflect_index(index: Tensor, samples: int) -> Tensor:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)  # what is kept serves a training later
 def hann_window(length: int, device: torch.device) -> Tensor:
     """Periodic Hann window [length], float32."""
     return torch.hann_window(length, periodic=True, dtype=torch.float64).float().to(device)
@@ -132,6 +133,7 @@ def mel_to_hz(mel: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)
 def mel_filters(config: FeatureConfig) -> Tensor:
     """Triangular mel filters with Slaney's scale and area normalisation: [F, n_fft // 2 + 1], float32."""
     limits = hz_to_mel(torch.tensor([config.f_min, config.f_max], dtype=torch.float64))
@@ -145,6 +147,7 @@ def mel_filters(config: FeatureConfig) -> Tensor:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)
 def mel_bands(config: FeatureConfig, device: torch.device) -> list[tuple[int, Tensor]]:
     """`mel_filters` without most of its zeros: (first bin, 20 filters [20, bins]) in turn, a third of the products."""
     bands = []

@@ -1,6 +1,8 @@
 """Models small enough to make in a moment, and recordings, for the tests of every room."""
 
+import importlib.util
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -69,3 +71,14 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(folder)
     monkeypatch.delenv("SQCODEC_MODEL", raising=False)
     return folder
+
+
+def golden_maker(name: str) -> ModuleType:
+    """A program of tests/golden, whose name is no module's."""
+    path = Path(__file__).parent / "golden" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name.replace("-", "_"), path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -71,3 +71,12 @@ def test_de_emphasis_undoes_pre_emphasis(samples):
     # float32 rounding of the differences, summed with a memory of 1 / (1 - 0.97) samples
     assert (back - x).abs().max() < 2e-5
     assert torch.equal(de_emphasise(x, 0.0), x)
+
+
+def test_a_window_first_used_without_gradients_serves_a_training() -> None:
+    hann_window.cache_clear()
+    with torch.inference_mode():
+        hann_window(16, torch.device("cpu"))
+    frames = torch.ones(16, requires_grad=True)
+    (frames * hann_window(16, torch.device("cpu"))).sum().backward()
+    assert frames.grad is not None
