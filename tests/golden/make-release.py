@@ -155,9 +155,12 @@ def levels(samples: NDArray[np.float32]) -> list[float]:
 
 
 def machine() -> str:
-    """What decides the last digit of a float: the release of torch and the instructions that it takes."""
-    bfloat = torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, bfloat16 {bfloat}"
+    """What decides the last digit of a float: the release of torch, its threads, and the processor."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    known = dict(line.partition("\t")[::2] for line in lines)
+    named = (known.get(key, "").strip(" \t:") for key in ("vendor_id", "cpu family", "model", "stepping"))
+    return f"torch {torch.__version__}, {torch.get_num_threads()} thread(s), processor {' '.join(named)}"
 
 
 if __name__ == "__main__":
