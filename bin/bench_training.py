@@ -22,12 +22,12 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from sqcodec.corpus.store import FeatureStore, StoredUtterance, assemble, open_store, write_shard
-from sqcodec.model.codec import SpectrogramCodec
 from sqcodec.model.objective import objective
-from sqcodec.pipeline.training import make_fabric, started_processes
+from sqcodec.model.spectrogram_codec import SpectrogramCodec
+from sqcodec.pipeline.training.train_codec import make_fabric, started_processes
 from sqcodec.recipe import load_recipe
-from sqcodec.train.loop import Trainer
-from sqcodec.values import FEATURES
+from sqcodec.spectrogram import FEATURES
+from sqcodec.train.codec_trainer import Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
 Step = Callable[[], object]

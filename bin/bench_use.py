@@ -22,13 +22,13 @@ from torch.nn import functional
 
 import sqcodec
 from sqcodec.features import mel
-from sqcodec.model.codec import SpectrogramCodec
-from sqcodec.model.file import save_model
-from sqcodec.pipeline import folders
-from sqcodec.pipeline.blockwise import decode_features, encode_features
-from sqcodec.pipeline.prepare import prepare
+from sqcodec.model.blockwise import decode_features, encode_features
+from sqcodec.model.model_file import save_model
+from sqcodec.model.spectrogram_codec import SpectrogramCodec
+from sqcodec.pipeline.coding import folders
+from sqcodec.pipeline.training.prepare import prepare
 from sqcodec.recipe import load_recipe
-from sqcodec.values import SAMPLE_RATE
+from sqcodec.spectrogram import SAMPLE_RATE
 
 LONG = 60 * SAMPLE_RATE  # samples
 SHORT = 3 * SAMPLE_RATE

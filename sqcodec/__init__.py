@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 from sqcodec.errors import SqcodecError
 
 if TYPE_CHECKING:
-    from sqcodec.pipeline.coding import Codec, load
-    from sqcodec.values import Codes
+    from sqcodec.codes import Codes
+    from sqcodec.pipeline.coding.codec import Codec, load
 
 __version__ = "0.1.0"
 __all__ = ["Codec", "Codes", "SqcodecError", "__version__", "load"]
@@ -15,11 +15,11 @@ __all__ = ["Codec", "Codes", "SqcodecError", "__version__", "load"]
 def __getattr__(name: str) -> Any:
     # Deferred: `import sqcodec` and `sqcodec --help` import neither torch nor numpy.
     if name in ("Codec", "load"):
-        from sqcodec.pipeline import coding
+        from sqcodec.pipeline.coding import codec
 
-        return getattr(coding, name)
+        return getattr(codec, name)
     if name == "Codes":
-        from sqcodec.values import Codes
+        from sqcodec.codes import Codes
 
         return Codes
     raise AttributeError(f"module 'sqcodec' has no attribute {name!r}")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sqcodec.values import SAMPLE_RATE, FeatureConfig
+from sqcodec.spectrogram import SAMPLE_RATE, FeatureConfig
 
 
 class StftConfig(NamedTuple):

@@ -10,9 +10,9 @@ import soundfile
 import torch
 
 from sqcodec.features.mel import extract
-from sqcodec.model.codec import SpectrogramCodec
-from sqcodec.model.file import save_model
-from sqcodec.pipeline import lookup, models, vocoders
+from sqcodec.model.model_file import save_model
+from sqcodec.model.spectrogram_codec import SpectrogramCodec
+from sqcodec.pipeline.finding import models, shipped, vocoders
 from sqcodec.recipe import load_recipe
 
 TINY = (
@@ -51,7 +51,7 @@ def speech_like(samples: int, *, rate: int = 16000, seed: int = 0) -> np.ndarray
 def nothing_ships(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the weights that ship, so that tests find their own; those of what ships override this fixture."""
     nowhere = tmp_path_factory.getbasetemp() / "nothing-ships"
-    for user in (lookup, vocoders, models):
+    for user in (models, vocoders, shipped):
         monkeypatch.setattr(user, "SHIPPED", nowhere)
 
 

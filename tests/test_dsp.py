@@ -17,7 +17,7 @@ from sqcodec.dsp import (
     pre_emphasise,
     reflect_index,
 )
-from sqcodec.values import FEATURES
+from sqcodec.spectrogram import FEATURES
 
 
 @pytest.mark.parametrize("samples", [1, 2, 3, 7, 100])

@@ -10,9 +10,9 @@ import pytest
 import soundfile
 
 from sqcodec.recipe import load_recipe
-from sqcodec.values import FEATURES
-from sqcodec.vocoder.file import save_vocoder
+from sqcodec.spectrogram import FEATURES
 from sqcodec.vocoder.istft import IstftNetwork
+from sqcodec.vocoder.vocoder_file import save_vocoder
 from tests.conftest import speech_like
 
 BLOCKED = """

@@ -12,14 +12,14 @@ import torch
 import sqcodec
 from sqcodec.bitstream import npy
 from sqcodec.corpus.store import open_store
-from sqcodec.model.file import load_model
-from sqcodec.pipeline.coding import Codec, open_codec
-from sqcodec.pipeline.lookup import SHIPPED
-from sqcodec.pipeline.training import train
-from sqcodec.pipeline.vocoder_training import FineTuning, train_vocoder
-from sqcodec.prior.file import load_prior
+from sqcodec.model.model_file import load_model
+from sqcodec.pipeline.coding.codec import Codec, open_codec
+from sqcodec.pipeline.finding.models import SHIPPED
+from sqcodec.pipeline.training.train_codec import train
+from sqcodec.pipeline.training.train_vocoder import FineTuning, train_vocoder
+from sqcodec.prior.prior_file import load_prior
 from sqcodec.recipe import load_recipe
-from sqcodec.vocoder.file import load_vocoder, read_header
+from sqcodec.vocoder.vocoder_file import load_vocoder, read_header
 from tests.conftest import golden_maker
 
 GOLDEN = Path(__file__).parent / "golden"

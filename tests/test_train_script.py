@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from sqcodec.pipeline.coding import open_codec
-from sqcodec.vocoder.file import read_header
+from sqcodec.pipeline.coding.codec import open_codec
+from sqcodec.vocoder.vocoder_file import read_header
 
 ROOT = Path(__file__).parents[1]
 SPEECH = ROOT / "recipes" / "tiny" / "speech" / "VCTK-Corpus-0.92" / "wav48_silence_trimmed"

@@ -13,8 +13,8 @@ import torch
 from sqcodec.bitstream.npy import unpack
 from sqcodec.corpus.store import open_store
 from sqcodec.errors import SqcodecError
-from sqcodec.model.file import load_model
-from sqcodec.prior.file import load_prior
+from sqcodec.model.model_file import load_model
+from sqcodec.prior.prior_file import load_prior
 from sqcodec.train.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
-from sqcodec.values import SAMPLE_RATE, Codes
+from sqcodec.spectrogram import SAMPLE_RATE
 
 VERSION = 1
 SAMPLES_PER_CODE = 320  # what a bare array, which does not know the recording's length, is taken to stand for

@@ -6,8 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sqcodec.bitstream.header import Header, read_header, read_varint
-from sqcodec.bitstream.space import CodeSpace
+from sqcodec.bitstream.code_space import CodeSpace
 from sqcodec.bitstream.sqc import (
     BLOCK,
     Block,
@@ -19,8 +18,9 @@ from sqcodec.bitstream.sqc import (
     read_block,
     to_codes,
 )
+from sqcodec.bitstream.sqc_header import Header, read_header, read_varint
+from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
-from sqcodec.values import Codes
 
 _REACH, _AHEAD = 4096, 16  # bytes over which, and blocks among which, a lost boundary is searched for
 _TRIES = 4096  # places a file that are searched in all, a second or two: a hostile file must not take hours

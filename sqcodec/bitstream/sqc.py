@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sqcodec.bitstream.header import Header, pack_header, read_header, read_varint, varint
-from sqcodec.bitstream.integer import longest, pack_codes, unpack_codes
-from sqcodec.bitstream.space import CodeSpace
-from sqcodec.bitstream.tables import Tables
+from sqcodec.bitstream.ans import longest, pack_codes, unpack_codes
+from sqcodec.bitstream.code_space import CodeSpace
+from sqcodec.bitstream.entropy_tables import Tables
+from sqcodec.bitstream.sqc_header import Header, pack_header, read_header, read_varint, varint
+from sqcodec.codes import Codes, code_count
 from sqcodec.errors import CodesError
-from sqcodec.values import Codes, code_count
 
 BLOCK = 500  # codes a book, 10 s; the last block takes what is left, 250 to 749 where there are several
 _CHECKSUM_MASK = 0xFFFFFF

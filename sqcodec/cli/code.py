@@ -12,7 +12,7 @@ from sqcodec.cli.cluster import backend_option, scheduler_option, where
 from sqcodec.cli.wording import model_text, speaker_text
 
 if TYPE_CHECKING:
-    from sqcodec.pipeline.folders import FolderDone
+    from sqcodec.pipeline.coding.folders import FolderDone
 
 _MODEL = click.option(
     "--model", metavar="PATH|NAME", help="Model file, run folder, or a name under runs/ [default: SQCODEC_MODEL]."
@@ -77,7 +77,7 @@ def encode(
         how = Workers(jobs, where(backend, scheduler), quiet)
         _encode_folder(recording, codes, model, speaker, form, how, device, codebooks=codebooks, bit_rate=bitrate)
         return
-    from sqcodec.pipeline import files
+    from sqcodec.pipeline.coding import files
 
     done = files.encode_file(
         recording, codes, model=model, speaker=speaker, device=device, form=form, raw=files.raw_format(raw, rate),
@@ -138,7 +138,7 @@ def decode(
             codes, recording, model, speaker, vocoder, rate, Workers(jobs, where(backend, scheduler), quiet), device
         )
         return
-    from sqcodec.pipeline import files
+    from sqcodec.pipeline.coding import files
 
     done = files.decode_file(
         codes, recording, model=model, speaker=speaker, vocoder=vocoder, rate=rate, device=device, recover=recover,
@@ -171,7 +171,7 @@ def _encode_folder(
     codebooks: int | None,
     bit_rate: float | None,
 ) -> None:
-    from sqcodec.pipeline import folders
+    from sqcodec.pipeline.coding import folders
 
     with _progress(how.quiet) as progress:
         done = folders.encode_folder(
@@ -192,7 +192,7 @@ def _decode_folder(
     how: Workers,
     device: str,
 ) -> None:
-    from sqcodec.pipeline import folders
+    from sqcodec.pipeline.coding import folders
 
     with _progress(how.quiet) as progress:
         done = folders.decode_folder(

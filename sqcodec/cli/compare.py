@@ -40,7 +40,7 @@ def compare(
     Finished trainings are kept and interrupted ones go on when the same command is given again.
     """
     from sqcodec import recipe as recipes
-    from sqcodec.pipeline import comparison
+    from sqcodec.pipeline.training import comparison
 
     name = recipes.load_recipe(recipe, overrides).name
     done = comparison.compare(

@@ -53,7 +53,7 @@ def evaluate(
     Writes scores.jsonl (a row a file), scores.json, scores.md and index.html, a page to compare and to listen to.
     An interrupted evaluation goes on where it was. Baselines whose programs are not installed are left out.
     """
-    from sqcodec.pipeline import evaluation, scoring
+    from sqcodec.pipeline.measuring import evaluation, scoring
 
     settings = scoring.make_settings(mcd=mcd, align=align, asr=asr, sv=sv)
     with _progress_bar() as progress:

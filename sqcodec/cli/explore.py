@@ -8,7 +8,7 @@ import click
 from sqcodec.cli.wording import model_text, speaker_text
 
 if TYPE_CHECKING:
-    from sqcodec.pipeline.manipulation import Manipulated
+    from sqcodec.pipeline.coding.manipulation import Manipulated
 
 _PATH = click.Path(path_type=Path, allow_dash=True)
 _MODEL = click.option(
@@ -48,10 +48,11 @@ def generate(
     Example: sqcodec generate samples --seconds 5 --number 8
     'sqcodec train RECIPE --stage prior' makes the prior.
     """
-    from sqcodec.pipeline import prior
 
-    how = prior.Sampling(seconds=seconds, number=number, temperature=temperature, top_p=top_p, seed=seed)
-    for made in prior.generate(folder, how, speaker=speaker, prompt=prompt, model=model, device=device):
+    from sqcodec.pipeline.coding import generation
+
+    how = generation.Sampling(seconds=seconds, number=number, temperature=temperature, top_p=top_p, seed=seed)
+    for made in generation.generate(folder, how, speaker=speaker, prompt=prompt, model=model, device=device):
         click.echo(f"{made.path}: {made.seconds:.2f} s{speaker_text(made.speaker)}")
 
 
@@ -67,7 +68,7 @@ def convert(recording: Path, target: Path, speaker: str, model: str | None, devi
     \b
     Example: sqcodec convert in.wav out.wav --speaker p226
     """
-    from sqcodec.pipeline import manipulation
+    from sqcodec.pipeline.coding import manipulation
 
     _tell(target, manipulation.convert_file(recording, target, speaker=speaker, model=model, device=device))
 
@@ -88,7 +89,7 @@ def morph(
     \b
     Example: sqcodec morph a.wav b.wav out.wav --steps 5
     """
-    from sqcodec.pipeline import manipulation
+    from sqcodec.pipeline.coding import manipulation
 
     done = manipulation.morph_files(first, second, target, steps=steps, speaker=speaker, model=model, device=device)
     _tell(target, done)
@@ -110,7 +111,7 @@ def perturb(
     \b
     Example: sqcodec perturb in.wav out.wav --neighbours 5
     """
-    from sqcodec.pipeline import manipulation
+    from sqcodec.pipeline.coding import manipulation
 
     done = manipulation.perturb_file(
         recording, target, neighbours=neighbours, seed=seed, speaker=speaker, model=model, device=device

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from sqcodec.pipeline.inspection import Inspection
+    from sqcodec.pipeline.coding.inspection import Inspection
 
 _BARS = " ▁▂▃▄▅▆▇█"
 
@@ -23,7 +23,7 @@ def inspect(codes: Path, model: str | None, as_json: bool, plot: Path | None) ->
     \b
     Example: sqcodec inspect out.sqc
     """
-    from sqcodec.pipeline import inspection
+    from sqcodec.pipeline.coding import inspection
 
     found = inspection.inspect_file(codes, model=model)
     if plot:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from sqcodec.pipeline.models import ShippedModel
+    from sqcodec.pipeline.finding.shipped import ShippedModel
 
 
 @click.command()
@@ -20,7 +20,7 @@ def models(name: str | None, as_json: bool) -> None:
     Example: sqcodec models
              sqcodec models speech16k
     """
-    from sqcodec.pipeline import models as shipped
+    from sqcodec.pipeline.finding import shipped
 
     found = [shipped.shipped_model(name)] if name else list(shipped.shipped_models())
     if as_json:

@@ -12,7 +12,7 @@ import click
 from sqcodec.cli.cluster import backend_option, scheduler_option, where
 
 if TYPE_CHECKING:
-    from sqcodec.pipeline.prepare import Prepared
+    from sqcodec.pipeline.training.prepare import Prepared
 
 
 @click.command()
@@ -56,7 +56,7 @@ def prep(
     """
     import joblib
 
-    from sqcodec.pipeline import prepare
+    from sqcodec.pipeline.training import prepare
 
     with _progress_bar() as progress:
         done = prepare.prepare(

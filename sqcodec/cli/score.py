@@ -52,7 +52,7 @@ def score(
     Any format and rate; all is resampled to 16 kHz. 95 % intervals are by bootstrap over files.
     A recogniser or speaker encoder is a command that gets the path of a WAV, or an ONNX model: see docs/evaluation.md.
     """
-    from sqcodec.pipeline import scoring
+    from sqcodec.pipeline.measuring import scoring
 
     settings = scoring.make_settings(mcd=mcd, align=align, asr=asr, sv=sv)
     done = scoring.score_folders(reference, degraded, settings, jobs=jobs, backend=where(backend, scheduler))

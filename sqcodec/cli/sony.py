@@ -15,9 +15,10 @@ def import_sony(checkpoint: Path, out: Path, speakers: Path) -> None:
     \b
     Example: sqcodec import-sony model.ckpt-500000.pt --speakers speakers.json runs/sony
     """
-    from sqcodec.pipeline import importing
 
-    done = importing.import_sony(checkpoint, speakers, out)
+    from sqcodec.pipeline.training.import_sony import import_sony as import_checkpoint
+
+    done = import_checkpoint(checkpoint, speakers, out)
     click.echo(
         f"{done.path}: variance {done.variance}, step {done.step}, {done.speakers} speakers,"
         f" fingerprint {done.fingerprint}"

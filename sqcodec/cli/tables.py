@@ -20,7 +20,7 @@ def tables(model: str, features: Path, split: str, out: Path | None, device: str
     Example: sqcodec tables runs/vctk --features data/vctk
     'sqcodec train' does it at its end; this is for models from elsewhere. Codes written before still decode.
     """
-    from sqcodec.pipeline.tables import make_tables
+    from sqcodec.pipeline.training.count_tables import make_tables
 
     done = make_tables(model, features, split=split, out=out, device=device)
     fixed, plain, context = done.bits

@@ -59,13 +59,13 @@ def train(
         _train_prior(recipe, features, out, overrides, seed=seed, device=device)
         return
     from sqcodec import recipe as recipes
-    from sqcodec.pipeline import training
+    from sqcodec.pipeline.training.train_codec import train as train_codec
 
     changes = (*overrides, f"train.seed={seed}") if seed is not None else overrides
     folder = out or Path("runs") / recipes.load_recipe(recipe).name
     begun = folder / "recipe.yaml"  # what a training began with, overrides included, is what it goes on with
     chosen = recipes.load_recipe(str(begun) if resume and begun.is_file() else recipe, changes)
-    done = training.train(
+    done = train_codec(
         chosen,
         features or Path("data") / chosen.name,
         folder,
@@ -95,7 +95,7 @@ def _train_vocoder(
     resume: bool,
 ) -> None:
     from sqcodec import recipe as recipes
-    from sqcodec.pipeline import vocoder_training as stage
+    from sqcodec.pipeline.training import train_vocoder as stage
 
     changes = (*overrides, f"vocoder.train.seed={seed}") if seed is not None else overrides
     run = out or Path("runs") / recipes.load_recipe(recipe).name
@@ -120,7 +120,7 @@ def _train_prior(
     recipe: str, features: Path | None, out: Path | None, overrides: tuple[str, ...], *, seed: int | None, device: str
 ) -> None:
     from sqcodec import recipe as recipes
-    from sqcodec.pipeline import prior as stage
+    from sqcodec.pipeline.training import train_prior as stage
 
     changes = (*overrides, f"prior.seed={seed}") if seed is not None else overrides
     chosen = recipes.load_recipe(recipe, changes)

@@ -29,7 +29,7 @@ def vocode(
     Example: sqcodec vocode in.wav out.wav --vocoder griffin-lim
     This is how to hear what a vocoder alone costs; - reads standard input or writes a WAV to standard output.
     """
-    from sqcodec.pipeline.vocode import vocode_file
+    from sqcodec.pipeline.coding.copy_synthesis import vocode_file
 
     done = vocode_file(recording, target, vocoder=vocoder, features=features, device=device)
     for note in done.notes:

@@ -10,6 +10,6 @@ def speaker_text(speaker: str | None) -> str:
 
 def model_text(path: Path) -> str:
     """The name of a model that ships, the path of any other."""
-    from sqcodec.pipeline.lookup import SHIPPED
+    from sqcodec.pipeline.finding.models import SHIPPED
 
     return path.parent.name if path.is_relative_to(SHIPPED) else str(path)

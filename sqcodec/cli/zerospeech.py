@@ -45,7 +45,7 @@ def submit(
     Example: sqcodec submit zerospeech2019 runs/zerospeech2019 --data 2019 --out submission
              sqcodec submit --check submission --data 2019
     """
-    from sqcodec.pipeline import submission
+    from sqcodec.pipeline.measuring import submission
 
     if checked is not None:
         complaints = submission.check_submission(checked, data=data)
@@ -103,7 +103,7 @@ def abx(
              sqcodec abx recipes/tiny/speech/2019/english.item --model runs/tiny --data recipes/tiny/speech/2019/english
     TASK is an item file or a task list; FEATURES holds a .txt or .npy for each of its files. See docs/zerospeech.md.
     """
-    from sqcodec.pipeline import units
+    from sqcodec.pipeline.measuring import units
 
     done = units.abx(
         task, features=features, model=model, data=data, distance=distance, frequency=frequency, device=device
@@ -131,7 +131,7 @@ def bitrate(features: Path, data: Path | None, list_file: Path | None, leaderboa
     \b
     Example: sqcodec bitrate submission/2019/english/test --data 2019/english/test
     """
-    from sqcodec.pipeline import units
+    from sqcodec.pipeline.measuring import units
 
     done = units.bit_rate(features, data=data, list_file=list_file)
     if as_json:

@@ -12,7 +12,7 @@ import soxr
 from numpy.typing import NDArray
 
 from sqcodec.errors import AudioError
-from sqcodec.values import SAMPLE_RATE
+from sqcodec.spectrogram import SAMPLE_RATE
 
 # Headers of these are estimates or absent, so that only reading tells the length; a short file is not a broken one.
 _UNSURE_LENGTH = ("OGG", "MP3")

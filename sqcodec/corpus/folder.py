@@ -9,9 +9,8 @@ from pathlib import Path
 
 import soundfile
 
-from sqcodec.corpus.splits import Manifest, Recording
+from sqcodec.corpus.splits import Manifest, Recording, Utterance
 from sqcodec.errors import CorpusError
-from sqcodec.values import Utterance
 
 COLUMNS = ["path", "speaker", "split"]
 _USUAL_RATES = frozenset({16000, 22050, 24000, 32000, 44100, 48000})  # Hz

@@ -6,7 +6,16 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from sqcodec.errors import CorpusError
-from sqcodec.values import Utterance
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utterance:
+    """One recording of a corpus: `path` on disk, unique `name` (no suffix, `/` between folders), speaker and split."""
+
+    name: str
+    path: Path
+    speaker: str
+    split: str
 
 
 class Recording(NamedTuple):

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.errors import CorpusError
-from sqcodec.values import FeatureConfig, FeatureKind
+from sqcodec.spectrogram import FeatureConfig, FeatureKind
 
 FORMAT = 1
 _FULL_SCALE = 32767

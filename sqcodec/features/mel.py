@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sqcodec.dsp import amplitude_to_db, hann_window, mel_bands, pre_emphasise, reflect_index
 from sqcodec.errors import AudioError
-from sqcodec.values import PEAK, FeatureConfig, frame_count
+from sqcodec.spectrogram import PEAK, FeatureConfig, frame_count
 
 _FRAMES_AT_ONCE = 64  # 64 x 1025 complex numbers are 0.5 MB: they stay in the cache
 _BLOCK_FRAMES = 1000

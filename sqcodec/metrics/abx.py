@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sqcodec.metrics.bootstrap import bootstrap_mean
 from sqcodec.metrics.distance import Kind, pair_distances
-from sqcodec.metrics.interval import bootstrap_mean
 
 _TIE = 1e-9  # distances that differ by less are one distance, summed in another order
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
-from sqcodec.metrics.pair import Signal
+from sqcodec.metrics.signals import Signal
 from sqcodec.metrics.stft import amplitudes
-from sqcodec.values import SAMPLE_RATE
+from sqcodec.spectrogram import SAMPLE_RATE
 
 MOST = SAMPLE_RATE // 4  # samples: no codec worth scoring is later than a quarter of a second
 _MINUTE = 60 * SAMPLE_RATE  # of longer recordings only so much is looked at

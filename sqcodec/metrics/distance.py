@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.errors import MetricError
-from sqcodec.metrics.warp import accumulate_, step_back
+from sqcodec.metrics.dtw import accumulate_, step_back
 
 Kind = Literal["cosine", "kl", "levenshtein"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

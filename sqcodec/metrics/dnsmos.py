@@ -5,8 +5,8 @@ By the package `speechmos`, with the networks that it carries; recordings of les
 
 import numpy as np
 
-from sqcodec.metrics.pair import Signal, extra, validate
-from sqcodec.values import SAMPLE_RATE
+from sqcodec.metrics.signals import Signal, extra, validate
+from sqcodec.spectrogram import SAMPLE_RATE
 
 _SHORTEST = SAMPLE_RATE // 4
 

@@ -7,7 +7,7 @@ has a low one however it sounds.
 import numpy as np
 
 from sqcodec.errors import MetricError
-from sqcodec.metrics.pair import Signal, validate
+from sqcodec.metrics.signals import Signal, validate
 
 
 def si_sdr(reference: Signal, degraded: Signal) -> float:

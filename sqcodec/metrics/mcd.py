@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from sqcodec.errors import MetricError
 from sqcodec.metrics.cepstrum import from_envelope, unbiased
-from sqcodec.metrics.pair import Signal, validate
-from sqcodec.values import SAMPLE_RATE
+from sqcodec.metrics.signals import Signal, validate
+from sqcodec.spectrogram import SAMPLE_RATE
 
 Recipe = Literal["textbook", "espnet", "versa"]
 RECIPES: tuple[Recipe, ...] = get_args(Recipe)
@@ -41,7 +41,7 @@ def mcd(reference: Signal, degraded: Signal, *, recipe: Recipe) -> float:
         case "espnet":
             from scipy.spatial.distance import cdist
 
-            from sqcodec.metrics.warp import warp_path  # compiled by numba, which is slow to import
+            from sqcodec.metrics.dtw import warp_path  # compiled by numba, which is slow to import
 
             first, second = _espnet(reference), _espnet(degraded)
             if max(len(first), len(second)) > _MOST_FRAMES:

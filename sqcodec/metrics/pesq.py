@@ -6,8 +6,8 @@ from types import ModuleType
 import numpy as np
 
 from sqcodec.errors import MetricError
-from sqcodec.metrics.pair import Signal, extra, validate
-from sqcodec.values import SAMPLE_RATE
+from sqcodec.metrics.signals import Signal, extra, validate
+from sqcodec.spectrogram import SAMPLE_RATE
 
 _SHORTEST = SAMPLE_RATE // 4  # the standard's own limit: it refuses less than a quarter of a second
 _LONGEST = (

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.errors import MetricError
-from sqcodec.metrics.pair import Signal, validate
-from sqcodec.values import SAMPLE_RATE
+from sqcodec.metrics.signals import Signal, validate
+from sqcodec.spectrogram import SAMPLE_RATE
 
 GROSS = 0.2  # relative deviation of F0 above which a frame is in gross error
 _SHORTEST = 800  # samples: 50 ms, a few periods of a deep voice

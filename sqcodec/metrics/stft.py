@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.errors import MetricError
-from sqcodec.metrics.pair import Signal, validate
+from sqcodec.metrics.signals import Signal, validate
 
 RESOLUTIONS = ((512, 50, 240), (1024, 120, 600), (2048, 240, 1200))  # n_fft, hop, window, in samples
 _POWER_FLOOR = 1e-10  # -100 dB of a full-scale sine's peak bin or so: what lies below counts as this

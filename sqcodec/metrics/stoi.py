@@ -6,8 +6,8 @@ STOI: Taal, Hendriks, Heusdens and Jensen, IEEE TASLP 19(7), 2011. ESTOI: Jensen
 import warnings
 
 from sqcodec.errors import MetricError
-from sqcodec.metrics.pair import Signal, extra, validate
-from sqcodec.values import SAMPLE_RATE
+from sqcodec.metrics.signals import Signal, extra, validate
+from sqcodec.spectrogram import SAMPLE_RATE
 
 _SHORTEST = round(0.4096 * SAMPLE_RATE)  # 30 frames of 12.8 ms and one of 25.6 ms more: one segment of the measure
 

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from sqcodec.model.codec import SpectrogramCodec
+from sqcodec.model.spectrogram_codec import SpectrogramCodec
 
 
 @torch.no_grad()

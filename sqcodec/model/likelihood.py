@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from sqcodec import ranks
 from sqcodec.model.bessel import HIGHEST, LOWEST, log_normaliser
-from sqcodec.model.classes import MelClasses
+from sqcodec.model.mel_classes import MelClasses
 
 _LEAST = 1e-3  # variance of a crop: 0.1 dB^2, or digital silence would outweigh all speech
 _EQUAL = 0.3  # of the weight, which soft sounds have as loud ones

@@ -11,9 +11,9 @@ from sqcodec.recipe.document import (
     recipe_folders,
     validate_recipe,
 )
-from sqcodec.recipe.network import ConvNextConfig, NetworkConfig, PaperNetworkConfig
-from sqcodec.recipe.prior import PriorConfig
-from sqcodec.recipe.quantizer import (
+from sqcodec.recipe.network_section import ConvNextConfig, NetworkConfig, PaperNetworkConfig
+from sqcodec.recipe.prior_section import PriorConfig
+from sqcodec.recipe.quantizer_section import (
     GaussianConfig,
     QuantizerConfig,
     ResidualConfig,
@@ -23,8 +23,8 @@ from sqcodec.recipe.quantizer import (
     VqEmaConfig,
 )
 from sqcodec.recipe.section import Precision
-from sqcodec.recipe.target import MelClassesConfig, MelConfig, TargetConfig
-from sqcodec.recipe.vocoder import (
+from sqcodec.recipe.target_section import MelClassesConfig, MelConfig, TargetConfig
+from sqcodec.recipe.vocoder_section import (
     DiscriminatorConfig,
     GriffinLimConfig,
     IstftConfig,

@@ -7,13 +7,13 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from sqcodec.errors import RecipeError
-from sqcodec.recipe.network import ConvNextConfig, NetworkConfig
-from sqcodec.recipe.prior import PriorConfig
-from sqcodec.recipe.quantizer import QuantizerConfig
+from sqcodec.recipe.network_section import ConvNextConfig, NetworkConfig
+from sqcodec.recipe.prior_section import PriorConfig
+from sqcodec.recipe.quantizer_section import QuantizerConfig
 from sqcodec.recipe.section import Count, Fraction, Level, Positive, Precision, Section
-from sqcodec.recipe.target import TargetConfig
-from sqcodec.recipe.vocoder import VocoderConfig
-from sqcodec.values import FeatureKind
+from sqcodec.recipe.target_section import TargetConfig
+from sqcodec.recipe.vocoder_section import VocoderConfig
+from sqcodec.spectrogram import FeatureKind
 
 Splits = dict[str, str]
 
@@ -69,7 +69,7 @@ class TrainConfig(Section):
 
 
 class FeaturesConfig(Section):
-    """Which spectrogram: see `sqcodec.values.FEATURES`."""
+    """Which spectrogram: see `sqcodec.spectrogram.FEATURES`."""
 
     kind: FeatureKind
 

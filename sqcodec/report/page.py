@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import soundfile
 
-from sqcodec.report.spectrogram import RANGE, TOP_FREQUENCY, levels, picture
+from sqcodec.report.spectrogram_image import RANGE, TOP_FREQUENCY, levels, picture
 from sqcodec.report.table import Cell, Column, number
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from sqcodec import ranks
 from sqcodec.corpus.store import StoreSplit
 from sqcodec.errors import TrainingError
-from sqcodec.values import FEATURES, PEAK
+from sqcodec.spectrogram import FEATURES, PEAK
 
 _LOWEST = math.log(FEATURES["log-mel"].floor)
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sqcodec.values import SAMPLE_RATE
+from sqcodec.spectrogram import SAMPLE_RATE
 
 
 class TrainingLog:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sqcodec.dsp import hann_window
 from sqcodec.recipe import GriffinLimConfig
-from sqcodec.values import HOP_LENGTH, FeatureConfig
+from sqcodec.spectrogram import HOP_LENGTH, FeatureConfig
 from sqcodec.vocoder.refinement import mel_amplitude, shortest_filters, shortest_stft
 
 _SEGMENT = 1000  # frames between cuts, give or take _SEARCH

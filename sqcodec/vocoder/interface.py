@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sqcodec.values import FeatureConfig
+from sqcodec.spectrogram import FeatureConfig
 
 
 class Vocoder(Protocol):

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sqcodec.convnext import Trunk
 from sqcodec.dsp import StftConfig, inverse_stft_same
+from sqcodec.nn.convnext import Trunk
 from sqcodec.recipe import IstftConfig, RefinementConfig
-from sqcodec.values import HOP_LENGTH, FeatureConfig
+from sqcodec.spectrogram import HOP_LENGTH, FeatureConfig
 from sqcodec.vocoder.refinement import SPREAD, refine
 from sqcodec.vocoder.windows import windows, with_last_repeated
 

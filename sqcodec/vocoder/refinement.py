@@ -20,7 +20,7 @@ from sqcodec.dsp import (
     pre_emphasise,
     stft_of_frames,
 )
-from sqcodec.values import FeatureConfig
+from sqcodec.spectrogram import FeatureConfig
 
 SPREAD = 4  # frames on each side that one iteration reaches: two by the STFT, two by its inverse
 _SMALLEST = 1e-9  # amplitude below which a phase means nothing

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sqcodec.convnext import Trunk
+from sqcodec.nn.convnext import Trunk
 from sqcodec.recipe import WorldConfig
-from sqcodec.values import HOP_LENGTH, SAMPLE_RATE, FeatureConfig
+from sqcodec.spectrogram import HOP_LENGTH, SAMPLE_RATE, FeatureConfig
 from sqcodec.vocoder.windows import windows, with_last_repeated
 
 FRAME_PERIOD = 1000.0 * HOP_LENGTH / SAMPLE_RATE  # ms

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from sqcodec.bitstream.space import CodeSpace
-from sqcodec.bitstream.tables import Tables, count
-from sqcodec.values import Codes, code_count
+from sqcodec.bitstream.code_space import CodeSpace
+from sqcodec.bitstream.entropy_tables import Tables, count
+from sqcodec.codes import Codes, code_count
 
 SPEAKERS = ("p225", "p226", "s5")
 

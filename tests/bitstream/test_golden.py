@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from sqcodec.bitstream import npy, sqc
-from sqcodec.bitstream.header import read_header
-from sqcodec.bitstream.space import CodeSpace
-from sqcodec.bitstream.tables import from_arrays
-from sqcodec.pipeline.space import read_space
+from sqcodec.bitstream.code_space import CodeSpace
+from sqcodec.bitstream.entropy_tables import from_arrays
+from sqcodec.bitstream.sqc_header import VERSION, read_header
+from sqcodec.pipeline.finding.code_spaces import read_space
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FILES = sorted(path.relative_to(GOLDEN).as_posix() for path in GOLDEN.glob("v*/*.sqc"))
@@ -30,9 +30,8 @@ def test_every_version_has_golden_files() -> None:
 
 
 def sqc_version() -> int:
-    from sqcodec.bitstream import header
 
-    return header.VERSION
+    return VERSION
 
 
 @pytest.mark.parametrize("name", FILES)

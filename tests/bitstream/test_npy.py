@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqcodec.bitstream.npy import pack, read_codes, unpack
+from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
-from sqcodec.values import Codes
 
 
 def example(indices=None, **changes) -> Codes:

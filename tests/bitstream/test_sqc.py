@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sqcodec.bitstream.header import read_header, varint
 from sqcodec.bitstream.recovery import recover
 from sqcodec.bitstream.sqc import blocks, pack, unpack
+from sqcodec.bitstream.sqc_header import read_header, varint
+from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
-from sqcodec.values import Codes
 from tests import reference
 from tests.bitstream.examples import make_codes, make_space
 

@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 
 from sqcodec.bitstream.npy import pack, read_codes
 from sqcodec.cli.main import main
-from sqcodec.pipeline import lookup
-from sqcodec.pipeline.lookup import RUNS
+from sqcodec.pipeline.finding import models
+from sqcodec.pipeline.finding.models import RUNS
 from tests.conftest import make_model, speech_like
 
 NEWEST = "no --model given: using the newest run, runs/tiny\n"
@@ -206,7 +206,7 @@ def test_no_model_at_all(workplace: Path) -> None:
     )
     assert refused("encode", "in.wav", "codes.npy", "--model", "x") == (
         f"Error: model 'x': no such file, and none at x/model.safetensors, runs/x/model.safetensors,"
-        f" {lookup.SHIPPED}/x/model.safetensors; give a model.safetensors or a run folder\n"
+        f" {models.SHIPPED}/x/model.safetensors; give a model.safetensors or a run folder\n"
     )
 
 

@@ -8,9 +8,9 @@ import pytest
 import soundfile
 
 import sqcodec
+from sqcodec.bitstream.entropy_tables import count
 from sqcodec.bitstream.npy import read_codes
-from sqcodec.bitstream.tables import count
-from sqcodec.model.file import add_tables
+from sqcodec.model.model_file import add_tables
 from tests.cli.test_code import MODEL, refused, run
 from tests.conftest import make_model, speech_like
 

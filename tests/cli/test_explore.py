@@ -8,8 +8,8 @@ import soundfile
 import torch
 
 import sqcodec
-from sqcodec.pipeline import manipulation
-from sqcodec.pipeline.manipulation import nearest_codewords
+from sqcodec.pipeline.coding import manipulation
+from sqcodec.pipeline.coding.manipulation import nearest_codewords
 from tests.cli.test_code import MODEL, NEWEST, refused, run
 from tests.conftest import speech_like
 

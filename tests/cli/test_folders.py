@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from sqcodec.bitstream.header import read_header
+from sqcodec.bitstream.sqc_header import read_header
 from tests.cli.test_code import NEWEST, refused, run
 from tests.conftest import make_model, speech_like
 

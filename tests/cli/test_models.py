@@ -9,7 +9,7 @@ import soundfile
 from click.testing import CliRunner
 
 from sqcodec.cli.main import main
-from sqcodec.pipeline.lookup import SHIPPED  # as it is, before any fixture
+from sqcodec.pipeline.finding.models import SHIPPED  # as it is, before any fixture
 from tests.conftest import speech_like
 
 

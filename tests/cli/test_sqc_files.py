@@ -10,9 +10,9 @@ import pytest
 import soundfile
 
 import sqcodec
-from sqcodec.bitstream.header import read_header
-from sqcodec.bitstream.tables import count
-from sqcodec.model.file import add_tables
+from sqcodec.bitstream.entropy_tables import count
+from sqcodec.bitstream.sqc_header import read_header
+from sqcodec.model.model_file import add_tables
 from tests.bitstream.examples import make_tables
 from tests.cli.test_code import MODEL, NEWEST, refused, run
 from tests.conftest import make_model, speech_like

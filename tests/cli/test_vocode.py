@@ -8,9 +8,9 @@ import soundfile
 from click.testing import CliRunner
 
 from sqcodec.cli.main import main
-from sqcodec.values import FEATURES
+from sqcodec.spectrogram import FEATURES
 from tests.conftest import speech_like
-from tests.vocoder.test_file import saved
+from tests.vocoder.test_vocoder_file import saved
 
 ISTFT = Path("runs/a/vocoder/vocoder.safetensors")
 

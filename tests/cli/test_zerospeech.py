@@ -11,10 +11,10 @@ import yaml
 from click.testing import CliRunner, Result
 
 from sqcodec.cli.main import main
-from sqcodec.corpus.items import Part
+from sqcodec.corpus.abx_task import Part
 from sqcodec.metrics.distance import KINDS
-from sqcodec.pipeline.coding import open_codec
-from sqcodec.pipeline.units import cut
+from sqcodec.pipeline.coding.codec import open_codec
+from sqcodec.pipeline.measuring.units import cut
 from tests.conftest import make_model, speech_like
 
 SPEECH = Path(__file__).resolve().parents[2] / "recipes" / "tiny" / "speech"

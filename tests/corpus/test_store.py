@@ -7,7 +7,7 @@ import pytest
 from sqcodec.corpus import store
 from sqcodec.corpus.store import Report, StoredUtterance, StoreRow
 from sqcodec.errors import CorpusError
-from sqcodec.values import FEATURES
+from sqcodec.spectrogram import FEATURES
 
 CONFIG = FEATURES["paper-mel"]
 

@@ -11,7 +11,7 @@ import torch
 from sqcodec.errors import AudioError
 from sqcodec.features import mel
 from sqcodec.features.mel import extract, extract_blocks, measure
-from sqcodec.values import FEATURES, frame_count
+from sqcodec.spectrogram import FEATURES, frame_count
 from tests import reference
 
 SHIPPED = Path(__file__).parents[2] / "recipes" / "tiny" / "speech" / "2019" / "english"

@@ -12,9 +12,9 @@ import numpy as np
 
 import sqcodec
 from sqcodec.bitstream import npy, sqc
-from sqcodec.bitstream.space import CodeSpace
-from sqcodec.bitstream.tables import count
-from sqcodec.model.file import add_tables
+from sqcodec.bitstream.code_space import CodeSpace
+from sqcodec.bitstream.entropy_tables import count
+from sqcodec.model.model_file import add_tables
 from tests.bitstream.examples import make_codes, make_space
 from tests.conftest import make_model, speech_like
 

@@ -18,11 +18,11 @@ from safetensors.torch import load_file, save
 
 import sqcodec
 from sqcodec.bitstream import npy
-from sqcodec.model.summary import read_metadata
-from sqcodec.pipeline.lookup import resolve
-from sqcodec.pipeline.prior import train_prior_of
-from sqcodec.pipeline.training import train
-from sqcodec.pipeline.vocoder_training import FineTuning, train_vocoder
+from sqcodec.model.model_header import read_metadata
+from sqcodec.pipeline.finding.models import resolve
+from sqcodec.pipeline.training.train_codec import train
+from sqcodec.pipeline.training.train_prior import train_prior_of
+from sqcodec.pipeline.training.train_vocoder import FineTuning, train_vocoder
 from sqcodec.recipe import load_recipe
 from tests.train.conftest import SMALL, make_store
 from tests.train.vocoder.conftest import ISTFT, WORLD, make_sound_store

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sqcodec.corpus.items import read_task
+from sqcodec.corpus.abx_task import read_task
 from sqcodec.errors import MetricError
 from sqcodec.metrics.abx import Triples, abx_error
 from sqcodec.metrics.distance import KINDS, pair_distances
-from sqcodec.metrics.warp import warp_path
+from sqcodec.metrics.dtw import warp_path
 from sqcodec.metrics.zerospeech import unit_rates
 from tests import reference
 

@@ -191,7 +191,7 @@ def test_a_missing_package_is_named(name, package, monkeypatch) -> None:
     def without(module, *rest):
         raise ImportError(module)
 
-    monkeypatch.setattr("sqcodec.metrics.pair.importlib.import_module", without)
+    monkeypatch.setattr("sqcodec.metrics.signals.importlib.import_module", without)
     title = {"pesq": "PESQ", "stoi": "STOI", "dnsmos": "DNSMOS"}[name]
     with pytest.raises(MetricError, match=rf"^{title} needs the package {package}: install sqcodec\[eval\]$"):
         ALL[name](CLEAN, NOISY)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from sqcodec.model.classes import MelClasses, find_classes
 from sqcodec.model.likelihood import CategoricalLikelihood, GaussianLikelihood, VonMisesFisherLikelihood
-from sqcodec.values import FEATURES
+from sqcodec.model.mel_classes import MelClasses, find_classes
+from sqcodec.spectrogram import FEATURES
 
 CLASSES = MelClasses(lowest=-2, number=7, scale=80.0)
 

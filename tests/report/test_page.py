@@ -13,7 +13,7 @@ import soundfile
 from PIL import Image
 
 from sqcodec.report import page
-from sqcodec.report.spectrogram import RANGE, levels, palette, picture
+from sqcodec.report.spectrogram_image import RANGE, levels, palette, picture
 from sqcodec.report.table import Cell, Column
 
 COLUMNS = [Column("pesq", "PESQ wb", "", "higher", 2), Column("mcd", "MCD", "dB", "lower", 1)]

@@ -5,7 +5,7 @@ import pytest
 
 from sqcodec.corpus.store import StoredUtterance, assemble, write_shard
 from sqcodec.recipe import load_recipe
-from sqcodec.values import FEATURES, frame_count
+from sqcodec.spectrogram import FEATURES, frame_count
 
 SMALL = (
     "network.channels=16", "network.gru=8", "network.speaker_dim=4", "quantizer.codewords=16", "quantizer.dim=4",

@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 
 from sqcodec.corpus.store import open_store
 from sqcodec.errors import TrainingError
-from sqcodec.pipeline.training import make_fabric, refuse_processes, started_processes
+from sqcodec.pipeline.training.train_codec import make_fabric, refuse_processes, started_processes
 from sqcodec.recipe import load_recipe
-from sqcodec.train.loop import Trainer
+from sqcodec.train.codec_trainer import Trainer
 from tests.train.conftest import SMALL, make_store
 from tests.train.ranks_at_work import CASES, work
 

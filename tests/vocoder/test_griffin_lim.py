@@ -11,7 +11,7 @@ import torch
 from sqcodec.dsp import mel_filters
 from sqcodec.features.mel import extract
 from sqcodec.recipe import GriffinLimConfig
-from sqcodec.values import FEATURES, PEAK, frame_count
+from sqcodec.spectrogram import FEATURES, PEAK, frame_count
 from sqcodec.vocoder import griffin_lim
 from sqcodec.vocoder.griffin_lim import GriffinLim, linear_magnitude
 from tests.conftest import speech_like

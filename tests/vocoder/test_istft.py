@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from sqcodec.convnext import ahead_of_each
 from sqcodec.dsp import StftConfig, inverse_stft_same, stft_same
 from sqcodec.features.mel import extract
-from sqcodec.values import FEATURES
+from sqcodec.nn.convnext import ahead_of_each
+from sqcodec.spectrogram import FEATURES
 from sqcodec.vocoder.istft import STFT, IstftNetwork, IstftVocoder
 from sqcodec.vocoder.refinement import refine
 from tests.conftest import speech_like

@@ -8,7 +8,7 @@ import soundfile
 import torch
 
 from sqcodec.metrics import pitch
-from sqcodec.values import FEATURES
+from sqcodec.spectrogram import FEATURES
 from sqcodec.vocoder.world import (
     F0_CLASSES,
     FFT_SIZE,

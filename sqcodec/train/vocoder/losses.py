@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from sqcodec.dsp import hann_window, mel_filters
+from sqcodec.spectrogram import FEATURES
 from sqcodec.train.vocoder.discriminators import Judgement
-from sqcodec.values import FEATURES
 
 _FLOOR = 1e-5  # mel amplitudes and magnitudes below it count as it, as in the features
 _BINS_A_BAND = 10  # FFT length over mel bands: about 100 bands at 1024 points, as in Vocos

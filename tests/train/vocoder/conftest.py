@@ -6,7 +6,7 @@ import torch
 
 from sqcodec.corpus.store import StoredUtterance, assemble, open_store, write_shard
 from sqcodec.features.mel import extract
-from sqcodec.values import FEATURES, PEAK
+from sqcodec.spectrogram import FEATURES, PEAK
 from tests.conftest import speech_like
 
 TRAIN = (

@@ -7,10 +7,10 @@ import torch
 
 from sqcodec.features.mel import extract
 from sqcodec.recipe import load_recipe
-from sqcodec.train.vocoder.crops import SoundCrops
+from sqcodec.spectrogram import FEATURES
 from sqcodec.train.vocoder.discriminators import Families, Judgement, PeriodDiscriminator
 from sqcodec.train.vocoder.losses import discriminator_loss, generator_loss, matching_loss, spectral_loss
-from sqcodec.values import FEATURES
+from sqcodec.train.vocoder.sound_crops import SoundCrops
 from tests.train.vocoder.conftest import ISTFT
 
 

@@ -1,0 +1,118 @@
+"""The header of a `.sqc` file: some 15 bytes that can be read without the model.
+
+ 3 bytes  "SQC"
+ 1        version in the high half, flags in the low one
+ 6        the model: codebooks, speakers and, where flag 1 is set, tables
+ 1        gain, in half decibels
+ 1 to 9   samples
+[1 to 10  sample rate: flag 2]
+[1 to 9   speaker: flag 4]
+[1 to 9   codebooks: flag 8]
+"""
+
+import math
+from typing import NamedTuple
+
+from sqcodec.bitstream.code_space import CodeSpace
+from sqcodec.codes import Codes, code_count
+from sqcodec.errors import CodesError
+from sqcodec.spectrogram import SAMPLE_RATE
+
+MAGIC = b"SQC"
+VERSION = 1
+_TABLES, _RATE, _SPEAKER, _BOOKS = 1, 2, 4, 8  # flags
+_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000)
+_UNITY = 201  # the gain's byte that stands for 1
+
+
+class Header(NamedTuple):
+    """A file's header; size: its bytes. identity: 12 hexadecimal digits; speaker: place in the model's list."""
+
+    identity: str
+    samples: int
+    sample_rate: int
+    gain: float
+    speaker: int | None
+    books: int
+    tables: bool
+    size: int
+
+    @property
+    def length(self) -> int:
+        """Codes a book."""
+        return code_count(self.samples, self.sample_rate)
+
+
+def read_header(content: bytes, *, where: str) -> Header:
+    """The header alone, which needs no model. Raises CodesError: no `.sqc` file, of a later version, or cut."""
+    if not content.startswith(MAGIC):
+        raise CodesError(f"{where}: got a file that begins with {content[:8]!r}, expected a .sqc of 'sqcodec encode'")
+    try:
+        version, flags = divmod(content[3], 16)
+        if version != VERSION:
+            raise CodesError(
+                f"{where}: .sqc version {version}, this sqcodec reads up to {VERSION}: the file is damaged, or needs a"
+                " newer sqcodec"
+            )
+        identity, place = content[4:10].hex(), 11
+        gain = content[10]
+        samples, place = read_varint(content, place)
+        sample_rate, place = _read_rate(content, place) if flags & _RATE else (SAMPLE_RATE, place)
+        speaker, place = read_varint(content, place) if flags & _SPEAKER else (None, place)
+        books, place = read_varint(content, place) if flags & _BOOKS else (1, place)
+    except IndexError:
+        raise CodesError(
+            f"{where}: the file ends inside its header, after {len(content)} bytes: copy it again"
+        ) from None
+    if not samples or not books or not sample_rate:
+        raise CodesError(f"{where}: the header is damaged: copy or encode the file again")
+    return Header(identity, samples, sample_rate, _gain(gain), speaker, books, bool(flags & _TABLES), place)
+
+
+def pack_header(codes: Codes, space: CodeSpace, *, tables: bool) -> bytes:
+    """The header of these codes, coded with the model's tables or without."""
+    books = len(codes.indices)
+    flags = (_TABLES * tables | _RATE * (codes.sample_rate != SAMPLE_RATE)
+             | _SPEAKER * (codes.speaker is not None) | _BOOKS * (books != 1))  # fmt: skip
+    header = MAGIC + bytes([VERSION * 16 + flags]) + bytes.fromhex(space.identities[-1 if tables else 0])
+    header += bytes([_gain_byte(codes.gain)]) + varint(codes.samples)
+    if flags & _RATE:
+        known = codes.sample_rate in _RATES
+        header += bytes([1 + _RATES.index(codes.sample_rate)]) if known else b"\0" + varint(codes.sample_rate)
+    if codes.speaker is not None:
+        header += varint(space.speakers.index(codes.speaker))
+    return header + (varint(books) if flags & _BOOKS else b"")
+
+
+def _read_rate(content: bytes, place: int) -> tuple[int, int]:
+    code = content[place]
+    return (_RATES[code - 1], place + 1) if code else read_varint(content, place + 1)
+
+
+def _gain_byte(gain: float) -> int:
+    """0 for silence, else steps of half a decibel from -100 to +27 dB."""
+    return round(min(255.0, max(1.0, _UNITY + 40 * math.log10(gain)))) if gain else 0
+
+
+def _gain(byte: int) -> float:
+    return float(10 ** ((byte - _UNITY) / 40)) if byte else 0.0
+
+
+def varint(value: int) -> bytes:
+    """Seven bits a byte, the least significant first; all but the last byte have the high bit set."""
+    content = bytearray()
+    while value >= 128:
+        content.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*content, value])
+
+
+def read_varint(content: bytes, place: int) -> tuple[int, int]:
+    """The number that begins at byte `place` and where it ends; of at most nine bytes. Raises IndexError: cut."""
+    value = shift = 0
+    while True:
+        byte = content[place]
+        value |= (byte & 127) << shift
+        place, shift = place + 1, shift + 7
+        if byte < 128 or shift == 63:
+            return value, place

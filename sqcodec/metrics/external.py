@@ -1,0 +1,88 @@
+"""Recognisers and speaker encoders that the user brings: a command, or an ONNX model.
+
+A command is called with the path of a 16 kHz WAV as its last argument. As recogniser it prints the words, as speaker
+encoder numbers separated by white space. An ONNX model takes samples [1, N] float32; as speaker encoder it gives an
+embedding [1, D], as recogniser CTC scores [1, T, V], with the V symbols as a JSON list in its metadata `vocabulary`
+(the first is the blank, "|" or " " separates words).
+"""
+
+import json
+import shlex
+import subprocess
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sqcodec.errors import MetricError
+from sqcodec.metrics.signals import Signal, extra
+from sqcodec.spectrogram import SAMPLE_RATE
+
+
+def transcribe(signal: Signal, asr: str) -> str:
+    """What the recogniser `asr` hears in [N] at 16 kHz. Raises MetricError: it cannot be run or understood."""
+    if not asr.endswith(".onnx"):
+        return _output(asr, signal)
+    session = _session(asr)
+    symbols = json.loads(session.get_modelmeta().custom_metadata_map.get("vocabulary", "null"))
+    scores = _run(session, signal)
+    if not isinstance(symbols, list) or scores.ndim != 3 or scores.shape[2] != len(symbols):
+        raise MetricError(f"{asr}: got scores {scores.shape}, expected [1, T, V] and V symbols in `vocabulary`")
+    best = scores[0].argmax(1)
+    kept = best[np.concatenate([[True], best[1:] != best[:-1]])]
+    return "".join(symbols[index] for index in kept if index).replace("|", " ")
+
+
+def embed(signal: Signal, sv: str) -> NDArray[np.float64]:
+    """The voice in [N] at 16 kHz as [D], by the speaker encoder `sv`. Raises MetricError as `transcribe`."""
+    if sv.endswith(".onnx"):
+        return _run(_session(sv), signal).astype(np.float64).ravel()
+    try:
+        return np.array([float(word) for word in _output(sv, signal).split()])
+    except ValueError as error:
+        raise MetricError(f"{sv}: got {error}, expected numbers separated by white space") from error
+
+
+def similarity(reference: Signal, degraded: Signal, sv: str) -> float:
+    """Cosine of the two voices' embeddings, -1 to 1. Raises MetricError as `embed`, or of no or unlike embeddings."""
+    first, second = embed(reference, sv), embed(degraded, sv)
+    if first.shape != second.shape or not first.any() or not second.any():
+        raise MetricError(f"{sv}: got embeddings {first.shape} and {second.shape}, expected two alike and not zero")
+    return float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))
+
+
+def _output(command: str, signal: Signal) -> str:
+    import soundfile
+
+    with tempfile.TemporaryDirectory(prefix="sqcodec-") as folder:
+        path = Path(folder) / "signal.wav"
+        soundfile.write(path, np.clip(signal, -1.0, 1.0), SAMPLE_RATE, subtype="PCM_16")
+        try:
+            done = subprocess.run([*shlex.split(command), str(path)], capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise MetricError(f"{command}: cannot be run: {getattr(error, 'stderr', '') or error}".strip()) from error
+    return done.stdout.strip()
+
+
+@lru_cache(maxsize=2)
+def _session(path: str) -> Any:
+    runtime = extra("onnxruntime", "a model of yours")
+    if not Path(path).is_file():
+        raise MetricError(f"{path}: no such file; expected an ONNX model")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = 1  # files already run side by side
+    try:
+        return runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own exceptions have no common root
+        raise MetricError(f"{path}: cannot be loaded: {error}") from error
+
+
+def _run(session: Any, signal: Signal) -> NDArray[np.floating[Any]]:
+    try:
+        result = session.run(None, {session.get_inputs()[0].name: signal[None].astype(np.float32)})[0]
+    except Exception as error:  # as above
+        raise MetricError(f"the ONNX model cannot run on samples [1, {len(signal)}] float32: {error}") from error
+    return np.asarray(result)

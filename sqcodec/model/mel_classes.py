@@ -1,0 +1,59 @@
+"""Spectrogram values as classes of 1 dB, between quantiles of the training set."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sqcodec.spectrogram import FeatureConfig
+
+QUANTILES = (0.0001, 0.9999)
+_BLOCK = 1 << 22
+
+
+@dataclass(frozen=True, kw_only=True)
+class MelClasses:
+    """`number` classes of 1 dB from `lowest` dB upwards; one feature unit is `scale` dB. Values outside are clipped."""
+
+    lowest: float
+    number: int
+    scale: float
+
+    def of(self, features: Tensor) -> Tensor:
+        """Feature values of any shape -> their classes, int64."""
+        return self._unclipped(features).clamp(0, self.number - 1)
+
+    def values(self, classes: Tensor) -> Tensor:
+        """Classes -> the feature values at their centres, float32."""
+        return (classes.float() + (self.lowest + 0.5)) / self.scale
+
+    def clipped(self, features: Tensor) -> int:
+        """How many values lie outside of all classes."""
+        classes = self._unclipped(features)
+        return int(((classes < 0) | (classes >= self.number)).sum().item())
+
+    def _unclipped(self, features: Tensor) -> Tensor:
+        return torch.floor(features.float() * self.scale - self.lowest).long()
+
+
+def find_classes(features: NDArray[np.float16], config: FeatureConfig) -> MelClasses:
+    """Classes of 1 dB between the 0.01 % and the 99.99 % quantile of features [T, F], counted exactly."""
+    counts = np.zeros(1 << 16, np.int64)
+    flat = features.reshape(-1)
+    for start in range(0, len(flat), _BLOCK):  # a float16 has 65536 values at most
+        counts += np.bincount(np.ascontiguousarray(flat[start : start + _BLOCK]).view(np.uint16), minlength=1 << 16)
+    values = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float64)
+    present = np.flatnonzero(counts)
+    order = present[np.argsort(values[present])]
+    share = np.cumsum(counts[order]) / counts.sum()
+    scale = decibels_per_unit(config)
+    low, high = (scale * values[order[np.searchsorted(share, q)]] for q in QUANTILES)
+    return MelClasses(lowest=math.floor(low), number=max(2, math.floor(high) - math.floor(low) + 1), scale=scale)
+
+
+def decibels_per_unit(config: FeatureConfig) -> float:
+    """dB that one feature unit stands for: the dynamic range, or 20 / ln 10 for natural logarithms of magnitudes."""
+    return config.dynamic_range or 20 / math.log(10)

@@ -1,0 +1,84 @@
+"""The networks of the paper: a convolutional encoder, 100 Hz spectrogram -> 50 Hz latents, and a recurrent decoder,
+50 Hz codewords and a speaker -> 100 Hz spectrogram."""
+
+import torch
+from torch import Tensor, nn
+
+from sqcodec import ranks
+from sqcodec.nn.batch_norm import BatchNorm
+
+LAYER = 3  # modules a layer: convolution, BatchNorm, ReLU
+STRIDING = 2  # the layer that halves the rate
+
+
+def _layer(inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: int = 1) -> list[nn.Module]:
+    convolution = nn.Conv1d(inputs, outputs, kernel, stride=stride, padding=padding, bias=False)
+    return [convolution, BatchNorm(outputs), nn.ReLU(inplace=True)]
+
+
+class PaperEncoder(nn.Module):
+    """Five convolutions with BatchNorm and ReLU, then 1x1 to the quantiser's channels."""
+
+    margin = 16  # frames of context on each side with which a block gives the codes of the whole (it needs 8)
+
+    def __init__(self, *, n_mels: int, channels: int, outputs: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *_layer(n_mels, channels, 3, padding=0),
+            *_layer(channels, channels, 3),
+            *_layer(channels, channels, 4, stride=2),
+            *_layer(channels, channels, 3),
+            *_layer(channels, channels, 3),
+            nn.Conv1d(channels, outputs, 1),
+        )
+
+    def forward(self, features: Tensor, frames: Tensor | None = None) -> Tensor:
+        """features [B, F, T + 2], T even, one frame of context on each side -> [B, T / 2, outputs].
+
+        frames: [B] int64, even; of row b only the first frames[b] + 2 count, what follows is padding and is kept out of
+        every convolution, so that the first frames[b] / 2 outputs are those of the row alone. None: no padding.
+        """
+        if frames is None:
+            encoded: Tensor = self.layers(features)
+            return encoded.transpose(1, 2)
+        encoded = features
+        for number in range(0, len(self.layers) - 1, LAYER):
+            encoded = self.layers[number : number + LAYER](encoded)
+            length = frames if number < LAYER * STRIDING else frames // 2
+            encoded = encoded * (torch.arange(encoded.shape[-1], device=frames.device) < length[:, None])[:, None]
+        encoded = self.layers[-1](encoded)
+        return encoded.transpose(1, 2)
+
+
+def jitter(z_q: Tensor, probability: float, generator: torch.Generator | None) -> Tensor:
+    """Replace each latent of z_q [B, T, D] by its left or right neighbour, each with probability / 2; edges stay.
+
+    A regulariser of training: it keeps a code from depending on its exact place.
+    """
+    batch, frames, _ = z_q.shape
+    draw = ranks.own_rows(torch.rand(ranks.count() * batch, frames, generator=generator, device=z_q.device))
+    shift = (draw < probability).long() - 2 * (draw < probability / 2).long()
+    index = torch.arange(frames, device=z_q.device) + shift
+    inside = (index >= 0) & (index < frames)
+    index = torch.where(inside, index, torch.arange(frames, device=z_q.device))
+    return z_q.gather(1, index[:, :, None].expand_as(z_q))
+
+
+class PaperDecoder(nn.Module):
+    """Nearest up-sampling by 2, speaker embedding beside each frame, two bidirectional GRU layers, a linear layer."""
+
+    margin = 200  # codes (4 s) of context on each side after which the recurrent layers have forgotten the edge
+
+    def __init__(self, *, dim: int, speakers: int, speaker_dim: int, gru: int, outputs: int) -> None:
+        super().__init__()
+        self.speakers = nn.Embedding(speakers, speaker_dim)
+        self.recurrent = nn.GRU(dim + speaker_dim, gru, num_layers=2, batch_first=True, bidirectional=True)
+        self.output = nn.Linear(2 * gru, outputs)
+
+    def forward(self, z_q: Tensor, speaker: Tensor) -> Tensor:
+        """z_q [B, T, D], speaker [B] int64 -> [B, outputs, 2 T]."""
+        frames = z_q.repeat_interleave(2, dim=1)
+        voice = self.speakers(speaker)[:, None].expand(-1, frames.shape[1], -1)
+        hidden, _ = self.recurrent(torch.cat([frames, voice], dim=-1))
+        decoded: Tensor = self.output(hidden)
+        return decoded.transpose(1, 2)

@@ -1,0 +1,1 @@
+"""Networks that codecs and vocoders are built of."""

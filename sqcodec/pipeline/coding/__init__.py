@@ -1,0 +1,1 @@
+"""From recordings to codes and back: arrays, files and folders."""

@@ -1,0 +1,254 @@
+"""The verbs `encode` and `decode` on arrays and on blocks: recording -> codes -> recording."""
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import soxr
+import torch
+from numpy.typing import NDArray
+
+from sqcodec.bitstream import sqc
+from sqcodec.bitstream.code_space import CodeSpace
+from sqcodec.codes import Codes
+from sqcodec.errors import AudioError, CodesError, ModelError
+from sqcodec.features.mel import Statistics, features_of
+from sqcodec.model.blockwise import decode_features, encode_features
+from sqcodec.model.folding import fold_
+from sqcodec.model.model_file import load_model
+from sqcodec.model.spectrogram_codec import FRAMES_PER_CODE, UNLABELLED, SpectrogramCodec
+from sqcodec.pipeline.coding.speaker_search import Probe, nearest_speaker
+from sqcodec.pipeline.device import find_device
+from sqcodec.pipeline.finding.code_spaces import read_space
+from sqcodec.pipeline.finding.models import find_for_encoding
+from sqcodec.pipeline.finding.vocoders import FoundVocoder, find_vocoder
+from sqcodec.spectrogram import SAMPLE_RATE, frame_count
+from sqcodec.vocoder.interface import Vocoder
+
+_Samples = NDArray[np.float32]
+
+
+def load(model: str | Path | None = None, *, device: str = "auto") -> "Codec":
+    """The codec of a model file, a run folder or the name of a run; None finds it as `sqcodec encode` does.
+
+    device: `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N`. Raises ModelError: not found, or broken.
+    """
+    return open_codec(find_for_encoding(model).path, device)
+
+
+def open_codec(path: Path, device: str) -> "Codec":
+    """The codec of a model file. Raises ModelError: missing or broken; SqcodecError: there is no such device."""
+    return Codec(fold_(load_model(path, find_device(device))), path, read_space(path))
+
+
+class Codec:
+    """A trained model in use. Long recordings go through in blocks: memory does not grow with their length."""
+
+    def __init__(self, model: SpectrogramCodec, path: Path, space: CodeSpace) -> None:
+        self.model, self.path, self.space = model, path, space
+        self.fingerprint, self.speakers, self.bit_rate = model.fingerprint, model.speakers, model.bit_rate
+        self.device = next(model.parameters()).device
+        self._vocoders: dict[str | None, FoundVocoder] = {}
+
+    def encode(
+        self,
+        audio: _Samples,
+        *,
+        sample_rate: int = SAMPLE_RATE,
+        speaker: str | None = None,
+        codebooks: int | None = None,
+    ) -> Codes:
+        """audio [N] in -1 to 1 at sample_rate (Hz) -> codes. speaker: whose voice it is; None finds the nearest.
+        codebooks: how many to use; None: all.
+
+        Raises AudioError: not one channel of floats, empty, or not finite; CodesError: the model has no such speaker.
+        """
+        if audio.ndim != 1 or audio.dtype.kind != "f":
+            raise AudioError(
+                f"got an array {audio.shape} of {audio.dtype}, expected samples [N] of float32, in -1 to 1"
+            )
+        samples = np.array(audio, dtype=np.float32)
+        if sample_rate != SAMPLE_RATE:
+            samples = np.concatenate(list(resampled([samples], sample_rate, SAMPLE_RATE, len(samples))))
+        return self.encode_blocks(
+            lambda: [samples],
+            samples=lambda: len(audio),
+            sample_rate=sample_rate,
+            speaker=speaker,
+            codebooks=codebooks,
+        )
+
+    def encode_blocks(
+        self,
+        blocks: Callable[[], Iterable[_Samples]],
+        *,
+        samples: Callable[[], int],
+        sample_rate: int,
+        speaker: str | None,
+        codebooks: int | None = None,
+    ) -> Codes:
+        """As `encode`, of a recording that `blocks()` yields as [n] at 16 kHz; a long one twice.
+
+        samples, sample_rate: of the recording before it was resampled; its length is asked for when it has been read.
+        Raises ModelError: the model is a plain VAE; CodesError: it has no such speaker.
+        """
+        if not self.model.quantizer.codebooks:
+            raise ModelError(
+                f"{self.path}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer"
+            )
+        if speaker is not None:
+            self.voice(speaker)  # its errors come before the work
+        config = self.model.features
+        statistics, features = features_of(lambda: map(torch.from_numpy, blocks()), config)
+        probe, pieces = Probe(), []
+        frames = frame_count(statistics.samples)
+        for part, codes in encode_features(self.model, features, frames, self.device, codebooks=codebooks):
+            probe.offer_(part, codes)
+            pieces.append(codes.numpy().astype(np.uint16))
+        return Codes(
+            indices=np.concatenate(pieces, axis=1),
+            samples=samples(),
+            sample_rate=sample_rate,
+            gain=self._gain(statistics),
+            speaker=speaker or nearest_speaker(self.model, probe),
+            fingerprint=self.fingerprint,
+        )
+
+    def decode(self, codes: Codes, *, speaker: str | None = None, vocoder: str | None = None) -> _Samples:
+        """codes -> ceil(samples x 16000 / sample_rate) samples at 16 kHz, at the recording's level, within -1 to 1.
+
+        speaker: whose voice to give it; None means the one stored. vocoder: a kind, a file or a run; None means the
+        best that there is. Raises CodesError: the codes do not fit the model, or no such speaker; ModelError: the codes
+        are another model's; VocoderError: no such vocoder, or one for other features.
+        """
+        sound = np.concatenate(list(self.decode_blocks(codes, speaker=speaker, vocoder=vocoder)))
+        return sound.clip(-1.0, 1.0)
+
+    def codebooks_for(self, *, codebooks: int | None, bit_rate: float | None) -> int:
+        """How many codebooks to use: as many as said, or as fit a nominal bit_rate (bit/s), or as the recipe says.
+
+        Raises CodesError: the model has not as many, or one alone takes more.
+        """
+        most = self.model.quantizer.codebooks
+        bit_rate = bit_rate or self.model.recipe.bit_rate
+        if codebooks is None and bit_rate is not None:
+            codebooks = min(most, int(bit_rate * most / self.bit_rate))
+            if not codebooks:
+                raise CodesError(f"--bitrate {bit_rate:g}: the lowest of {self.path} is {self.bit_rate / most:g} bit/s")
+        if codebooks is not None and codebooks > most:
+            raise CodesError(f"--codebooks {codebooks}: {self.path} has {most}")
+        return codebooks or most
+
+    def pack(self, codes: Codes) -> bytes:
+        """codes -> the bytes of a `.sqc` file. Raises CodesError: the codes do not fit the model."""
+        return sqc.pack(codes, self.space)
+
+    def unpack(self, content: bytes) -> Codes:
+        """The bytes of a `.sqc` file -> codes. Raises CodesError: another model's, or damaged."""
+        return sqc.unpack(content, self.space, where="codes")
+
+    def decode_blocks(
+        self, codes: Codes, *, speaker: str | None = None, vocoder: str | None = None, where: str = "codes"
+    ) -> Iterator[_Samples]:
+        """As `decode`, in pieces [n] of about 10 s and not limited to -1 to 1; errors name `where`."""
+        self._check(codes, where)
+        voice = self.voice(self.speaker_of(codes, speaker, where))
+        return self._rendered(codes, voice, self.vocoder(vocoder).vocoder)
+
+    def vocoder(self, name: str | None) -> FoundVocoder:
+        """The vocoder of a kind, file or run, None for the best: see `pipeline.vocoders`. Raises VocoderError."""
+        if name not in self._vocoders:  # its weights are read once, not for each file of a folder
+            settings, features = self.model.recipe.vocoder, self.model.features
+            self._vocoders[name] = find_vocoder(
+                name, features, device=self.device, settings=settings, codec=self.fingerprint
+            )
+        return self._vocoders[name]
+
+    def _rendered(self, codes: Codes, voice: int, vocoder: Vocoder) -> Iterator[_Samples]:
+        samples = -(-codes.samples * SAMPLE_RATE // codes.sample_rate)
+        if codes.gain == 0.0:  # digital silence comes back as it was
+            for start in range(0, samples, 1 << 18):
+                yield np.zeros(min(1 << 18, samples - start), np.float32)
+            return
+        for sound in vocoder.render(decode_features(self.model, codes.indices, voice), samples):
+            yield sound * np.float32(codes.gain)
+
+    def _gain(self, statistics: Statistics) -> float:
+        """What the sound is multiplied by: features without utterance statistics carry their level themselves."""
+        if self.model.features.dynamic_range is None:
+            return 1.0 if statistics.peak else 0.0
+        return statistics.gain
+
+    def _check(self, codes: Codes, where: str) -> None:
+        quantizer, (books, length) = self.model.quantizer, codes.indices.shape
+        if codes.fingerprint not in (None, self.fingerprint):
+            raise ModelError(
+                f"{where}: written with the model {codes.fingerprint}, got {self.fingerprint} ({self.path});"
+                " name the model that wrote the codes"
+            )
+        if not 1 <= books <= quantizer.codebooks:
+            known = "1 (the model has one codebook)" if quantizer.codebooks == 1 else f"1 to {quantizer.codebooks}"
+            raise CodesError(f"{where}: got {books} rows of codes, expected {known}")
+        if (highest := int(codes.indices.max())) >= quantizer.codewords:
+            raise CodesError(
+                f"{where}: got code {highest}, expected 0 to {quantizer.codewords - 1}; these are another model's codes"
+            )
+        frames = frame_count(-(-codes.samples * SAMPLE_RATE // codes.sample_rate))
+        if codes.fingerprint is not None and length != (expected := -(-frames // FRAMES_PER_CODE)):
+            raise CodesError(
+                f"{where}: got {length} codes, expected {expected} for {codes.samples} samples"
+                f" at {codes.sample_rate} Hz"
+            )
+
+    def speaker_of(self, codes: Codes, speaker: str | None, where: str = "codes") -> str | None:
+        """The voice to decode with: `speaker`, else the one stored, else the model's only one; None with a model that
+        takes any voice. Raises CodesError."""
+        name = speaker or codes.speaker
+        if name is None and self.speakers:
+            if len(self.speakers) == 1:
+                return self.speakers[0]
+            raise CodesError(f"{where}: no speaker is stored; choose one with --speaker: {_some(self.speakers)}")
+        return name
+
+    def voice(self, speaker: str | None) -> int:
+        """The number of a speaker as the model takes it. Raises CodesError: the model has no such speaker."""
+        if not self.speakers:
+            if speaker is not None:
+                raise CodesError(
+                    f"speaker {speaker!r}: the model {self.path} takes any voice and knows none by name; leave the"
+                    " speaker out, or use a model that was trained with speakers"
+                )
+            return UNLABELLED
+        assert speaker is not None
+        if speaker in self.speakers:
+            return self.model.place_of(speaker)
+        near = difflib.get_close_matches(speaker, self.speakers, n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise CodesError(
+            f"speaker {speaker!r}: unknown to the model {self.path}{hint or '.'} It knows {len(self.speakers)}:"
+            f" {_some(self.speakers)}"
+        )
+
+
+def resampled(blocks: Iterable[_Samples], rate: int, to_rate: int, samples: int) -> Iterator[_Samples]:
+    """Blocks [n] at `rate`, together `samples` long -> blocks at `to_rate`, together ceil(samples x to_rate / rate).
+
+    Raises AudioError: a rate that cannot be resampled.
+    """
+    total, made = -(-samples * to_rate // rate) if rate > 0 else 0, 0
+    try:
+        resampler = soxr.ResampleStream(rate, to_rate, 1, dtype="float32", quality="HQ")
+    except (RuntimeError, ValueError) as error:
+        raise AudioError(f"{rate} Hz cannot be resampled to {to_rate} Hz: {error}") from None
+    for block in blocks:
+        sound = resampler.resample_chunk(block)[: total - made]
+        made += len(sound)
+        yield sound
+    rest = resampler.resample_chunk(np.zeros(0, np.float32), last=True)[: total - made]
+    yield np.pad(rest, (0, total - made - len(rest)))
+
+
+def _some(names: tuple[str, ...]) -> str:
+    shown = 200
+    return ", ".join(names[:shown]) + (", ..." if len(names) > shown else "")

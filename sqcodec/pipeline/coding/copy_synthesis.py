@@ -1,0 +1,79 @@
+"""The verb `vocode`: a recording to features and back, without a codec, to hear a vocoder alone."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sqcodec.corpus.audio import AudioSource
+from sqcodec.features.mel import features_of
+from sqcodec.pipeline.coding.files import SOUND_FORMATS, write_sound
+from sqcodec.pipeline.device import find_device
+from sqcodec.pipeline.finding.vocoders import KINDS, find_vocoder, resolve_vocoder
+from sqcodec.pipeline.paths import check_target, spooled, written
+from sqcodec.spectrogram import FEATURES, SAMPLE_RATE, FeatureConfig, FeatureKind
+from sqcodec.vocoder.interface import Vocoder
+from sqcodec.vocoder.vocoder_file import read_header
+
+_Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vocoded:
+    """What `vocode_file` did; samples at 16 kHz."""
+
+    samples: int
+    vocoder: str
+    features: FeatureKind
+    notes: tuple[str, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Duration of the sound."""
+        return self.samples / SAMPLE_RATE
+
+
+def vocode_file(
+    source: Path, target: Path, *, vocoder: str | None = None, features: FeatureKind | None = None, device: str = "auto"
+) -> Vocoded:
+    """Turn a recording into features and those into a sound file at 16 kHz, which appears complete or not at all.
+
+    vocoder: a kind, a file, a run folder or a run's name; None: the best for the features. features: None means what
+    the vocoder was made for, or log-mel where none is named. Raises AudioError: the recording cannot be read;
+    VocoderError: no such vocoder, or for other features; SqcodecError: the target cannot be written.
+    """
+    check_target(source, target, SOUND_FORMATS)
+    config = _features(vocoder, features)
+    found = find_vocoder(vocoder, config, device=find_device(device))
+    with spooled(source) as path, written(target) as draft:
+        audio = AudioSource(path)
+        sound = vocode_blocks(audio.blocks, found.vocoder)
+        form = SOUND_FORMATS.get(target.suffix.lower(), SOUND_FORMATS[".wav"])  # a pipe has no suffix
+        samples, limited = write_sound(draft, sound, SAMPLE_RATE, form)
+    clipped = f"{target}: {limited} of {samples} samples were beyond full scale and were limited" if limited else ""
+    return Vocoded(
+        samples=samples,
+        vocoder=found.vocoder.kind,
+        features=config.kind,
+        notes=tuple(note for note in (found.note, clipped) if note),
+    )
+
+
+def vocode_blocks(blocks: Callable[[], Iterable[_Samples]], vocoder: Vocoder) -> Iterator[_Samples]:
+    """Copy-synthesis of a recording at 16 kHz that `blocks()` yields as [n] -> [n], at its own level and length.
+
+    Digital silence stays silence.
+    """
+    statistics, features = features_of(lambda: map(torch.from_numpy, blocks()), vocoder.features)
+    level = 1.0 if vocoder.features.dynamic_range is None and statistics.peak else statistics.gain
+    for sound in vocoder.render(features, statistics.samples):
+        yield sound * np.float32(level)
+
+
+def _features(vocoder: str | None, kind: FeatureKind | None) -> FeatureConfig:
+    if kind is None and vocoder is not None and vocoder not in KINDS:
+        return read_header(resolve_vocoder(vocoder)).features
+    return FEATURES[kind or "log-mel"]

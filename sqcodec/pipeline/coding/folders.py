@@ -1,0 +1,232 @@
+"""`encode` and `decode` of whole folders: the tree is mirrored, what is there already is kept, failures are listed."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqcodec.bitstream import npy
+from sqcodec.bitstream.sqc_header import MAGIC, read_header
+from sqcodec.corpus.audio import AudioSource
+from sqcodec.errors import SqcodecError
+from sqcodec.model.model_header import read_summary
+from sqcodec.pipeline.coding.codec import Codec, open_codec
+from sqcodec.pipeline.coding.files import CODES_SUFFIXES, CodesFormat, decode_with, encode_with, read_opened
+from sqcodec.pipeline.finding.code_spaces import names_of
+from sqcodec.pipeline.finding.models import find_for_decoding, find_for_encoding
+from sqcodec.pipeline.parallel import in_parallel
+
+Progress = Callable[[int, int], None]
+_Work = tuple[Any, ...]
+RECORDINGS = (
+    ".wav",
+    ".flac",
+    ".ogg",
+    ".oga",
+    ".opus",
+    ".mp3",
+    ".aiff",
+    ".aif",
+    ".aifc",
+    ".au",
+    ".caf",
+    ".w64",
+    ".rf64",
+)
+
+
+class Failure(NamedTuple):
+    """One file that could not be done, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderDone:
+    """What was done: files now and those that were there before; seconds and bytes of the codes of the former."""
+
+    done: int
+    kept: int
+    failed: tuple[Failure, ...]
+    seconds: float
+    size: int
+    note: str
+
+
+class Workers(NamedTuple):
+    """How many at once, and where: `local` processes or a `dask` cluster."""
+
+    jobs: int
+    backend: str
+
+
+class _Task(NamedTuple):
+    """One file. Its paths are absolute, since another process need not stand in our folder; `shown` is for texts."""
+
+    source: Path
+    target: Path
+    shown: Path
+
+
+class _Result(NamedTuple):
+    seconds: float
+    size: int
+    failure: Failure | None
+
+
+def encode_folder(
+    source: Path,
+    target: Path,
+    *,
+    model: str | None,
+    speaker: str | None,
+    device: str,
+    form: CodesFormat | None,
+    codebooks: int | None,
+    bit_rate: float | None,
+    how: Workers,
+    progress: Progress,
+) -> FolderDone:
+    """Encode every recording under `source` into `target`, which mirrors its folders.
+
+    A file that was encoded with this model since its recording last changed is kept. Raises ModelError: no model;
+    SqcodecError: no recordings, or `target` lies within `source`.
+    """
+    form = form or "sqc"
+    tasks = _tasks(source, target, RECORDINGS, f".{form}", "recordings")
+    found = find_for_encoding(model)
+    names = names_of(read_summary(found.path))
+    wanted = [task for task in tasks if not _is_encoded(task, names)]
+    work: list[_Work] = [
+        (task, str(found.path.resolve()), device, speaker, form, codebooks, bit_rate) for task in wanted
+    ]
+    return _run(_encode, work, len(tasks) - len(work), found.note, how=how, progress=progress)
+
+
+def decode_folder(
+    source: Path,
+    target: Path,
+    *,
+    model: str | None,
+    speaker: str | None,
+    vocoder: str | None,
+    rate: int,
+    device: str,
+    how: Workers,
+    progress: Progress,
+) -> FolderDone:
+    """Decode every codes file under `source` into WAV files in `target`, which mirrors its folders.
+
+    A file that is newer than its codes is kept. Raises SqcodecError: no codes files, or `target` lies within `source`.
+    """
+    tasks = _tasks(source, target, CODES_SUFFIXES, ".wav", "codes files")
+    work: list[_Work] = [(task, model, device, speaker, vocoder, rate) for task in tasks if not _is_newer(task)]
+    return _run(_decode, work, len(tasks) - len(work), "", how=how, progress=progress)
+
+
+def _run(
+    function: Callable[..., _Result], work: list[_Work], kept: int, note: str, *, how: Workers, progress: Progress
+) -> FolderDone:
+    results = []
+    for _, result in in_parallel(_attempt, [(function, *of) for of in work], jobs=how.jobs, backend=how.backend):
+        results.append(result)
+        progress(len(results), len(work))
+    failed = sorted(result.failure for result in results if result.failure)
+    return FolderDone(
+        done=len(results) - len(failed),
+        kept=kept,
+        failed=tuple(failed),
+        seconds=sum(result.seconds for result in results),
+        size=sum(result.size for result in results),
+        note=note,
+    )
+
+
+def _attempt(function: Callable[..., _Result], task: _Task, *options: Any) -> _Result:
+    """One file; whatever is wrong with it must not stop the others."""
+    try:
+        task.target.parent.mkdir(parents=True, exist_ok=True)
+        return function(task, *options)
+    except (SqcodecError, OSError, RuntimeError, ValueError, MemoryError) as error:
+        reason = str(error) if isinstance(error, SqcodecError) else f"{task.source}: {type(error).__name__}: {error}"
+        return _Result(0.0, 0, Failure(task.shown, reason.replace(str(task.source), str(task.shown))))
+
+
+def _encode(
+    task: _Task,
+    model: str,
+    device: str,
+    speaker: str | None,
+    form: CodesFormat,
+    codebooks: int | None,
+    bit_rate: float | None,
+) -> _Result:
+    codec = _codec(model, device)
+    books = codec.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
+    audio = AudioSource(task.source)
+    done = encode_with(codec, audio, task.target, speaker=speaker, form=form, codebooks=books)
+    return _Result(done.seconds, done.size, None)
+
+
+def _decode(
+    task: _Task, model: str | None, device: str, speaker: str | None, vocoder: str | None, rate: int
+) -> _Result:
+    content, where = npy.read_bytes(task.source), str(task.source)
+    name = _name_in(content, where)
+    found = find_for_decoding(name, model) if name else find_for_encoding(model)
+    codec = _codec(str(found.path.resolve()), device)
+    opened = read_opened(codec, content, where)
+    done = decode_with(opened, task.target, where=where, speaker=speaker, vocoder=vocoder, rate=rate)
+    return _Result(done.samples / rate, len(content), None)
+
+
+def _tasks(source: Path, target: Path, suffixes: tuple[str, ...], suffix: str, what: str) -> list[_Task]:
+    """Every file to be done and where its result belongs."""
+    if target.exists() and not target.is_dir():
+        raise SqcodecError(f"{target}: a file; {source} is a folder, so expected the folder to write to")
+    if target.resolve().is_relative_to(source.resolve()):
+        raise SqcodecError(f"{target}: lies within {source}; write to a folder beside it")
+    paths = [path.relative_to(source) for path in sorted(source.rglob("*")) if path.suffix.lower() in suffixes]
+    paths = [path for path in paths if (source / path).is_file() and not any(part[0] == "." for part in path.parts)]
+    if not paths:
+        raise SqcodecError(f"{source}: no {what} in it; expected files named {', '.join(suffixes)}")
+    stems = Counter(path.with_suffix("") for path in paths)
+    ends = source.absolute(), target.absolute()
+    return [_Task(ends[0] / path, ends[1] / _renamed(path, suffix, stems), source / path) for path in paths]
+
+
+def _renamed(path: Path, suffix: str, stems: Counter[Path]) -> Path:
+    """a.wav -> a.sqc; where a.flac lies beside it, a.wav.sqc and a.flac.sqc."""
+    return path.with_suffix(suffix) if stems[path.with_suffix("")] == 1 else path.with_name(path.name + suffix)
+
+
+def _is_newer(task: _Task) -> bool:
+    try:
+        return task.target.stat().st_mtime_ns >= task.source.stat().st_mtime_ns
+    except OSError:
+        return False
+
+
+def _is_encoded(task: _Task, names: tuple[str, ...]) -> bool:
+    """Whether the target was made with this model, after the recording last changed."""
+    if not _is_newer(task):
+        return False
+    try:
+        return _name_in(npy.read_bytes(task.target), str(task.target)) in names
+    except SqcodecError:
+        return False
+
+
+def _name_in(content: bytes, where: str) -> str | None:
+    """The fingerprint that a codes file names its model by."""
+    is_sqc = content.startswith(MAGIC)
+    return read_header(content, where=where).identity if is_sqc else npy.unpack(content, where=where).fingerprint
+
+
+@lru_cache(maxsize=4)
+def _codec(path: str, device: str) -> Codec:
+    """Once a process and model."""
+    return open_codec(Path(path), device)

@@ -1,0 +1,101 @@
+"""The verb `generate`: speech-like recordings drawn from a model's prior."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sqcodec.codes import Codes, code_count
+from sqcodec.corpus.audio import AudioSource
+from sqcodec.errors import SqcodecError
+from sqcodec.pipeline.coding.codec import Codec, open_codec
+from sqcodec.pipeline.coding.files import SOUND_FORMATS, write_sound
+from sqcodec.pipeline.finding.models import find_for_encoding
+from sqcodec.pipeline.paths import written
+from sqcodec.prior.prior_file import PRIOR, load_prior
+from sqcodec.prior.transformer import CodePrior
+from sqcodec.spectrogram import SAMPLE_RATE
+
+_GAIN = 0.5  # -6 dB: what is generated has no loudness of its own
+
+
+class Generated(NamedTuple):
+    """One recording that was made, in a voice of the model."""
+
+    path: Path
+    seconds: float
+    speaker: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How to draw: seconds of new speech, how many recordings, temperature and top_p (0 to 1), and the seed."""
+
+    seconds: float
+    number: int
+    temperature: float
+    top_p: float
+    seed: int
+
+
+def generate(
+    folder: Path,
+    sampling: Sampling,
+    *,
+    speaker: str | None,
+    prompt: Path | None,
+    model: str | None,
+    device: str,
+) -> Iterator[Generated]:
+    """Draw recordings from the prior beside a model and write them to `folder` as 0001.wav and so on.
+
+    speaker: None takes the prompt's, or draws one for each. prompt: a recording to go on from, which comes first.
+    Raises ModelError: no model, no prior, or one for other codes; CodesError: no such speaker; SqcodecError: `folder`
+    is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise SqcodecError(f"{folder}: a file; expected the folder to write to")
+    codec = open_codec(find_for_encoding(model).path, device)
+    if speaker is not None:
+        codec.voice(speaker)
+    where = codec.path.with_name(PRIOR)
+    prior = load_prior(where, fingerprint=codec.fingerprint, speakers=codec.speakers, device=codec.device)
+    start = codec.encode(AudioSource(prompt).read(), speaker=speaker) if prompt else None
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(sampling.number):
+        rng = np.random.default_rng([sampling.seed, number])
+        known = speaker or (start.speaker if start else None)
+        voice = known or (codec.speakers[rng.integers(len(codec.speakers))] if codec.speakers else None)
+        codes = _sampled(codec, prior, start, voice, sampling, int(rng.integers(2**62)))
+        path = folder / f"{number + 1:04}.wav"
+        with written(path) as draft:
+            done = write_sound(draft, codec.decode_blocks(codes), SAMPLE_RATE, SOUND_FORMATS[".wav"])
+        yield Generated(path, done.samples / SAMPLE_RATE, voice)
+
+
+def _sampled(
+    codec: Codec, prior: CodePrior, start: Codes | None, voice: str | None, sampling: Sampling, seed: int
+) -> Codes:
+    """The prompt's codes and `sampling.seconds` of new ones."""
+    samples = round(sampling.seconds * SAMPLE_RATE) + (start.samples if start else 0)
+    known: NDArray[np.uint16] = start.indices if start else np.zeros((len(prior.codewords), 0), np.uint16)
+    drawn = prior.sample(
+        torch.from_numpy(known.astype(np.int64)).to(codec.device),
+        code_count(samples, SAMPLE_RATE),
+        codec.voice(voice),
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        generator=torch.Generator(codec.device).manual_seed(seed),
+    )
+    return Codes(
+        indices=drawn.cpu().numpy().astype(np.uint16),
+        samples=samples,
+        sample_rate=SAMPLE_RATE,
+        gain=start.gain if start else _GAIN,
+        speaker=voice,
+        fingerprint=codec.fingerprint,
+    )

@@ -1,0 +1,183 @@
+"""The verb `inspect`: what a codes file holds, without torch and without the model's weights."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sqcodec.bitstream import npy, sqc
+from sqcodec.bitstream.sqc_header import MAGIC, VERSION, Header, read_header
+from sqcodec.codes import Codes
+from sqcodec.errors import ModelError, SqcodecError
+from sqcodec.model.model_header import ModelSummary, read_summary
+from sqcodec.pipeline.finding.code_spaces import read_space
+from sqcodec.pipeline.finding.models import find_for_decoding, resolve
+from sqcodec.pipeline.paths import shown, spooled
+
+_BINS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Book:
+    """One codebook of a file. entropy: bits a code by the file's own frequencies; histogram: counts over codewords."""
+
+    codewords: int | None
+    in_use: int
+    entropy: float
+    perplexity: float
+    histogram: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """A codes file. Rates in bit/s; what only the model can tell is None where it was not found (then `note` says so).
+
+    header_size: bytes before the first code; level: dB that the loudest sample has of full scale, None for silence.
+    """
+
+    file: str
+    format: str
+    size: int
+    header_size: int | None
+    blocks: int | None
+    tables: bool
+    seconds: float
+    samples: int
+    sample_rate: int
+    level: float | None
+    model: str | None
+    fingerprint: str | None
+    speaker: str | None
+    codes: int
+    books: tuple[Book, ...]
+    nominal_bit_rate: float | None
+    entropy_bit_rate: float | None
+    bit_rate: float
+    note: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def inspect_file(source: Path, *, model: str | None) -> Inspection:
+    """Read a codes file. Raises CodesError: no codes file, or damaged; ModelError: `model` is not that of the codes."""
+    with spooled(source) as path:
+        content = npy.read_bytes(path)
+    return inspect_bytes(content, shown(source), model)
+
+
+def inspect_bytes(content: bytes, where: str, model: str | None) -> Inspection:
+    """As `inspect_file`."""
+    if not content.startswith(MAGIC):
+        return _inspect_npy(content, where, model)
+    header = read_header(content, where=where)
+    found, note = _find(header.identity, model)
+    codes = sqc.unpack(content, read_space(found.path), where=where) if found else None
+    return _inspection(content, where, codes, found, note, header)
+
+
+def _inspect_npy(content: bytes, where: str, model: str | None) -> Inspection:
+    codes = npy.unpack(content, where=where)
+    if codes.fingerprint is not None:
+        found, note = _find(codes.fingerprint, model)
+    else:
+        found, note = (read_summary(resolve(model)) if model else None), "a bare array: length and level are assumed"
+    return _inspection(content, where, codes, found, note, None)
+
+
+def _find(fingerprint: str, model: str | None) -> tuple[ModelSummary | None, str]:
+    """The model of the codes, if it is anywhere; a wrong one that was named is an error."""
+    try:
+        return read_summary(find_for_decoding(fingerprint, model).path), ""
+    except ModelError as error:
+        if model is not None:
+            raise
+        return None, str(error)
+
+
+def _inspection(
+    content: bytes, where: str, codes: Codes | None, found: ModelSummary | None, note: str, header: Header | None
+) -> Inspection:
+    told: Codes | Header | None = codes or header
+    assert told is not None
+    seconds, gain = told.samples / told.sample_rate, told.gain
+    books = _books(codes.indices, found) if codes else ()
+    number, length = codes.indices.shape if codes else (header.books, header.length) if header else (0, 0)
+    rate = length / seconds
+    widths = [(size - 1).bit_length() for size in found.codewords[:number]] if found else []
+    return Inspection(
+        file=where,
+        format=f".sqc version {VERSION}" if header else ".npy",
+        size=len(content),
+        header_size=header.size if header else None,
+        blocks=sum(1 for _ in sqc.blocks(length)) if header and codes else None,
+        tables=bool(header and header.tables),
+        seconds=seconds,
+        samples=told.samples,
+        sample_rate=told.sample_rate,
+        level=20 * float(np.log10(0.999 * gain)) if gain else None,
+        model=str(found.path) if found else None,
+        fingerprint=codes.fingerprint if codes else header.identity if header else None,
+        speaker=codes.speaker if codes else None,
+        codes=number * length,
+        books=books,
+        nominal_bit_rate=rate * sum(widths) if widths else None,
+        entropy_bit_rate=rate * sum(book.entropy for book in books) if books else None,
+        bit_rate=8 * len(content) / seconds,
+        note=note,
+    )
+
+
+def _books(indices: NDArray[np.uint16], found: ModelSummary | None) -> tuple[Book, ...]:
+    books = []
+    for number, row in enumerate(indices):
+        size = found.codewords[number] if found and number < len(found.codewords) else None
+        counts = np.bincount(row, minlength=size or 0)
+        share = counts[counts > 0] / counts.sum()
+        entropy = float(-(share * np.log2(share)).sum()) + 0.0
+        parts = np.array_split(counts, min(_BINS, len(counts)))
+        books.append(
+            Book(
+                codewords=size,
+                in_use=int((counts > 0).sum()),
+                entropy=entropy,
+                perplexity=2**entropy,
+                histogram=tuple(int(part.sum()) for part in parts),
+            )
+        )
+    return tuple(books)
+
+
+def draw(source: Path, target: Path, *, model: str | None) -> None:
+    """Draw codes over time and how often each comes. Raises CodesError as `inspect_file`; SqcodecError: not written."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    with spooled(source) as path:
+        content = npy.read_bytes(path)
+    indices = _indices(content, shown(source), model)
+    figure, axes = pyplot.subplots(len(indices), 2, figsize=(11, 3 * len(indices)), squeeze=False, width_ratios=(3, 1))
+    for (left, right), row, number in zip(axes, indices, range(len(indices)), strict=True):
+        left.plot(0.02 * np.arange(len(row)), row, ".", markersize=2)
+        left.set(xlabel="time, s", ylabel=f"code of book {number}")
+        right.hist(row, bins=_BINS, orientation="horizontal")
+        right.set(xlabel="times")
+    figure.tight_layout()
+    try:
+        figure.savefig(target, dpi=100)
+    except (OSError, ValueError) as error:
+        raise SqcodecError(f"{target}: cannot be written: {error}") from error
+    finally:
+        pyplot.close(figure)
+
+
+def _indices(content: bytes, where: str, model: str | None) -> NDArray[np.uint16]:
+    if not content.startswith(MAGIC):
+        return npy.unpack(content, where=where).indices
+    found = find_for_decoding(read_header(content, where=where).identity, model)
+    return sqc.unpack(content, read_space(found.path), where=where).indices

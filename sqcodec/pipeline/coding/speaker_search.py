@@ -1,0 +1,46 @@
+"""Whose voice a recording has, when nobody says: the speaker with whom its codes decode nearest to it."""
+
+import torch
+from torch import Tensor
+
+from sqcodec.model.spectrogram_codec import FRAMES_PER_CODE, SpectrogramCodec
+
+_PROBE_FRAMES = 300  # 3 s, on which the speakers are compared
+_SPEAKERS_AT_ONCE = 16
+
+
+class Probe:
+    """The part on which voices are compared: of all windows of 3 s that were offered, the one with most energy.
+
+    features: [F, t]; codes: [K, t / 2]. Energy is the mean of the features, which are logarithmic.
+    """
+
+    def __init__(self) -> None:
+        self.features, self.codes, self._energy = torch.empty(0, 0), torch.empty(0, 0), -float("inf")
+
+    def offer_(self, features: Tensor, codes: Tensor) -> None:
+        """Take the best window of features [F, t] (t even) and codes [K, t / 2], if it beats the one held."""
+        length = min(_PROBE_FRAMES, features.shape[1])
+        if length < self.features.shape[1]:
+            return  # the short rest of a long recording
+        windows = features.mean(0).unfold(0, length, FRAMES_PER_CODE).mean(1)
+        best = int(windows.argmax())
+        if windows[best] > self._energy:
+            start = best * FRAMES_PER_CODE
+            self._energy = windows[best].item()
+            self.features = features[:, start : start + length].clone()
+            self.codes = codes[:, best : best + length // FRAMES_PER_CODE].clone()
+
+
+def nearest_speaker(model: SpectrogramCodec, probe: Probe) -> str | None:
+    """The speaker with whom the probe's codes decode nearest to its features (mean squared error); None: unlabelled."""
+    if not model.speakers:
+        return None
+    device = next(model.parameters()).device
+    features, codes = probe.features.to(device), probe.codes.to(device)
+    errors = []
+    for first in range(0, len(model.speakers), _SPEAKERS_AT_ONCE):
+        speakers = torch.arange(first, min(first + _SPEAKERS_AT_ONCE, len(model.speakers)), device=device)
+        decoded = model.decode(codes.expand(len(speakers), -1, -1), speakers)
+        errors.append((decoded - features).square().mean((1, 2)))
+    return model.speakers[int(torch.cat(errors).argmin())]

@@ -1,0 +1,1 @@
+"""Which model and which vocoder: by name, by path, or by fingerprint."""

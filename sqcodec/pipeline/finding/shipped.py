@@ -1,0 +1,64 @@
+"""The verb `models`: what ships with this version, read from the files without their weights."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqcodec.errors import ModelError
+from sqcodec.model.model_header import read_metadata, read_summary
+from sqcodec.pipeline.finding.models import SHIPPED
+
+_CARD = "README.md"
+_CODES_PER_SECOND = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShippedModel:
+    """size: bytes of all its files; bit_rates: nominal bit/s with 1, 2, ... codebooks; default: of these, what `encode`
+    takes; lookahead: ms of encoder and decoder together, None where they see the whole recording; card: its model card
+    in Markdown."""
+
+    name: str
+    path: Path
+    size: int
+    fingerprint: str
+    step: int
+    features: str
+    bit_rates: tuple[int, ...]
+    default: float
+    lookahead: float | None
+    card: str
+
+
+def shipped_models() -> Iterator[ShippedModel]:
+    """Every codec under `models/` of the package, by name. Raises ModelError: a file is damaged."""
+    for path in sorted(SHIPPED.glob("*/model.safetensors")):
+        yield _described(path)
+
+
+def shipped_model(name: str) -> ShippedModel:
+    """One of them. Raises ModelError: none of that name; the text lists what there is."""
+    found = {model.name: model for model in shipped_models()}
+    if name not in found:
+        raise ModelError(f"model {name!r}: none of that name ships; there are: {', '.join(found) or 'none'}")
+    return found[name]
+
+
+def _described(path: Path) -> ShippedModel:
+    summary, recipe = read_summary(path), read_metadata(path)["recipe"]
+    bits = [(words - 1).bit_length() for words in summary.codewords]
+    rates = tuple(_CODES_PER_SECOND * sum(bits[:books]) for books in range(1, len(bits) + 1))
+    network, card = recipe["network"], path.with_name(_CARD)
+    ahead = 20.0 * (1 + network["encoder_lookahead"] + network["decoder_lookahead"]) if "dim" in network else None
+    return ShippedModel(
+        name=path.parent.name,
+        path=path,
+        size=sum(file.stat().st_size for file in path.parent.rglob("*") if file.is_file()),
+        fingerprint=summary.fingerprint,
+        step=summary.step,
+        features=recipe["features"]["kind"],
+        bit_rates=rates,
+        default=recipe.get("bit_rate") or rates[-1],
+        lookahead=ahead,
+        card=card.read_text("utf-8") if card.is_file() else "",
+    )

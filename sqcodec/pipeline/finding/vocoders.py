@@ -1,0 +1,100 @@
+"""Which vocoder: by kind, name or path, or the best for which there are weights."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from sqcodec.errors import VocoderError
+from sqcodec.pipeline.finding.models import RUNS, SHIPPED
+from sqcodec.recipe import GriffinLimConfig, VocoderConfig, load_recipe
+from sqcodec.spectrogram import FeatureConfig
+from sqcodec.vocoder.griffin_lim import GriffinLim
+from sqcodec.vocoder.interface import Vocoder
+from sqcodec.vocoder.vocoder_file import VocoderHeader, load_vocoder, read_header
+
+KINDS = ("istft", "world", "griffin-lim")  # the best first
+STAGE = "vocoder"  # the folder of a run that holds its vocoder
+_FILE = "vocoder.safetensors"
+
+
+class FoundVocoder(NamedTuple):
+    """A vocoder, the file of its weights (None: it has none), and what to tell the user of the choice ("": nothing)."""
+
+    vocoder: Vocoder
+    path: Path | None
+    note: str
+
+
+def find_vocoder(
+    name: str | None,
+    features: FeatureConfig,
+    *,
+    device: torch.device,
+    settings: VocoderConfig | None = None,
+    codec: str | None = None,
+) -> FoundVocoder:
+    """The vocoder asked for: a kind, a file, a run folder or a run's name; None: the best for these features.
+
+    settings: of the recipe, for Griffin-Lim. codec: fingerprint of the codec whose output is to be heard; weights that
+    were fine-tuned on it come first, those of another codec last. Raises VocoderError: none, or for other features.
+    """
+    if name is not None and name not in KINDS:
+        path = resolve_vocoder(name)
+        return FoundVocoder(load_vocoder(path, features, device), path, "")
+    headers = [] if name == "griffin-lim" else sorted(_usable(features, name), key=lambda header: _rank(header, codec))
+    if headers:
+        path = headers[0].path
+        told = f"using {path} ({headers[0].config.kind})"
+        shipped = path.is_relative_to(SHIPPED)
+        return FoundVocoder(load_vocoder(path, features, device), path, "" if shipped else told)
+    if name in ("istft", "world"):
+        raise VocoderError(
+            f"vocoder {name}: no weights for {features.kind} features under {RUNS.resolve()}, and none ship with this"
+            f" version; 'sqcodec train recipes/{name} --stage vocoder --set features.kind={features.kind}' makes some"
+        )
+    return FoundVocoder(GriffinLim(features, _griffin_lim(settings)), None, "")
+
+
+def vocoder_file(folder: Path) -> Path:
+    """Where a run keeps its vocoder."""
+    return folder / STAGE / _FILE
+
+
+def resolve_vocoder(name: str) -> Path:
+    """The vocoder file of a path, a run folder or a run's name. Raises VocoderError: there is none."""
+    path = Path(name)
+    places = [path, path / _FILE, vocoder_file(path), vocoder_file(RUNS / path), vocoder_file(SHIPPED / path)]
+    for place in places:
+        if place.is_file():
+            return place
+    raise VocoderError(
+        f"vocoder {name!r}: no such file, and none at {vocoder_file(path)} or {vocoder_file(RUNS / path)}; expected"
+        f" {', '.join(KINDS)}, a {_FILE} or a run folder"
+    )
+
+
+def _usable(features: FeatureConfig, kind: str | None) -> Iterator[VocoderHeader]:
+    """Headers of the vocoders for these features; files that are no vocoders of ours are passed over."""
+    for path in sorted([*RUNS.glob(f"**/{_FILE}"), *SHIPPED.glob(f"**/{_FILE}")]):
+        try:
+            header = read_header(path)
+        except VocoderError:
+            continue
+        if header.features == features and kind in (None, header.config.kind):
+            yield header
+
+
+def _rank(header: VocoderHeader, codec: str | None) -> tuple[int, int, bool, float]:
+    """Sorts the best first: by kind, by what it was tuned on, what ships before runs, the newest run."""
+    tuned = [codec, None].index(header.codec) if header.codec in (codec, None) else 2
+    shipped = header.path.is_relative_to(SHIPPED)
+    return KINDS.index(header.config.kind), tuned, not shipped, -header.path.stat().st_mtime
+
+
+def _griffin_lim(settings: VocoderConfig | None) -> GriffinLimConfig:
+    """The recipe's own settings, or where it has another vocoder those of the recipe `folder`."""
+    chosen = settings if isinstance(settings, GriffinLimConfig) else load_recipe("folder").vocoder
+    assert isinstance(chosen, GriffinLimConfig)
+    return chosen

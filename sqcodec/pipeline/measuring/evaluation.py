@@ -1,0 +1,274 @@
+"""The verb `evaluate`: code every recording with every system, score what comes back, and write it all down.
+
+In the folder: scores.jsonl (a row a file and system, written as they come in, so that an interrupted run goes on),
+scores.json and scores.md (means and rates), codes/ (the files of a model), sounds/ (what the page plays), index.html.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from sqcodec import __version__
+from sqcodec.corpus.audio import AudioSource
+from sqcodec.corpus.folder import find_recordings, read_list
+from sqcodec.corpus.splits import Utterance
+from sqcodec.errors import CorpusError, SqcodecError
+from sqcodec.pipeline.coding.codec import Codec, open_codec
+from sqcodec.pipeline.finding.models import find_for_encoding
+from sqcodec.pipeline.measuring import results
+from sqcodec.pipeline.measuring.codecs import ModelSystem, System, find_baselines
+from sqcodec.pipeline.measuring.scoring import Settings, Signal, left_out, score_signals
+from sqcodec.pipeline.parallel import in_parallel
+from sqcodec.spectrogram import SAMPLE_RATE
+
+Progress = Callable[[int, int], None]  # how many of the files and systems are done, how many there are
+_ROWS = "scores.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """What `evaluate` wrote, and what to tell the user."""
+
+    folder: Path
+    table: str
+    files: int
+    systems: tuple[str, ...]
+    errors: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    """One file for one system; `key` changes when the row would."""
+
+    system: System
+    utterance: Utterance
+    settings: Settings
+    folder: Path
+    listen: bool
+    key: str
+
+
+def evaluate(
+    model: str | None,
+    out: Path,
+    settings: Settings,
+    *,
+    data: Path | None = None,
+    list_file: Path | None = None,
+    bit_rates: Sequence[float] = (),
+    vocoder: str | None = None,
+    baselines: Sequence[str] = (),
+    listen: int = 8,
+    jobs: int = 1,
+    backend: str = "local",
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> Evaluated:
+    """Evaluate a model beside `baselines` on a folder of recordings or a list; `listen` files go on the page.
+
+    bit_rates: nominal, in bit/s, at each of which the model takes part, with as many codebooks as fit; none means all
+    codebooks. vocoder: a kind, a file or a run; None means the best that there is.
+    Rows that an earlier call left in `out`, made with the same model, settings and recordings, are kept.
+    Raises CorpusError: no recordings; ModelError: no model; CodesError: a bit rate below the model's lowest;
+    SqcodecError: an unknown baseline, or no file was coded.
+    """
+    utterances = find_utterances(data, list_file, without=out)
+    found = find_for_encoding(model)
+    codec = open_codec(found.path, device)
+    spoken = codec.vocoder(vocoder)
+    sound = str(spoken.path) if spoken.path else "griffin-lim"
+    ours = _models(codec, found.path, bit_rates, sound, device)
+    others, absent = find_baselines(baselines)
+    systems: list[System] = [*ours, *others]
+    out.mkdir(parents=True, exist_ok=True)
+    heard = _spread(utterances, listen)
+    tasks = [_task(system, utterance, settings, out, heard) for utterance in utterances for system in systems]
+    rows = _all_rows(out, tasks, jobs=jobs, backend=backend, progress=progress)
+    errors = tuple(f"{row['system']}, {row['file']}: {row['error']}" for row in rows if "error" in row)
+    if len(errors) == len(rows):
+        raise SqcodecError(f"{out}: no file could be coded; the first: {errors[0]}")
+    told = [note for note in (found.note, spoken.note) if note]
+    notes = (*told, *absent, *left_out(settings), *_failures(errors))
+    standings = results.stand(systems, rows, out)
+    about = {
+        "sqcodec": __version__,
+        "model": str(found.path),
+        "fingerprint": codec.fingerprint,
+        "vocoder": sound,
+        "data": str(list_file or data),
+        "files": len(utterances),
+        "settings": asdict(settings),
+    }
+    table = results.write(out, standings, rows, about=about, settings=settings, heard=heard, notes=notes)
+    return Evaluated(
+        folder=out, table=table, files=len(utterances), systems=tuple(system.name for system in systems),
+        errors=len(errors), notes=notes,
+    )  # fmt: skip
+
+
+def _models(codec: Codec, path: Path, bit_rates: Sequence[float], vocoder: str, device: str) -> list[ModelSystem]:
+    """The model at each rate, named by the rate it has then; at its only one when none is asked for."""
+    most, name = codec.model.quantizer.codebooks, path.parent.name or "model"
+    wanted = {codec.codebooks_for(codebooks=None, bit_rate=rate) for rate in bit_rates}
+    return [
+        ModelSystem(
+            name=f"{name}-{codec.bit_rate * books / most:g}" if wanted else name,
+            path=path,
+            fingerprint=codec.fingerprint,
+            codebooks=books,
+            vocoder=vocoder,
+            device=device,
+        )
+        for books in sorted(wanted) or [most]
+    ]
+
+
+def find_utterances(data: Path | None, list_file: Path | None, *, without: Path) -> tuple[Utterance, ...]:
+    """Recordings of a list with path, speaker and split, or below a folder (whose folder is the speaker then).
+
+    without: a folder whose recordings are left out: earlier results may lie in the very folder that is evaluated.
+    Raises CorpusError: neither, both, or nothing found.
+    """
+    if (data is None) == (list_file is None):
+        raise CorpusError("got both or neither of a folder and a list of recordings, expected --data DIR or --list TSV")
+    if list_file is not None:
+        return _named_within(read_list(list_file).utterances)
+    assert data is not None
+    if not data.is_dir():
+        raise CorpusError(f"{data}: got no such folder, expected a folder of recordings")
+    return tuple(
+        Utterance(name=name, path=path, speaker=path.parent.name, split="data")
+        for name, path in find_recordings(data).items()
+        if not path.resolve().is_relative_to(without.resolve())
+    )
+
+
+def _named_within(utterances: Sequence[Utterance]) -> tuple[Utterance, ...]:
+    """The same with names that stay below the results' folder: a list may hold absolute paths, or climb with `..`."""
+    named: dict[str, Utterance] = {}
+    for utterance in utterances:
+        path = PurePath(utterance.name)
+        name = "/".join(part for part in path.parts if part not in (path.anchor, ".."))
+        if name in named:
+            raise CorpusError(f"{utterance.path}: has the same name as {named[name].path}: {name}; remove one")
+        named[name] = replace(utterance, name=name)
+    return tuple(named.values())
+
+
+def _spread(utterances: Sequence[Utterance], count: int) -> tuple[str, ...]:
+    """Names of `count` utterances at equal distances in the list."""
+    places = np.linspace(0, len(utterances) - 1, min(count, len(utterances))).round().astype(int)
+    return tuple(utterances[place].name for place in places)
+
+
+def _task(system: System, utterance: Utterance, settings: Settings, folder: Path, heard: tuple[str, ...]) -> _Task:
+    try:
+        status = utterance.path.stat()
+        stamp = [status.st_size, status.st_mtime_ns]
+    except OSError:
+        stamp = []
+    text = json.dumps([__version__, system.name, system.identity, utterance.name, stamp, asdict(settings)])
+    key = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return _Task(
+        system=system, utterance=utterance, settings=settings, folder=folder, listen=utterance.name in heard, key=key
+    )
+
+
+def _all_rows(
+    out: Path, tasks: list[_Task], *, jobs: int, backend: str, progress: Progress | None
+) -> list[dict[str, Any]]:
+    """The row of each task, in their order: those of an earlier call as they are, the others made and written down."""
+    known = {row["key"]: row for row in _read_rows(out / _ROWS)}
+    made = {task.key: known[task.key] for task in tasks if task.key in known and _has_files(task)}
+    missing = [task for task in tasks if task.key not in made]
+    with (out / _ROWS).open("a", encoding="utf-8") as file:
+        for place, row in in_parallel(_make_row, [(task,) for task in missing], jobs=jobs, backend=backend):
+            made[missing[place].key] = row
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            if progress:
+                progress(len(made), len(tasks))
+    rows = [made[task.key] for task in tasks]
+    draft = out / f".{_ROWS}"
+    draft.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    draft.replace(out / _ROWS)
+    return rows
+
+
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    """Rows of an earlier call; a last line that was cut off is left out."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and "key" in row and "error" not in row:
+            rows.append(row)
+    return rows
+
+
+def _has_files(task: _Task) -> bool:
+    places = results.codes_file(task.folder, task.system.name, task.utterance.name), _sound_file(task)
+    return (not isinstance(task.system, ModelSystem) or places[0].is_file()) and (
+        not task.listen or places[1].is_file()
+    )
+
+
+def _sound_file(task: _Task) -> Path:
+    return results.sound_file(task.folder, task.system.name, task.utterance.name)
+
+
+def _make_row(task: _Task) -> dict[str, Any]:
+    """Code, score, keep what is to be kept; an error becomes part of the row."""
+    utterance = task.utterance
+    row: dict[str, Any] = {"system": task.system.name, "file": utterance.name, "speaker": utterance.speaker}
+    try:
+        samples = AudioSource(utterance.path).read()
+        coded = task.system.code(samples, utterance.speaker)
+    except SqcodecError as error:
+        return {**row, "error": str(error), "key": task.key}
+    done = score_signals(samples, coded.sound, task.settings, text=_transcript(utterance.path))
+    seconds = len(samples) / SAMPLE_RATE
+    scores = {"bit_rate": coded.bits / seconds, **done.scores}
+    if coded.error is not None:
+        scores["db2"] = coded.error.db2(coded.decibels)
+        row["values"] = coded.error.values
+    if coded.codes is not None:
+        place = results.codes_file(task.folder, task.system.name, utterance.name)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(coded.codes)
+    if task.listen:
+        _save_sound(_sound_file(task), done.aligned)
+        _save_sound(results.sound_file(task.folder, results.REFERENCE, utterance.name), samples)
+    return {
+        **row, "seconds": seconds, "bits": coded.bits, "delay": done.delay, "scores": scores, "failed": done.failed,
+        "key": task.key,
+    }  # fmt: skip
+
+
+def _save_sound(path: Path, samples: Signal) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{id(samples)}")  # several systems may write one reference
+    soundfile.write(draft, np.clip(samples, -1.0, 1.0), SAMPLE_RATE, subtype="PCM_16", format="FLAC")
+    draft.replace(path)
+
+
+def _transcript(path: Path) -> str | None:
+    """What is said, if a text file of the recording's name lies beside it."""
+    beside = path.with_suffix(".txt")
+    return beside.read_text(encoding="utf-8") if beside.is_file() else None
+
+
+def _failures(errors: tuple[str, ...]) -> tuple[str, ...]:
+    if not errors:
+        return ()
+    shown = "; ".join(errors[:3]) + ("; ..." if len(errors) > 3 else "")
+    return (f"{len(errors)} could not be coded and are in no mean: {shown}",)

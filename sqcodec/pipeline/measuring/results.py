@@ -1,0 +1,203 @@
+"""From rows to results: means and rates of each system, written as JSON, Markdown and a page."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sqcodec.bitstream import sqc
+from sqcodec.metrics.bootstrap import Mean, bootstrap_mean
+from sqcodec.metrics.codebook_usage import codewords_in_use, perplexity
+from sqcodec.metrics.rate import Rates, rates
+from sqcodec.pipeline.finding.code_spaces import read_space
+from sqcodec.pipeline.measuring.codecs import ModelSystem, System
+from sqcodec.pipeline.measuring.scoring import COLUMNS, Settings, columns_of
+from sqcodec.report import page
+from sqcodec.report.table import Cell, Column, cell_text, markdown, number
+
+REFERENCE = "reference"
+_WEIGHTS = {"bit_rate": "seconds", "db2": "values"}  # these are ratios of sums, every other figure a mean over files
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """One system's figures: a cell a column; rates of a model's codes and the use of each of its codebooks."""
+
+    name: str
+    cells: dict[str, Cell]
+    rates: Rates | None
+    codewords: tuple[int, ...]
+    in_use: tuple[int, ...]
+    perplexity: tuple[float, ...]
+
+
+def codes_file(out: Path, system: str, name: str) -> Path:
+    """Where `evaluate` keeps the codes of a file."""
+    return out / "codes" / system / f"{name}.sqc"
+
+
+def sound_file(out: Path, system: str, name: str) -> Path:
+    """Where `evaluate` keeps what the page plays."""
+    return out / "sounds" / system / f"{name}.flac"
+
+
+def stand(systems: Sequence[System], rows: Sequence[dict[str, Any]], out: Path) -> list[Standing]:
+    """The systems' figures from their rows."""
+    standings = []
+    for system in systems:
+        own = [row for row in rows if row["system"] == system.name and "error" not in row]
+        cells = {key: cell for key in COLUMNS if (cell := _cell(own, key)) is not None}
+        is_model = isinstance(system, ModelSystem)
+        standings.append(_with_rates(system, cells, own, out) if is_model and own else _plain(system, cells))
+    return standings
+
+
+def _cell(rows: Sequence[dict[str, Any]], key: str) -> Cell | None:
+    having = [row for row in rows if key in row["scores"]]
+    failed = sum(key in row["failed"] for row in rows)
+    if not having and not failed:
+        return None
+    weights = [row[_WEIGHTS[key]] for row in having] if key in _WEIGHTS else None
+    mean: Mean = bootstrap_mean([row["scores"][key] for row in having], weights=weights)
+    return Cell(*mean, failed=failed)
+
+
+def _plain(system: System, cells: dict[str, Cell]) -> Standing:
+    return Standing(name=system.name, cells=cells, rates=None, codewords=(), in_use=(), perplexity=())
+
+
+def _with_rates(system: System, cells: dict[str, Cell], rows: Sequence[dict[str, Any]], out: Path) -> Standing:
+    assert isinstance(system, ModelSystem)
+    space = read_space(system.path)
+    codewords = space.codewords[: system.codebooks]
+    paths = [codes_file(out, system.name, row["file"]) for row in rows]
+    indices = [sqc.unpack(path.read_bytes(), space, where=str(path)).indices for path in paths]
+    counted = rates(
+        indices,
+        codewords=codewords,
+        sizes=[path.stat().st_size for path in paths],
+        seconds=sum(row["seconds"] for row in rows),
+    )
+    counts = [
+        torch.bincount(
+            torch.from_numpy(np.concatenate([codes[book] for codes in indices]).astype(np.int64)), minlength=size
+        )
+        for book, size in enumerate(codewords)
+    ]
+    return Standing(
+        name=system.name, cells=cells, rates=counted, codewords=codewords,
+        in_use=tuple(map(codewords_in_use, counts)), perplexity=tuple(map(perplexity, counts)),
+    )  # fmt: skip
+
+
+def write(
+    out: Path,
+    standings: Sequence[Standing],
+    rows: Sequence[dict[str, Any]],
+    *,
+    about: dict[str, Any],
+    settings: Settings,
+    heard: Sequence[str],
+    notes: Sequence[str],
+) -> str:
+    """Write scores.json, scores.md and index.html into `out`; returns the Markdown table."""
+    columns = [
+        column for key, column in columns_of(settings).items() if any(key in standing.cells for standing in standings)
+    ]
+    table = _table(standings, columns)
+    _write(out / "scores.json", json.dumps(_tree(standings, about, notes), indent=1) + "\n")
+    _write(out / "scores.md", _document(table, standings, about, notes))
+    listening = page.Page(
+        title=f"{about['fingerprint']} on {about['files']} files",
+        columns=columns,
+        systems=[page.System(standing.name, standing.cells) for standing in standings],
+        utterances=_utterances(out, rows, heard),
+        notes=[*_about_lines(about), *_rate_lines(standings), *notes],
+    )
+    _write(out / "index.html", page.render(listening))
+    return table
+
+
+def _utterances(out: Path, rows: Sequence[dict[str, Any]], heard: Sequence[str]) -> list[page.Utterance]:
+    """What the page plays; a system that failed on a file is not among its sounds."""
+    made = []
+    for name in heard:
+        own = [row for row in rows if row["file"] == name and "error" not in row]
+        if own:
+            sounds = [page.Sound(row["system"], sound_file(out, row["system"], name), row["scores"]) for row in own]
+            made.append(page.Utterance(name, [page.Sound(REFERENCE, sound_file(out, REFERENCE, name), {}), *sounds]))
+    return made
+
+
+def _table(standings: Sequence[Standing], columns: Sequence[Column]) -> str:
+    rows = [["", *(column.heading for column in columns)]]
+    for standing in standings:
+        cells = [standing.cells.get(column.key) for column in columns]
+        shown = [cell_text(cell, column) if cell else "–" for cell, column in zip(cells, columns, strict=True)]
+        rows.append([standing.name, *shown])
+    return markdown([list(row) for row in zip(*rows, strict=True)])  # many figures, few systems: a line a figure
+
+
+def _tree(standings: Sequence[Standing], about: dict[str, Any], notes: Sequence[str]) -> dict[str, Any]:
+    systems: dict[str, dict[str, Any]] = {}
+    for standing in standings:
+        systems[standing.name] = {
+            "scores": {key: {**cell._asdict(), "unit": COLUMNS[key].unit} for key, cell in standing.cells.items()}
+        }
+        if standing.rates is not None:
+            systems[standing.name] |= {
+                "rates": standing.rates._asdict(),
+                "codewords": {"all": standing.codewords, "in_use": standing.in_use, "perplexity": standing.perplexity},
+            }
+    return {**about, "systems": systems, "notes": list(notes)}
+
+
+def _document(table: str, standings: Sequence[Standing], about: dict[str, Any], notes: Sequence[str]) -> str:
+    lines = [
+        "# Evaluation",
+        "",
+        *_about_lines(about),
+        "",
+        "Mean [95 % interval by bootstrap over files].",
+        "",
+        table,
+        "",
+    ]
+    lines += [*_rate_lines(standings), ""]
+    return "\n".join([*lines, *(f"- {note}" for note in notes)]).rstrip() + "\n"
+
+
+def _about_lines(about: dict[str, Any]) -> list[str]:
+    settings = about["settings"]
+    delay = "delays removed" if settings["align"] else "delays not removed"
+    return [
+        f"{about['files']} files of {about['data']}; model {about['model']} ({about['fingerprint']}), vocoder"
+        f" {about['vocoder']}; MCD after {settings['mcd']}; {delay}; sqcodec {about['sqcodec']}."
+    ]
+
+
+def _rate_lines(standings: Sequence[Standing]) -> list[str]:
+    return [_rate_line(standing, standing.rates) for standing in standings if standing.rates is not None]
+
+
+def _rate_line(standing: Standing, rated: Rates) -> str:
+    nominal, unigram, conditional, on_disk = (number(rate, 1) for rate in rated[:4])
+    use = "; ".join(
+        f"{used} of {size} codewords in use, perplexity {number(evenness, 1)}"
+        for used, size, evenness in zip(standing.in_use, standing.codewords, standing.perplexity, strict=True)
+    )
+    return (
+        f"{standing.name}: {rated.codes} codes in {rated.seconds:.1f} s: nominal {nominal} bit/s, by unigram entropy"
+        f" {unigram}, by entropy given the code before {conditional} (too low with so few codes), .sqc files on disk"
+        f" {on_disk}; {use}."
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)

@@ -1,0 +1,217 @@
+"""The verb `score`: every metric of a pair of recordings, and of two folders of them."""
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sqcodec.corpus.audio import AudioSource
+from sqcodec.corpus.folder import find_recordings
+from sqcodec.errors import AudioError, CorpusError, MetricError
+from sqcodec.metrics import dnsmos, external, level, mcd, pesq, pitch, stft, stoi
+from sqcodec.metrics.alignment import find_delay, remove_delay
+from sqcodec.metrics.bootstrap import Mean, bootstrap_mean
+from sqcodec.metrics.mcd import Recipe
+from sqcodec.metrics.wer import word_error_rate
+from sqcodec.pipeline.parallel import in_parallel
+from sqcodec.report.table import Cell, Column, cell_text, plain
+from sqcodec.spectrogram import SAMPLE_RATE
+
+Signal = NDArray[np.float32]
+_Group = Callable[[Signal, Signal], dict[str, float]]
+
+COLUMNS = {
+    column.key: column
+    for column in (
+        Column("bit_rate", "Bit rate", "bit/s", None, 0),
+        Column("db2", "Spectral error", "dB²", "lower", 2),
+        Column("pesq", "PESQ wb", "", "higher", 2),
+        Column("stoi", "STOI", "", "higher", 3),
+        Column("estoi", "ESTOI", "", "higher", 3),
+        Column("dnsmos", "DNSMOS", "", "higher", 2),
+        Column("mcd", "MCD", "dB", "lower", 2),
+        Column("f0_rmse", "F0 RMSE", "Hz", "lower", 1),
+        Column("f0_cents", "F0 RMSE", "cent", "lower", 0),
+        Column("gross_pitch", "Gross pitch error", "%", "lower", 1),
+        Column("voicing", "Voicing error", "%", "lower", 1),
+        Column("lsd", "Log-spectral distance", "dB", "lower", 2),
+        Column("mr_stft", "Multi-res. STFT", "", "lower", 3),
+        Column("si_sdr", "SI-SDR", "dB", "higher", 1),
+        Column("level", "Level", "dB", None, 1),
+        Column("wer", "Word error rate", "%", "lower", 1),
+        Column("speaker", "Speaker similarity", "", "higher", 3),
+        Column("delay", "Delay", "ms", None, 2),
+    )
+}
+_PACKAGES = {"pesq": ("pesq",), "pystoi": ("stoi", "estoi"), "speechmos": ("dnsmos",)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What to compute: MCD's recipe, whether delays are removed, and what the user brings (command or ONNX model)."""
+
+    mcd: Recipe
+    align: bool
+    asr: str | None
+    sv: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileScores:
+    """Scores of one file by column, why others could not be computed, and its delay in samples (None: not looked for).
+
+    aligned: the degraded signal as it was scored.
+    """
+
+    scores: dict[str, float]
+    failed: dict[str, str]
+    delay: int | None
+    aligned: Signal = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """Of many files: mean and interval by column, for how many files each failed, and what to tell the user."""
+
+    means: dict[str, Mean]
+    failed: dict[str, int]
+    files: int
+    notes: tuple[str, ...]
+
+
+def score_signals(reference: Signal, degraded: Signal, settings: Settings, *, text: str | None = None) -> FileScores:
+    """Every metric of [N] and [M] at 16 kHz. text: what is said, else what the recogniser hears in the reference."""
+    delay = find_delay(reference, degraded) if settings.align else None
+    aligned = remove_delay(degraded, delay or 0, len(reference))
+    scores: dict[str, float] = {} if delay is None else {"delay": 1e3 * delay / SAMPLE_RATE}
+    failed: dict[str, str] = {}
+    for keys, group in _groups(settings, text):
+        try:
+            scores |= group(reference, aligned)
+        except MetricError as error:
+            failed |= dict.fromkeys(keys, str(error))
+    return FileScores(scores=scores, failed=failed, delay=delay, aligned=aligned)
+
+
+def _groups(settings: Settings, text: str | None) -> list[tuple[tuple[str, ...], _Group]]:
+    """Metrics that are computed together, with the columns they fill; those whose package is missing left out."""
+    groups: list[tuple[tuple[str, ...], _Group]] = [
+        (("pesq",), pesq.evaluate),
+        (("stoi", "estoi"), stoi.evaluate),
+        (("dnsmos",), dnsmos.evaluate),
+        (("mcd",), lambda first, second: mcd.evaluate(first, second, recipe=settings.mcd)),
+        (("f0_rmse", "f0_cents", "gross_pitch", "voicing"), pitch.evaluate),
+        (("lsd",), lambda first, second: {"lsd": stft.log_spectral_distance(first, second)}),
+        (("mr_stft",), lambda first, second: {"mr_stft": stft.multi_resolution(first, second)}),
+        (("level",), lambda first, second: {"level": level.level_difference(first, second)}),
+        (("si_sdr",), lambda first, second: {"si_sdr": level.si_sdr(first, second)}),
+    ]
+    if asr := settings.asr:
+        groups.append((("wer",), lambda first, second: {"wer": _wer(first, second, asr, text)}))
+    if sv := settings.sv:
+        groups.append((("speaker",), lambda first, second: {"speaker": external.similarity(first, second, sv)}))
+    missing = {key for package, keys in _PACKAGES.items() if not _is_installed(package) for key in keys}
+    return [(keys, group) for keys, group in groups if not missing & set(keys)]
+
+
+def _wer(reference: Signal, degraded: Signal, asr: str, text: str | None) -> float:
+    expected = external.transcribe(reference, asr) if text is None else text
+    return word_error_rate(expected, external.transcribe(degraded, asr))
+
+
+def left_out(settings: Settings) -> tuple[str, ...]:
+    """A line for each figure that these settings and this installation leave out."""
+    notes = [
+        f"{', '.join(COLUMNS[key].title for key in keys)}: left out, the package {package} is not installed;"
+        " install sqcodec[eval]"
+        for package, keys in _PACKAGES.items()
+        if not _is_installed(package)
+    ]
+    if settings.asr is None:
+        notes.append("Word error rate: left out, no recogniser was named (--asr COMMAND or MODEL.onnx)")
+    if settings.sv is None:
+        notes.append("Speaker similarity: left out, no speaker encoder was named (--sv COMMAND or MODEL.onnx)")
+    return tuple(notes)
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def columns_of(settings: Settings) -> dict[str, Column]:
+    """The columns as they are shown: MCD names its recipe."""
+    shown = COLUMNS["mcd"]._replace(title=f"MCD ({settings.mcd})")
+    return COLUMNS | {"mcd": shown}
+
+
+def summarise(files: Sequence[FileScores]) -> tuple[dict[str, Mean], dict[str, int]]:
+    """Means with intervals of what could be computed, and for how many files each column could not."""
+    keys = [key for key in COLUMNS if any(key in file.scores or key in file.failed for file in files)]
+    means = {key: bootstrap_mean([file.scores[key] for file in files if key in file.scores]) for key in keys}
+    failed = {key: count for key in keys if (count := sum(key in file.failed for file in files))}
+    return means, failed
+
+
+def make_settings(*, mcd: str, align: bool, asr: str | None, sv: str | None) -> Settings:
+    """`Settings` of words from the command line, which has checked them."""
+    return Settings(mcd=cast("Recipe", mcd), align=align, asr=asr, sv=sv)
+
+
+def as_tree(summary: Summary) -> dict[str, Any]:
+    """For JSON: by column mean, interval, files with a figure and files without."""
+    columns = {
+        key: {**mean._asdict(), "failed": summary.failed.get(key, 0), "unit": COLUMNS[key].unit}
+        for key, mean in summary.means.items()
+    }
+    return {"files": summary.files, "columns": columns, "notes": list(summary.notes)}
+
+
+def as_text(summary: Summary, settings: Settings) -> str:
+    """A table of a line a column, for a terminal."""
+    columns = columns_of(settings)
+    rows = [("", "mean [95 % interval]", "files")]
+    for key, mean in summary.means.items():
+        cell = Cell(*mean, failed=summary.failed.get(key, 0))
+        rows.append((columns[key].heading, cell_text(cell, columns[key]), str(mean.files)))
+    return plain(rows)
+
+
+def score_folders(
+    reference: Path, degraded: Path, settings: Settings, *, jobs: int = 1, backend: str = "local"
+) -> Summary:
+    """Score every recording below `degraded` (or the one file) against the one of its name below `reference`.
+
+    Names count without suffix. Raises CorpusError: nothing to compare, or a recording without its reference;
+    AudioError: a recording cannot be read.
+    """
+    pairs = _pairs(reference, degraded)
+    missing = len(_named(reference)) - len(pairs) if reference.is_dir() else 0
+    work = [(first, second, settings) for first, second in pairs.values()]
+    means, failed = summarise([done for _, done in sorted(in_parallel(_score_paths, work, jobs=jobs, backend=backend))])
+    unpaired = (f"{missing} of the reference recordings have nothing to compare in {degraded}",) if missing else ()
+    return Summary(means=means, failed=failed, files=len(pairs), notes=(*unpaired, *left_out(settings)))
+
+
+def _score_paths(reference: Path, degraded: Path, settings: Settings) -> FileScores:
+    return score_signals(AudioSource(reference).read(), AudioSource(degraded).read(), settings)
+
+
+def _pairs(reference: Path, degraded: Path) -> dict[str, tuple[Path, Path]]:
+    if not reference.is_dir() and not degraded.is_dir():
+        return {degraded.stem: (reference, degraded)}
+    first, second = _named(reference), _named(degraded)
+    if lost := sorted(second.keys() - first.keys()):
+        raise CorpusError(
+            f"{degraded}: {len(lost)} recordings have no reference of their name in {reference} (the first: {lost[0]})"
+        )
+    return {name: (first[name], path) for name, path in second.items()}
+
+
+def _named(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise AudioError(f"{folder}: missing: no such folder; expected two folders, or two recordings")
+    return find_recordings(folder)

@@ -1,0 +1,66 @@
+"""A feature store as a codec returns it: what a vocoder is fine-tuned on."""
+
+import os
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sqcodec.corpus.store import FeatureStore, StoreRow, StoreSplit
+from sqcodec.errors import ModelError, TrainingError
+from sqcodec.model.model_file import load_model
+from sqcodec.model.spectrogram_codec import FRAMES_PER_CODE, SpectrogramCodec
+
+
+def coded_store(store: FeatureStore, model: Path, folder: Path, device: torch.device) -> tuple[FeatureStore, str]:
+    """The store with each utterance's features coded and decoded, and the codec's fingerprint.
+
+    A codec of several codebooks takes for each utterance as many as a hash of its name says, each number as likely.
+    Decoded features are kept in `folder` and used again. Utterances of speakers that the codec does not know are left
+    out. Raises ModelError: no such codec, or one for other features; TrainingError: it knows none of the speakers.
+    """
+    codec = load_model(model, device)
+    if codec.features.kind != store.features:
+        raise ModelError(
+            f"{model}: codes {codec.features.kind} features, got a store of {store.features}; choose the store it was"
+            " trained on, or another codec"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    splits = {name: _coded(split, codec, folder / f"{name}-features.npy") for name, split in store.splits.items()}
+    kept = {name: split for name, split in splits.items() if split.rows}
+    if "train" not in kept:
+        raise TrainingError(
+            f"{model}: knows no speaker of the store's training split; choose the store it was trained on"
+        )
+    return replace(store, splits=kept), codec.fingerprint
+
+
+def _coded(split: StoreSplit, codec: SpectrogramCodec, path: Path) -> StoreSplit:
+    rows = tuple(row for row in split.rows if codec.knows(row.speaker))
+    if not path.is_file():
+        draft = path.with_name(f".{os.getpid()}.{path.name}")
+        decoded = np.lib.format.open_memmap(draft, "w+", np.float16, split.features.shape)
+        for row in rows:
+            decoded[row.frame : row.frame + row.frames] = _reconstructed(split, row, codec)
+        decoded.flush()
+        draft.replace(path)
+    features = np.load(path, mmap_mode="r", allow_pickle=False)
+    if features.shape != split.features.shape:
+        raise TrainingError(f"{path}: made from another store; start the training anew with another --out")
+    return StoreSplit(features=features, audio=split.audio, rows=rows)
+
+
+def _reconstructed(split: StoreSplit, row: StoreRow, codec: SpectrogramCodec) -> NDArray[np.float32]:
+    """Features [T, F] of one utterance, coded and decoded with its true speaker."""
+    device = next(codec.parameters()).device
+    stored = split.features[row.frame : row.frame + row.frames].astype(np.float32)
+    odd = row.frames % FRAMES_PER_CODE
+    padded = torch.from_numpy(np.concatenate([stored[:1], stored, stored[-1:].repeat(1 + odd, axis=0)])).to(device)
+    speaker = torch.tensor([codec.place_of(row.speaker)], device=device)
+    books = 1 + zlib.crc32(row.name.encode()) % codec.quantizer.codebooks
+    decoded = codec.decode(codec.encode(padded.T[None], codebooks=books), speaker)[0, :, : row.frames]
+    array: NDArray[np.float32] = decoded.T.cpu().numpy()
+    return array

@@ -1,0 +1,111 @@
+"""The pictures of a comparison."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sqcodec.pipeline.training.comparison.summary import Result, Row
+from sqcodec.report.figure import write_figure
+
+
+def draw_comparison(results: Sequence[Result], rows: Sequence[Row], folder: Path) -> tuple[Path, ...]:
+    """Draw what the cells allow and return what was drawn: for a sweep the capacity study, else the other four."""
+    swept = dict.fromkeys(row.sweep[0] for row in rows if row.sweep)
+    if swept:
+        return tuple(_draw(folder / f"capacity-{key}.png", partial(_capacity, rows=rows, key=key), 11) for key in swept)
+    pictures = [
+        _draw(folder / "mse.png", lambda figure: _bars(figure.subplots(), rows), 7),
+        _draw(folder / "perplexity.png", lambda figure: _perplexity(figure, results), 11),
+        _draw(folder / "usage.png", lambda figure: _usage(figure.subplots(), results), 7),
+    ]
+    if any("log_var" in entry for result in results for entry in result.log):
+        pictures.append(_draw(folder / "annealing.png", lambda figure: _annealing(figure, results), 11))
+    return tuple(pictures)
+
+
+def _draw(path: Path, draw: Callable[[Figure], None], width: float) -> Path:
+    figure = Figure(figsize=(width, 4.5), layout="constrained")
+    draw(figure)
+    write_figure(figure, path)
+    return path
+
+
+def _bars(axes: Axes, rows: Sequence[Row]) -> None:
+    """Test MSE of each system with its standard deviation over seeds; the paper's as a line."""
+    for place, row in enumerate(rows):
+        mean, deviation = row.figures["test_mse"]
+        axes.bar(place, mean, yerr=deviation, capsize=4, color="tab:blue", width=0.7)
+        if row.published:
+            axes.hlines(row.published[0], place - 0.4, place + 0.4, color="black", linestyle="--")
+    axes.set_xticks(range(len(rows)), [row.system for row in rows], rotation=30)
+    lowest = min(row.figures["test_mse"][0] for row in rows)
+    axes.set(title="test MSE, mean and deviation over seeds", ylabel="dB$^2$", ylim=(0.8 * lowest, None))
+
+
+def _perplexity(figure: Figure, results: Sequence[Result]) -> None:
+    """Of the test set's codes and of each epoch's, against steps."""
+    left, right = figure.subplots(1, 2)
+    _curves(left, results, "test_perplexity", "perplexity of the test codes")
+    _curves(right, results, "epoch_perplexity", "perplexity of an epoch of training")
+
+
+def _annealing(figure: Figure, results: Sequence[Result]) -> None:
+    """Self-annealing: what the posterior does while nobody tells the variance what to be."""
+    left, right = figure.subplots(1, 2)
+    stochastic = [result for result in results if any("log_var" in entry for entry in result.log)]
+    _curves(left, stochastic, "posterior_entropy", "posterior entropy, nats a code")
+    _curves(right, stochastic, "log_var", "mean log variance")
+
+
+def _curves(axes: Axes, results: Sequence[Result], name: str, title: str) -> None:
+    """One colour a system, one line a seed."""
+    systems = list(dict.fromkeys(result.cell.system for result in results))
+    for result in results:
+        points = [(entry["step"], entry[name]) for entry in result.log if name in entry]
+        if not points:
+            continue
+        number = systems.index(result.cell.system)
+        first = next(other for other in results if other.cell.system == result.cell.system)
+        label = result.cell.system if result is first else None
+        axes.plot(*zip(*points, strict=True), color=f"C{number % 10}", label=label, alpha=0.85)
+    axes.set(title=title, xlabel="step")
+    if axes.lines:
+        axes.legend(fontsize=8)
+
+
+def _usage(axes: Axes, results: Sequence[Result]) -> None:
+    """How often each codeword occurs in the test set, the most frequent first; the first seed of each system."""
+    for system in dict.fromkeys(result.cell.system for result in results):
+        result = next(result for result in results if result.cell.system == system)
+        counts = np.sort(np.array(result.figures["test_counts"], dtype=np.float64).flatten())[::-1]
+        if counts.sum() > 0:
+            share = 100 * counts[counts > 0] / counts.sum()
+            axes.plot(np.arange(1, len(share) + 1), share, label=system)
+    axes.set(title="codebook usage on the test set", xlabel="codeword, by rank", ylabel="share of codes, %")
+    axes.set(xscale="log", yscale="log")
+    if axes.lines:
+        axes.legend(fontsize=8)
+
+
+def _capacity(figure: Figure, *, rows: Sequence[Row], key: str) -> None:
+    """Perplexity and MSE against the swept key, log axes; for codewords the perplexity's upper bound."""
+    left, right = figure.subplots(1, 2)
+    rows = [row for row in rows if row.sweep and row.sweep[0] == key]
+    for system in dict.fromkeys(row.system for row in rows):
+        for axes, name in ((left, "test_perplexity"), (right, "test_mse")):
+            points = [(row.sweep[1], *row.figures[name]) for row in rows if row.system == system and row.sweep]
+            values, means, deviations = zip(*points, strict=True)
+            axes.errorbar(values, means, [d or 0.0 for d in deviations], marker="o", capsize=3, label=system)
+    numbers = sorted({row.sweep[1] for row in rows if row.sweep and isinstance(row.sweep[1], float)})
+    if key == "quantizer.codewords":
+        left.plot(numbers, numbers, color="black", linestyle=":", label="upper bound")
+    for axes, title in ((left, "perplexity of the test codes"), (right, "test MSE, dB$^2$")):
+        if numbers:
+            axes.set_xscale("log", base=2)
+            axes.set_yscale("log")
+        axes.set(title=title, xlabel=key)
+        axes.legend(fontsize=8)

@@ -1,0 +1,143 @@
+"""Train the cells, one after another or several at once; finished ones are kept, interrupted ones go on."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import yaml
+
+from sqcodec.corpus.store import open_store
+from sqcodec.errors import StoppedError, TrainingError
+from sqcodec.pipeline.training.comparison.charts import draw_comparison
+from sqcodec.pipeline.training.comparison.plan import Cell
+from sqcodec.pipeline.training.comparison.summary import Result, markdown, rows_of, table_json
+from sqcodec.pipeline.training.train_codec import train
+from sqcodec.recipe import find_recipe
+from sqcodec.train.log import read_log
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """What a comparison left in `folder`: its table as text, its pictures, and cells that did not come to an end."""
+
+    folder: Path
+    table: str
+    pictures: tuple[Path, ...]
+    failed: tuple[str, ...]
+
+
+def compare(
+    recipe: str,
+    cells: Sequence[Cell],
+    features: Path,
+    folder: Path,
+    *,
+    device: str,
+    jobs: int,
+    backend: str,
+    command: str,
+    tell: Tell,
+) -> Compared:
+    """Train and evaluate every cell on the store in `features`; write table.json, table.md and pictures to `folder`.
+
+    A cell with a result is not trained again, one with a checkpoint goes on from it. backend, jobs: of joblib; 1 job
+    runs the cells one after another in this process. command: what the table says made it.
+    Raises CorpusError: no store; TrainingError: `folder` holds other cells under the same names, or asked to stop.
+    A training that diverges is reported and left out of the table.
+    """
+    store = open_store(features)
+    for cell in cells:
+        _check(cell, folder, store.digest)
+    waiting = [cell for cell in cells if not (folder / cell.folder / "result.json").is_file()]
+    tell(f"{len(cells)} cells, {len(cells) - len(waiting)} finished before")
+    if jobs == 1:
+        failures = [_run(cell, features, folder, device, store.digest, tell) for cell in waiting]
+    else:
+        parallel = joblib.Parallel(n_jobs=jobs, backend=backend)
+        places = features.absolute(), folder.absolute()  # a worker may stand in another folder
+        failures = parallel(joblib.delayed(_run)(cell, *places, device, store.digest, _mute) for cell in waiting)
+    results = [result for cell in cells if (result := _result(cell, folder))]
+    failed = tuple(text for text in failures if text)
+    if not results:
+        raise TrainingError(f"{folder}: no cell came to an end: {'; '.join(failed)}")
+    return _write(folder, results, failed, _published(recipe, store.corpus), command)
+
+
+def _mute(_: str) -> None:
+    """Several trainings at once would talk over one another."""
+
+
+def _run(cell: Cell, features: Path, folder: Path, device: str, digest: str, tell: Tell) -> str | None:
+    """Train one cell; the text of what went wrong, None when all went well."""
+    run = folder / cell.folder
+    tell(f"{cell.name}: {cell.recipe.train.steps} steps")
+    try:
+        train(
+            cell.recipe,
+            features,
+            run,
+            device=device,
+            resume=(run / "checkpoint.pt").is_file(),
+            report=lambda entry: _tell_test(cell, entry, tell),
+        )
+    except StoppedError:
+        raise TrainingError(f"stopped in {cell.name}, all saved; the same command goes on from here") from None
+    except TrainingError as error:
+        tell(f"{cell.name}: {error}")
+        return f"{cell.name}: {error}"
+    last = read_log(run / "log.jsonl")[-1]
+    result = {"store": digest, "recipe": cell.recipe.model_dump(mode="json"), "figures": last}
+    draft = run / f".result.json.{os.getpid()}"
+    draft.write_text(json.dumps(result), encoding="utf-8")
+    draft.replace(run / "result.json")
+    return None
+
+
+def _tell_test(cell: Cell, entry: dict[str, Any], tell: Tell) -> None:
+    if "test_mse" in entry:
+        codes = f", perplexity {entry['test_perplexity']:.1f}" if "test_perplexity" in entry else ""
+        tell(f"{cell.name}: step {entry['step']}: test MSE {entry['test_mse']:.2f}{codes}")
+
+
+def _check(cell: Cell, folder: Path, digest: str) -> None:
+    path = folder / cell.folder / "result.json"
+    if path.is_file():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if (found["recipe"], found["store"]) != (cell.recipe.model_dump(mode="json"), digest):
+            raise TrainingError(
+                f"{path.parent}: finished with another recipe or other features than this comparison asks for;"
+                " choose another folder with --out, or remove that one"
+            )
+
+
+def _result(cell: Cell, folder: Path) -> Result | None:
+    path = folder / cell.folder / "result.json"
+    if not path.is_file():
+        return None
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return Result(cell=cell, figures=found["figures"], log=read_log(path.with_name("log.jsonl")))
+
+
+def _published(recipe: str, corpus: str | None) -> dict[str, list[float]]:
+    """The paper's figures, when the recipe has some and the store holds the recipe's corpus."""
+    path = find_recipe(recipe).with_name("published.yaml")
+    if corpus != path.parent.name or not path.is_file():
+        return {}
+    published: dict[str, list[float]] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return published
+
+
+def _write(
+    folder: Path, results: list[Result], failed: tuple[str, ...], published: dict[str, list[float]], command: str
+) -> Compared:
+    rows = rows_of(results, published)
+    text = markdown(rows, results, failed, command)
+    (folder / "table.md").write_text(text, encoding="utf-8")
+    (folder / "table.json").write_text(json.dumps(table_json(rows, results, failed, command), indent=1), "utf-8")
+    return Compared(folder=folder, table=text, pictures=draw_comparison(results, rows, folder), failed=failed)

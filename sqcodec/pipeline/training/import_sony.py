@@ -1,0 +1,58 @@
+"""The verb `import-sony`: a checkpoint of the official code in, a run folder of ours out."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from sqcodec.errors import ModelError
+from sqcodec.model.model_file import save_model
+from sqcodec.model.sony_weights import convert, read_checkpoint
+from sqcodec.recipe import load_recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """What came of a checkpoint."""
+
+    path: Path
+    variance: str
+    speakers: int
+    step: int
+    fingerprint: str
+
+
+def import_sony(checkpoint: Path, speakers: Path, out: Path) -> Imported:
+    """Write `out`/model.safetensors and recipe.yaml from an official checkpoint and its speakers.json.
+
+    Raises ModelError: either file missing or wrong, unlike each other, or `out` holds a model already.
+    """
+    path = out / "model.safetensors"
+    if path.exists():
+        raise ModelError(f"{path}: there is a model already; choose another folder")
+    names, found = _speakers(speakers), read_checkpoint(checkpoint)
+    codec = convert(found, names, load_recipe("zerospeech2019"), where=str(checkpoint))
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "recipe.yaml").write_text(yaml.safe_dump(codec.recipe.model_dump(mode="json"), sort_keys=False), "utf-8")
+    save_model(path, codec, int(found["step"]))
+    return Imported(
+        path=path,
+        variance=codec.recipe.quantizer.variance,  # type: ignore[union-attr]  # convert makes Gaussian ones alone
+        speakers=len(names),
+        step=int(found["step"]),
+        fingerprint=codec.fingerprint,
+    )
+
+
+def _speakers(path: Path) -> tuple[str, ...]:
+    """speakers.json is a list; the official code sorts it before it counts."""
+    try:
+        names = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); expected the speakers.json of the data") from None
+    except ValueError as error:
+        raise ModelError(f"{path}: not a JSON file ({error}); expected a list of speakers") from None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ModelError(f"{path}: got {type(names).__name__}, expected a list of speakers' names")
+    return tuple(sorted(names))

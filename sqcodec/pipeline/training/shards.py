@@ -1,0 +1,78 @@
+"""One shard of a feature store: its recordings read, checked and analysed; what a process of `prep` does."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sqcodec.corpus import store
+from sqcodec.corpus.audio import AudioSource
+from sqcodec.corpus.splits import Utterance
+from sqcodec.corpus.store import Report, StoredUtterance
+from sqcodec.errors import AudioError
+from sqcodec.features.mel import extract
+from sqcodec.spectrogram import PEAK, SAMPLE_RATE, FeatureConfig
+
+UTTERANCES_A_SHARD = 64  # what an interruption can cost a process
+SHORTEST = 400  # samples, one analysis window of 25 ms
+SILENCE = 1e-4  # peak; -80 dB of full scale
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """The utterances of one shard and all that a process needs to make it."""
+
+    shard: Path
+    utterances: tuple[Utterance, ...]
+    config: FeatureConfig
+    usual_rates: frozenset[int]
+    device: str
+    threads: int | None
+
+
+def make_shard(task: ShardTask) -> tuple[int, list[Report]]:
+    """Write the shard; returns how many utterances it was to hold, and what there is to say about them."""
+    if task.threads:
+        torch.set_num_threads(task.threads)
+    reports: list[Report] = []
+    store.write_shard(task.shard, _stored(task, reports), reports)
+    return len(task.utterances), reports
+
+
+def _stored(task: ShardTask, reports_: list[Report]) -> Iterator[StoredUtterance]:
+    """Read and analyse each recording; what there is to say about it goes into `reports_`."""
+    for utterance in task.utterances:
+        try:
+            source = AudioSource(utterance.path)
+            samples = source.read()
+            peak = _checked_peak(samples, utterance.path)
+        except AudioError as error:
+            reason, _, detail = str(error).removeprefix(f"{utterance.path}: ").partition(": ")
+            reports_.append(Report(utterance.name, reason, detail, skipped=True))
+            continue
+        reports_ += _remarks(utterance.name, source, task.usual_rates)
+        features = extract(torch.from_numpy(samples).to(task.device), task.config).cpu().numpy()
+        gain = peak / PEAK
+        yield StoredUtterance(utterance.name, utterance.speaker, features, samples / np.float32(gain), gain)
+
+
+def _checked_peak(samples: np.ndarray[tuple[int, ...], np.dtype[np.float32]], path: Path) -> float:
+    if len(samples) < SHORTEST:
+        raise AudioError(
+            f"{path}: too short: got {len(samples)} samples at {SAMPLE_RATE} Hz, expected {SHORTEST} (25 ms) or more"
+        )
+    peak = float(np.abs(samples).max())
+    if peak < SILENCE:
+        raise AudioError(f"{path}: silent: got a peak of {peak:.1e}, expected {SILENCE:.1e} (-80 dB) or more")
+    return peak
+
+
+def _remarks(name: str, source: AudioSource, usual_rates: frozenset[int]) -> Iterator[Report]:
+    if source.channels > 1:
+        yield Report(name, "mixed down", f"{source.channels} channels became one", skipped=False)
+    if source.rate < SAMPLE_RATE:
+        yield Report(name, "narrow band", f"{source.rate} Hz says nothing above {source.rate / 2:g} Hz", skipped=False)
+    elif source.rate not in usual_rates:
+        yield Report(name, "unusual rate", f"resampled from {source.rate} Hz", skipped=False)

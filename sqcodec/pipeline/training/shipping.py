@@ -1,0 +1,44 @@
+"""What ships: a trained model or vocoder with its weights rounded to 16 bits."""
+
+from pathlib import Path
+
+import torch
+
+from sqcodec.corpus.store import open_store
+from sqcodec.errors import ModelError
+from sqcodec.model.model_file import add_tables, load_model, read_header, save_model
+from sqcodec.pipeline.device import find_device
+from sqcodec.pipeline.training.count_tables import count_tables
+from sqcodec.vocoder import vocoder_file as vocoders
+
+
+def ship_model(source: Path, target: Path, features: Path, *, device: str = "auto") -> None:
+    """Write the model `source` to `target` in float16, with entropy tables counted on the store in `features`.
+
+    Rounding moves codewords, so what ships has a fingerprint of its own: fine-tune its vocoder on it, not on `source`.
+    Raises ModelError: no model, or a plain VAE; CorpusError: no store.
+    """
+    place = find_device(device)
+    codec, step = load_model(source, place).half().float(), read_header(source).step
+    if not codec.quantizer.codebooks:
+        raise ModelError(f"{source}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    save_model(target, codec, step, dtype=torch.float16)
+    tables = count_tables(codec, open_store(features).splits["train"], place)
+    add_tables(target, target, tables.to_arrays(), tables.digest)
+
+
+def ship_vocoder(source: Path, target: Path) -> None:
+    """Write the vocoder `source` to `target` in float16. Raises VocoderError: no vocoder of sqcodec."""
+    header = vocoders.read_header(source)
+    vocoder = vocoders.load_vocoder(source, header.features)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    vocoders.save_vocoder(
+        target,
+        vocoder.network,
+        config=header.config,
+        features=header.features,
+        step=header.step,
+        codec=header.codec,
+        dtype=torch.float16,
+    )

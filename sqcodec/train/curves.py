@@ -1,0 +1,54 @@
+"""Pictures at the end of a training: its curves, and spectrograms of source and reconstruction."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from sqcodec.report.figure import write_figure
+
+CURVES = {
+    "loss": "loss (nats a crop)",
+    "mse": "training MSE, dB$^2$",
+    "test_mse": "test MSE, dB$^2$ (hard codes)",
+    "posterior_entropy": "posterior entropy, nats a code",
+    "log_var": "mean log variance",
+    "epoch_perplexity": "perplexity of an epoch",
+    "test_perplexity": "perplexity of the test codes",
+    "temperature": "Gumbel temperature",
+}
+
+
+def draw_curves(entries: list[dict[str, Any]], path: Path) -> None:
+    """Draw every logged curve against steps, among them the two of self-annealing: entropy and log variance."""
+    figure = Figure(figsize=(14, 6), layout="constrained")
+    for axes, (name, title) in zip(figure.subplots(2, 4).flat, CURVES.items(), strict=True):
+        points = [(entry["step"], entry[name]) for entry in entries if name in entry]
+        axes.set(title=title, xlabel="step")
+        if points:
+            axes.plot(*zip(*points, strict=True), marker="." if len(points) < 30 else None)
+    write_figure(figure, path)
+
+
+def draw_spectrograms(pairs: list[tuple[str, NDArray[np.float32], NDArray[np.float32]]], path: Path) -> None:
+    """Draw source above reconstruction, one column for each (name, [F, T], [F, T]), all on one scale."""
+    figure = Figure(figsize=(5 * len(pairs), 6), layout="constrained")
+    grid = figure.subplots(2, len(pairs), squeeze=False)
+    low = min(float(source.min()) for _, source, _ in pairs)
+    high = max(float(source.max()) for _, source, _ in pairs)
+    for column, (name, source, reconstruction) in enumerate(pairs):
+        for row, (kind, image) in enumerate((("source", source), ("reconstruction", reconstruction))):
+            axes = grid[row, column]
+            axes.imshow(
+                image,
+                origin="lower",
+                aspect="auto",
+                vmin=low,
+                vmax=high,
+                extent=(0, image.shape[1] / 100, 0, len(image)),
+            )
+            axes.set_title(f"{name.rpartition('/')[2]}: {kind}", fontsize=9)
+            axes.set(xlabel="s", ylabel="mel band")
+    write_figure(figure, path)

@@ -1,0 +1,121 @@
+"""The paper's protocol on a split of the store: whole files, true speakers, hard codes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sqcodec.corpus.store import StoreRow, StoreSplit
+from sqcodec.errors import TrainingError
+from sqcodec.metrics.codebook_usage import count_codes
+from sqcodec.metrics.mel_error import SquaredError, squared_error
+from sqcodec.model.mel_classes import decibels_per_unit
+from sqcodec.model.spectrogram_codec import SpectrogramCodec
+from sqcodec.quantizers.quantizer import Quantized
+from sqcodec.spectrogram import HOP_LENGTH
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """mse in dB^2.
+
+    counts: how often each codeword of each book occurs, [K, V] int64. For a target of classes, accuracy is the share of
+    values whose class is right, clipped the share of values beyond the lowest or highest class.
+    """
+
+    mse: float
+    counts: Tensor
+    accuracy: float | None
+    clipped: float | None
+    utterances: int
+    frames: int
+    left_out: int
+
+
+class Decoded(NamedTuple):
+    """One utterance: source features [F, T] that are scored, what they became [F, T], quantised, raw decoder output."""
+
+    source: Tensor
+    features: Tensor
+    quantized: Quantized
+    raw: Tensor
+
+
+def evaluate(codec: SpectrogramCodec, split: StoreSplit, device: torch.device) -> Evaluation:
+    """Reconstruct each utterance of a seen speaker and score frames 1 to T - 2; T as librosa counts, odd last dropped.
+
+    Utterances of speakers that the model has not seen, or shorter than 4 frames, are left out and counted.
+    Raises TrainingError: none is left.
+    """
+    rows, classes = scored_rows(codec, split), codec.classes
+    book, error = codec.quantizer, SquaredError()
+    counts = torch.zeros(book.codebooks, book.codewords, dtype=torch.int64)
+    right, clipped = 0, 0
+    for done in decoded(codec, split, rows, device):
+        error += squared_error(done.source, done.features)
+        counts += count_codes(done.quantized.codes, book.codewords).cpu()
+        if classes:
+            right += int((classes.of(done.features) == classes.of(done.source)).sum().item())
+            clipped += classes.clipped(done.source)
+    return Evaluation(
+        mse=error.db2(decibels_per_unit(codec.features)),
+        counts=counts,
+        accuracy=right / error.values if classes else None,
+        clipped=clipped / error.values if classes else None,
+        utterances=len(rows),
+        frames=error.values // codec.features.n_mels,
+        left_out=len(split.rows) - len(rows),
+    )
+
+
+def reconstruct_some(
+    codec: SpectrogramCodec, split: StoreSplit, device: torch.device, number: int
+) -> list[tuple[str, NDArray[np.float32], NDArray[np.float32]]]:
+    """Name, source [F, T] and reconstruction [F, T] of the first `number` utterances that `evaluate` scores."""
+    rows = scored_rows(codec, split)[:number]
+    made = decoded(codec, split, rows, device)
+    return [
+        (row.name, done.source.cpu().numpy(), done.features.cpu().numpy()) for row, done in zip(rows, made, strict=True)
+    ]
+
+
+def scored_rows(codec: SpectrogramCodec, split: StoreSplit) -> list[StoreRow]:
+    """Utterances of seen speakers with 4 frames or more. Raises TrainingError: there are none."""
+    rows = [row for row in split.rows if codec.knows(row.speaker) and _scored_frames(row) >= 4]
+    if not rows:
+        raise TrainingError(
+            "no utterance of the evaluation split has a speaker that the model was trained on and at least 4 frames;"
+            " set train.evaluate_split to a split of seen speakers"
+        )
+    return rows
+
+
+def decoded(
+    codec: SpectrogramCodec,
+    split: StoreSplit,
+    rows: list[StoreRow],
+    device: torch.device,
+    draw: torch.Generator | None = None,
+) -> Iterator[Decoded]:
+    """Each row coded and decoded with its true speaker: by the nearest codewords, or by drawn ones from `draw`."""
+    training = codec.training
+    codec.eval()
+    for row in rows:
+        stored = split.features[row.frame : row.frame + _scored_frames(row)]
+        features = torch.tensor(stored, dtype=torch.float32, device=device).T
+        with torch.inference_mode():
+            encoded = codec.encoder(features[None])
+            quantized = codec.quantizer.draw(encoded, draw) if draw else codec.quantizer(encoded, 1.0)
+            speaker = torch.tensor([codec.place_of(row.speaker)], device=device)
+            raw = codec.decoder(quantized.z_q, speaker)
+            yield Decoded(features[:, 1:-1], codec.likelihood.features(raw)[0], quantized, raw)
+    codec.train(training)
+
+
+def _scored_frames(row: StoreRow) -> int:
+    frames = 1 + row.samples // HOP_LENGTH
+    return frames - frames % 2

@@ -1,0 +1,135 @@
+"""Crops of features and what is to be made from them, at random levels, some blurred as a codec would."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from sqcodec.corpus.store import StoreRow, StoreSplit
+from sqcodec.errors import TrainingError
+from sqcodec.recipe import VocoderTrainConfig
+from sqcodec.spectrogram import HOP_LENGTH, PEAK, FeatureConfig
+
+_FULL_SCALE = 32767
+_WIDEST = 1.5  # standard deviation of the blur, in frames and in bands
+
+
+class Batch(NamedTuple):
+    """features: [B, F, T]; sound: [B, 160 T], of which frame t is to make samples 160 t to 160 t + 159."""
+
+    features: Tensor
+    sound: Tensor
+
+
+class Crop(NamedTuple):
+    """Where one crop begins (frame `start` of an utterance), and by what the recording is multiplied."""
+
+    row: StoreRow
+    start: int
+    gain: float
+
+
+class Drawing(NamedTuple):
+    """Crops of one batch, which of them are blurred [B], and the deviations of the blur in time and frequency."""
+
+    crops: list[Crop]
+    blurred: Tensor
+    widths: tuple[float, float]
+
+
+class Draw:
+    """Draws crops of train.frames frames whose sound lies within their utterance, each place as likely as any other.
+
+    The recording's peak is brought to a level drawn from train.level where the features carry a level; features with
+    utterance statistics are made from peak-normalised sound, and stay so.
+    """
+
+    def __init__(self, rows: Sequence[StoreRow], config: FeatureConfig, train: VocoderTrainConfig) -> None:
+        self._rows = [row for row in rows if row.frames >= train.frames + 2]
+        if not self._rows:
+            longest = max((row.frames for row in rows), default=0)
+            raise TrainingError(
+                f"no utterance of the training split has {train.frames + 2} frames or more (the longest has {longest});"
+                " lower vocoder.train.frames or prepare longer recordings"
+            )
+        self._train, self._levelled = train, config.dynamic_range is None
+        # Frame 0 would make 80 samples before the first, and the last frame some after the end: neither is in a crop.
+        self._ends = np.cumsum([row.frames - train.frames - 1 for row in self._rows])
+
+    def draw(self, seed: int) -> Drawing:
+        """What the seed alone decides."""
+        random, batch = np.random.default_rng(seed), self._train.batch
+        places = random.integers(self._ends[-1], size=batch)
+        numbers = np.searchsorted(self._ends, places, side="right")
+        levels = random.uniform(*self._train.level, batch)
+        crops = []
+        for place, number, level in zip(places.tolist(), numbers.tolist(), levels.tolist(), strict=True):
+            row = self._rows[number]
+            start = 1 + place - (int(self._ends[number - 1]) if number else 0)
+            crops.append(Crop(row, start, 10 ** (level / 20) / PEAK if self._levelled else 1.0))
+        blurred = torch.from_numpy(random.random(batch) < self._train.smoothing)
+        in_time, in_frequency = random.uniform(0, _WIDEST, 2).tolist()
+        return Drawing(crops, blurred, (in_time, in_frequency))
+
+
+def features_of(
+    drawing: Drawing, features: NDArray[np.float16], config: FeatureConfig, *, frames: int, device: torch.device
+) -> Tensor:
+    """The crops' features [B, F, T], at the level drawn, blurred where drawn."""
+    return blurred(
+        torch.stack([_levelled(crop, features, config, frames) for crop in drawing.crops]).to(device), drawing
+    )
+
+
+def _levelled(crop: Crop, features: NDArray[np.float16], config: FeatureConfig, frames: int) -> Tensor:
+    first = crop.row.frame + crop.start
+    stored = torch.from_numpy(features[first : first + frames].astype(np.float32)).T
+    if config.dynamic_range is not None:
+        return stored
+    louder = math.log(crop.gain / crop.row.gain)  # a gain is an offset of the logarithm, but for the floor
+    return (stored + louder).clamp_min(math.log(config.floor))
+
+
+def blurred(features: Tensor, drawing: Drawing) -> Tensor:
+    """features [B, F, T], those chosen by the drawing convolved with its Gaussian."""
+    if not drawing.blurred.any():
+        return features
+    in_time, in_frequency = (_gaussian(width).to(features) for width in drawing.widths)
+    half_time, half_frequency = len(in_time) // 2, len(in_frequency) // 2
+    kernel = (in_frequency[:, None] * in_time)[None, None]
+    padded = functional.pad(features[:, None], (half_time, half_time, half_frequency, half_frequency), mode="replicate")
+    return torch.where(
+        drawing.blurred[:, None, None].to(features.device), functional.conv2d(padded, kernel)[:, 0], features
+    )
+
+
+def _gaussian(width: float) -> Tensor:
+    half = math.ceil(3 * width)
+    weight = torch.exp(-0.5 * (torch.arange(-half, half + 1) / max(width, 1e-3)) ** 2)
+    return weight / weight.sum()
+
+
+class SoundCrops:
+    """Crops of a split: features and the sound they are to become."""
+
+    def __init__(
+        self, split: StoreSplit, config: FeatureConfig, train: VocoderTrainConfig, device: torch.device
+    ) -> None:
+        self._draw, self._split, self._config = Draw(split.rows, config, train), split, config
+        self._frames, self._device = train.frames, device
+
+    def draw(self, seed: int) -> Batch:
+        """A batch that the seed alone decides."""
+        drawing = self._draw.draw(seed)
+        features = features_of(drawing, self._split.features, self._config, frames=self._frames, device=self._device)
+        return Batch(features, torch.stack(list(map(self._sound, drawing.crops))).to(self._device))
+
+    def _sound(self, crop: Crop) -> Tensor:
+        first = crop.row.sample + crop.start * HOP_LENGTH - HOP_LENGTH // 2
+        sound = self._split.audio[first : first + self._frames * HOP_LENGTH].astype(np.float32)
+        return torch.from_numpy(sound * np.float32(crop.gain / _FULL_SCALE))

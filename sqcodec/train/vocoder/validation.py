@@ -1,0 +1,70 @@
+"""Copy-synthesis of some held-out recordings while a vocoder trains: figures for the log, sound for TensorBoard."""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sqcodec.corpus.store import StoreRow, StoreSplit
+from sqcodec.errors import MetricError, TrainingError
+from sqcodec.features.mel import extract
+from sqcodec.metrics.pesq import pesq_wb
+from sqcodec.spectrogram import FeatureConfig
+
+_FULL_SCALE = 32767
+_LONGEST = 1000  # frames; a longer recording is heard from its start
+
+
+class Heard(NamedTuple):
+    """figures: for the log; sounds: [n] at 16 kHz by name."""
+
+    figures: dict[str, float]
+    sounds: dict[str, NDArray[np.float32]]
+
+
+class Synthesiser(Protocol):
+    """What is listened to."""
+
+    def synthesise(self, features: Tensor) -> Tensor:
+        """features [B, F, T] -> sound [B, 160 T - 80]."""
+
+
+class Listener:
+    """The first `files` recordings of a split, features and natural sound at the level of the features."""
+
+    def __init__(self, split: StoreSplit, config: FeatureConfig, *, files: int) -> None:
+        self._split, self._config, self._rows = split, config, split.rows[:files]
+
+    def listen(self, vocoder: Synthesiser) -> Heard:
+        """test_mel_distance: mean |difference| of the features, in dB; test_pesq: wide band, where the package is
+        installed. Recordings that PESQ refuses count in neither."""
+        distances, scores, sounds = [], [], {}
+        for row in self._rows:
+            features, natural = self._stored(row)
+            made = vocoder.synthesise(features[None])[0, : len(natural)].cpu()
+            natural = natural[: len(made)]
+            difference = extract(made, self._config) - extract(natural, self._config)
+            distances.append(difference.abs().mean().item() * decibels(self._config))
+            sounds[row.name] = made.numpy()
+            try:
+                scores.append(pesq_wb(natural.numpy(), made.numpy()))
+            except MetricError:  # no package, or nothing in the recording that PESQ calls speech
+                continue
+        if not np.isfinite(distances).all():
+            raise TrainingError("the vocoder makes sound that is not finite; lower vocoder.train.learning_rate")
+        figures = {"test_mel_distance": float(np.mean(distances))}
+        return Heard(figures | ({"test_pesq": float(np.mean(scores))} if scores else {}), sounds)
+
+    def _stored(self, row: StoreRow) -> tuple[Tensor, Tensor]:
+        frames = min(row.frames, _LONGEST)
+        stored = self._split.features[row.frame : row.frame + frames].astype(np.float32)
+        sound = self._split.audio[row.sample : row.sample + min(row.samples, 160 * frames - 80)]
+        level = row.gain if self._config.dynamic_range is None else 1.0
+        return torch.from_numpy(stored).T, torch.from_numpy(sound.astype(np.float32) * np.float32(level / _FULL_SCALE))
+
+
+def decibels(config: FeatureConfig) -> float:
+    """dB in one unit of the features."""
+    return config.dynamic_range or 20.0 / float(np.log(10.0))

@@ -1,0 +1,309 @@
+"""encode and decode on arrays: lengths, blocks, loudness, voices, and which model is used."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import sqcodec
+from sqcodec.codes import Codes
+from sqcodec.errors import AudioError, CodesError, ModelError, VocoderError
+from sqcodec.features.mel import extract
+from sqcodec.model.blockwise import decode_features
+from sqcodec.model.model_file import load_model, save_model
+from sqcodec.model.spectrogram_codec import SpectrogramCodec
+from sqcodec.pipeline.coding import codec as module
+from sqcodec.pipeline.coding.codec import load, resampled
+from sqcodec.recipe import load_recipe
+from sqcodec.spectrogram import frame_count
+from tests.conftest import SPEAKERS, make_model, speech_like
+
+LENGTHS = [1, 2, 3, 79, 80, 81, 159, 160, 161, 162, 240, 241, 319, 320, 321, 322, 399, 401, 1001, 4801, 16000]
+
+
+def whole_codes(model, x: np.ndarray) -> np.ndarray:
+    """Codes without any blocks: replicated edges, an even number of frames (the equations of the design)."""
+    features = extract(torch.from_numpy(x), model.features)
+    behind = 1 + features.shape[1] % 2
+    padded = torch.cat([features[:, :1], features, features[:, -1:].expand(-1, behind)], dim=1)
+    return model.encode(padded[None])[0].numpy()
+
+
+@pytest.mark.parametrize("samples", LENGTHS)
+def test_every_length_comes_back_exactly(tiny_model, samples) -> None:
+    codec = load(tiny_model)
+    codes = codec.encode(speech_like(samples), speaker="p225")
+    assert codes.indices.shape == (1, -(-frame_count(samples) // 2))
+    assert (codes.samples, codes.sample_rate, codes.speaker) == (samples, 16000, "p225")
+    assert codec.decode(codes).shape == (samples,)
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000, 96000])
+@pytest.mark.parametrize("samples", [1, 7, 4411, 30001])
+def test_any_rate_gives_the_length_at_16_khz(tiny_model, rate, samples) -> None:
+    codec = load(tiny_model)
+    codes = codec.encode(speech_like(samples, rate=rate), sample_rate=rate, speaker="p225")
+    assert (codes.samples, codes.sample_rate) == (samples, rate)
+    assert len(codec.decode(codes)) == -(-samples * 16000 // rate)
+
+
+@pytest.mark.parametrize("kind", ["paper-mel", "log-mel"])
+@pytest.mark.parametrize("samples", [160 * 999 + 79, 160 * 1016, 160 * 2001 + 5])
+def test_codes_of_blocks_are_those_of_the_whole(tmp_path, kind, samples) -> None:
+    model = make_model(tmp_path / "model.safetensors", f"features.kind={kind}")
+    x = speech_like(samples)
+    got = load(tmp_path / "model.safetensors").encode(x, speaker="s5").indices
+    # equal but where two distances tie within rounding: none here
+    assert np.array_equal(got, whole_codes(model, x))
+    assert len(np.unique(got)) > 4
+
+
+def test_features_decoded_in_blocks_are_those_of_the_whole(tiny_model) -> None:
+    codec = load(tiny_model)
+    codes = np.random.default_rng(0).integers(0, 16, (1, 2345)).astype(np.uint16)
+    blocks = torch.cat(list(decode_features(codec.model, codes, 1)), dim=1)
+    whole = codec.model.decode(torch.from_numpy(codes.astype(np.int64))[None], torch.tensor([1]))[0]
+    assert blocks.shape == whole.shape == (80, 4690)
+    assert (blocks - whole).abs().max() < 1e-5  # an untrained GRU forgets in a few steps
+
+
+def test_decode_is_repeatable_and_within_full_scale(tiny_model) -> None:
+    codec = load(tiny_model)
+    codes = codec.encode(speech_like(20_000), speaker="p226")
+    first = codec.decode(codes)
+    assert first.dtype == np.float32
+    assert np.array_equal(first, codec.decode(codes))
+    assert np.abs(codec.decode(replace(codes, gain=1e4))).max() == 1.0
+
+
+def test_the_level_follows_the_recording(tiny_model) -> None:
+    codec = load(tiny_model)
+    x = speech_like(20_000)
+    loud, quiet = (codec.encode(x * np.float32(level), speaker="p226") for level in (1.0, 1e-3))
+    assert np.array_equal(loud.indices, quiet.indices)
+    assert quiet.gain == pytest.approx(loud.gain * 1e-3, rel=1e-5)
+    assert loud.gain == pytest.approx(np.abs(x).max() / 0.999)
+
+
+@pytest.mark.parametrize("kind", ["paper-mel", "log-mel"])
+def test_silence_comes_back_as_silence(tmp_path, kind) -> None:
+    make_model(tmp_path / "model.safetensors", f"features.kind={kind}")
+    codec = load(tmp_path / "model.safetensors")
+    codes = codec.encode(np.zeros(5000, np.float32))
+    assert codes.gain == 0.0
+    assert np.array_equal(codec.decode(codes), np.zeros(5000))
+
+
+def test_log_mel_carries_its_level_itself(tmp_path) -> None:
+    make_model(tmp_path / "model.safetensors", "features.kind=log-mel")
+    assert load(tmp_path / "model.safetensors").encode(speech_like(3000), speaker="s5").gain == 1.0
+
+
+def test_a_constant_offset_is_coded(tiny_model) -> None:
+    codec = load(tiny_model)
+    assert np.isfinite(codec.decode(codec.encode(np.full(5000, 0.5, np.float32)))).all()
+
+
+def test_the_speaker_found_decodes_nearest(tiny_model) -> None:
+    """On a recording shorter than the probe, the choice is that of trying every voice on the whole."""
+    codec = load(tiny_model)
+    x = speech_like(16000)
+    codes = codec.encode(x)
+    features = extract(torch.from_numpy(x), codec.model.features)
+    indices = torch.from_numpy(codes.indices.astype(np.int64))[None]
+    errors = [
+        (codec.model.decode(indices, torch.tensor([voice]))[0, :, : features.shape[1]] - features).square().mean()
+        for voice in range(3)
+    ]
+    assert codes.speaker == SPEAKERS[int(np.argmin(errors))]
+
+
+def test_the_probe_is_the_loudest_part(tiny_model, monkeypatch) -> None:
+    codec = load(tiny_model)
+    x = speech_like(16000 * 25) * np.float32(1e-3)
+    x[16000 * 14 : 16000 * 18] = speech_like(16000 * 4)
+    seen = []
+    monkeypatch.setattr(module, "nearest_speaker", lambda model, probe: seen.append(probe) or "s5")
+    assert codec.encode(x).speaker == "s5"
+    features = extract(torch.from_numpy(x), codec.model.features)
+    distance = (features.unfold(1, 300, 1) - seen[0].features[:, None]).abs().amax((0, 2))
+    assert 1390 <= int(distance.argmin()) <= 1510
+    assert distance.min() < 1e-5
+    assert seen[0].codes.shape == (1, 150)
+
+
+def test_voices_differ(tiny_model) -> None:
+    codec = load(tiny_model)
+    codes = codec.encode(speech_like(8000), speaker="p225")
+    assert not np.array_equal(codec.decode(codes), codec.decode(codes, speaker="s5"))
+    assert np.array_equal(codec.decode(codes), codec.decode(replace(codes, speaker="s5"), speaker="p225"))
+
+
+def test_a_model_of_one_speaker_needs_no_name(tmp_path) -> None:
+    make_model(tmp_path / "model.safetensors", speakers=("only",))
+    codec = load(tmp_path / "model.safetensors")
+    assert codec.encode(speech_like(2000)).speaker == "only"
+    bare = Codes(
+        indices=np.zeros((1, 5), np.uint16), samples=1600, sample_rate=16000, gain=1.0, speaker=None, fingerprint=None
+    )
+    assert len(codec.decode(bare)) == 1600
+
+
+@pytest.mark.parametrize(
+    ("audio", "text"),
+    [
+        (np.zeros((2, 5), np.float32), "got an array (2, 5) of float32, expected samples [N] of float32, in -1 to 1"),
+        (np.zeros(5, np.int16), "got an array (5,) of int16, expected samples [N] of float32, in -1 to 1"),
+        (np.zeros(0, np.float32), "the recording holds no samples; expected at least one"),
+        (
+            np.array([0, np.nan], np.float32),
+            "the recording holds samples that are not finite (NaN or infinity); repair or leave out the file",
+        ),
+    ],
+)
+def test_what_is_no_recording_is_refused(tiny_model, audio, text) -> None:
+    with pytest.raises(AudioError) as caught:
+        load(tiny_model).encode(audio)
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "text"),
+    [
+        ({"fingerprint": "f" * 16}, ModelError, "codes: written with the model ffffffffffffffff, got "),
+        (
+            {"indices": np.zeros((2, 26), np.uint16)},
+            CodesError,
+            "codes: got 2 rows of codes, expected 1 (the",
+        ),
+        ({"indices": np.full((1, 26), 16, np.uint16)}, CodesError, "codes: got code 16, expected 0 to 15; these are"),
+        ({"samples": 8400}, CodesError, "codes: got 26 codes, expected 27 for 8400 samples at 16000 Hz"),
+        (
+            {"samples": 10**18},
+            CodesError,
+            "codes: got 26 codes, expected 3125000000000001 for",
+        ),
+        ({"speaker": None}, CodesError, "codes: no speaker is stored; choose one with --speaker: p225, p226, s5"),
+        ({"speaker": "p22"}, CodesError, "speaker 'p22': unknown to the model "),
+    ],
+)
+def test_codes_that_do_not_fit_are_refused(tiny_model, change, error, text) -> None:
+    codec = load(tiny_model)
+    codes = codec.encode(speech_like(8000), speaker="p225")
+    assert codes.indices.shape == (1, 26)
+    with pytest.raises(error) as caught:
+        codec.decode(replace(codes, **change))
+    assert str(caught.value).startswith(text)
+
+
+def test_residual_codes_decode_by_any_prefix_of_their_stages(tmp_path) -> None:
+    section = (
+        "quantizer={kind: residual, stages: 3, codewords: 16, dim: 4,"
+        " initial_variance: 1.0, ratio: 0.25, dropout: 0.5, warmup: 0, settled: null}"
+    )
+    make_model(tmp_path / "model.safetensors", section)
+    codec = load(tmp_path / "model.safetensors")
+    codes = codec.encode(speech_like(16000), speaker="p225")
+    assert codes.indices.shape == (3, 51)
+    assert codec.bit_rate == 3 * 4 * 50
+    again = codec.unpack(codec.pack(codes))
+    assert np.array_equal(again.indices, codes.indices)
+    prefix = replace(codes, indices=codes.indices[:2])
+    assert np.array_equal(codec.unpack(codec.pack(prefix)).indices, prefix.indices)
+    sounds = [codec.decode(replace(codes, indices=codes.indices[:books])) for books in (1, 2, 3)]
+    assert [len(sound) for sound in sounds] == [16000] * 3
+    assert not np.allclose(sounds[0], sounds[2])
+    with pytest.raises(CodesError, match="got 4 rows of codes, expected 1 to 3"):
+        codec.decode(replace(codes, indices=np.zeros((4, 51), np.uint16)))
+
+
+def test_a_plain_vae_has_no_codes(tmp_path) -> None:
+    recipe = load_recipe("vctk", ("quantizer={kind: none, dim: 4}", "network.channels=16", "network.gru=8"))
+    save_model(tmp_path / "model.safetensors", SpectrogramCodec(recipe, ("a",)), 1)
+    with pytest.raises(ModelError) as caught:
+        load(tmp_path / "model.safetensors").encode(speech_like(16000), speaker="a")
+    assert str(caught.value) == (
+        f"{tmp_path}/model.safetensors: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer"
+    )
+
+
+def test_an_unknown_vocoder_is_refused(tiny_model) -> None:
+    codec = load(tiny_model)
+    with pytest.raises(VocoderError) as caught:
+        codec.decode(codec.encode(speech_like(800)), vocoder="hifi")
+    assert str(caught.value) == (
+        "vocoder 'hifi': no such file, and none at hifi/vocoder/vocoder.safetensors or"
+        " runs/hifi/vocoder/vocoder.safetensors; expected istft, world, griffin-lim, a"
+        " vocoder.safetensors or a run folder"
+    )
+
+
+def test_an_unknown_speaker_is_refused_with_near_names(tiny_model) -> None:
+    with pytest.raises(CodesError) as caught:
+        load(tiny_model).encode(speech_like(800), speaker="P225")
+    assert str(caught.value) == (
+        f"speaker 'P225': unknown to the model {tiny_model}; did you mean p225? It knows 3: p225, p226, s5"
+    )
+
+
+def test_resampling_refuses_a_rate_of_zero() -> None:
+    with pytest.raises(AudioError, match=r"^0 Hz cannot be resampled to 16000 Hz: "):
+        list(resampled([np.zeros(5, np.float32)], 0, 16000, 5))
+
+
+def test_the_package_offers_the_api(workplace) -> None:
+    codec = sqcodec.load()
+    assert isinstance(codec, sqcodec.Codec)
+    assert codec.fingerprint == load_model(workplace / "runs/tiny/model.safetensors").fingerprint
+    assert isinstance(codec.encode(speech_like(100)), sqcodec.Codes)
+
+
+MEASURE = """
+import resource, sys, torch
+from pathlib import Path
+torch.set_num_threads(1)
+from sqcodec.pipeline.coding.files import decode_file, encode_file
+name = sys.argv[1]
+encode_file(Path(name), Path(name + ".npy"), device="cpu")
+decode_file(Path(name + ".npy"), Path(name + ".out.wav"), device="cpu")
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # kB
+"""
+
+
+def test_memory_does_not_grow_with_the_length(workplace: Path) -> None:
+    """20 minutes as float32 are 77 MB, their features 38 MB, their linear spectra 123 MB: none of them may show."""
+    piece = speech_like(16000 * 20)
+    used = {}
+    for name, repeats in (("short.wav", 2), ("long.wav", 60)):
+        with soundfile.SoundFile(name, "w", 16000, 1) as file:
+            for _ in range(repeats):
+                file.write(piece)
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE, name],
+            capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        used[name] = int(done.stdout) / 1000
+    assert soundfile.info("long.wav.out.wav").frames == 60 * len(piece)
+    assert used["long.wav"] < used["short.wav"] + 40, used  # MB; the allocator's own variation is below 20
+
+
+def test_batchnorm_is_folded_in_use_and_codes_stay(tmp_path: Path) -> None:
+    """Each of five layers rounds its folded weights twice (2^-24) and sums some 1000 products in another way: with
+    random signs sqrt(1000) x 2^-24 x 5 = 1e-5 of the largest latent, and three times that at the worst of many."""
+    make_model(tmp_path / "model.safetensors", "network.channels=64")
+    codec, model = load(tmp_path / "model.safetensors"), load_model(tmp_path / "model.safetensors")
+    assert not [layer for layer in codec.model.encoder.modules() if isinstance(layer, torch.nn.BatchNorm1d)]
+    features = extract(torch.from_numpy(speech_like(16_000 * 8)), model.features)[None, :, :800]
+    with torch.inference_mode():
+        folded, unfolded = codec.model.encoder(features), model.encoder(features)
+        assert 0 < (folded - unfolded).abs().max() < 3e-5 * unfolded.abs().max()
+        assert torch.equal(codec.model.encode(features), model.encode(features))
+        frames = torch.tensor([600])  # the mask of padding lies between the same layers
+        folded, unfolded = codec.model.encoder(features, frames), model.encoder(features, frames)
+        assert (folded - unfolded).abs().max() < 3e-5 * unfolded.abs().max()

@@ -1,0 +1,71 @@
+"""Which vocoder is found: by kind, name and path, and the best when none is asked for."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from sqcodec.errors import VocoderError
+from sqcodec.pipeline.finding.vocoders import find_vocoder
+from sqcodec.recipe import load_recipe
+from sqcodec.spectrogram import FEATURES
+from tests.vocoder.test_vocoder_file import saved
+
+LOG_MEL, PAPER_MEL = FEATURES["log-mel"], FEATURES["paper-mel"]
+CPU = torch.device("cpu")
+
+
+def found(name=None, features=LOG_MEL, **more):
+    made = find_vocoder(name, features, device=CPU, **more)
+    return made.vocoder.kind, made.path, made.note
+
+
+@pytest.fixture(autouse=True)
+def empty_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_without_weights_it_is_griffin_lim_with_the_recipes_settings() -> None:
+    assert found() == ("griffin-lim", None, "")
+    settings = load_recipe("folder", ("vocoder.iterations=7",)).vocoder
+    assert find_vocoder(None, PAPER_MEL, device=CPU, settings=settings).vocoder.settings == settings
+    other = find_vocoder("griffin-lim", LOG_MEL, device=CPU, settings=load_recipe("istft").vocoder).vocoder
+    assert other.settings == load_recipe("folder").vocoder
+
+
+def test_the_best_comes_first() -> None:
+    runs = {name: Path("runs") / name / "vocoder" / "vocoder.safetensors" for name in ("a", "b", "c", "d", "e")}
+    saved(runs["a"], "world")
+    assert found() == ("world", runs["a"], "using runs/a/vocoder/vocoder.safetensors (world)")
+    saved(runs["b"], "istft", codec="another")
+    saved(runs["c"], "istft")
+    assert found()[1] == runs["c"]  # before the one tuned on another codec
+    saved(runs["d"], "istft")
+    os.utime(runs["d"], (1, 1))
+    assert found()[1] == runs["c"]  # the newest of equals
+    assert found(codec="another")[1] == runs["b"]
+    saved(runs["e"], "istft", PAPER_MEL)
+    assert found(features=PAPER_MEL)[1] == runs["e"]
+    assert found("world")[1] == runs["a"]
+    assert found("griffin-lim") == ("griffin-lim", None, "")
+    Path("runs/a/vocoder/vocoder.safetensors").write_bytes(b"broken")
+    assert found()[1] == runs["c"]
+
+
+@pytest.mark.parametrize("name", ["runs/a/vocoder/vocoder.safetensors", "runs/a/vocoder", "runs/a", "a"])
+def test_a_file_a_folder_or_a_name(name) -> None:
+    path = Path("runs/a/vocoder/vocoder.safetensors")
+    saved(path, "world")
+    assert found(name) == ("world", path, "")
+    with pytest.raises(VocoderError, match="made for log-mel features .* got paper-mel"):
+        found(name, PAPER_MEL)
+
+
+def test_a_kind_without_weights_says_what_makes_them() -> None:
+    with pytest.raises(VocoderError) as caught:
+        found("world", PAPER_MEL)
+    assert str(caught.value) == (
+        f"vocoder world: no weights for paper-mel features under {Path('runs').resolve()}, and none ship with this"
+        " version; 'sqcodec train recipes/world --stage vocoder --set features.kind=paper-mel' makes some"
+    )

@@ -1,0 +1,200 @@
+"""`evaluate`: rows, means, rates, going on after an interruption."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from sqcodec.codes import Codes
+from sqcodec.errors import CodesError, CorpusError, SqcodecError
+from sqcodec.features.mel import extract
+from sqcodec.pipeline.coding.codec import open_codec
+from sqcodec.pipeline.measuring import codecs, evaluation, scoring
+from tests.conftest import make_model, speech_like
+
+SETTINGS = scoring.make_settings(mcd="textbook", align=True, asr=None, sv=None)
+MODEL = "runs/tiny"
+
+
+@pytest.fixture
+def recordings(workplace: Path) -> Path:
+    for number, speaker in enumerate(("p225", "p226", "nobody")):
+        path = workplace / "data" / speaker / f"{number}.wav"
+        path.parent.mkdir(parents=True)
+        soundfile.write(path, speech_like(20_000 + 1000 * number, seed=number), 16000)
+    return workplace
+
+
+def read_codes(path: Path, model: str = MODEL) -> Codes:
+    return open_codec(Path(model) / "model.safetensors", "cpu").unpack(path.read_bytes())
+
+
+def evaluate(**options):
+    return evaluation.evaluate(MODEL, Path("out"), SETTINGS, data=Path("data"), **options)
+
+
+def test_everything_is_written(recordings: Path) -> None:
+    done = evaluate(listen=2)
+    assert (done.files, done.systems, done.errors) == (3, ("tiny",), 0)
+    written = {path.relative_to("out").as_posix() for path in Path("out").rglob("*") if path.is_file()}
+    assert written == {
+        "scores.jsonl", "scores.json", "scores.md", "index.html",
+        "codes/tiny/p225/0.sqc", "codes/tiny/p226/1.sqc", "codes/tiny/nobody/2.sqc",
+        "sounds/tiny/nobody/2.flac", "sounds/tiny/p226/1.flac",
+        "sounds/reference/nobody/2.flac", "sounds/reference/p226/1.flac",
+    }  # fmt: skip
+    rows = [json.loads(line) for line in Path("out/scores.jsonl").read_text().splitlines()]
+    assert [row["file"] for row in rows] == ["nobody/2", "p225/0", "p226/1"]
+    assert soundfile.info("out/sounds/tiny/p226/1.flac").frames == 21_000
+    assert done.table in Path("out/scores.md").read_text("utf-8")
+
+
+def test_means_rates_and_usage_are_those_of_the_rows(recordings: Path) -> None:
+    evaluate()
+    rows = [json.loads(line) for line in Path("out/scores.jsonl").read_text().splitlines()]
+    tree = json.loads(Path("out/scores.json").read_text("utf-8"))
+    scores = tree["systems"]["tiny"]["scores"]
+    assert scores["lsd"]["mean"] == pytest.approx(np.mean([row["scores"]["lsd"] for row in rows]))
+    bits, seconds = sum(row["bits"] for row in rows), sum(row["seconds"] for row in rows)
+    assert scores["bit_rate"]["mean"] == pytest.approx(bits / seconds)  # not the mean of the files' rates
+    codes = [read_codes(Path(f"out/codes/tiny/{row['file']}.sqc")).indices for row in rows]
+    assert bits == 4 * sum(of.size for of in codes)  # 16 codewords
+    rated = tree["systems"]["tiny"]["rates"]
+    assert rated["nominal"] == pytest.approx(bits / seconds)
+    sizes = sum(path.stat().st_size for path in Path("out/codes").rglob("*.sqc"))
+    assert rated["on_disk"] == pytest.approx(8 * sizes / seconds)
+    assert tree["systems"]["tiny"]["codewords"]["in_use"] == [len(np.unique(np.concatenate(codes, axis=1)))]
+    assert rated["conditional"] <= rated["unigram"] <= rated["nominal"]
+
+
+@pytest.mark.parametrize(("kind", "decibels"), [("paper-mel", 80.0), ("log-mel", 20 / np.log(10))])
+def test_the_spectral_error_is_the_protocol_s(recordings: Path, kind: str, decibels: float) -> None:
+    make_model(Path("runs") / kind / "model.safetensors", f"features.kind={kind}")
+    evaluation.evaluate(f"runs/{kind}", Path("out"), SETTINGS, data=Path("data"), vocoder="griffin-lim")
+    tree = json.loads(Path("out/scores.json").read_text("utf-8"))
+    codec = open_codec(Path("runs") / kind / "model.safetensors", "cpu")
+    total = values = 0.0
+    for path in sorted(Path("data").rglob("*.wav")):
+        samples = soundfile.read(path, dtype="float32")[0]
+        frames = (1 + len(samples) // 160) // 2 * 2
+        features = extract(torch.from_numpy(samples), codec.model.features)[:, :frames]
+        row = read_codes(Path("out/codes") / kind / path.relative_to("data").with_suffix(".sqc"), f"runs/{kind}")
+        voice = torch.tensor([codec.speakers.index(row.speaker)])
+        decoded = codec.model.decode(codec.model.encode(features[None]), voice)[0]
+        total += (features[:, 1:-1] - decoded).double().square().sum().item()
+        values += decoded.numel()
+    # float32 convolutions on the same data: the same figure but for the order of sums
+    assert tree["systems"][kind]["scores"]["db2"]["mean"] == pytest.approx(decibels**2 * total / values, rel=1e-6)
+
+
+def test_speakers_that_the_model_knows_keep_their_voice(recordings: Path) -> None:
+    evaluate()
+    assert read_codes(Path("out/codes/tiny/p226/1.sqc")).speaker == "p226"
+
+
+def test_an_interrupted_evaluation_goes_on(recordings: Path, monkeypatch) -> None:
+    evaluate()
+    first = Path("out/scores.jsonl").read_text().splitlines()
+    Path("out/scores.jsonl").write_text("\n".join(first[:2]) + '\n{"key": "cut off')
+    made = []
+    real = codecs.ModelSystem.code
+    monkeypatch.setattr(
+        codecs.ModelSystem, "code", lambda self, samples, speaker: made.append(speaker) or real(self, samples, speaker)
+    )
+    evaluate()
+    assert made == ["p226"]
+    assert Path("out/scores.jsonl").read_text().splitlines() == first
+    evaluate()
+    assert made == ["p226"]
+    soundfile.write("data/p225/0.wav", speech_like(18_000), 16000)  # another recording of the same name
+    evaluate()
+    assert made == ["p226", "p225"]
+    Path("out/sounds/tiny/p226/1.flac").unlink()
+    evaluate()
+    assert made == ["p226", "p225", "p226"]
+
+
+def test_a_model_of_several_codebooks_takes_part_at_several_rates(recordings: Path) -> None:
+    section = (
+        "quantizer={kind: residual, stages: 3, codewords: 16, dim: 4,"
+        " initial_variance: 1.0, ratio: 0.25, dropout: 0.5, warmup: 0, settled: null}"
+    )
+    make_model(Path("runs/residual/model.safetensors"), section)
+    done = evaluation.evaluate(
+        "runs/residual", Path("out"), SETTINGS, data=Path("data"), bit_rates=[200, 650], vocoder="griffin-lim"
+    )
+    assert done.systems == ("residual-200", "residual-600")
+    tree = json.loads(Path("out/scores.json").read_text())["systems"]
+    rates = [tree[name]["scores"]["bit_rate"]["mean"] for name in done.systems]
+    assert rates[1] == pytest.approx(3 * rates[0])
+    assert tree["residual-200"]["scores"]["db2"]["mean"] != tree["residual-600"]["scores"]["db2"]["mean"]
+    assert read_codes(Path("out/codes/residual-200/p226/1.sqc"), "runs/residual").indices.shape[0] == 1
+    with pytest.raises(CodesError, match=r"--bitrate 100: the lowest of .*residual/model.safetensors is 200 bit/s"):
+        evaluation.evaluate("runs/residual", Path("out"), SETTINGS, data=Path("data"), bit_rates=[100])
+
+
+def test_results_among_the_recordings_are_not_recordings(recordings: Path) -> None:
+    for _ in range(2):
+        done = evaluation.evaluate(MODEL, Path("data/out"), SETTINGS, data=Path("data"))
+        assert done.files == 3
+
+
+def test_other_settings_are_scored_anew(recordings: Path) -> None:
+    evaluate()
+    other = scoring.make_settings(mcd="versa", align=True, asr=None, sv=None)
+    done = evaluation.evaluate(MODEL, Path("out"), other, data=Path("data"))
+    assert "MCD (versa) (dB)" in done.table
+
+
+def test_a_broken_recording_is_counted(recordings: Path) -> None:
+    Path("data/p225/broken.wav").write_bytes(b"RIFF")
+    done = evaluate()
+    assert (done.files, done.errors) == (4, 1)
+    note = done.notes[-1]
+    assert note.startswith("1 could not be coded and are in no mean: tiny, p225/broken: data/p225/broken.wav: broken: ")
+    assert json.loads(Path("out/scores.json").read_text("utf-8"))["systems"]["tiny"]["scores"]["lsd"]["files"] == 3
+
+
+def test_nothing_but_broken_recordings_is_an_error(workplace: Path) -> None:
+    Path("data").mkdir()
+    Path("data/broken.wav").write_bytes(b"RIFF")
+    with pytest.raises(SqcodecError, match=r"^out: no file could be coded; the first: tiny, broken: data/broken.wav: "):
+        evaluate()
+
+
+def test_silence_has_no_quality(recordings: Path) -> None:
+    soundfile.write("data/p225/silence.wav", np.zeros(20_000), 16000)
+    evaluate()
+    cell = json.loads(Path("out/scores.json").read_text("utf-8"))["systems"]["tiny"]["scores"]["mcd"]
+    assert (cell["files"], cell["failed"]) == (3, 1)
+
+
+def test_two_processes_give_the_same(recordings: Path) -> None:
+    evaluate()
+    one = Path("out/scores.jsonl").read_text()
+    Path("out").rename("serial")
+    evaluate(jobs=2)
+    first, second = (
+        [json.loads(line) for line in text.splitlines()] for text in (one, Path("out/scores.jsonl").read_text())
+    )
+    for mine, other in zip(first, second, strict=True):
+        assert mine["scores"] == pytest.approx(other["scores"], abs=1e-6)  # ESTOI adds noise of 2e-16
+        assert mine["key"] == other["key"]
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({}, "got both or neither of a folder and a list of recordings, expected --data DIR or --list TSV"),
+        ({"data": Path("none")}, "none: got no such folder, expected a folder of recordings"),
+        ({"data": Path("runs")}, "runs: got no recordings, expected .wav, .flac, .ogg, ... in it or below it"),
+    ],
+)
+def test_no_recordings(workplace: Path, options, text) -> None:
+    with pytest.raises(CorpusError) as error:
+        evaluation.evaluate(MODEL, Path("out"), SETTINGS, **options)
+    assert str(error.value) == text
+    assert not Path("out").exists()

@@ -1,0 +1,165 @@
+"""`compare`: the plan, a whole comparison of tiny trainings, going on, several at once, and what is refused."""
+
+import json
+import os
+import signal
+import statistics
+
+import pytest
+
+from sqcodec.errors import RecipeError, TrainingError
+from sqcodec.pipeline.training.comparison import compare, plan, system_names
+from sqcodec.pipeline.training.comparison.plan import read_systems
+from tests.train.conftest import SMALL, make_store
+
+SETS = tuple(text for text in SMALL if not text.startswith("vocoder"))
+
+
+@pytest.fixture
+def store(tmp_path):
+    return make_store(tmp_path / "corpus")
+
+
+def cells_of(systems, *, seeds=(0,), steps=20, **options):
+    overrides = (*SETS, f"train.steps={steps}")
+    return plan("zerospeech2019", systems=systems, seeds=seeds, overrides=overrides, **options)
+
+
+def run(cells, store, folder, *, jobs=1, tell=lambda text: None):
+    return compare(
+        "zerospeech2019", cells, store, folder, device="cpu", jobs=jobs, backend="loky", command="the command",
+        tell=tell,
+    )  # fmt: skip
+
+
+def test_every_system_of_the_list_makes_a_valid_recipe():
+    names = ["vae", "vq", "vq-ema", "vq-ema-reset", "fixed", "sq-I", "sq-II", "sq-III", "sq-IV"]
+    assert system_names("mel") == names
+    assert system_names("mel-classes") == ["vmf", "nc"]
+    for cell in [*cells_of(names), *cells_of([], target="mel-classes")]:
+        sections = read_systems()[cell.system]
+        assert cell.recipe.quantizer.kind == sections["quantizer"]["kind"]
+        assert cell.recipe.target.kind == sections["target"]["kind"]
+        assert cell.recipe.quantizer.dim == 4  # the recipe's, with its overrides
+        assert cell.recipe.quantizer.codewords == (0 if cell.system == "vae" else 16)
+
+
+def test_the_plan_is_systems_times_seeds():
+    cells = cells_of(["sq-IV", "vq-ema"], seeds=[3, 5])
+    assert [cell.name for cell in cells] == ["sq-IV/seed3", "sq-IV/seed5", "vq-ema/seed3", "vq-ema/seed5"]
+    assert [cell.recipe.train.seed for cell in cells] == [3, 5, 3, 5]
+
+
+def test_a_sweep_varies_one_key():
+    cells = cells_of(["sq-IV"], sweeps=[("quantizer.codewords", ["4", "8"]), ("quantizer.dim", ["2"])])
+    assert [cell.name for cell in cells] == [
+        "sq-IV/quantizer.codewords=4/seed0", "sq-IV/quantizer.codewords=8/seed0", "sq-IV/quantizer.dim=2/seed0",
+    ]  # fmt: skip
+    assert [(cell.recipe.quantizer.codewords, cell.recipe.quantizer.dim) for cell in cells] == [(4, 4), (8, 4), (16, 2)]
+    assert cells[0].sweep == ("quantizer.codewords", 4.0)
+
+
+@pytest.mark.parametrize(
+    ("systems", "options", "text"),
+    [
+        (["sq-V"], {}, "--systems: got sq-V, expected some of: vae, vq, vq-ema, vq-ema-reset, fixed, sq-I, sq-II,"
+                       " sq-III, sq-IV, vmf, nc"),
+        (["vmf"], {}, "--systems: vmf decode to mel-classes, the comparison is of mel; use --target mel-classes"),
+        (["vae"], {"sweeps": [("quantizer.codewords", ["4"])]}, "quantizer.codewords: unknown key"),
+    ],
+)  # fmt: skip
+def test_a_wrong_plan_is_refused(systems, options, text):
+    with pytest.raises(RecipeError) as caught:
+        cells_of(systems, **options)
+    assert text in str(caught.value)
+
+
+def test_a_comparison_leaves_tables_and_pictures(store, tmp_path):
+    lines = []
+    done = run(cells_of(["vae", "vq-ema", "sq-IV"], seeds=[0, 1]), store, tmp_path / "out", tell=lines.append)
+    names = {path.name for path in (tmp_path / "out").iterdir() if path.is_file()}
+    assert names == {"table.json", "table.md", "mse.png", "perplexity.png", "usage.png", "annealing.png"}
+    assert {path.name for path in done.pictures} == {name for name in names if name.endswith(".png")}
+    assert all(path.stat().st_size > 5000 for path in done.pictures)
+    table = json.loads((tmp_path / "out" / "table.json").read_text())
+    by_system = {row["system"]: row for row in table["rows"]}
+    assert list(by_system) == ["vae", "vq-ema", "sq-IV"]
+    mses = [cell["figures"]["test_mse"] for cell in table["cells"] if cell["system"] == "sq-IV"]
+    assert by_system["sq-IV"]["figures"]["test_mse"] == [statistics.fmean(mses), statistics.stdev(mses)]
+    assert "test_perplexity" not in by_system["vae"]["figures"]
+    lines = done.table.splitlines()
+    assert lines[0].startswith("| system | MSE, dB^2 | perplexity |")
+    assert lines[4].startswith(f"| sq-IV | {statistics.fmean(mses):.2f} ± {statistics.stdev(mses):.2f} | ")
+    assert lines[-1] == "Made by: `the command`"
+    assert done.failed == ()
+
+
+def test_finished_cells_are_not_trained_again(store, tmp_path):
+    run(cells_of(["sq-I"]), store, tmp_path / "out")
+    model = tmp_path / "out" / "sq-I" / "seed0" / "model.safetensors"
+    before = model.stat().st_mtime_ns
+    lines = []
+    run(cells_of(["sq-I", "sq-III"]), store, tmp_path / "out", tell=lines.append)
+    assert model.stat().st_mtime_ns == before
+    assert lines[0] == "2 cells, 1 finished before"
+    assert not any(line.startswith("sq-I/") for line in lines)
+
+
+def test_a_stopped_comparison_goes_on_where_it_was(store, tmp_path):
+    def interrupt(text):
+        if text.startswith("sq-III/seed0: step 10:"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(TrainingError) as caught:
+        run(cells_of(["sq-I", "sq-III"]), store, tmp_path / "out", tell=interrupt)
+    assert str(caught.value) == "stopped in sq-III/seed0, all saved; the same command goes on from here"
+    done = run(cells_of(["sq-I", "sq-III"]), store, tmp_path / "out")
+    whole = run(cells_of(["sq-I", "sq-III"]), store, tmp_path / "whole")
+    assert done.table == whole.table
+
+
+def test_several_at_once_give_the_same_table(store, tmp_path):
+    cells = cells_of(["sq-I", "vq-ema"])
+    assert run(cells, store, tmp_path / "two", jobs=2).table == run(cells, store, tmp_path / "one").table
+
+
+def test_cells_of_another_recipe_or_store_are_refused(store, tmp_path):
+    run(cells_of(["sq-I"]), store, tmp_path / "out")
+    text = (
+        f"{tmp_path}/out/sq-I/seed0: finished with another recipe or other features than this comparison asks for;"
+        " choose another folder with --out, or remove that one"
+    )
+    with pytest.raises(TrainingError) as caught:
+        run(cells_of(["sq-I"], steps=30), store, tmp_path / "out")
+    assert str(caught.value) == text
+    with pytest.raises(TrainingError) as caught:
+        run(cells_of(["sq-I"]), make_store(tmp_path / "other", level=2.0), tmp_path / "out")
+    assert str(caught.value) == text
+
+
+def test_a_training_that_diverges_does_not_stop_the_rest(store, tmp_path):
+    cells = cells_of(["sq-I"], sweeps=[("train.learning_rate", ["1e30", "1e-3"])])
+    done = run(cells, store, tmp_path / "out")
+    assert len(done.failed) == 1
+    assert done.failed[0].startswith("sq-I/train.learning_rate=1e30/seed0: the loss is not finite at step")
+    assert f"Failed: {done.failed[0]}" in done.table
+    assert [path.name for path in done.pictures] == ["capacity-train.learning_rate.png"]
+    with pytest.raises(TrainingError, match="no cell came to an end: sq-I/train.learning_rate=1e30"):
+        run(cells[:1], store, tmp_path / "bad")
+
+
+def test_the_papers_figures_stand_beside_its_corpus(store, tmp_path):
+    header = json.loads((store / "store.json").read_text())
+    (store / "store.json").write_text(json.dumps(header | {"corpus": "zerospeech2019"}))
+    done = run(cells_of(["vae", "sq-IV"]), store, tmp_path / "out")
+    lines = done.table.splitlines()
+    assert lines[0].startswith("| system | MSE, dB^2 | the paper |")
+    assert lines[2].split(" | ")[2] == "-"
+    assert lines[3].split(" | ")[2] == "32.32 ± 0.88"
+    assert "500,000 steps and its own split" in done.table
+
+
+def test_classes_are_compared_by_accuracy(store, tmp_path):
+    done = run(cells_of([], target="mel-classes"), store, tmp_path / "out")
+    assert done.table.splitlines()[0].startswith("| system | MSE, dB^2 | accuracy, % | perplexity |")
+    assert [line.split(" | ")[0] for line in done.table.splitlines()[2:4]] == ["| vmf", "| nc"]

@@ -1,0 +1,222 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from sqcodec.corpus import store
+from sqcodec.errors import AudioError, CorpusError
+from sqcodec.features.mel import extract
+from sqcodec.pipeline.training import prepare
+from sqcodec.spectrogram import FEATURES
+
+
+def tone(path: Path, seconds: float = 0.3, rate: int = 16000, channels: int = 1) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    samples = 0.4 * np.sin(np.arange(int(seconds * rate)) * 0.1)
+    soundfile.write(path, np.tile(samples[:, None], (1, channels)), rate)
+    return path
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    root = tmp_path / "corpus"
+    for number in range(6):
+        tone(root / f"s{number % 2}" / f"{number}.wav", 0.2 + 0.01 * number)
+    return root
+
+
+def run(root: Path, out: Path, **options: object) -> prepare.Prepared:
+    return prepare.prepare("folder", data=root, out=out, **options)  # type: ignore[arg-type]
+
+
+def test_store_holds_features_and_audio_of_each_recording(corpus: Path, tmp_path: Path) -> None:
+    done = run(corpus, tmp_path / "s")
+    assert done.fresh
+    assert done.reports == ()
+    assert [(split.name, split.utterances, split.speakers) for split in done.splits] == [
+        ("test", 2, 2),
+        ("train", 4, 2),
+    ]
+    for split in store.open_store(tmp_path / "s").splits.values():
+        for row in split.rows:
+            samples = soundfile.read(corpus / f"{row.name}.wav", dtype="float32")[0]
+            assert row.gain == pytest.approx(abs(samples).max() / 0.999)
+            expected = extract(torch.from_numpy(samples), FEATURES["paper-mel"]).T.numpy()
+            stored = split.features[row.frame : row.frame + row.frames]
+            np.testing.assert_allclose(stored, expected, atol=2**-11)  # half a float16 step below 2
+            audio = split.audio[row.sample : row.sample + row.samples] * (row.gain / 32767)
+            np.testing.assert_allclose(audio, samples, atol=row.gain / 32767 / 2 + 1e-6)  # half an int16 step
+
+
+def test_one_process_equals_several(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare, "SHARD", 2)
+    run(corpus, tmp_path / "one", jobs=1)
+    run(corpus, tmp_path / "two", jobs=2)
+    files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
+    assert len(files) == 9
+    for file in files:
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_nothing_new_makes_nothing(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(corpus, tmp_path / "s")
+    monkeypatch.setattr(prepare, "_make_shard", None)
+    again = run(corpus, tmp_path / "s")
+    assert not again.fresh
+    assert sum(split.utterances for split in again.splits) == 6
+
+
+@pytest.mark.parametrize("change", ["touched", "added", "features", "split"])
+def test_any_change_makes_it_new(corpus: Path, tmp_path: Path, change: str) -> None:
+    run(corpus, tmp_path / "s")
+    overrides = {"features": ("features.kind=log-mel",), "split": ("corpus.test_fraction=0.9",)}.get(change, ())
+    match change:
+        case "touched":
+            os.utime(corpus / "s0" / "0.wav", (1, 1))
+        case "added":
+            tone(corpus / "s0" / "new.wav")
+    assert run(corpus, tmp_path / "s", overrides=overrides).fresh
+
+
+def test_interrupted_work_resumes(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare, "SHARD", 2)
+    made, real = [], prepare._make_shard
+
+    def interrupted(task: prepare._Task) -> tuple[int, list[store.Report]]:
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        made.append(task.shard)
+        return real(task)
+
+    monkeypatch.setattr(prepare, "_make_shard", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(corpus, tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+    assert all(shard.is_dir() for shard in made)
+    rest: list[Path] = []
+    monkeypatch.setattr(prepare, "_make_shard", lambda task: (rest.append(task.shard), real(task))[1])
+    progress: list[int] = []
+    run(corpus, tmp_path / "s", progress=lambda what, done, total: progress.append(done))
+    assert len(rest) == 1
+    assert not set(rest) & set(made)
+    assert progress == [2, 4, 6]
+    assert not store.partial_folder(tmp_path / "s").exists()
+
+
+def test_shards_of_another_corpus_are_not_used(corpus: Path, tmp_path: Path) -> None:
+    partial = store.partial_folder(tmp_path / "s")
+    store.write_shard(partial / "shards" / "train" / "00000", [], [])
+    (partial / "digest").write_text("of something else")
+    assert sum(split.utterances for split in run(corpus, tmp_path / "s").splits) == 6
+
+
+def awkward(root: Path) -> None:
+    """One recording of each kind that wants a report."""
+    tone(root / "s0" / "stereo.wav", channels=2)
+    tone(root / "s0" / "slow.wav", rate=8000)
+    tone(root / "s0" / "fast.wav", rate=96000)
+    tone(root / "s0" / "short.wav", 0.02)
+    tone(root / "s0" / "empty.wav", 0.0)
+    soundfile.write(root / "s0" / "silent.wav", np.zeros(8000), 16000)
+    soundfile.write(root / "s0" / "nan.wav", np.full(8000, np.nan), 16000, subtype="FLOAT")
+    (root / "s0" / "broken.flac").write_bytes(b"fLaC" + bytes(40))
+
+
+def test_awkward_recordings_are_reported_and_the_rest_goes_on(corpus: Path, tmp_path: Path) -> None:
+    awkward(corpus)
+    done = run(corpus, tmp_path / "s")
+    assert prepare.count_reasons(done.reports) == [
+        "skipped, broken: 1",
+        "skipped, empty: 1",
+        "skipped, not finite: 1",
+        "skipped, silent: 1",
+        "skipped, too short: 1",
+        "kept, mixed down: 1",
+        "kept, narrow band: 1",
+        "kept, unusual rate: 1",
+    ]
+    assert sum(split.utterances for split in done.splits) == 6 + 3
+    details = {report.name: report.detail for report in done.reports}
+    assert details["s0/stereo"] == "2 channels became one"
+    assert details["s0/slow"] == "8000 Hz says nothing above 4000 Hz"
+    assert details["s0/fast"] == "resampled from 96000 Hz"
+    assert details["s0/short"] == "got 320 samples at 16000 Hz, expected 400 (25 ms) or more"
+    assert details["s0/silent"] == "got a peak of 0.0e+00, expected 1.0e-04 (-80 dB) or more"
+    text = (tmp_path / "s" / "report.txt").read_text().splitlines()
+    assert text[:9] == [*prepare.count_reasons(done.reports), ""]
+    assert "kept\ts0/fast\tunusual rate\tresampled from 96000 Hz" in text
+    assert run(corpus, tmp_path / "s").reports == done.reports  # a second run tells them again
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_strict_stops(corpus: Path, tmp_path: Path, finished: bool) -> None:
+    tone(corpus / "s0" / "stereo.wav", channels=2)
+    if finished:
+        run(corpus, tmp_path / "s")
+    with pytest.raises(AudioError, match=r"^s0/stereo: mixed down: 2 channels became one; without --strict the rest"):
+        run(corpus, tmp_path / "s", strict=True)
+    assert (tmp_path / "s").exists() == finished
+
+
+def test_listed_recordings_that_are_missing_are_reported(corpus: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "corpus" / "l.tsv"
+    listed.write_text("path\tspeaker\tsplit\ns0/0.wav\ta\ttrain\ns0/2.wav\ta\ttest\ns0/gone.wav\ta\ttest\n")
+    done = prepare.prepare("folder", list_file=listed, out=tmp_path / "s")
+    assert [(report.name, report.reason) for report in done.reports] == [("s0/gone", "missing")]
+
+
+def test_a_split_that_training_needs_must_not_be_empty(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(CorpusError) as error:
+        run(corpus, tmp_path / "s", overrides=("corpus.test_fraction=0.0",))
+    assert str(error.value) == (
+        f"split 'test' is empty: none that corpus.test_fraction=0.0 of {corpus} lists can be used;"
+        " training needs it, get the audio or change the split"
+    )
+    with pytest.raises(CorpusError, match=r"split 'dev' is empty: no such split in recipe folder; training needs it"):
+        run(corpus, tmp_path / "s", overrides=("train.evaluate_split=dev",))
+    for path in corpus.rglob("*.wav"):
+        path.write_text("no sound")
+    with pytest.raises(CorpusError, match="split 'train' is empty"):
+        run(corpus, tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_partial_vctk_says_what_is_missing(tmp_path: Path) -> None:
+    for name in ("p225_001", "p225_009", "p226_002"):
+        tone(tmp_path / "wav48_silence_trimmed" / name[:4] / f"{name}_mic1.flac", rate=48000)
+    done = prepare.prepare("vctk", data=tmp_path, out=tmp_path / "s")
+    assert [split.name for split in done.splits] == ["test", "train"]
+    assert done.remarks[-2:] == (
+        "test: 1 speaker(s) have no training recordings here (p226)",
+        "unseen: empty, left out of the store",
+    )
+    assert [remark.partition(" entries")[0] for remark in done.remarks[:3]] == [
+        "train: 100 of 102", "test: 508 of 510", "unseen: 8 of 8",
+    ]  # fmt: skip
+
+
+def test_a_foreign_folder_is_not_overwritten(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").touch()
+    with pytest.raises(CorpusError, match=r"mine: got other files, expected a feature store"):
+        run(corpus, tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.txt").exists()
+
+
+@pytest.mark.parametrize("corpus_name", ["VCTK-Corpus-0.92", "zerospeech2019"])
+def test_real_speech(corpus_name: str, tmp_path: Path) -> None:
+    speech = os.environ.get("SQCODEC_SPEECH")
+    if not speech:
+        pytest.skip("SQCODEC_SPEECH does not name a folder of real speech")
+    recipe = "vctk" if corpus_name.startswith("VCTK") else corpus_name
+    done = prepare.prepare(recipe, data=Path(speech) / corpus_name, out=tmp_path / "s")
+    assert not [report for report in done.reports if report.skipped]
+    counts = {split.name: split.utterances for split in done.splits}
+    expected = {
+        "vctk": {"test": 32, "train": 57, "unseen": 2},
+        "zerospeech2019": {"evaluation": 56, "test": 10, "train": 64},
+    }
+    assert counts == expected[recipe]
