@@ -85,7 +85,7 @@ def test_interrupted_work_resumes(corpus: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(prepare, "UTTERANCES_A_SHARD", 2)
     made, real = [], prepare.make_shard
 
-    def interrupted(task: prepare._Task) -> tuple[int, list[store.Report]]:
+    def interrupted(task: prepare.ShardTask) -> tuple[int, list[store.Report]]:
         if len(made) == 2:
             raise KeyboardInterrupt
         made.append(task.shard)
