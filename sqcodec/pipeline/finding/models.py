@@ -11,7 +11,7 @@ from sqcodec.pipeline.finding.code_spaces import names_of
 
 ENVIRONMENT = "SQCODEC_MODEL"
 RUNS = Path("runs")  # relative to the working folder, where `sqcodec train` writes
-SHIPPED = Path(__file__).parent.parent / "models"
+SHIPPED = Path(__file__).parents[2] / "models"
 _FILE = "model.safetensors"
 
 
