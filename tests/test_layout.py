@@ -13,7 +13,7 @@ from sqcodec.recipe import available_recipes, load_recipe
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "sqcodec"
 
-GROUND = {"errors", "spectrogram", "codes"}
+GROUND = {"errors", "spectrogram", "codes", "storage"}
 STAGES = {"corpus", "features", "quantizers", "model", "bitstream", "vocoder", "prior", "metrics", "report"}
 VERBS = {"pipeline.finding", "pipeline.coding", "pipeline.training", "pipeline.measuring"}
 BELOW_VERBS = GROUND | STAGES | {"dsp", "recipe", "train", "pipeline"}
@@ -21,6 +21,7 @@ BELOW_VERBS = GROUND | STAGES | {"dsp", "recipe", "train", "pipeline"}
 MAY_IMPORT = {
     "errors": set(),
     "spectrogram": set(),
+    "storage": {"errors"},
     "codes": {"spectrogram"},
     "dsp": GROUND,
     "ranks": set(),
@@ -112,6 +113,43 @@ def test_coding_and_training_are_strangers() -> None:
     assert "pipeline.training" not in MAY_IMPORT["pipeline.coding"]
     assert "pipeline.coding" not in MAY_IMPORT["pipeline.training"]
     assert {room_of(source.split("/")[:-1]) for source in SOURCES} >= VERBS
+
+
+def writing_by_hand(tree: ast.Module) -> list[str]:
+    """Calls that rename, move or flush a file, and imports of safetensors: what `storage` alone does."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            name, owner = node.func.attr, node.func.value
+            module = owner.id if isinstance(owner, ast.Name) else ""
+            path_replace = name == "replace" and len(node.args) == 1 and not node.keywords  # that of a text has two
+            if name in ("rename", "renames", "fsync", "fdatasync") or path_replace:
+                found.append(name)
+            elif (module, name) in (("os", "replace"), ("shutil", "move")):
+                found.append(f"{module}.{name}")
+        elif isinstance(node, ast.ImportFrom) and node.module in ("os", "shutil"):
+            found += [alias.name for alias in node.names if alias.name in ("rename", "replace", "fsync", "move")]
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            found += [module for module in modules if module.partition(".")[0] == "safetensors"]
+    return found
+
+
+@pytest.mark.parametrize("source", [source for source in SOURCES if source != "sqcodec/storage.py"])
+def test_files_are_written_by_storage_alone(source: str) -> None:
+    assert not writing_by_hand(ast.parse((ROOT / source).read_text("utf-8")))
+
+
+def test_the_test_of_writing_sees_each_way_by_hand() -> None:
+    by_hand = [
+        "draft.replace(path)", "draft.rename(path)", "os.replace(a, b)", "os.rename(a, b)", "os.fsync(file.fileno())",
+        "shutil.move(a, b)", "from os import replace", "from safetensors.torch import save", "import safetensors",
+    ]  # fmt: skip
+    for line in by_hand:
+        assert len(writing_by_hand(ast.parse(f"def f():\n    {line}"))) == 1, line
+    for line in ("text.replace('a', 'b')", "replace(row, name=a)", "dataclasses.replace(row, name=a)", "import os"):
+        assert not writing_by_hand(ast.parse(line)), line
+    assert len(writing_by_hand(ast.parse((PACKAGE / "storage.py").read_text("utf-8")))) > 4
 
 
 def test_no_two_files_have_one_name() -> None:

@@ -15,6 +15,7 @@ from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
 from sqcodec.errors import CorpusError
+from sqcodec.storage import move
 
 _CHUNK = 1 << 20  # bytes
 _TIMEOUT = 60  # seconds without a byte
@@ -65,7 +66,7 @@ def fetch(source: Source, folder: Path, *, progress: Progress) -> None:
         part = archive.with_name(f"{archive.name}.part")
         _download(source, part, progress)
         _verify(source, part, progress)
-        part.rename(archive)
+        move(part, archive, error=CorpusError)
     _unpack(source, archive, folder)
 
 
@@ -172,10 +173,10 @@ def _unpack(source: Source, archive: Path, folder: Path) -> None:
             f"{archive}: not unpacked: {error}; remove the file and run the same command again"
         ) from error
     if source.inside:
-        temporary.rename(folder / source.inside)
+        move(temporary, folder / source.inside, error=CorpusError)
         return
     for item in temporary.iterdir():
-        item.rename(folder / item.name)
+        move(item, folder / item.name, error=CorpusError)
     temporary.rmdir()
 
 

@@ -5,11 +5,10 @@
     <store>/<split>/audio.npy       int16 [N], 16 kHz, each utterance divided by its gain
     <store>/<split>/index.jsonl     one `StoreRow` a line
 
-It is built in `<store>.partial/` from shards, each of which appears by one rename, and appears itself by one rename.
+It is made of shards in `<store>.partial/`; each of them, and the store itself, appears by one rename.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from sqcodec.errors import CorpusError
 from sqcodec.spectrogram import FeatureConfig, FeatureKind
+from sqcodec.storage import written_folder
 
 FORMAT = 1
 _FULL_SCALE = 32767
@@ -118,21 +118,17 @@ def read_reports(folder: Path) -> list[Report]:
 
 def write_shard(shard: Path, utterances: Iterable[StoredUtterance], reports: Sequence[Report]) -> None:
     """Write some utterances of one split to the folder `shard`, which appears complete or not at all."""
-    temporary = shard.with_name(f"{shard.name}.{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    rows, frame, sample = [], 0, 0
-    with (temporary / "features.f16").open("wb") as features, (temporary / "audio.i16").open("wb") as audio:
-        for item in utterances:
-            features.write(np.ascontiguousarray(item.features.T, dtype="<f2").tobytes())
-            audio.write(np.round(item.audio * _FULL_SCALE).clip(-_FULL_SCALE, _FULL_SCALE).astype("<i2").tobytes())
-            frames, samples = item.features.shape[1], len(item.audio)
-            rows.append(StoreRow(item.name, item.speaker, frame, frames, sample, samples, item.gain))
-            frame, sample = frame + frames, sample + samples
-    _write_lines(temporary / "index.jsonl", [asdict(row) for row in rows])
-    _write_lines(temporary / "reports.jsonl", [report._asdict() for report in reports])
-    shutil.rmtree(shard, ignore_errors=True)
-    temporary.rename(shard)
+    with written_folder(shard, replace=True, error=CorpusError) as draft:
+        rows, frame, sample = [], 0, 0
+        with (draft / "features.f16").open("wb") as features, (draft / "audio.i16").open("wb") as audio:
+            for item in utterances:
+                features.write(np.ascontiguousarray(item.features.T, dtype="<f2").tobytes())
+                audio.write(np.round(item.audio * _FULL_SCALE).clip(-_FULL_SCALE, _FULL_SCALE).astype("<i2").tobytes())
+                frames, samples = item.features.shape[1], len(item.audio)
+                rows.append(StoreRow(item.name, item.speaker, frame, frames, sample, samples, item.gain))
+                frame, sample = frame + frames, sample + samples
+        _write_lines(draft / "index.jsonl", [asdict(row) for row in rows])
+        _write_lines(draft / "reports.jsonl", [report._asdict() for report in reports])
 
 
 def assemble(
@@ -147,41 +143,31 @@ def assemble(
 ) -> None:
     """Join the shards of each split and let the finished store appear as the folder `store`, in place of an older one.
 
-    Splits without an utterance are left out. Works in `<store>.partial/`, which is gone at the end.
+    Splits without an utterance are left out. The shards' folder, `<store>.partial/`, is gone at the end.
     """
-    partial = partial_folder(store)
-    new = partial / "store"
-    shutil.rmtree(new, ignore_errors=True)
-    counts = {split: _join(new / split, folders, config.n_mels) for split, folders in shards.items()}
-    header = {
-        "format": FORMAT,
-        "features": asdict(config),
-        "digest": digest,
-        "corpus": corpus,
-        "splits": {split: count for split, count in counts.items() if count["utterances"]},
-    }
-    _write_lines(new / "reports.jsonl", [report._asdict() for report in reports])
-    (new / "report.txt").write_text(report_text, encoding="utf-8")
-    (new / "store.json").write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
-    _replace(new, store, partial / "old")
-    shutil.rmtree(partial)
+    with written_folder(store, replace=True, error=CorpusError) as draft:  # `store_digest` has refused a foreign folder
+        counts = {split: _join(draft / split, folders, config.n_mels) for split, folders in shards.items()}
+        header = {
+            "format": FORMAT,
+            "features": asdict(config),
+            "digest": digest,
+            "corpus": corpus,
+            "splits": {split: count for split, count in counts.items() if count["utterances"]},
+        }
+        _write_lines(draft / "reports.jsonl", [report._asdict() for report in reports])
+        (draft / "report.txt").write_text(report_text, encoding="utf-8")
+        (draft / "store.json").write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
+    shutil.rmtree(partial_folder(store))
 
 
 def partial_folder(store: Path) -> Path:
-    """Where a store is built."""
+    """Where the shards of a store are made."""
     return store.with_name(f"{store.name}.partial")
 
 
 def shard_counts(shard: Path) -> int:
     """How many utterances a shard kept."""
     return len((shard / "index.jsonl").read_text(encoding="utf-8").splitlines())
-
-
-def _replace(new: Path, store: Path, old: Path) -> None:
-    if store.exists():  # an older store, or an empty folder: `store_digest` has refused anything else
-        store.rename(old)
-    store.parent.mkdir(parents=True, exist_ok=True)
-    new.rename(store)
 
 
 def _join(folder: Path, shards: Sequence[Path], n_mels: int) -> dict[str, Any]:
@@ -207,8 +193,6 @@ def _join_arrays(path: Path, parts: Sequence[Path], dtype: str, shape: tuple[int
         for part in parts:
             with part.open("rb") as file:
                 shutil.copyfileobj(file, out, 1 << 20)
-        out.flush()
-        os.fsync(out.fileno())
 
 
 def _write_npy_header(out: BinaryIO, dtype: str, shape: tuple[int, ...]) -> None:

@@ -1,37 +1,29 @@
 """Model files: safetensors with the recipe, the speakers and the fingerprint in the header. Nothing is unpickled."""
 
-import json
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from sqcodec.errors import ModelError, RecipeError
 from sqcodec.model.mel_classes import MelClasses
-from sqcodec.model.model_header import FORMAT, TABLES, not_a_model, read_metadata
+from sqcodec.model.model_header import FORMAT, KIND, TABLES, ModelHeader, header_of
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.nn.uninitialised import Undrawn
-from sqcodec.recipe import Recipe, validate_recipe
+from sqcodec.recipe import validate_recipe
+from sqcodec.storage import read_tensors, save_tensors
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelHeader:
-    """What a model file says of itself before any weight is read."""
+class OpenedModel(NamedTuple):
+    """All that a model file holds: the codec ready for inference, the header, the arrays of the entropy tables."""
 
-    path: Path
-    name: str
-    step: int
-    fingerprint: str
-    speakers: tuple[str, ...]
-    recipe: Recipe
-    classes: MelClasses | None
+    codec: SpectrogramCodec
+    header: ModelHeader
+    tables: dict[str, NDArray[Any]]
 
 
 def save_model(path: Path, codec: SpectrogramCodec, step: int, *, dtype: torch.dtype = torch.float32) -> None:
@@ -47,7 +39,7 @@ def save_model(path: Path, codec: SpectrogramCodec, step: int, *, dtype: torch.d
         "recipe": codec.recipe.model_dump(mode="json"),
         "classes": codec.classes and asdict(codec.classes),
     }
-    _write(path, stored_weights(codec, dtype), header)
+    save_tensors(path, stored_weights(codec, dtype), header, KIND)
 
 
 def stored_weights(network: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
@@ -58,46 +50,18 @@ def stored_weights(network: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
 
 def add_tables(path: Path, target: Path, tables: Mapping[str, NDArray[Any]], digest: str) -> None:
     """Write the model `path` to `target` (which may be the same) with entropy tables beside its weights."""
-    header = read_metadata(path)
-    weights = {name: value for name, value in load_file(path).items() if not name.startswith(TABLES)}
+    tree, tensors = read_tensors(path, KIND)
+    weights = {name: value for name, value in tensors.items() if not name.startswith(TABLES)}
     arrays = {f"{TABLES}{name}": torch.from_numpy(array.copy()) for name, array in tables.items()}
-    _write(target, weights | arrays, header | {"tables": digest})
+    save_tensors(target, weights | arrays, tree | {"tables": digest}, KIND)
 
 
-def _write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_bytes(save(tensors, metadata={"sqcodec": json.dumps(header)}))  # save_file hides it from others
-        draft.replace(path)
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def read_header(path: Path) -> ModelHeader:
-    """The header of a model file. Raises ModelError: missing, not a model of ours, or made by a later version."""
-    header = read_metadata(path)
-    try:
-        return ModelHeader(
-            path=path,
-            name=header["recipe"]["name"],
-            step=header["step"],
-            fingerprint=header["fingerprint"],
-            speakers=tuple(header["speakers"]),
-            recipe=validate_recipe(_recipe_tree(header), where=f"{path} (the recipe inside)"),
-            classes=MelClasses(**header["classes"]) if header.get("classes") else None,
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, RecipeError) as error:
-        raise not_a_model(path, error) from None
-
-
-def _recipe_tree(header: dict[str, Any]) -> dict[str, Any]:
+def _recipe_tree(header: ModelHeader) -> Mapping[str, Any]:
     """The recipe inside, in today's form."""
-    tree: dict[str, Any] = header["recipe"]
-    if header["format"] < 2:
+    tree = header.recipe
+    if header.format < 2:
         tree = {"target": {"kind": "mel"}, **tree}
-    if header["format"] < 3:
+    if header.format < 3:
         network, train, target = (
             {"kind": "paper", **tree["network"]},
             {"level": None, **tree["train"]},
@@ -113,18 +77,34 @@ def _recipe_tree(header: dict[str, Any]) -> dict[str, Any]:
 
 
 def load_model(path: Path, device: torch.device | str = "cpu") -> SpectrogramCodec:
-    """A codec ready for inference. Raises ModelError as `read_header`, or when the weights do not fit the recipe."""
-    header = read_header(path)
+    """A codec ready for inference. Raises ModelError as `open_model`."""
+    return open_model(path, device).codec
+
+
+def open_model(path: Path, device: torch.device | str = "cpu") -> OpenedModel:
+    """Read a model file once. Raises ModelError as `read_header`, or when the weights do not fit the recipe."""
+    tree, tensors = read_tensors(path, KIND)
+    header = header_of(path, tree)
+    tables = {name.removeprefix(TABLES): value.numpy() for name, value in tensors.items() if name.startswith(TABLES)}
     with Undrawn():
-        codec = SpectrogramCodec(header.recipe, header.speakers, header.classes)
+        codec = _codec(header)
     try:
-        weights = {name: value for name, value in load_file(path).items() if not name.startswith(TABLES)}
-        codec.load_state_dict(weights)
-    except (RuntimeError, SafetensorError) as error:
+        codec.load_state_dict({name: value for name, value in tensors.items() if not name.startswith(TABLES)})
+    except RuntimeError as error:
         raise ModelError(f"{path}: the weights do not fit the recipe inside; the file is damaged: {error}") from None
     if codec.fingerprint != header.fingerprint:
         raise ModelError(
             f"{path}: the header names fingerprint {header.fingerprint}, the weights give {codec.fingerprint};"
             " the file is damaged: train or fetch it again"
         )
-    return codec.to(device).eval()
+    return OpenedModel(codec.to(device).eval(), header, tables)
+
+
+def _codec(header: ModelHeader) -> SpectrogramCodec:
+    """The codec of a header, without its weights."""
+    try:
+        recipe = validate_recipe(_recipe_tree(header), where=f"{header.path} (the recipe inside)")
+        classes = MelClasses(**header.classes) if header.classes else None
+    except (KeyError, TypeError, ValueError, AttributeError, RecipeError) as error:
+        raise KIND.refusal(header.path, error) from None
+    return SpectrogramCodec(recipe, header.speakers, classes)

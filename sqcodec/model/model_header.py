@@ -1,81 +1,97 @@
 """What a model file says of itself, and its entropy tables, read without torch and without any weight."""
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
+from sqcodec import storage
 from sqcodec.errors import ModelError
 
 FORMAT = 3  # 1: before recipes had a target; 2: before they chose network, level and loudness
 TABLES = "tables."  # what the names of the entropy tables begin with
+KIND = storage.TensorFormat(
+    key="sqcodec",
+    newest=FORMAT,
+    error=ModelError,
+    missing="no such model file; 'sqcodec train RECIPE' makes one under runs/",
+    newer="model format {found}, this sqcodec reads up to {newest}: install a newer sqcodec",
+    expected="not a model of sqcodec ({reason}); expected a model.safetensors that 'sqcodec train' wrote",
+)
+_CODES_PER_SECOND = 50
+_MILLISECONDS_PER_CODE = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelSummary:
-    """codewords: V of each codebook, none for a plain VAE; tables: the digest of the entropy tables, if any."""
+class ModelHeader:
+    """recipe: as it is in the file, in the form of the file's format; `load_model` validates it.
+
+    codewords: V of each codebook, none for a plain VAE; tables: the digest of the entropy tables, if any; classes: of
+    the mel values, for a decoder over classes.
+    """
 
     path: Path
+    format: int
     name: str
     step: int
     fingerprint: str
     speakers: tuple[str, ...]
     codewords: tuple[int, ...]
     tables: str | None
+    features: str
+    recipe: Mapping[str, Any]
+    classes: Mapping[str, Any] | None
+
+    @property
+    def bit_rates(self) -> tuple[int, ...]:
+        """Nominal bit/s with 1, 2, ... codebooks."""
+        bits = [(words - 1).bit_length() for words in self.codewords]
+        return tuple(_CODES_PER_SECOND * sum(bits[:books]) for books in range(1, len(bits) + 1))
+
+    @property
+    def default_bit_rate(self) -> float:
+        """Nominal bit/s: what the recipe asks for, else with all codebooks; 0 for a plain VAE."""
+        return float(self.recipe.get("bit_rate") or (self.bit_rates or (0,))[-1])
+
+    @property
+    def lookahead(self) -> float | None:
+        """Milliseconds that encoder and decoder together see ahead; None where they see the whole recording."""
+        network = self.recipe["network"]
+        if "dim" not in network:  # the paper's network, which in files of format 1 and 2 has no kind
+            return None
+        return _MILLISECONDS_PER_CODE * (1 + int(network["encoder_lookahead"]) + int(network["decoder_lookahead"]))
 
 
-def read_summary(path: Path) -> ModelSummary:
-    """The summary of a model file. Raises ModelError: missing, not a model of ours, or made by a later version."""
-    header = read_metadata(path)
+def read_header(path: Path) -> ModelHeader:
+    """The header of a model file. Raises ModelError: missing, not a model of ours, or made by a later version."""
+    return header_of(path, storage.read_header(path, KIND))
+
+
+def header_of(path: Path, tree: Mapping[str, Any]) -> ModelHeader:
+    """The header from the JSON in the file. Raises ModelError: something is missing from it."""
     try:
-        quantizer = header["recipe"]["quantizer"]
+        recipe = tree["recipe"]
+        quantizer = recipe["quantizer"]
         books = int(quantizer.get("stages", 1)) if "codewords" in quantizer else 0
-        return ModelSummary(
+        return ModelHeader(
             path=path,
-            name=str(header["recipe"]["name"]),
-            step=int(header["step"]),
-            fingerprint=str(header["fingerprint"]),
-            speakers=tuple(map(str, header["speakers"])),
+            format=int(tree["format"]),
+            name=str(recipe["name"]),
+            step=int(tree["step"]),
+            fingerprint=str(tree["fingerprint"]),
+            speakers=tuple(map(str, tree["speakers"])),
             codewords=(int(quantizer.get("codewords", 0)),) * books,
-            tables=header.get("tables"),
+            tables=tree.get("tables"),
+            features=str(recipe["features"]["kind"]),
+            recipe=recipe,
+            classes=tree.get("classes"),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise not_a_model(path, error) from None
-
-
-def read_metadata(path: Path) -> dict[str, Any]:
-    """The JSON in the file's header. Raises ModelError as `read_summary`."""
-    try:
-        with safe_open(path, framework="numpy") as file:
-            header = json.loads((file.metadata() or {})["sqcodec"])
-        if header["format"] > FORMAT:
-            raise ModelError(
-                f"{path}: model format {header['format']}, this sqcodec reads up to {FORMAT}: install a newer sqcodec"
-            )
-    except FileNotFoundError:
-        raise ModelError(f"{path}: no such model file; 'sqcodec train RECIPE' makes one under runs/") from None
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise not_a_model(path, error) from None
-    assert isinstance(header, dict)
-    return header
-
-
-def not_a_model(path: Path, error: Exception) -> ModelError:
-    """The error for a file that is no model of ours."""
-    return ModelError(
-        f"{path}: not a model of sqcodec ({type(error).__name__}: {error}); expected a model.safetensors that"
-        " 'sqcodec train' wrote"
-    )
+        raise KIND.refusal(path, error) from None
 
 
 def read_tables(path: Path) -> dict[str, NDArray[Any]]:
     """The entropy tables' arrays; empty where the model has none. Raises ModelError: no safetensors file."""
-    try:
-        with safe_open(path, framework="numpy") as file:
-            names = [name for name in file.keys() if name.startswith(TABLES)]  # noqa: SIM118 - it is no mapping
-            return {name.removeprefix(TABLES): file.get_tensor(name) for name in names}
-    except (SafetensorError, OSError, TypeError, ValueError) as error:
-        raise not_a_model(path, error) from None
+    return storage.read_arrays(path, TABLES, KIND)

@@ -1,7 +1,5 @@
 """Where input comes from and output goes: checks before the work, whole files or none after it, `-` for pipes."""
 
-import glob
-import os
 import shutil
 import sys
 import tempfile
@@ -11,6 +9,7 @@ from pathlib import Path
 
 import soundfile
 
+from sqcodec import storage
 from sqcodec.errors import SqcodecError
 
 STANDARD_INPUT = "standard input"
@@ -27,10 +26,7 @@ def shown(source: Path) -> str:
 
 
 def check_target(source: Path, target: Path, suffixes: Iterable[str]) -> None:
-    """Raise SqcodecError when `target` is not a place where a file with one of `suffixes` can be written.
-
-    Drafts of it that a killed process left are removed.
-    """
+    """Raise SqcodecError when `target` is not a place where a file with one of `suffixes` can be written."""
     if is_pipe(target):
         return
     if target.is_dir():
@@ -41,7 +37,6 @@ def check_target(source: Path, target: Path, suffixes: Iterable[str]) -> None:
         raise SqcodecError(f"{target}: input and output are the same file; write to another name")
     if target.suffix.lower() not in suffixes and not is_special(target):
         raise SqcodecError(f"{target}: unknown suffix {target.suffix!r}, expected one of: {', '.join(suffixes)}")
-    _sweep(target.resolve())
 
 
 def is_special(target: Path) -> bool:
@@ -71,47 +66,36 @@ def written(target: Path) -> Iterator[Path]:
 
     Raises SqcodecError: the target cannot be written.
     """
-    plain = not is_pipe(target) and not is_special(target)
-    final = target.resolve()  # a link stays a link
-    folder = final.parent if plain else Path(tempfile.gettempdir())
-    draft = folder / f".{final.name}.{os.getpid()}.draft"
-    try:
-        yield draft
-        if plain:
-            _settle(draft)
-            draft.replace(final)
+    with _one_error(target):
+        if not is_pipe(target) and not is_special(target):
+            with storage.written(target) as draft:
+                yield draft
         else:
-            _copy_out(draft, target)
+            with tempfile.TemporaryDirectory(prefix="sqcodec-") as folder:
+                draft = Path(folder) / "output"
+                yield draft
+                _copy_out(draft, target)
+
+
+@contextmanager
+def written_folder(target: Path) -> Iterator[Path]:
+    """A draft of a folder, which becomes `target` if all goes well, else leaves no trace.
+
+    Raises SqcodecError: the folder cannot be written.
+    """
+    with _one_error(target), storage.written_folder(target) as draft:
+        yield draft
+
+
+@contextmanager
+def _one_error(target: Path) -> Iterator[None]:
+    """Failures to write, libsndfile's too, as one kind of error."""
+    try:
+        yield
     except BrokenPipeError:
         raise
     except (OSError, soundfile.SoundFileError) as error:
         raise SqcodecError(f"{target}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _sweep(target: Path) -> None:
-    """Remove the drafts of this file whose processes were killed."""
-    for draft in target.parent.glob(f".{glob.escape(target.name)}.*.draft"):
-        number = draft.name.removesuffix(".draft").rpartition(".")[2]
-        if number.isdigit() and not _is_alive(int(number)):
-            draft.unlink(missing_ok=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)  # signal 0 only asks
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True  # somebody else's
-    return True
-
-
-def _settle(draft: Path) -> None:
-    """Have the disk hold the draft before it takes its name: a power cut then leaves the old file or the new one."""
-    with draft.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _copy_out(draft: Path, target: Path) -> None:

@@ -1,20 +1,24 @@
 """Prior files: safetensors with the codec's fingerprint, the speakers and the configuration in the header."""
 
-import json
-import os
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
 
 from sqcodec.errors import ModelError
 from sqcodec.prior.transformer import CodePrior
 from sqcodec.recipe import PriorConfig
+from sqcodec.storage import TensorFormat, read_tensors, save_tensors
 
 FORMAT = 1
 PRIOR = "prior.safetensors"  # the name of its file, beside the model
+_KIND = TensorFormat(
+    key="sqcodec",
+    newest=FORMAT,
+    error=ModelError,
+    missing="there is no prior; 'sqcodec train RECIPE --stage prior' makes one",
+    newer="prior format {found}, this sqcodec reads up to {newest}",
+    expected="not a prior of sqcodec ({reason})",
+)
 
 
 def save_prior(path: Path, prior: CodePrior, *, fingerprint: str, speakers: tuple[str, ...], step: int) -> None:
@@ -23,15 +27,12 @@ def save_prior(path: Path, prior: CodePrior, *, fingerprint: str, speakers: tupl
         "format": FORMAT, "fingerprint": fingerprint, "speakers": speakers, "step": step,
         "codewords": prior.codewords, "prior": prior.config.model_dump(mode="json"),
     }  # fmt: skip
-    weights = {name: value.detach().cpu().contiguous() for name, value in prior.state_dict().items()}
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(save(weights, metadata={"sqcodec": json.dumps(header)}))
-    draft.replace(path)
+    save_tensors(path, prior.state_dict(), header, _KIND)
 
 
 def load_prior(path: Path, *, fingerprint: str, speakers: tuple[str, ...], device: torch.device) -> CodePrior:
     """The prior of these codes. Raises ModelError: there is none, it is damaged, or it is for other codes."""
-    header = _read_header(path)
+    header, weights = read_tensors(path, _KIND)
     if header.get("fingerprint") != fingerprint or tuple(header.get("speakers", ())) != speakers:
         raise ModelError(
             f"{path}: made for the codes {header.get('fingerprint')}, got a model with {fingerprint};"
@@ -40,21 +41,7 @@ def load_prior(path: Path, *, fingerprint: str, speakers: tuple[str, ...], devic
     try:
         config = PriorConfig.model_validate(header["prior"])
         prior = CodePrior(config, codewords=tuple(header["codewords"]), speakers=len(speakers))
-        prior.load_state_dict(load_file(path))
-    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        prior.load_state_dict(weights)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: damaged ({type(error).__name__}); train or fetch it again") from None
     return prior.to(device).eval()
-
-
-def _read_header(path: Path) -> dict[str, Any]:
-    try:
-        with safe_open(path, framework="numpy") as file:
-            header = json.loads((file.metadata() or {})["sqcodec"])
-        if header["format"] > FORMAT:
-            raise ModelError(f"{path}: prior format {header['format']}, this sqcodec reads up to {FORMAT}")
-    except FileNotFoundError:
-        raise ModelError(f"{path}: there is no prior; 'sqcodec train RECIPE --stage prior' makes one") from None
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path}: not a prior of sqcodec ({type(error).__name__})") from None
-    assert isinstance(header, dict)
-    return header

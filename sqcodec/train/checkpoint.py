@@ -1,6 +1,5 @@
 """Checkpoints: atomic, complete, and read without an unrestricted unpickler."""
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -8,16 +7,19 @@ from typing import Any
 import torch
 
 from sqcodec.errors import TrainingError
+from sqcodec.storage import written
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors and plain values so that a reader, or a crash, finds the old file or the new one."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with draft.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    """Write tensors and plain values so that a reader, or a crash, finds the old file or the new one.
+
+    Raises TrainingError: the file cannot be written.
+    """
+    with written(path, error=TrainingError) as draft, draft.open("wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:  # torch's complaint about its archive hides that the disk is full
+            raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
 
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:

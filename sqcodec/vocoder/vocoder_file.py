@@ -1,7 +1,5 @@
 """Vocoder files: safetensors with the recipe's section, the feature configuration and the step in the header."""
 
-import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,18 +7,27 @@ from typing import TypeVar
 
 import torch
 from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
 from torch import nn
 
 from sqcodec.errors import VocoderError
 from sqcodec.nn.uninitialised import Undrawn
 from sqcodec.recipe import IstftConfig, TrainedVocoderConfig, VocoderConfig, WorldConfig
 from sqcodec.spectrogram import FeatureConfig
+from sqcodec.storage import TensorFormat, read_tensors, save_tensors
+from sqcodec.storage import read_header as read_tree
 from sqcodec.vocoder.istft import IstftNetwork, IstftVocoder
 from sqcodec.vocoder.world import WorldNetwork, WorldVocoder
 
 FORMAT = 1
+_KIND = TensorFormat(
+    key="sqcodec-vocoder",
+    newest=FORMAT,
+    error=VocoderError,
+    missing="no such vocoder file; 'sqcodec train RECIPE --stage vocoder' makes one under runs/",
+    newer="got vocoder format {found}, this version of sqcodec reads up to {newest}; update sqcodec",
+    expected="not a vocoder of sqcodec ({reason}); expected a vocoder.safetensors that 'sqcodec train RECIPE --stage"
+    " vocoder' wrote",
+)
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -54,22 +61,13 @@ def save_vocoder(
         "step": step,
         "codec": codec,
     }
-    weights = {name: value.detach().cpu().to(dtype).contiguous() for name, value in network.state_dict().items()}
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(save(weights, metadata={"sqcodec-vocoder": json.dumps(header)}))
-    draft.replace(path)
+    save_tensors(path, {name: value.to(dtype) for name, value in network.state_dict().items()}, header, _KIND)
 
 
 def read_header(path: Path) -> VocoderHeader:
     """The header of a vocoder file. Raises VocoderError: missing, not a vocoder of ours, or made by a later version."""
+    header = read_tree(path, _KIND)
     try:
-        with safe_open(path, framework="numpy") as file:
-            header = json.loads((file.metadata() or {})["sqcodec-vocoder"])
-        if header["format"] > FORMAT:
-            raise VocoderError(
-                f"{path}: got vocoder format {header['format']}, this version of sqcodec reads up to {FORMAT};"
-                " update sqcodec"
-            )
         config = TypeAdapter[VocoderConfig](VocoderConfig).validate_python(header["vocoder"])
         if not isinstance(config, IstftConfig | WorldConfig):
             raise TypeError(f"{config.kind} has no weights")
@@ -80,15 +78,8 @@ def read_header(path: Path) -> VocoderHeader:
             step=int(header["step"]),
             codec=header["codec"],
         )
-    except FileNotFoundError:
-        raise VocoderError(
-            f"{path}: no such vocoder file; 'sqcodec train RECIPE --stage vocoder' makes one under runs/"
-        ) from None
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, ValidationError) as error:
-        raise VocoderError(
-            f"{path}: not a vocoder of sqcodec ({type(error).__name__}: {str(error).splitlines()[0]}); expected a"
-            " vocoder.safetensors that 'sqcodec train RECIPE --stage vocoder' wrote"
-        ) from None
+    except (KeyError, TypeError, ValueError, ValidationError) as error:
+        raise _KIND.refusal(path, error) from None
 
 
 def load_vocoder(
@@ -116,8 +107,8 @@ def _with_weights(make: Callable[[], Network], path: Path) -> Network:
     with Undrawn():
         network = make()
     try:
-        network.load_state_dict(load_file(path))
-    except (RuntimeError, SafetensorError) as error:
+        network.load_state_dict(read_tensors(path, _KIND)[1])
+    except RuntimeError as error:
         raise VocoderError(f"{path}: the weights do not fit the header; the file is damaged: {error}") from None
     return network
 

@@ -18,12 +18,13 @@ from safetensors.torch import load_file, save
 
 import sqcodec
 from sqcodec.bitstream import npy
-from sqcodec.model.model_header import read_metadata
+from sqcodec.model.model_header import KIND
 from sqcodec.pipeline.finding.models import resolve
 from sqcodec.pipeline.training.train_codec import train
 from sqcodec.pipeline.training.train_prior import train_prior_of
 from sqcodec.pipeline.training.train_vocoder import FineTuning, train_vocoder
 from sqcodec.recipe import load_recipe
+from sqcodec.storage import read_header
 from tests.train.conftest import SMALL, make_store
 from tests.train.vocoder.conftest import ISTFT, WORLD, make_sound_store
 
@@ -104,7 +105,7 @@ def write_formats(folder: Path) -> None:
     folder.mkdir()
     for name in ("gaussian", "residual"):
         source = folder.parent / "runs" / name / "model.safetensors"
-        weights, header = load_file(source), read_metadata(source)
+        weights, header = load_file(source), read_header(source, KIND)
         header.pop("tables", None)
         weights = {key: value for key, value in weights.items() if not key.startswith("tables.")}
         recipe = header["recipe"]

@@ -11,7 +11,8 @@ from safetensors.torch import save
 from sqcodec.errors import ModelError
 from sqcodec.model.likelihood import GaussianLikelihood
 from sqcodec.model.mel_classes import MelClasses
-from sqcodec.model.model_file import load_model, read_header, save_model
+from sqcodec.model.model_file import load_model, save_model
+from sqcodec.model.model_header import read_header
 from sqcodec.model.objective import objective
 from sqcodec.model.paper_network import PaperEncoder, jitter
 from sqcodec.model.spectrogram_codec import SpectrogramCodec

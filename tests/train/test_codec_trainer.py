@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 
 from sqcodec.corpus.store import open_store
 from sqcodec.errors import TrainingError
-from sqcodec.model.model_file import load_model, read_header
+from sqcodec.model.model_file import load_model
+from sqcodec.model.model_header import read_header
 from sqcodec.pipeline.training.train_codec import make_fabric, train
 from sqcodec.recipe import load_recipe
 from sqcodec.train.codec_trainer import Trainer, usage

@@ -16,11 +16,11 @@ from sqcodec.errors import AudioError, CodesError, ModelError
 from sqcodec.features.mel import Statistics, features_of
 from sqcodec.model.blockwise import decode_features, encode_features
 from sqcodec.model.folding import fold_
-from sqcodec.model.model_file import load_model
+from sqcodec.model.model_file import open_model
 from sqcodec.model.spectrogram_codec import FRAMES_PER_CODE, UNLABELLED, SpectrogramCodec
 from sqcodec.pipeline.coding.speaker_search import Probe, nearest_speaker
 from sqcodec.pipeline.device import find_device
-from sqcodec.pipeline.finding.code_spaces import read_space
+from sqcodec.pipeline.finding.code_spaces import space_of
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.finding.vocoders import FoundVocoder, find_vocoder
 from sqcodec.spectrogram import SAMPLE_RATE, frame_count
@@ -39,7 +39,8 @@ def load(model: str | Path | None = None, *, device: str = "auto") -> "Codec":
 
 def open_codec(path: Path, device: str) -> "Codec":
     """The codec of a model file. Raises ModelError: missing or broken; SqcodecError: there is no such device."""
-    return Codec(fold_(load_model(path, find_device(device))), path, read_space(path))
+    opened = open_model(path, find_device(device))
+    return Codec(fold_(opened.codec), path, space_of(opened.header, opened.tables))
 
 
 class Codec:

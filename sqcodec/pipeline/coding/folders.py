@@ -11,7 +11,7 @@ from sqcodec.bitstream import npy
 from sqcodec.bitstream.sqc_header import MAGIC, read_header
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.errors import SqcodecError
-from sqcodec.model.model_header import read_summary
+from sqcodec.model.model_header import read_header as read_model_header
 from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.coding.files import CODES_SUFFIXES, CodesFormat, decode_with, encode_with, read_opened
 from sqcodec.pipeline.finding.code_spaces import names_of
@@ -98,7 +98,7 @@ def encode_folder(
     form = form or "sqc"
     tasks = _tasks(source, target, RECORDINGS, f".{form}", "recordings")
     found = find_for_encoding(model)
-    names = names_of(read_summary(found.path))
+    names = names_of(read_model_header(found.path))
     wanted = [task for task in tasks if not _is_encoded(task, names)]
     work: list[_Work] = [
         (task, str(found.path.resolve()), device, speaker, form, codebooks, bit_rate) for task in wanted

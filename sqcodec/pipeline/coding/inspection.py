@@ -11,7 +11,8 @@ from sqcodec.bitstream import npy, sqc
 from sqcodec.bitstream.sqc_header import MAGIC, VERSION, Header, read_header
 from sqcodec.codes import Codes
 from sqcodec.errors import ModelError, SqcodecError
-from sqcodec.model.model_header import ModelSummary, read_summary
+from sqcodec.model.model_header import ModelHeader
+from sqcodec.model.model_header import read_header as read_model_header
 from sqcodec.pipeline.finding.code_spaces import read_space
 from sqcodec.pipeline.finding.models import find_for_decoding, resolve
 from sqcodec.pipeline.paths import shown, spooled
@@ -84,14 +85,17 @@ def _inspect_npy(content: bytes, where: str, model: str | None) -> Inspection:
     if codes.fingerprint is not None:
         found, note = _find(codes.fingerprint, model)
     else:
-        found, note = (read_summary(resolve(model)) if model else None), "a bare array: length and level are assumed"
+        found, note = (
+            (read_model_header(resolve(model)) if model else None),
+            "a bare array: length and level are assumed",
+        )
     return _inspection(content, where, codes, found, note, None)
 
 
-def _find(fingerprint: str, model: str | None) -> tuple[ModelSummary | None, str]:
+def _find(fingerprint: str, model: str | None) -> tuple[ModelHeader | None, str]:
     """The model of the codes, if it is anywhere; a wrong one that was named is an error."""
     try:
-        return read_summary(find_for_decoding(fingerprint, model).path), ""
+        return read_model_header(find_for_decoding(fingerprint, model).path), ""
     except ModelError as error:
         if model is not None:
             raise
@@ -99,7 +103,12 @@ def _find(fingerprint: str, model: str | None) -> tuple[ModelSummary | None, str
 
 
 def _inspection(
-    content: bytes, where: str, codes: Codes | None, found: ModelSummary | None, note: str, header: Header | None
+    content: bytes,
+    where: str,
+    codes: Codes | None,
+    found: ModelHeader | None,
+    note: str,
+    header: Header | None,
 ) -> Inspection:
     told: Codes | Header | None = codes or header
     assert told is not None
@@ -131,7 +140,7 @@ def _inspection(
     )
 
 
-def _books(indices: NDArray[np.uint16], found: ModelSummary | None) -> tuple[Book, ...]:
+def _books(indices: NDArray[np.uint16], found: ModelHeader | None) -> tuple[Book, ...]:
     books = []
     for number, row in enumerate(indices):
         size = found.codewords[number] if found and number < len(found.codewords) else None

@@ -1,14 +1,18 @@
 """A model's codes as `.sqc` files see them, read from its file without any weight."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from sqcodec.bitstream.code_space import CodeSpace, file_identity
 from sqcodec.bitstream.entropy_tables import from_arrays
 from sqcodec.errors import ModelError
-from sqcodec.model.model_header import ModelSummary, read_summary, read_tables
+from sqcodec.model.model_header import ModelHeader, read_header, read_tables
 
 
-def names_of(header: ModelSummary) -> tuple[str, ...]:
+def names_of(header: ModelHeader) -> tuple[str, ...]:
     """All that a codes file can name this model by: `.npy` its codes, `.sqc` also its speakers and tables."""
     digests = (None, header.tables) if header.tables else (None,)
     return (header.fingerprint, *(file_identity(header.fingerprint, header.speakers, digest) for digest in digests))
@@ -16,10 +20,14 @@ def names_of(header: ModelSummary) -> tuple[str, ...]:
 
 def read_space(path: Path) -> CodeSpace:
     """The code space of a model file. Raises ModelError: missing, no model, or its tables are damaged."""
-    header, arrays = read_summary(path), read_tables(path)
-    tables = from_arrays(arrays, where=str(path)) if arrays else None
+    return space_of(read_header(path), read_tables(path))
+
+
+def space_of(header: ModelHeader, arrays: Mapping[str, NDArray[Any]]) -> CodeSpace:
+    """The code space of a header and the arrays of its entropy tables. Raises ModelError: they are damaged."""
+    tables = from_arrays(arrays, where=str(header.path)) if arrays else None
     if (tables and tables.digest) != header.tables or (tables and tables.codewords != header.codewords):
-        raise ModelError(f"{path}: its entropy tables are damaged; fetch the model again")
+        raise ModelError(f"{header.path}: its entropy tables are damaged; fetch the model again")
     return CodeSpace(
         fingerprint=header.fingerprint, codewords=header.codewords, speakers=header.speakers, tables=tables
     )

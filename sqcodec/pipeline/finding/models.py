@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sqcodec.errors import ModelError
-from sqcodec.model.model_header import ModelSummary, read_summary
+from sqcodec.model.model_header import ModelHeader, read_header
 from sqcodec.pipeline.finding.code_spaces import names_of
 
 ENVIRONMENT = "SQCODEC_MODEL"
@@ -64,7 +64,7 @@ def find_for_decoding(fingerprint: str, model: str | Path | None) -> Found:
     Raises ModelError: `model` has another fingerprint, or no model has this one.
     """
     if model is not None:
-        header = read_summary(resolve(model))
+        header = read_header(resolve(model))
         if fingerprint not in names_of(header):
             raise ModelError(
                 f"{header.path}: fingerprint {' or '.join(_like(fingerprint, header))}, but the codes were written with"
@@ -80,19 +80,19 @@ def find_for_decoding(fingerprint: str, model: str | Path | None) -> Found:
     )
 
 
-def _like(fingerprint: str, header: ModelSummary) -> list[str]:
+def _like(fingerprint: str, header: ModelHeader) -> list[str]:
     """The model's names of the same kind as this one."""
     return [name for name in names_of(header) if len(name) == len(fingerprint)]
 
 
-def _candidates() -> Iterator[ModelSummary]:
+def _candidates() -> Iterator[ModelHeader]:
     """Headers of what can be found without a name; files that are no models of ours are passed over."""
     named = os.environ.get(ENVIRONMENT)
     if named:
-        yield read_summary(resolve(named))
+        yield read_header(resolve(named))
     for path in sorted([*RUNS.glob(f"**/{_FILE}"), *SHIPPED.glob(f"**/{_FILE}")]):
         try:
-            yield read_summary(path)
+            yield read_header(path)
         except ModelError:
             continue
 

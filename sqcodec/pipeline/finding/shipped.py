@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqcodec.errors import ModelError
-from sqcodec.model.model_header import read_metadata, read_summary
+from sqcodec.model.model_header import read_header
 from sqcodec.pipeline.finding.models import SHIPPED
 
 _CARD = "README.md"
-_CODES_PER_SECOND = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,20 +44,16 @@ def shipped_model(name: str) -> ShippedModel:
 
 
 def _described(path: Path) -> ShippedModel:
-    summary, recipe = read_summary(path), read_metadata(path)["recipe"]
-    bits = [(words - 1).bit_length() for words in summary.codewords]
-    rates = tuple(_CODES_PER_SECOND * sum(bits[:books]) for books in range(1, len(bits) + 1))
-    network, card = recipe["network"], path.with_name(_CARD)
-    ahead = 20.0 * (1 + network["encoder_lookahead"] + network["decoder_lookahead"]) if "dim" in network else None
+    header, card = read_header(path), path.with_name(_CARD)
     return ShippedModel(
         name=path.parent.name,
         path=path,
         size=sum(file.stat().st_size for file in path.parent.rglob("*") if file.is_file()),
-        fingerprint=summary.fingerprint,
-        step=summary.step,
-        features=recipe["features"]["kind"],
-        bit_rates=rates,
-        default=recipe.get("bit_rate") or rates[-1],
-        lookahead=ahead,
+        fingerprint=header.fingerprint,
+        step=header.step,
+        features=header.features,
+        bit_rates=header.bit_rates,
+        default=header.default_bit_rate,
+        lookahead=header.lookahead,
         card=card.read_text("utf-8") if card.is_file() else "",
     )

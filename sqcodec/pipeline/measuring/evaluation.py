@@ -25,7 +25,9 @@ from sqcodec.pipeline.measuring import results
 from sqcodec.pipeline.measuring.codecs import ModelSystem, System, find_baselines
 from sqcodec.pipeline.measuring.scoring import Settings, Signal, left_out, score_signals
 from sqcodec.pipeline.parallel import in_parallel
+from sqcodec.pipeline.paths import written
 from sqcodec.spectrogram import SAMPLE_RATE
+from sqcodec.storage import write_bytes, write_text
 
 Progress = Callable[[int, int], None]  # how many of the files and systems are done, how many there are
 _ROWS = "scores.jsonl"
@@ -196,9 +198,7 @@ def _all_rows(
             if progress:
                 progress(len(made), len(tasks))
     rows = [made[task.key] for task in tasks]
-    draft = out / f".{_ROWS}"
-    draft.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
-    draft.replace(out / _ROWS)
+    write_text(out / _ROWS, "".join(f"{json.dumps(row)}\n" for row in rows))
     return rows
 
 
@@ -244,7 +244,7 @@ def _make_row(task: _Task) -> dict[str, Any]:
     if coded.codes is not None:
         place = results.codes_file(task.folder, task.system.name, utterance.name)
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(coded.codes)
+        write_bytes(place, coded.codes)
     if task.listen:
         _save_sound(_sound_file(task), done.aligned)
         _save_sound(results.sound_file(task.folder, results.REFERENCE, utterance.name), samples)
@@ -256,9 +256,8 @@ def _make_row(task: _Task) -> dict[str, Any]:
 
 def _save_sound(path: Path, samples: Signal) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{id(samples)}")  # several systems may write one reference
-    soundfile.write(draft, np.clip(samples, -1.0, 1.0), SAMPLE_RATE, subtype="PCM_16", format="FLAC")
-    draft.replace(path)
+    with written(path) as draft:  # several systems may write one reference
+        soundfile.write(draft, np.clip(samples, -1.0, 1.0), SAMPLE_RATE, subtype="PCM_16", format="FLAC")
 
 
 def _transcript(path: Path) -> str | None:

@@ -1,6 +1,5 @@
 """From rows to results: means and rates of each system, written as JSON, Markdown and a page."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from sqcodec.pipeline.measuring.codecs import ModelSystem, System
 from sqcodec.pipeline.measuring.scoring import COLUMNS, Settings, columns_of
 from sqcodec.report import page
 from sqcodec.report.table import Cell, Column, cell_text, markdown, number
+from sqcodec.storage import write_json, write_text
 
 REFERENCE = "reference"
 _WEIGHTS = {"bit_rate": "seconds", "db2": "values"}  # these are ratios of sums, every other figure a mean over files
@@ -109,8 +109,8 @@ def write(
         column for key, column in columns_of(settings).items() if any(key in standing.cells for standing in standings)
     ]
     table = _table(standings, columns)
-    _write(out / "scores.json", json.dumps(_tree(standings, about, notes), indent=1) + "\n")
-    _write(out / "scores.md", _document(table, standings, about, notes))
+    write_json(out / "scores.json", _tree(standings, about, notes))
+    write_text(out / "scores.md", _document(table, standings, about, notes))
     listening = page.Page(
         title=f"{about['fingerprint']} on {about['files']} files",
         columns=columns,
@@ -118,7 +118,7 @@ def write(
         utterances=_utterances(out, rows, heard),
         notes=[*_about_lines(about), *_rate_lines(standings), *notes],
     )
-    _write(out / "index.html", page.render(listening))
+    write_text(out / "index.html", page.render(listening))
     return table
 
 
@@ -195,9 +195,3 @@ def _rate_line(standing: Standing, rated: Rates) -> str:
         f" {unigram}, by entropy given the code before {conditional} (too low with so few codes), .sqc files on disk"
         f" {on_disk}; {use}."
     )
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)

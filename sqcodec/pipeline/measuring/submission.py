@@ -6,7 +6,6 @@ metadata.yaml                author, affiliation, open source
 2019/<language>/test/*.wav   for each line of the synthesis list, <voice>_<number>.wav
 """
 
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from sqcodec.errors import CorpusError, SqcodecError
 from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.measuring.units import codewords_of, read_vectors
+from sqcodec.pipeline.paths import written_folder
 from sqcodec.spectrogram import SAMPLE_RATE
 
 LANGUAGES = ("english", "surprise")
@@ -69,10 +69,8 @@ def submit_zerospeech2019(
     folders = {language: folder for language in LANGUAGES if (folder := _language(data, language)) is not None}
     if not folders:
         raise missing(data, "english")
-    draft = out.with_name(f".{out.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
     notes, texts, sounds = [], 0, 0
-    try:
+    with written_folder(out) as draft:
         for language, folder in folders.items():
             test = _tests(folder)
             wanted, note = _wanted(synthesis or folder / "synthesis.txt", test, language, given=synthesis is not None)
@@ -84,9 +82,6 @@ def submit_zerospeech2019(
             notes += _speak(codec, wanted, test, target, vocoder=vocoder)
             texts, sounds = texts + len(test), sounds + len(wanted)
         _write_metadata(draft, codec, author=author, affiliation=affiliation)
-        draft.replace(out)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     absent = [language for language in LANGUAGES if language not in folders]
     notes += [f"{language}: not in {data}, left out; the challenge wants it" for language in absent]
     return Submitted(folder=out, texts=texts, sounds=sounds, notes=tuple(notes))

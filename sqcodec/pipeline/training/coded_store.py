@@ -1,6 +1,5 @@
 """A feature store as a codec returns it: what a vocoder is fine-tuned on."""
 
-import os
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from sqcodec.corpus.store import FeatureStore, StoreRow, StoreSplit
 from sqcodec.errors import ModelError, TrainingError
 from sqcodec.model.model_file import load_model
 from sqcodec.model.spectrogram_codec import FRAMES_PER_CODE, SpectrogramCodec
+from sqcodec.storage import written
 
 
 def coded_store(store: FeatureStore, model: Path, folder: Path, device: torch.device) -> tuple[FeatureStore, str]:
@@ -41,12 +41,14 @@ def coded_store(store: FeatureStore, model: Path, folder: Path, device: torch.de
 def _coded(split: StoreSplit, codec: SpectrogramCodec, path: Path) -> StoreSplit:
     rows = tuple(row for row in split.rows if codec.knows(row.speaker))
     if not path.is_file():
-        draft = path.with_name(f".{os.getpid()}.{path.name}")
-        decoded = np.lib.format.open_memmap(draft, "w+", np.float16, split.features.shape)
-        for row in rows:
-            decoded[row.frame : row.frame + row.frames] = _reconstructed(split, row, codec)
-        decoded.flush()
-        draft.replace(path)
+        with written(path, error=TrainingError) as draft, draft.open("wb") as file:
+            # not through a map of the file into memory: on a full disk that ends the process
+            form = {"descr": "<f2", "fortran_order": False, "shape": split.features.shape}
+            np.lib.format.write_array_header_1_0(file, form)
+            for row in split.rows:
+                decoded = np.zeros((row.frames, split.features.shape[1]), "<f2")
+                decoded[:] = _reconstructed(split, row, codec) if codec.knows(row.speaker) else 0
+                file.write(decoded.tobytes())
     features = np.load(path, mmap_mode="r", allow_pickle=False)
     if features.shape != split.features.shape:
         raise TrainingError(f"{path}: made from another store; start the training anew with another --out")

@@ -13,7 +13,7 @@ from sqcodec.corpus.store import FeatureStore, StoreRow, StoreSplit, open_store
 from sqcodec.errors import CorpusError, ModelError
 from sqcodec.model.blockwise import encode_features
 from sqcodec.model.model_file import add_tables, load_model
-from sqcodec.model.model_header import read_summary
+from sqcodec.model.model_header import read_header
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.finding.models import resolve
@@ -37,7 +37,7 @@ def make_tables(model: str, features: Path, *, split: str, out: Path | None, dev
     Raises ModelError: no such model, or one with tables already; CorpusError: no store, or it has no such split.
     """
     path = resolve(model)
-    if read_summary(path).tables and out is None:
+    if read_header(path).tables and out is None:
         raise ModelError(f"{path}: has entropy tables, which files may have been written with; name a copy with --out")
     store, place = open_store(features), find_device(device)
     codec = load_model(path, place)

@@ -10,6 +10,7 @@ from sqcodec.errors import ModelError
 from sqcodec.model.model_file import save_model
 from sqcodec.model.sony_weights import convert, read_checkpoint
 from sqcodec.recipe import load_recipe
+from sqcodec.storage import write_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ def import_sony(checkpoint: Path, speakers: Path, out: Path) -> Imported:
     names, found = _speakers(speakers), read_checkpoint(checkpoint)
     codec = convert(found, names, load_recipe("zerospeech2019"), where=str(checkpoint))
     out.mkdir(parents=True, exist_ok=True)
-    (out / "recipe.yaml").write_text(yaml.safe_dump(codec.recipe.model_dump(mode="json"), sort_keys=False), "utf-8")
+    write_text(out / "recipe.yaml", yaml.safe_dump(codec.recipe.model_dump(mode="json"), sort_keys=False))
     save_model(path, codec, int(found["step"]))
     return Imported(
         path=path,

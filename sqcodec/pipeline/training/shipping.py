@@ -6,7 +6,7 @@ import torch
 
 from sqcodec.corpus.store import open_store
 from sqcodec.errors import ModelError
-from sqcodec.model.model_file import add_tables, load_model, read_header, save_model
+from sqcodec.model.model_file import add_tables, open_model, save_model
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.training.count_tables import count_tables
 from sqcodec.vocoder import vocoder_file as vocoders
@@ -19,11 +19,12 @@ def ship_model(source: Path, target: Path, features: Path, *, device: str = "aut
     Raises ModelError: no model, or a plain VAE; CorpusError: no store.
     """
     place = find_device(device)
-    codec, step = load_model(source, place).half().float(), read_header(source).step
+    opened = open_model(source, place)
+    codec = opened.codec.half().float()
     if not codec.quantizer.codebooks:
         raise ModelError(f"{source}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer")
     target.parent.mkdir(parents=True, exist_ok=True)
-    save_model(target, codec, step, dtype=torch.float16)
+    save_model(target, codec, opened.header.step, dtype=torch.float16)
     tables = count_tables(codec, open_store(features).splits["train"], place)
     add_tables(target, target, tables.to_arrays(), tables.digest)
 

@@ -11,6 +11,7 @@ from sqcodec.pipeline.training.count_tables import count_tables
 from sqcodec.pipeline.training.launch import make_fabric, part, started_processes
 from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.recipe import Recipe
+from sqcodec.storage import write_text
 from sqcodec.train.codec_trainer import Report, Trainer
 from sqcodec.train.curves import draw_curves, draw_spectrograms
 from sqcodec.train.log import TrainingLog, read_log
@@ -53,7 +54,7 @@ def train(
         part(fabric)
         return None
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), "utf-8")
+    write_text(folder / "recipe.yaml", yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
     log = TrainingLog(folder, keep_to=trainer.step)
     try:
         trainer.run(log, report)

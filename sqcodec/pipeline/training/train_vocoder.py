@@ -13,6 +13,7 @@ from sqcodec.pipeline.training.coded_store import coded_store
 from sqcodec.pipeline.training.launch import make_fabric, refuse_processes
 from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.recipe import IstftConfig, Recipe, WorldConfig
+from sqcodec.storage import write_text
 from sqcodec.train.log import TrainingLog, read_log
 from sqcodec.train.vocoder.istft_trainer import IstftTrainer
 from sqcodec.train.vocoder.vocoder_trainer import Report, VocoderTrainer
@@ -86,7 +87,7 @@ def train_vocoder(
     elif tuning:
         trainer.begin_from(tuning.start)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), "utf-8")
+    write_text(folder / "recipe.yaml", yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
     log = TrainingLog(folder, keep_to=trainer.step)
     try:
         trainer.run(log, report)

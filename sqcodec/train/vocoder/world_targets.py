@@ -1,6 +1,5 @@
 """What WORLD makes of the recordings of a store: computed once, in parallel, kept in the store's folder."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.corpus.store import FeatureStore, StoreRow, StoreSplit
+from sqcodec.storage import written
 from sqcodec.vocoder.world import analyse
 
 _FULL_SCALE = 32767
@@ -52,7 +52,5 @@ def _analysed(audio: NDArray[np.int16], frames: int, envelope: int) -> _Values:
 
 
 def _write(path: Path, values: dict[str, _Values]) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with draft.open("wb") as file:
+    with written(path) as draft, draft.open("wb") as file:
         np.savez(file, allow_pickle=False, **values)
-    draft.replace(path)

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from safetensors import safe_open
 
 import sqcodec
+from sqcodec import storage
 from sqcodec.codes import Codes
 from sqcodec.errors import AudioError, CodesError, ModelError, VocoderError
 from sqcodec.features.mel import extract
@@ -20,6 +22,7 @@ from sqcodec.model.model_file import load_model, save_model
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.coding import codec as module
 from sqcodec.pipeline.coding.codec import load, resampled
+from sqcodec.pipeline.finding.code_spaces import read_space
 from sqcodec.recipe import load_recipe
 from sqcodec.spectrogram import frame_count
 from tests.conftest import SPEAKERS, make_model, speech_like
@@ -307,3 +310,17 @@ def test_batchnorm_is_folded_in_use_and_codes_stay(tmp_path: Path) -> None:
         frames = torch.tensor([600])  # the mask of padding lies between the same layers
         folded, unfolded = codec.model.encoder(features, frames), model.encoder(features, frames)
         assert (folded - unfolded).abs().max() < 3e-5 * unfolded.abs().max()
+
+
+def test_a_model_file_is_opened_once(tmp_path: Path, monkeypatch) -> None:
+    make_model(tmp_path / "model.safetensors")
+    opened = []
+
+    def counting(path: Path, **options: str) -> object:
+        opened.append(path)
+        return safe_open(path, **options)
+
+    monkeypatch.setattr(storage, "safe_open", counting)
+    codec = load(tmp_path / "model.safetensors", device="cpu")
+    assert opened == [tmp_path / "model.safetensors"]
+    assert vars(codec.space) == vars(read_space(tmp_path / "model.safetensors"))

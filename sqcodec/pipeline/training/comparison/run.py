@@ -1,7 +1,6 @@
 """Train the cells, one after another or several at once; finished ones are kept, interrupted ones go on."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from sqcodec.pipeline.training.comparison.plan import Cell
 from sqcodec.pipeline.training.comparison.summary import Result, markdown, rows_of, table_json
 from sqcodec.pipeline.training.train_codec import train
 from sqcodec.recipe import find_recipe
+from sqcodec.storage import write_json, write_text
 from sqcodec.train.log import read_log
 
 Tell = Callable[[str], None]
@@ -93,9 +93,7 @@ def _run(cell: Cell, features: Path, folder: Path, device: str, digest: str, tel
         return f"{cell.name}: {error}"
     last = read_log(run / "log.jsonl")[-1]
     result = {"store": digest, "recipe": cell.recipe.model_dump(mode="json"), "figures": last}
-    draft = run / f".result.json.{os.getpid()}"
-    draft.write_text(json.dumps(result), encoding="utf-8")
-    draft.replace(run / "result.json")
+    write_json(run / "result.json", result)
     return None
 
 
@@ -138,6 +136,6 @@ def _write(
 ) -> Compared:
     rows = rows_of(results, published)
     text = markdown(rows, results, failed, command)
-    (folder / "table.md").write_text(text, encoding="utf-8")
-    (folder / "table.json").write_text(json.dumps(table_json(rows, results, failed, command), indent=1), "utf-8")
+    write_text(folder / "table.md", text)
+    write_json(folder / "table.json", table_json(rows, results, failed, command))
     return Compared(folder=folder, table=text, pictures=draw_comparison(results, rows, folder), failed=failed)
