@@ -27,7 +27,7 @@ from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.training.train_codec import make_fabric, started_processes
 from sqcodec.recipe import load_recipe
 from sqcodec.spectrogram import FEATURES
-from sqcodec.train.codec_trainer import Trainer
+from sqcodec.train.codec_trainer import CodecTrainer
 
 ROOT = Path(__file__).resolve().parent.parent
 Step = Callable[[], object]
@@ -55,9 +55,9 @@ def our_step(folder: Path, store: FeatureStore, *overrides: str) -> Step:
     """A step of the real training loop, crops included."""
     recipe = load_recipe("vctk", ("train.precision=bf16-mixed", *overrides))
     fabric = Fabric(accelerator="cpu", devices=1, precision=recipe.train.precision)
-    trainer = Trainer(recipe, store, folder, fabric)
+    trainer = CodecTrainer(recipe, store, folder, fabric)
     trainer.model.train()
-    return trainer._train_step
+    return trainer.advance
 
 
 def plain_step() -> Step:
@@ -151,9 +151,9 @@ def rank_seconds(runs: int) -> float:
     fabric = make_fabric("cpu", "bf16-mixed", processes=processes)
     with tempfile.TemporaryDirectory() as folder:
         recipe = load_recipe("vctk", (f"train.batch={26 * fabric.world_size}",))
-        trainer = Trainer(recipe, make_store(Path(folder), utterances=50), Path(folder), fabric)
+        trainer = CodecTrainer(recipe, make_store(Path(folder), utterances=50), Path(folder), fabric)
         trainer.model.train()
-        return median_of(trainer._train_step, runs)
+        return median_of(trainer.advance, runs)
 
 
 def by_ranks() -> list[tuple[float, float]]:

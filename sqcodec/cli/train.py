@@ -1,9 +1,12 @@
 """`sqcodec train`."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
+
+if TYPE_CHECKING:
+    from sqcodec.pipeline.training.run_folder import Plan, Stage
 
 
 @click.command()
@@ -29,7 +32,7 @@ def train(
     overrides: tuple[str, ...],
     seed: int | None,
     device: str,
-    stage: str,
+    stage: Literal["model", "vocoder", "prior"],
     on: str | None,
     start: Path | None,
     compiled: bool,
@@ -48,30 +51,30 @@ def train(
         raise click.UsageError("--on codec is for --stage vocoder.")
     if start and not on:
         raise click.UsageError("--from is for --on codec.")
-    if resume and stage == "prior":
-        raise click.UsageError("--stage prior is short and begins anew; leave --resume out.")
     if compiled and stage != "model":
         raise click.UsageError("--compile is for --stage model.")
+    from sqcodec.pipeline.training.run_folder import begin
+
+    named: Stage = "vocoder-on-codec" if on else stage
+    plan = begin(recipe, overrides, stage=named, features=features, out=out, seed=seed, resume=resume)
     if stage == "vocoder":
-        _train_vocoder(recipe, features, out, overrides, seed=seed, device=device, on=on, start=start, resume=resume)
-        return
-    if stage == "prior":
-        _train_prior(recipe, features, out, overrides, seed=seed, device=device)
-        return
-    from sqcodec import recipe as recipes
+        _train_vocoder(plan, device=device, start=start)
+    elif stage == "prior":
+        _train_prior(plan, device=device)
+    else:
+        _train_model(plan, device=device, compiled=compiled)
+
+
+def _train_model(plan: "Plan", *, device: str, compiled: bool) -> None:
     from sqcodec.pipeline.training.train_codec import train as train_codec
 
-    changes = (*overrides, f"train.seed={seed}") if seed is not None else overrides
-    folder = out or Path("runs") / recipes.load_recipe(recipe).name
-    begun = folder / "recipe.yaml"  # what a training began with, overrides included, is what it goes on with
-    chosen = recipes.load_recipe(str(begun) if resume and begun.is_file() else recipe, changes)
     done = train_codec(
-        chosen,
-        features or Path("data") / chosen.name,
-        folder,
+        plan.recipe,
+        plan.features,
+        plan.folder,
         device=device,
-        resume=resume,
-        report=lambda entry: _tell(entry, chosen.train.steps),
+        resume=plan.resume,
+        report=lambda entry: _tell(entry, plan.recipe.train.steps),
         compiled=compiled,
     )
     if done is None:  # one of several processes, and not the first
@@ -82,62 +85,43 @@ def train(
     click.echo(f"Next: sqcodec encode in.wav out.sqc --model {done.folder}")
 
 
-def _train_vocoder(
-    recipe: str,
-    features: Path | None,
-    out: Path | None,
-    overrides: tuple[str, ...],
-    *,
-    seed: int | None,
-    device: str,
-    on: str | None,
-    start: Path | None,
-    resume: bool,
-) -> None:
-    from sqcodec import recipe as recipes
+def _train_vocoder(plan: "Plan", *, device: str, start: Path | None) -> None:
     from sqcodec.pipeline.training import train_vocoder as stage
 
-    changes = (*overrides, f"vocoder.train.seed={seed}") if seed is not None else overrides
-    run = out or Path("runs") / recipes.load_recipe(recipe).name
-    folder = stage.vocoder_folder(run, on_codec=on == "codec")
-    begun = folder / "recipe.yaml"
-    chosen = recipes.load_recipe(str(begun) if resume and begun.is_file() else recipe, changes)
     done = stage.train_vocoder(
-        chosen,
-        features or Path("data") / chosen.name,
-        folder,
+        plan.recipe,
+        plan.features,
+        plan.folder,
         device=device,
-        resume=resume,
+        resume=plan.resume,
         report=_tell_vocoder,
-        tuning=stage.fine_tuning(run, start) if on else None,
+        tuning=stage.fine_tuning(plan.run, start) if plan.stage == "vocoder-on-codec" else None,
     )
     figures = "".join(f", {name.replace('_', ' ')} {value:.2f}" for name, value in done.figures.items())
     click.echo(f"{done.folder}: step {done.step}{figures}")
     click.echo(f"Next: sqcodec vocode in.wav out.wav --vocoder {done.folder}")
 
 
-def _train_prior(
-    recipe: str, features: Path | None, out: Path | None, overrides: tuple[str, ...], *, seed: int | None, device: str
-) -> None:
-    from sqcodec import recipe as recipes
-    from sqcodec.pipeline.training import train_prior as stage
+def _train_prior(plan: "Plan", *, device: str) -> None:
+    from sqcodec.pipeline.training.train_prior import train_prior_of
 
-    changes = (*overrides, f"prior.seed={seed}") if seed is not None else overrides
-    chosen = recipes.load_recipe(recipe, changes)
-    folder = out or Path("runs") / chosen.name
-    steps = chosen.prior.steps if chosen.prior else 0
-    done = stage.train_prior_of(
-        chosen,
-        features or Path("data") / chosen.name,
-        folder,
+    done = train_prior_of(
+        plan.recipe,
+        plan.features,
+        plan.run,
         device=device,
-        report=lambda entry: click.echo(
-            f"step {entry['step']}/{steps}: {entry['bits']:.2f} bits a code, {entry['test_bits']:.2f} on test", err=True
-        ),
+        resume=plan.resume,
+        report=lambda entry: _tell_prior(entry, plan.recipe.prior.steps if plan.recipe.prior else 0),
     )
     orders = ", ".join(f"order {order} {bits:.2f}" for order, bits in enumerate(done.orders))
     click.echo(f"{done.path}: {done.bits:.2f} bits a code on test; tables: {orders}")
-    click.echo(f"Next: sqcodec generate OUT_DIR --model {folder}")
+    click.echo(f"Next: sqcodec generate OUT_DIR --model {plan.run}")
+
+
+def _tell_prior(entry: dict[str, Any], steps: int) -> None:
+    click.echo(
+        f"step {entry['step']}/{steps}: {entry['bits']:.2f} bits a code, {entry['test_bits']:.2f} on test", err=True
+    )
 
 
 def _tell_vocoder(entry: dict[str, Any]) -> None:

@@ -1,10 +1,9 @@
-"""The training loop: crop, pass, clip, log, evaluate, save; it stops cleanly and resumes exactly."""
+"""The training of a codec: crop, pass, clip, and what of it is logged, evaluated and saved."""
 
 import bisect
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from sqcodec import ranks
 from sqcodec.corpus.store import FeatureStore
-from sqcodec.errors import StoppedError, TrainingError
+from sqcodec.errors import TrainingError
 from sqcodec.metrics.codebook_usage import codewords_in_use, count_codes, perplexity
 from sqcodec.model.convnext_network import ConvNextDecoder, ConvNextEncoder
 from sqcodec.model.mel_classes import MelClasses, decibels_per_unit, find_classes
@@ -23,32 +22,32 @@ from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.quantizers.residual import ResidualQuantizer
 from sqcodec.recipe import Recipe, ResidualConfig
 from sqcodec.spectrogram import FEATURES
-from sqcodec.train.checkpoint import load_checkpoint, save_checkpoint
 from sqcodec.train.crops import Crops, band_statistics, step_seed
 from sqcodec.train.elbo import bound
-from sqcodec.train.interruption import stop_signals
 from sqcodec.train.log import TrainingLog
 from sqcodec.train.reconstruction import evaluate
+from sqcodec.train.trainer import Milestones, Trainer
 
 TERMS = ("loss", "reconstruction", "quadratic", "entropy", "mse", "log_var")
 CROPS, NOISE, INITIAL, DRAWN, LATENTS, CENTRES = range(6)  # the random streams
 _LATENTS = 16384  # on which codebooks are put after a warm-up
 _LATENTS_A_CODEWORD = 128  # on which they are refitted when they settle
-Report = Callable[[dict[str, Any]], None]
 
 
-class Trainer:
+class CodecTrainer(Trainer):
     """One training of one recipe on one store; `folder` receives checkpoint, model and log.
 
-    Every random draw depends on the seed and the step alone, so 10 steps, a resume and 10 more are 20 steps. Of several
-    processes each takes its part of every batch; the first writes and evaluates. compiled: let torch.compile make one
-    program of the networks. Raises TrainingError: the batch cannot be shared out.
+    Of several processes each takes its part of every batch. compiled: let torch.compile make one program of the
+    networks. Raises TrainingError: the batch cannot be shared out.
     """
 
     def __init__(
         self, recipe: Recipe, store: FeatureStore, folder: Path, fabric: Fabric, *, compiled: bool = False
     ) -> None:
-        self.recipe, self.store, self.folder, self.fabric = recipe, store, folder, fabric
+        train = recipe.train
+        milestones = Milestones(train.steps, train.log_every, train.evaluate_every, train.save_every)
+        super().__init__(folder, fabric, milestones)
+        self.recipe, self.store = recipe, store
         _check_share(recipe, fabric.world_size)
         labelled = recipe.network.kind == "paper"
         speakers = tuple(sorted({row.speaker for row in store.splits["train"].rows})) if labelled else ()
@@ -64,85 +63,33 @@ class Trainer:
         self.crops = Crops(store.splits["train"], speakers, recipe.train.frames, fabric.device, recipe.train.level)
         frames = sum(row.frames for row in store.splits["train"].rows)
         self.epoch_steps = max(1, round(frames / (recipe.train.batch * recipe.train.frames)))
-        self.step = 0
         book = self.codec.quantizer
         self.counts = torch.zeros(book.codebooks, book.codewords, dtype=torch.int64, device=fabric.device)
-        self.sums = torch.zeros(len(TERMS), dtype=torch.float64, device=fabric.device)
-        self.summed = 0
-        self.bad_step = torch.zeros((), dtype=torch.int64, device=fabric.device)
-        self.bad_terms = torch.zeros(len(TERMS), dtype=torch.float64, device=fabric.device)
 
-    @property
-    def checkpoint(self) -> Path:
-        """Where the training's whole state is kept."""
-        return self.folder / "checkpoint.pt"
+    def state(self) -> dict[str, Any]:
+        """Weights, the optimiser, and how often each codeword occurred since the epoch began."""
+        return {"model": self.codec.state_dict(), "optimizer": self.optimizer.state_dict(), "counts": self.counts}
 
-    def resume(self) -> None:
-        """Load the state saved last. Raises TrainingError: none, damaged, or of another model, store or speakers."""
-        state = load_checkpoint(self.checkpoint, self.fabric.device)
-        mine = self._identity()
-        unlike = [key for key in mine if state["identity"].get(key) != mine[key]]
-        if unlike:
-            raise TrainingError(
-                f"{self.checkpoint}: cannot resume, {', '.join(unlike)} differ(s) from what the training began with;"
-                " use the same recipe and features, or start another training with --out"
-            )
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take what `state` returned."""
         self.codec.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.summed = state["step"], state["summed"]
-        self.counts, self.sums = state["counts"], state["sums"]
+        self.counts = state["counts"]
 
-    def save(self) -> None:
-        """Write checkpoint and model, each atomically. Raises TrainingError rather than save parameters gone bad."""
-        self._stop_if_bad()
-        state = {
-            "identity": self._identity(),
-            "step": self.step,
-            "model": self.codec.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "counts": self.counts,
-            "sums": self.sums,
-            "summed": self.summed,
-        }
-        if not self.fabric.is_global_zero:
-            return
-        save_checkpoint(self.checkpoint, state)
+    def upgraded(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Release 0.1.0 kept the sums of the losses in one tensor, and one number of steps for all."""
+        if isinstance(state["summed"], int):
+            sums = dict(zip(TERMS, state["sums"], strict=True)) if state["summed"] else {}
+            return state | {"sums": sums, "summed": dict.fromkeys(sums, state["summed"])}
+        return state
+
+    def save_weights(self) -> None:
+        """Write the model."""
         save_model(self.folder / "model.safetensors", self.codec, self.step)
 
-    def run(self, log: TrainingLog | None, report: Report) -> None:
-        """Train to train.steps; log: of the first process alone.
-
-        Raises TrainingError: the loss is not finite, or the training was asked to stop.
-        """
+    def train_step(self) -> dict[str, Tensor]:
+        """One update by this rank's part of the batch; losses of the whole batch."""
         train = self.recipe.train
-        self.model.train()
-        with stop_signals() as stop:
-            while self.step < train.steps:
-                self._train_step()
-                last = self.step == train.steps
-                entry = self._entry(last)
-                if self.step % train.evaluate_every == 0 or last:
-                    self._stop_if_bad()
-                    entry |= self._test(last) if log else {}
-                if log and len(entry) > 1:
-                    log.write(entry)
-                    report(entry)
-                asked = self._is_asked_to_stop(stop)
-                if self.step % train.save_every == 0 or last or asked:
-                    self.save()
-                if asked and not last:
-                    raise StoppedError(
-                        f"stopped at step {self.step} of {train.steps}, all saved in {self.folder};"
-                        " the same command with --resume goes on from here"
-                    )
-
-    def _train_step(self) -> None:
-        with ranks.together():
-            self._learn()
-
-    def _learn(self) -> None:
-        train = self.recipe.train
-        self.step += 1
         for group in self.optimizer.param_groups:
             group["lr"] = train.learning_rate * train.milestone_factor ** bisect.bisect_right(
                 train.milestones, self.step - 1
@@ -163,19 +110,8 @@ class Trainer:
         self.fabric.clip_gradients(self.model, self.optimizer, max_norm=train.clip, error_if_nonfinite=False)
         self.optimizer.step()
         values = ranks.mean(torch.stack([*terms, quantized.log_var]).detach().double())
-        self._watch(values)
-        self.sums += values
-        self.summed += 1
         self.counts += ranks.total(count_codes(quantized.codes, self.codec.quantizer.codewords))
-
-    def _is_asked_to_stop(self, stop: Event) -> bool:
-        """Whether any process is: all of them stop after the same step. Asking a GPU waits for it, so only at times."""
-        if self.fabric.world_size == 1:
-            return stop.is_set()
-        if self.fabric.device.type == "cuda" and self.step % self.recipe.train.log_every:
-            return False
-        with ranks.together():
-            return bool(ranks.total(torch.tensor(float(stop.is_set()), device=self.fabric.device)).item())
+        return dict(zip(TERMS, values, strict=True))
 
     def _compile(self) -> None:
         """In place, so that names of parameters stay; the quantiser stays as it is, for its generator."""
@@ -214,45 +150,27 @@ class Trainer:
         # tau = exp(-rate step), as the official training; its first step after any warm-up has tau = 1
         return math.exp(-self.recipe.train.temperature_rate * max(0, self.step - 1 - self._warmup))
 
-    def _watch(self, values: Tensor) -> None:
-        """Remember the first step whose loss is not finite, without waiting for the device."""
-        first = (self.bad_step == 0) & ~torch.isfinite(values[0])
-        self.bad_step = torch.where(first, self.step, self.bad_step)
-        self.bad_terms = torch.where(first, values, self.bad_terms)
+    def cause(self, losses: Mapping[str, float]) -> str:
+        """Silence, or steps that are too large."""
+        if losses["mse"] == 0:
+            return "the reconstruction error is exactly 0: the features are constant (digital silence?)"
+        return f"most often train.learning_rate ({self.recipe.train.learning_rate:g}) is too high"
 
-    def _stop_if_bad(self) -> None:
-        step = int(self.bad_step.item())
-        if step:
-            terms = dict(zip(TERMS, self.bad_terms.tolist(), strict=True))
-            cause = (
-                "the reconstruction error is exactly 0: the features are constant (digital silence?)"
-                if terms["mse"] == 0
-                else f"most often train.learning_rate ({self.recipe.train.learning_rate:g}) is too high"
-            )
-            shown = ", ".join(f"{name} {terms[name]:g}" for name in TERMS[1:])
-            kept = f"; the last good state is in {self.checkpoint}" if self.checkpoint.is_file() else ""
-            raise TrainingError(
-                f"the loss is not finite at step {step} ({shown}): {cause}. Change it with --set and train again{kept}"
-            )
-
-    def _entry(self, last: bool) -> dict[str, Any]:
-        """What is logged after this step; {"step"} alone on most."""
-        entry: dict[str, Any] = {"step": self.step}
-        if self.step % self.recipe.train.log_every == 0 or last:
-            self._stop_if_bad()
-            means = dict(zip(TERMS, (self.sums / self.summed).tolist(), strict=True))
-            codes = self.recipe.train.frames // 2
-            means = {name: value for name, value in means.items() if math.isfinite(value)}  # VQ has no log variance
-            entry |= means | {"mse": means["mse"] * decibels_per_unit(self.codec.features) ** 2}
-            entry |= {"posterior_entropy": means["entropy"] / codes}
+    def log_entry(self, means: dict[str, float]) -> dict[str, Any]:
+        """Losses, and at the end of an epoch the usage of its codewords."""
+        entry: dict[str, Any] = {}
+        if means:
+            entry |= {name: value for name, value in means.items() if math.isfinite(value)}  # VQ has no log variance
+            entry |= {"mse": means["mse"] * decibels_per_unit(self.codec.features) ** 2}
+            entry |= {"posterior_entropy": means["entropy"] / (self.recipe.train.frames // 2)}
             entry |= {"temperature": self._temperature(), "learning_rate": self.optimizer.param_groups[0]["lr"]}
-            self.sums, self.summed = torch.zeros_like(self.sums), 0
-        if (self.step % self.epoch_steps == 0 or last) and len(self.counts):
+        if (self.step % self.epoch_steps == 0 or self.is_last) and len(self.counts):
             entry |= usage("epoch", self.counts)
             self.counts = torch.zeros_like(self.counts)
         return entry
 
-    def _test(self, last: bool) -> dict[str, Any]:
+    def evaluate(self, _log: TrainingLog) -> dict[str, Any]:
+        """Reconstruct the evaluation split; at the end the variational bound too."""
         split, device = self.store.splits[self.recipe.train.evaluate_split], self.fabric.device
         result = evaluate(self.codec, split, device)
         entry: dict[str, Any] = {
@@ -263,7 +181,7 @@ class Trainer:
             "test_left_out": result.left_out,
         }
         entry |= usage("test", result.counts)
-        if last:
+        if self.is_last:
             entry["test_counts"] = result.counts.tolist()
             entry["bound"] = bound(self.codec, split, device, step_seed(self.recipe.train.seed, 0, DRAWN)).as_dict()
         return {name: value for name, value in entry.items() if value is not None}
@@ -273,8 +191,8 @@ class Trainer:
             return None
         return find_classes(self.store.splits["train"].features, FEATURES[self.recipe.features.kind])
 
-    def _identity(self) -> dict[str, Any]:
-        """What must be the same for a checkpoint to go on."""
+    def identity(self) -> dict[str, Any]:
+        """Features, quantiser, target, network, batches, store and speakers."""
         recipe = self.recipe.model_dump(mode="json")
         train = {key: recipe["train"][key] for key in ("batch", "frames", "seed")}
         target = {key: value for key, value in recipe["target"].items() if key not in ("loudness", "variance")}

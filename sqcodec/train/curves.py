@@ -1,5 +1,6 @@
 """Pictures at the end of a training: its curves, and spectrograms of source and reconstruction."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from sqcodec.report.figure import write_figure
 
-CURVES = {
+CODEC_CURVES = {  # entropy and log variance are the two of self-annealing
     "loss": "loss (nats a crop)",
     "mse": "training MSE, dB$^2$",
     "test_mse": "test MSE, dB$^2$ (hard codes)",
@@ -21,10 +22,14 @@ CURVES = {
 }
 
 
-def draw_curves(entries: list[dict[str, Any]], path: Path) -> None:
-    """Draw every logged curve against steps, among them the two of self-annealing: entropy and log variance."""
-    figure = Figure(figsize=(14, 6), layout="constrained")
-    for axes, (name, title) in zip(figure.subplots(2, 4).flat, CURVES.items(), strict=True):
+PRIOR_CURVES = {"bits": "training, bits a code", "test_bits": "test, bits a code"}
+
+
+def draw_curves(entries: list[dict[str, Any]], curves: Mapping[str, str], path: Path) -> None:
+    """Draw logged values against steps. curves: the title of each name, four a row."""
+    rows, columns = -(-len(curves) // 4), min(len(curves), 4)
+    figure = Figure(figsize=(3.5 * columns, 3 * rows), layout="constrained")
+    for axes, (name, title) in zip(figure.subplots(rows, columns).flat, curves.items(), strict=True):
         points = [(entry["step"], entry[name]) for entry in entries if name in entry]
         axes.set(title=title, xlabel="step")
         if points:

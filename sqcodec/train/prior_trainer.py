@@ -1,21 +1,24 @@
 """Training a prior on the codes of a training set, which are all in memory."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sqcodec.errors import TrainingError
+from sqcodec.prior.prior_file import save_prior
 from sqcodec.prior.transformer import CodePrior
 from sqcodec.recipe import PriorConfig
 from sqcodec.train.crops import step_seed
+from sqcodec.train.log import TrainingLog
+from sqcodec.train.trainer import Milestones, Trainer
 
 _DRAWS, _NOISE = range(2)  # the random streams
-Report = Callable[[dict[str, Any]], None]
 
 
 class CodedUtterance(NamedTuple):
@@ -25,38 +28,92 @@ class CodedUtterance(NamedTuple):
     speaker: int
 
 
-def train_prior(
-    prior: CodePrior,
-    train: Sequence[CodedUtterance],
-    test: Sequence[CodedUtterance],
-    config: PriorConfig,
-    *,
-    device: torch.device,
-    report: Report,
-) -> float:
-    """Train in place; returns bits a code on `test` at the end. Raises TrainingError: the loss is not finite."""
-    windows = _Windows(prior, train, config.context, device)
-    optimizer = torch.optim.AdamW(prior.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    bits, total, counted = math.inf, 0.0, 0
-    prior.train()
-    for step in range(1, config.steps + 1):
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * _schedule(step, config)
-        torch.manual_seed(step_seed(config.seed, step, _NOISE))
-        batch = windows.draw(config.batch, step_seed(config.seed, step, _DRAWS))
-        nats = prior.nats(*batch).sum() / (batch.codes >= 0).sum()
-        optimizer.zero_grad(set_to_none=True)
-        nats.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(prior.parameters(), 1.0)
-        optimizer.step()
-        total, counted = total + nats.item(), counted + 1
-        if not math.isfinite(total):
-            raise TrainingError(f"the prior's loss is not finite at step {step}: lower prior.learning_rate with --set")
-        if step % config.evaluate_every == 0 or step == config.steps:
-            bits = bits_a_code(prior, test, device)
-            report({"step": step, "bits": total / counted / math.log(2), "test_bits": bits})
-            total, counted = 0.0, 0
-    return bits
+class CodedCorpus(NamedTuple):
+    """Utterances to train and to test on, coded by one codec: its codebook sizes, speakers and fingerprint.
+
+    digest: of the feature store that was coded.
+    """
+
+    train: Sequence[CodedUtterance]
+    test: Sequence[CodedUtterance]
+    codewords: tuple[int, ...]
+    speakers: tuple[str, ...]
+    fingerprint: str
+    digest: str
+
+
+class PriorTrainer(Trainer):
+    """One training of a prior; `folder` receives checkpoint and log, the file `path` the prior."""
+
+    remedy = "remove that folder to start another training"
+
+    def __init__(self, config: PriorConfig, corpus: CodedCorpus, folder: Path, fabric: Fabric, *, path: Path) -> None:
+        every = config.evaluate_every
+        super().__init__(folder, fabric, Milestones(config.steps, every, every, every))
+        self.config, self.corpus, self.path = config, corpus, path
+        torch.manual_seed(config.seed)
+        prior = CodePrior(config, codewords=corpus.codewords, speakers=len(corpus.speakers))
+        self.prior = prior.to(fabric.device)
+        self.optimizer = torch.optim.AdamW(
+            self.prior.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self._windows = _Windows(self.prior, corpus.train, config.context, fabric.device)
+
+    def train_step(self) -> dict[str, Tensor]:
+        """One update; loss: nats a code."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * _schedule(self.step, self.config)
+        torch.manual_seed(step_seed(self.config.seed, self.step, _NOISE))
+        batch = self._windows.draw(self.config.batch, step_seed(self.config.seed, self.step, _DRAWS))
+        nats = self.prior.nats(*batch).sum() / (batch.codes >= 0).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(nats)
+        torch.nn.utils.clip_grad_norm_(self.prior.parameters(), 1.0)
+        self.optimizer.step()
+        return {"loss": nats.double()}
+
+    def log_entry(self, means: dict[str, float]) -> dict[str, Any]:
+        """Bits a code in training."""
+        return {"bits": means["loss"] / math.log(2)} if means else {}
+
+    def evaluate(self, _log: TrainingLog) -> dict[str, Any]:
+        """Bits a code on the test utterances."""
+        return {"test_bits": bits_a_code(self.prior, self.corpus.test, self.fabric.device)}
+
+    def state(self) -> dict[str, Any]:
+        """Weights and the optimiser."""
+        return {"prior": self.prior.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take what `state` returned."""
+        self.prior.load_state_dict(state["prior"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for moments in self.optimizer.state.values():
+            moments["step"] = moments["step"].cpu()  # AdamW reads it in every step; a checkpoint is read to the device
+
+    def save_weights(self) -> None:
+        """Write the prior."""
+        save_prior(
+            self.path,
+            self.prior,
+            fingerprint=self.corpus.fingerprint,
+            speakers=self.corpus.speakers,
+            step=self.step,
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """Network, batches, store and codes."""
+        config = self.config.model_dump(mode="json")
+        return {
+            "prior": {key: config[key] for key in ("layers", "dim", "heads", "context")},
+            "prior (batch or seed)": {key: config[key] for key in ("batch", "seed")},
+            "the feature store": self.corpus.digest,
+            "the codes": self.corpus.fingerprint,
+        }
+
+    def cause(self, _losses: Mapping[str, float]) -> str:
+        """Steps that are too large."""
+        return f"most often prior.learning_rate ({self.config.learning_rate:g}) is too high"
 
 
 def bits_a_code(prior: CodePrior, sequences: Sequence[CodedUtterance], device: torch.device) -> float:

@@ -1,6 +1,9 @@
 """`sqcodec train --stage prior` and `sqcodec generate`."""
 
+import os
 import re
+import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +42,43 @@ def folder(tmp_path_factory, request) -> Path:
     ), result.stdout
     assert "step 4/8: " in result.stderr
     return place
+
+
+def train_prior(place: Path, run_folder: Path, *arguments: str):
+    return run("train", "folder", "--stage", "prior", "--features", place / "store", "--out", run_folder, *arguments)
+
+
+def test_a_prior_resumes_with_the_recipe_it_began_with(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder / "run", tmp_path / "run")
+    again = train_prior(folder, copy)
+    assert (again.exit_code, again.stderr) == (
+        1,
+        f"Error: {copy}/prior holds a training already: add --resume to go on with it, or remove that folder to start"
+        " another\n",
+    )
+    longer = train_prior(folder, copy, "--resume", "--set", "prior.steps=12")
+    assert longer.exit_code == 0, longer.output
+    assert [line.partition(":")[0] for line in longer.stderr.splitlines()] == ["step 12/12"]
+    assert longer.stdout.startswith(f"{copy}/prior.safetensors: ")
+    recipe = yaml.safe_load((copy / "prior" / "recipe.yaml").read_text("utf-8"))["prior"]
+    assert (recipe["steps"], recipe["dim"]) == (12, 16)
+    none = train_prior(folder, tmp_path / "none", "--resume")
+    assert none.exit_code == 1
+
+
+def test_a_signal_saves_a_prior_and_the_text_says_how_to_go_on(folder: Path, tmp_path: Path, monkeypatch) -> None:
+    copy = shutil.copytree(folder / "run", tmp_path / "run", ignore=shutil.ignore_patterns("prior*"))
+    options = [part for text in SMALL for part in ("--set", f"prior.{text}")]
+    with monkeypatch.context() as patch:
+        patch.setattr("sqcodec.cli.train._tell_prior", lambda entry, steps: os.kill(os.getpid(), signal.SIGTERM))
+        stopped = train_prior(folder, copy, *options)
+    assert (stopped.exit_code, stopped.stderr) == (
+        1,
+        f"Error: stopped at step 4 of 8, all saved in {copy}/prior; the same command with --resume goes on from here\n",
+    )
+    resumed = train_prior(folder, copy, "--resume")
+    assert resumed.exit_code == 0, resumed.output
+    assert (copy / "prior.safetensors").read_bytes() == (folder / "run" / "prior.safetensors").read_bytes()
 
 
 def test_generate_writes_recordings(folder: Path, tmp_path: Path, monkeypatch) -> None:

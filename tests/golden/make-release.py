@@ -75,7 +75,7 @@ def write_runs(folder: Path) -> None:
     tiny = ("network.channels=8", "network.gru=4", "quantizer.dim=2")
     recipe = load_recipe("zerospeech2019", (*SMALL, *short, *tiny, *PRIOR))
     train(recipe, stores["paper-mel"], folder / "runs" / "gaussian", **quiet)
-    train_prior_of(recipe, stores["paper-mel"], folder / "runs" / "gaussian", device="cpu", report=said)
+    train_prior_of(recipe, stores["paper-mel"], folder / "runs" / "gaussian", **quiet)
     ema = "quantizer={kind: vq-ema, codewords: 16, dim: 2, commitment: 0.25, decay: 0.99, epsilon: 1.0e-5,"
     ema += " reset_below: 0.0, weighting: sums, initialisation: uniform}"
     train(

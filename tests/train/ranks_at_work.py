@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from sqcodec.corpus.store import open_store
 from sqcodec.pipeline.training.launch import make_fabric, started_processes
 from sqcodec.recipe import load_recipe
-from sqcodec.train.codec_trainer import Trainer
+from sqcodec.train.codec_trainer import CodecTrainer
 from tests.train.conftest import SMALL
 
 VQ = "commitment: 0.25, weighting: sums, initialisation: data"
@@ -38,12 +38,12 @@ def work(store: Path, out: Path, steps: int, *, resume: bool) -> None:
     for name, overrides in CASES.items():
         recipe = load_recipe("zerospeech2019", (*SMALL, "train.learning_rate=1.0e-3", *overrides))
         fabric = make_fabric("cpu", "32-true", processes=started_processes(), resting=name in ("residual", "warm"))
-        trainer = Trainer(recipe, open_store(store), out / name, fabric)
+        trainer = CodecTrainer(recipe, open_store(store), out / name, fabric)
         (out / name).mkdir(parents=True, exist_ok=True)
         if resume:
             trainer.resume()
         for _ in range(steps):
-            trainer._train_step()
+            trainer.advance()
         trainer.save()
         state = dict(trainer.codec.state_dict())
         state |= {

@@ -15,7 +15,7 @@ from sqcodec.model.model_file import load_model
 from sqcodec.model.model_header import read_header
 from sqcodec.pipeline.training.train_codec import make_fabric, train
 from sqcodec.recipe import load_recipe
-from sqcodec.train.codec_trainer import Trainer, usage
+from sqcodec.train.codec_trainer import CodecTrainer, usage
 from sqcodec.train.crops import Crops, step_seed
 from sqcodec.train.log import read_log
 from sqcodec.train.reconstruction import evaluate
@@ -289,7 +289,7 @@ def test_crops_come_at_the_level_drawn(tmp_path):
 
 def test_a_step_reads_nothing_from_the_device(recipe, store, tmp_path, monkeypatch):
     """On a GPU each of these would wait for it; nothing is asked until something is logged."""
-    trainer = Trainer(recipe, open_store(store), tmp_path / "run", make_fabric("cpu", "32-true"))
+    trainer = CodecTrainer(recipe, open_store(store), tmp_path / "run", make_fabric("cpu", "32-true"))
     trainer.model.train()
 
     def refuse(*_arguments):
@@ -299,6 +299,6 @@ def test_a_step_reads_nothing_from_the_device(recipe, store, tmp_path, monkeypat
         for name in ("item", "tolist", "__bool__", "__float__", "__int__", "cpu", "numpy"):
             patch.setattr(torch.Tensor, name, refuse)
         for _ in range(3):
-            trainer._train_step()
+            trainer.advance()
         with pytest.raises(AssertionError, match="read a tensor"):
-            trainer._stop_if_bad()
+            trainer.stop_if_bad()

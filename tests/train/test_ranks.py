@@ -13,7 +13,7 @@ from sqcodec.corpus.store import open_store
 from sqcodec.errors import TrainingError
 from sqcodec.pipeline.training.launch import make_fabric, refuse_processes, started_processes
 from sqcodec.recipe import load_recipe
-from sqcodec.train.codec_trainer import Trainer
+from sqcodec.train.codec_trainer import CodecTrainer
 from tests.train.conftest import SMALL, make_store
 from tests.train.ranks_at_work import CASES, work
 
@@ -117,10 +117,10 @@ def test_compiled_networks_train_as_eager_ones(tmp_path, monkeypatch) -> None:
     store, states = make_store(tmp_path / "corpus"), []
     for compiled in (False, True):
         recipe = load_recipe("zerospeech2019", SMALL)
-        trainer = Trainer(
+        trainer = CodecTrainer(
             recipe, open_store(store), tmp_path / str(compiled), make_fabric("cpu", "32-true"), compiled=compiled
         )
-        trainer._train_step()
+        trainer.advance()
         states.append(trainer.codec.state_dict())
     assert states[0].keys() == states[1].keys()
     assert all(torch.allclose(states[0][name], states[1][name], atol=1e-6) for name in states[0])

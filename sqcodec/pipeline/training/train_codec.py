@@ -3,19 +3,17 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from sqcodec.errors import TrainingError
 from sqcodec.model.model_file import add_tables
 from sqcodec.pipeline.training.count_tables import count_tables
 from sqcodec.pipeline.training.launch import make_fabric, part, started_processes
+from sqcodec.pipeline.training.run_folder import last_evaluation, refuse_second, run_training
 from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.recipe import Recipe
-from sqcodec.storage import write_text
-from sqcodec.train.codec_trainer import Report, Trainer
-from sqcodec.train.curves import draw_curves, draw_spectrograms
-from sqcodec.train.log import TrainingLog, read_log
+from sqcodec.train.codec_trainer import CodecTrainer
+from sqcodec.train.curves import CODEC_CURVES, draw_curves, draw_spectrograms
+from sqcodec.train.log import read_log
 from sqcodec.train.reconstruction import reconstruct_some
+from sqcodec.train.trainer import Report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,45 +39,28 @@ def train(
     store = open_store_of(recipe, features, recipe.train.evaluate_split)
     resting = recipe.quantizer.kind == "residual"  # its warm-up rests the codebooks, `settled` the encoder
     fabric = make_fabric(device, recipe.train.precision, processes=started_processes(), resting=resting)
-    checkpoint = folder / "checkpoint.pt"
-    if checkpoint.is_file() and not resume:
-        raise TrainingError(
-            f"{folder} holds a training already: add --resume to go on with it, or --out DIR to start another"
-        )
-    trainer = Trainer(recipe, store, folder, fabric, compiled=compiled)
+    refuse_second(folder, resume=resume)
+    trainer = CodecTrainer(recipe, store, folder, fabric, compiled=compiled)
     if resume:
         trainer.resume()
-    if not fabric.is_global_zero:
-        trainer.run(None, report)
-        part(fabric)
-        return None
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "recipe.yaml", yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
-    log = TrainingLog(folder, keep_to=trainer.step)
-    try:
-        trainer.run(log, report)
-    finally:
-        log.close()
-    done = _finish(trainer, folder)
+    run_training(trainer, recipe, report)
+    done = _finish(trainer, folder) if fabric.is_global_zero else None
     part(fabric)
     return done
 
 
-def _finish(trainer: Trainer, folder: Path) -> Trained:
+def _finish(trainer: CodecTrainer, folder: Path) -> Trained:
     _count_tables(trainer, folder / "model.safetensors")
-    entries = read_log(folder / "log.jsonl")
-    draw_curves(entries, folder / "curves.png")
+    draw_curves(read_log(folder / "log.jsonl"), CODEC_CURVES, folder / "curves.png")
     split = trainer.store.splits[trainer.recipe.train.evaluate_split]
     draw_spectrograms(reconstruct_some(trainer.codec, split, trainer.fabric.device, 3), folder / "spectrograms.png")
-    tested = next((entry for entry in reversed(entries) if "test_mse" in entry), None)
-    if tested is None:
-        raise TrainingError(f"{folder}: the log holds no evaluation; it was changed by hand or is of another training")
+    tested = last_evaluation(folder, "test_mse")
     return Trained(
         folder=folder, step=trainer.step, test_mse=tested["test_mse"], test_perplexity=tested.get("test_perplexity")
     )
 
 
-def _count_tables(trainer: Trainer, model: Path) -> None:
+def _count_tables(trainer: CodecTrainer, model: Path) -> None:
     """Give the finished model its entropy tables, if it makes codes."""
     if trainer.codec.quantizer.codebooks:
         trainer.codec.eval()

@@ -10,15 +10,17 @@ from sqcodec.corpus.store import StoreSplit
 from sqcodec.errors import TrainingError
 from sqcodec.model.model_file import load_model
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
-from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.training.count_tables import codes_of
-from sqcodec.pipeline.training.launch import refuse_processes
+from sqcodec.pipeline.training.launch import make_fabric, refuse_processes
+from sqcodec.pipeline.training.run_folder import last_evaluation, refuse_second, run_training, stage_folder
 from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.prior.ngram import bits_a_code
-from sqcodec.prior.prior_file import PRIOR, save_prior
-from sqcodec.prior.transformer import CodePrior
+from sqcodec.prior.prior_file import PRIOR
 from sqcodec.recipe import Recipe
-from sqcodec.train.prior_trainer import CodedUtterance, Report, train_prior
+from sqcodec.train.curves import PRIOR_CURVES, draw_curves
+from sqcodec.train.log import read_log
+from sqcodec.train.prior_trainer import CodedCorpus, CodedUtterance, PriorTrainer
+from sqcodec.train.trainer import Report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,31 +32,49 @@ class TrainedPrior:
     orders: tuple[float, ...]
 
 
-def train_prior_of(recipe: Recipe, features: Path, folder: Path, *, device: str, report: Report) -> TrainedPrior:
-    """Train the recipe's prior on the codes that the model in `folder` makes of a store; `folder` receives it.
+def train_prior_of(
+    recipe: Recipe, features: Path, run: Path, *, device: str, resume: bool, report: Report
+) -> TrainedPrior:
+    """Train the recipe's prior on the codes that the model in `run` makes of a store.
 
-    Raises TrainingError: the recipe has no prior, or the loss is not finite; ModelError: no model in `folder`;
-    CorpusError: no store.
+    `run` receives the prior, its folder `prior` checkpoint, log and pictures. device: `auto` (a GPU where there is
+    one), `cpu`, `cuda` or `cuda:N`. Raises TrainingError: the recipe has no prior, `run` holds a training of one
+    already, nothing to resume, diverged, or asked to stop; ModelError: no model in `run`; CorpusError: no store.
     """
     config = recipe.prior
     if config is None:
         raise TrainingError(f"recipe {recipe.name} has no section 'prior'; recipes/vctk shows one")
     refuse_processes("prior")
-    place = find_device(device)
-    codec = load_model(folder / "model.safetensors", place)
-    store = open_store_of(recipe, features, recipe.train.evaluate_split)
-    train, test = (list(_coded(codec, store.splits[split], place)) for split in ("train", recipe.train.evaluate_split))
+    folder = stage_folder(run, "prior")
+    refuse_second(folder, resume=resume, remedy="remove that folder")
+    fabric = make_fabric(device, "32-true")
+    corpus = _coded_corpus(load_model(run / "model.safetensors", fabric.device), recipe, features, run)
+    trainer = PriorTrainer(config, corpus, folder, fabric, path=run / PRIOR)
+    if resume:
+        trainer.resume()
+    run_training(trainer, recipe, report)
+    draw_curves(read_log(folder / "log.jsonl"), PRIOR_CURVES, folder / "curves.png")
+    bits = last_evaluation(folder, "test_bits")["test_bits"]
+    counted, scored = [item.codes for item in corpus.train], [item.codes for item in corpus.test]
+    orders = tuple(bits_a_code(counted, scored, corpus.codewords, order) for order in (0, 1, 2))
+    return TrainedPrior(path=run / PRIOR, bits=bits, orders=orders)
+
+
+def _coded_corpus(codec: SpectrogramCodec, recipe: Recipe, features: Path, run: Path) -> CodedCorpus:
+    evaluate_split = recipe.train.evaluate_split
+    store = open_store_of(recipe, features, evaluate_split)
+    device = next(codec.parameters()).device
+    train, test = (list(_coded(codec, store.splits[split], device)) for split in ("train", evaluate_split))
     if not train or not test:
-        raise TrainingError(f"{features}: no utterance of the splits has a speaker of {folder}'s model")
-    torch.manual_seed(config.seed)
-    codewords = (codec.quantizer.codewords,) * codec.quantizer.codebooks
-    prior = CodePrior(config, codewords=codewords, speakers=len(codec.speakers)).to(place)
-    bits = train_prior(prior, train, test, config, device=place, report=report)
-    path = folder / PRIOR
-    save_prior(path, prior, fingerprint=codec.fingerprint, speakers=codec.speakers, step=config.steps)
-    counted, scored = [item.codes for item in train], [item.codes for item in test]
-    orders = tuple(bits_a_code(counted, scored, codewords, order) for order in (0, 1, 2))
-    return TrainedPrior(path=path, bits=bits, orders=orders)
+        raise TrainingError(f"{features}: no utterance of the splits has a speaker of {run}'s model")
+    return CodedCorpus(
+        train=train,
+        test=test,
+        codewords=(codec.quantizer.codewords,) * codec.quantizer.codebooks,
+        speakers=codec.speakers,
+        fingerprint=codec.fingerprint,
+        digest=store.digest,
+    )
 
 
 def _coded(codec: SpectrogramCodec, split: StoreSplit, device: torch.device) -> Iterator[CodedUtterance]:

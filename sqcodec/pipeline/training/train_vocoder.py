@@ -3,23 +3,19 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from lightning_fabric import Fabric
 
 from sqcodec.corpus.store import FeatureStore
 from sqcodec.errors import TrainingError
-from sqcodec.pipeline.finding.vocoders import STAGE
 from sqcodec.pipeline.training.coded_store import coded_store
 from sqcodec.pipeline.training.launch import make_fabric, refuse_processes
+from sqcodec.pipeline.training.run_folder import last_evaluation, refuse_second, run_training, stage_folder
 from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.recipe import IstftConfig, Recipe, WorldConfig
-from sqcodec.storage import write_text
-from sqcodec.train.log import TrainingLog, read_log
+from sqcodec.train.trainer import Report
 from sqcodec.train.vocoder.istft_trainer import IstftTrainer
-from sqcodec.train.vocoder.vocoder_trainer import Report, VocoderTrainer
+from sqcodec.train.vocoder.vocoder_trainer import VocoderTrainer
 from sqcodec.train.vocoder.world_trainer import WorldTrainer
-
-ON_CODEC = f"{STAGE}-on-codec"  # the folder of a run that holds the vocoder fine-tuned on its codec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +35,9 @@ class FineTuning:
     start: Path
 
 
-def vocoder_folder(run: Path, *, on_codec: bool) -> Path:
-    """Where a run keeps the vocoder trained on recordings, or the one fine-tuned on its codec."""
-    return run / (ON_CODEC if on_codec else STAGE)
-
-
 def fine_tuning(run: Path, start: Path | None) -> FineTuning:
     """On the run's own codec, from the vocoder of the run `start` (None: its own)."""
-    return FineTuning(model=run / "model.safetensors", start=vocoder_folder(start or run, on_codec=False))
+    return FineTuning(model=run / "model.safetensors", start=stage_folder(start or run, "vocoder"))
 
 
 def train_vocoder(
@@ -74,10 +65,7 @@ def train_vocoder(
             " in the recipes of these names"
         )
     store = open_store_of(recipe, features, config.train.evaluate_split)
-    if (folder / "checkpoint.pt").is_file() and not resume:
-        raise TrainingError(
-            f"{folder} holds a training already: add --resume to go on with it, or --out DIR to start another"
-        )
+    refuse_second(folder, resume=resume)
     fabric, codec = make_fabric(device, config.train.precision), None
     if tuning:
         store, codec = coded_store(store, tuning.model, folder, fabric.device)
@@ -86,15 +74,9 @@ def train_vocoder(
         trainer.resume()
     elif tuning:
         trainer.begin_from(tuning.start)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "recipe.yaml", yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
-    log = TrainingLog(folder, keep_to=trainer.step)
-    try:
-        trainer.run(log, report)
-    finally:
-        log.close()
-    tested = [entry for entry in read_log(folder / "log.jsonl") if "test_mel_distance" in entry]
-    figures = {name: value for name, value in tested[-1].items() if name.startswith("test_")} if tested else {}
+    run_training(trainer, recipe, report)
+    tested = last_evaluation(folder, "test_mel_distance")
+    figures = {name: value for name, value in tested.items() if name.startswith("test_")}
     return TrainedVocoder(folder=folder, step=trainer.step, figures=figures)
 
 

@@ -42,12 +42,12 @@ class IstftTrainer(VocoderTrainer):
         """The averaged network, ready for use."""
         return IstftVocoder(cast(IstftNetwork, self.average), self.features, self.config.refinement)
 
-    def _entry(self, last: bool) -> dict[str, Any]:
-        entry = super()._entry(last)
-        collapsed = [name for name in ("periods", "resolutions") if entry.get(name, math.inf) < COLLAPSED]
-        return entry | ({"collapsed": collapsed} if collapsed else {})
+    def log_entry(self, means: dict[str, float]) -> dict[str, Any]:
+        """Losses, and the families of discriminators that have collapsed."""
+        collapsed = [name for name in ("periods", "resolutions") if means.get(name, math.inf) < COLLAPSED]
+        return means | ({"collapsed": collapsed} if collapsed else {})
 
-    def _train_step(self) -> Mapping[str, Tensor]:
+    def _update(self) -> Mapping[str, Tensor]:
         train, losses = self.config.train, self.config.losses
         batch = self.crops.draw(step_seed(train.seed, self.step, CROPS))
         made = self.generator(batch.features)

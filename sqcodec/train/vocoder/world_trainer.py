@@ -43,7 +43,7 @@ class WorldTrainer(VocoderTrainer):
         """The averaged network, ready for use."""
         return WorldVocoder(cast(WorldNetwork, self.average), self.features)
 
-    def _train_step(self) -> Mapping[str, Tensor]:
+    def _update(self) -> Mapping[str, Tensor]:
         train, split = self.config.train, self.store.splits["train"]
         drawing = self._draw.draw(step_seed(train.seed, self.step, CROPS))
         features = features_of(drawing, split.features, self.features, frames=train.frames, device=self.fabric.device)

@@ -101,7 +101,7 @@ def test_what_cannot_go_on_is_refused(sound_store, tmp_path):
     run("istft", sound_store, tmp_path / "run", "vocoder.train.steps=2")
     with pytest.raises(TrainingError, match="holds a training already: add --resume"):
         run("istft", sound_store, tmp_path / "run")
-    with pytest.raises(TrainingError, match="cannot go on, vocoder differ"):
+    with pytest.raises(TrainingError, match="cannot resume, vocoder differ"):
         run("istft", sound_store, tmp_path / "run", "vocoder.dim=20", resume=True)
     with pytest.raises(TrainingError, match="there is no checkpoint to resume from"):
         run("istft", sound_store, tmp_path / "none", resume=True)
@@ -118,7 +118,8 @@ def test_what_cannot_go_on_is_refused(sound_store, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(sound_store, tmp_path):
-    with pytest.raises(TrainingError, match=r"not finite within 2 steps before step \d+: .*learning_rate \(1e\+30\)"):
+    text = r"^the loss is not finite at step 2 \(mel nan, stft nan\): most often vocoder.train.learning_rate \(1e\+30\)"
+    with pytest.raises(TrainingError, match=text):
         run("istft", sound_store, tmp_path / "run", "vocoder.train.learning_rate=1e30", "vocoder.train.clip=1e30")
 
 

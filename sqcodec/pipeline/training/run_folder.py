@@ -1,0 +1,100 @@
+"""The folder of a training: where it is, the recipe that it began with, its log, and what to do when it exists."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from sqcodec.errors import TrainingError
+from sqcodec.pipeline.finding.vocoders import STAGE
+from sqcodec.recipe import Recipe, load_recipe
+from sqcodec.storage import write_text
+from sqcodec.train.log import TrainingLog, read_log
+from sqcodec.train.trainer import Report, Trainer
+
+Stage = Literal["model", "vocoder", "vocoder-on-codec", "prior"]
+_FOLDERS = {"model": "", "vocoder": STAGE, "vocoder-on-codec": f"{STAGE}-on-codec", "prior": "prior"}
+_SEEDS = {
+    "model": "train.seed",
+    "vocoder": "vocoder.train.seed",
+    "vocoder-on-codec": "vocoder.train.seed",
+    "prior": "prior.seed",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A training to begin or to resume: `recipe` on the store in `features`, in the run folder `run`."""
+
+    recipe: Recipe
+    features: Path
+    run: Path
+    stage: Stage
+    resume: bool
+
+    @property
+    def folder(self) -> Path:
+        """Checkpoint and log of the stage."""
+        return stage_folder(self.run, self.stage)
+
+
+def begin(
+    recipe: str,
+    overrides: tuple[str, ...] = (),
+    *,
+    stage: Stage,
+    features: Path | None = None,
+    out: Path | None = None,
+    seed: int | None = None,
+    resume: bool = False,
+) -> Plan:
+    """What a training is to do. It resumes with the recipe that it began with, overrides included.
+
+    recipe: a path or a name. features: None: data/NAME of the recipe; out: the run folder, None: runs/NAME.
+    Raises RecipeError: no such recipe, or a wrong override.
+    """
+    changes = overrides if seed is None else (*overrides, f"{_SEEDS[stage]}={seed}")
+    run = out or Path("runs") / load_recipe(recipe).name
+    begun = stage_folder(run, stage) / "recipe.yaml"
+    chosen = load_recipe(str(begun) if resume and begun.is_file() else recipe, changes)
+    return Plan(recipe=chosen, features=features or Path("data") / chosen.name, run=run, stage=stage, resume=resume)
+
+
+def stage_folder(run: Path, stage: Stage) -> Path:
+    """Where a run keeps checkpoint and log of a stage."""
+    return run / _FOLDERS[stage]
+
+
+def refuse_second(folder: Path, *, resume: bool, remedy: str = "--out DIR") -> None:
+    """Raises TrainingError: `folder` holds a training that is not to be resumed."""
+    if (folder / "checkpoint.pt").is_file() and not resume:
+        raise TrainingError(
+            f"{folder} holds a training already: add --resume to go on with it, or {remedy} to start another"
+        )
+
+
+def run_training(trainer: Trainer, recipe: Recipe, report: Report) -> None:
+    """Train to the end; the first rank writes recipe and log into the training's folder.
+
+    Raises TrainingError: the loss is not finite, or asked to stop.
+    """
+    if not trainer.fabric.is_global_zero:
+        trainer.run(None, report)
+        return
+    trainer.folder.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+    write_text(trainer.folder / "recipe.yaml", text)
+    log = TrainingLog(trainer.folder, keep_to=trainer.step)
+    try:
+        trainer.run(log, report)
+    finally:
+        log.close()
+
+
+def last_evaluation(folder: Path, figure: str) -> dict[str, Any]:
+    """The last entry of the log with this figure. Raises TrainingError: there is none."""
+    tested = [entry for entry in read_log(folder / "log.jsonl") if figure in entry]
+    if not tested:
+        raise TrainingError(f"{folder}: the log holds no evaluation; it was changed by hand or is of another training")
+    return tested[-1]

@@ -1,0 +1,63 @@
+"""Which folder, store and recipe a training takes, anew and resumed."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sqcodec.errors import RecipeError, TrainingError
+from sqcodec.pipeline.training.run_folder import begin, last_evaluation, refuse_second
+from sqcodec.recipe import load_recipe
+
+FOLDERS = {"model": "", "vocoder": "vocoder", "vocoder-on-codec": "vocoder-on-codec", "prior": "prior"}
+
+
+@pytest.mark.parametrize("stage", FOLDERS)
+def test_folders_and_store_are_named_after_the_recipe(stage, tmp_path) -> None:
+    plan = begin("vctk", (), stage=stage)
+    assert (plan.run, plan.folder) == (Path("runs/vctk"), Path("runs/vctk") / FOLDERS[stage])
+    assert (plan.features, plan.resume) == (Path("data/vctk"), False)
+    plan = begin("vctk", (), stage=stage, features=tmp_path / "store", out=tmp_path / "run")
+    assert (plan.features, plan.folder) == (tmp_path / "store", tmp_path / "run" / FOLDERS[stage])
+
+
+def test_the_seed_is_that_of_the_stage() -> None:
+    assert begin("vctk", ("train.seed=1",), stage="model", seed=5).recipe.train.seed == 5
+    assert begin("istft", (), stage="vocoder", seed=5).recipe.vocoder.train.seed == 5
+    assert begin("istft", (), stage="vocoder-on-codec", seed=5).recipe.vocoder.train.seed == 5
+    recipe = begin("vctk", (), stage="prior", seed=5).recipe
+    assert (recipe.prior.seed, recipe.train.seed) == (5, 0)
+
+
+@pytest.mark.parametrize("stage", FOLDERS)
+def test_a_resume_takes_the_recipe_that_the_training_began_with(stage, tmp_path) -> None:
+    begun = load_recipe("vctk", ("prior.dropout=0.25", "name=other"))
+    folder = tmp_path / FOLDERS[stage]
+    folder.mkdir(exist_ok=True)
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(begun.model_dump(mode="json")), "utf-8")
+    plan = begin("vctk", ("train.steps=7",), stage=stage, out=tmp_path, resume=True)
+    assert (plan.recipe.prior.dropout, plan.recipe.train.steps) == (0.25, 7)
+    assert (plan.run, plan.features) == (tmp_path, Path("data/other"))
+    assert begin("vctk", (), stage=stage, out=tmp_path).recipe == load_recipe("vctk")
+    nothing_begun = begin("vctk", (), stage=stage, out=tmp_path / "nothing", resume=True)
+    assert nothing_begun.recipe == load_recipe("vctk")
+
+
+def test_wrong_overrides_are_refused() -> None:
+    with pytest.raises(RecipeError, match="train.stepps: unknown key"):
+        begin("vctk", ("train.stepps=3",), stage="model")
+
+
+def test_a_second_training_is_refused_unless_it_resumes(tmp_path) -> None:
+    refuse_second(tmp_path, resume=False)
+    (tmp_path / "checkpoint.pt").touch()
+    refuse_second(tmp_path, resume=True)
+    with pytest.raises(TrainingError, match="holds a training already: add --resume to go on with it, or --out DIR"):
+        refuse_second(tmp_path, resume=False)
+
+
+def test_the_last_evaluation_is_found_or_missed(tmp_path) -> None:
+    (tmp_path / "log.jsonl").write_text('{"step": 1, "test_x": 5}\n{"step": 2, "test_x": 4}\n{"step": 3}\n', "utf-8")
+    assert last_evaluation(tmp_path, "test_x") == {"step": 2, "test_x": 4}
+    with pytest.raises(TrainingError, match="the log holds no evaluation; it was changed by hand"):
+        last_evaluation(tmp_path, "test_y")
