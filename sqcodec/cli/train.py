@@ -64,7 +64,7 @@ def train(
     changes = (*overrides, f"train.seed={seed}") if seed is not None else overrides
     folder = out or Path("runs") / recipes.load_recipe(recipe).name
     begun = folder / "recipe.yaml"  # what a training began with, overrides included, is what it goes on with
-    chosen = recipes.load_recipe(str(begun) if resume and begun.is_file() else recipe, changes)
+    chosen = recipes.load_recipe(str(begun) if resume and begun.is_file() else recipe, changes).codec
     done = train_codec(
         chosen,
         features or Path("data") / chosen.name,
@@ -101,7 +101,8 @@ def _train_vocoder(
     run = out or Path("runs") / recipes.load_recipe(recipe).name
     folder = stage.vocoder_folder(run, on_codec=on == "codec")
     begun = folder / "recipe.yaml"
-    chosen = recipes.load_recipe(str(begun) if resume and begun.is_file() else recipe, changes)
+    read = str(begun) if resume and begun.is_file() else recipe
+    chosen = recipes.load_recipe(read, changes, on_codec=on == "codec")
     done = stage.train_vocoder(
         chosen,
         features or Path("data") / chosen.name,
@@ -123,7 +124,7 @@ def _train_prior(
     from sqcodec.pipeline.training import train_prior as stage
 
     changes = (*overrides, f"prior.seed={seed}") if seed is not None else overrides
-    chosen = recipes.load_recipe(recipe, changes)
+    chosen = recipes.load_recipe(recipe, changes).codec
     folder = out or Path("runs") / chosen.name
     steps = chosen.prior.steps if chosen.prior else 0
     done = stage.train_prior_of(

@@ -18,7 +18,7 @@ from sqcodec.model.mel_classes import MelClasses
 from sqcodec.model.model_header import FORMAT, TABLES, not_a_model, read_metadata
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.nn.uninitialised import Undrawn
-from sqcodec.recipe import Recipe, validate_recipe
+from sqcodec.recipe import CodecRecipe, validate_recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class ModelHeader:
     step: int
     fingerprint: str
     speakers: tuple[str, ...]
-    recipe: Recipe
+    recipe: CodecRecipe
     classes: MelClasses | None
 
 
@@ -85,7 +85,7 @@ def read_header(path: Path) -> ModelHeader:
             step=header["step"],
             fingerprint=header["fingerprint"],
             speakers=tuple(header["speakers"]),
-            recipe=validate_recipe(_recipe_tree(header), where=f"{path} (the recipe inside)"),
+            recipe=validate_recipe(_recipe_tree(header), where=f"{path} (the recipe inside)").codec,
             classes=MelClasses(**header["classes"]) if header.get("classes") else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecipeError) as error:

@@ -21,7 +21,7 @@ from sqcodec.model.model_file import save_model
 from sqcodec.model.objective import objective
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.quantizers.residual import ResidualQuantizer
-from sqcodec.recipe import Recipe, ResidualConfig
+from sqcodec.recipe import CodecRecipe, ResidualConfig
 from sqcodec.spectrogram import FEATURES
 from sqcodec.train.checkpoint import load_checkpoint, save_checkpoint
 from sqcodec.train.crops import Crops, band_statistics, step_seed
@@ -46,7 +46,7 @@ class Trainer:
     """
 
     def __init__(
-        self, recipe: Recipe, store: FeatureStore, folder: Path, fabric: Fabric, *, compiled: bool = False
+        self, recipe: CodecRecipe, store: FeatureStore, folder: Path, fabric: Fabric, *, compiled: bool = False
     ) -> None:
         self.recipe, self.store, self.folder, self.fabric = recipe, store, folder, fabric
         _check_share(recipe, fabric.world_size)
@@ -289,7 +289,7 @@ class Trainer:
         }
 
 
-def _check_share(recipe: Recipe, processes: int) -> None:
+def _check_share(recipe: CodecRecipe, processes: int) -> None:
     if recipe.train.batch % processes:
         raise TrainingError(
             f"recipe {recipe.name}: train.batch {recipe.train.batch} is the batch of all processes together, expected a"

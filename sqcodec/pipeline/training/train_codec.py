@@ -10,7 +10,7 @@ from sqcodec.model.model_file import add_tables
 from sqcodec.pipeline.training.count_tables import count_tables
 from sqcodec.pipeline.training.launch import make_fabric, part, started_processes
 from sqcodec.pipeline.training.stores import open_store_of
-from sqcodec.recipe import Recipe
+from sqcodec.recipe import CodecRecipe
 from sqcodec.train.codec_trainer import Report, Trainer
 from sqcodec.train.curves import draw_curves, draw_spectrograms
 from sqcodec.train.log import TrainingLog, read_log
@@ -28,7 +28,14 @@ class Trained:
 
 
 def train(
-    recipe: Recipe, features: Path, folder: Path, *, device: str, resume: bool, report: Report, compiled: bool = False
+    recipe: CodecRecipe,
+    features: Path,
+    folder: Path,
+    *,
+    device: str,
+    resume: bool,
+    report: Report,
+    compiled: bool = False,
 ) -> Trained | None:
     """Train the recipe's model on the store in `features`; `folder` receives everything.
 

@@ -17,7 +17,7 @@ from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.prior.ngram import bits_a_code
 from sqcodec.prior.prior_file import PRIOR, save_prior
 from sqcodec.prior.transformer import CodePrior
-from sqcodec.recipe import Recipe
+from sqcodec.recipe import CodecRecipe
 from sqcodec.train.prior_trainer import CodedUtterance, Report, train_prior
 
 
@@ -30,7 +30,7 @@ class TrainedPrior:
     orders: tuple[float, ...]
 
 
-def train_prior_of(recipe: Recipe, features: Path, folder: Path, *, device: str, report: Report) -> TrainedPrior:
+def train_prior_of(recipe: CodecRecipe, features: Path, folder: Path, *, device: str, report: Report) -> TrainedPrior:
     """Train the recipe's prior on the codes that the model in `folder` makes of a store; `folder` receives it.
 
     Raises TrainingError: the recipe has no prior, or the loss is not finite; ModelError: no model in `folder`;
