@@ -6,10 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import yaml
 from click.testing import CliRunner
 
 from sqcodec.cli.main import main
+from sqcodec.pipeline.coding.codec import open_codec
+from sqcodec.recipe import find_recipe, load_recipe
 from tests.train.conftest import SMALL
+from tests.train.vocoder.conftest import ISTFT
 
 SPEECH = Path(__file__).parents[1] / "recipes" / "tiny" / "speech"
 SHORT = " ".join(f"--set {value}" for value in (*SMALL, "train.frames=32")).replace("[12]", "[]")
@@ -48,3 +52,51 @@ def test_prep_train_encode_decode(recipe, root, corpus, recording, tmp_path, mon
     indices = np.load("codes.npy", allow_pickle=False)
     assert indices.dtype == np.uint16
     assert indices.shape == (1, math.ceil(math.ceil((len(decoded) + 80) / 160) / 2))
+
+
+RECORDINGS = SPEECH / "VCTK-Corpus-0.92" / "wav48_silence_trimmed"
+
+
+def succeeds(*arguments):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, (arguments, result.output, result.exception)
+    return result
+
+
+def fails(*arguments):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == 1, (arguments, result.output, result.exception)
+    return result.stderr
+
+
+def test_a_recipe_with_a_codec_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tree = yaml.safe_load(find_recipe("folder").read_text()) | {"name": "mine"}
+    del tree["vocoder"]
+    Path("mine.yaml").write_text(yaml.safe_dump(tree))
+    prepared = succeeds("prep", "mine.yaml", "--data", RECORDINGS, "--jobs", 1)
+    assert prepared.stdout.endswith("next: sqcodec train mine.yaml\n")
+    succeeds("train", "mine.yaml", "--device", "cpu", *SHORT.split())
+    source = sorted(RECORDINGS.rglob("*.flac"))[0]
+    succeeds("encode", source, "codes.sqc")
+    succeeds("decode", "codes.sqc", "out.wav")
+    assert np.isfinite(soundfile.read("out.wav")[0]).all()
+    codec = open_codec(Path("runs/mine/model.safetensors"), "cpu")
+    assert codec.model.recipe.vocoder is None
+    assert codec.vocoder(None).vocoder.settings == load_recipe("folder").vocoder  # Griffin-Lim with its settings
+    assert fails("train", "mine.yaml", "--stage", "vocoder") == (
+        "Error: recipe mine has no section 'vocoder'; recipes istft and world show one\n"
+    )
+
+
+def test_a_recipe_with_a_vocoder_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    prepared = succeeds("prep", "recipes/istft", "--data", RECORDINGS, "--jobs", 1)
+    assert prepared.stdout.endswith("next: sqcodec train recipes/istft --stage vocoder\n")
+    for stage in ((), ("--stage", "prior")):
+        assert fails("train", "recipes/istft", *stage).startswith("Error: recipe istft has no codec (sections ")
+    short = [part for change in ISTFT for part in ("--set", change)]
+    succeeds("train", "recipes/istft", "--stage", "vocoder", "--device", "cpu", *short)
+    source = sorted(RECORDINGS.rglob("*.flac"))[0]
+    assert "istft, log-mel" in succeeds("vocode", source, "out.wav", "--vocoder", "runs/istft").stdout
+    assert np.isfinite(soundfile.read("out.wav")[0]).all()

@@ -4,13 +4,17 @@ import pytest
 import yaml
 
 from sqcodec.errors import RecipeError
-from sqcodec.recipe import available_recipes, find_recipe, load_recipe
+from sqcodec.recipe import CodecRecipe, VocoderRecipe, available_recipes, find_recipe, load_recipe, validate_recipe
+
+VOCODERS_ALONE = {"istft", "world"}
+SECTIONS = ("quantizer", "target", "network", "train")
 
 
-@pytest.mark.parametrize("name", ["vctk", "zerospeech2019", "folder", "tiny"])
+@pytest.mark.parametrize("name", sorted(available_recipes()))
 def test_every_recipe_that_ships_loads(name):
-    assert load_recipe(name).name == name
-    assert name in available_recipes()
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert isinstance(recipe, VocoderRecipe if name in VOCODERS_ALONE else CodecRecipe)
 
 
 def test_a_recipe_is_found_by_name_folder_or_file(tmp_path, monkeypatch):
@@ -76,3 +80,117 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path, text, expected):
 def test_milestones_must_rise():
     with pytest.raises(RecipeError, match=r"train.milestones must rise, got \[5, 3\]"):
         load_recipe("vctk", ("train.milestones=[5, 3]",))
+
+
+def tree_of(name):
+    return yaml.safe_load(find_recipe(name).read_text())
+
+
+def flat(tree, prefix=""):
+    """{"train.steps": 7, ...}"""
+    values = {}
+    for key, value in tree.items():
+        values |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return values
+
+
+def test_the_papers_recipes_differ_in_what_their_corpora_ask_for_alone():
+    """They stay whole files, so that each can be read and copied by itself."""
+    may_differ = ("name", "corpus.", "prior.steps")
+    trees = [flat(tree_of(name)) for name in ("vctk", "zerospeech2019", "folder")]
+    shared = [{key: value for key, value in tree.items() if not key.startswith(may_differ)} for tree in trees]
+    assert shared[0] == shared[1] == shared[2]
+    assert {"quantizer.dim", "network.gru", "train.batch", "vocoder.iterations", "prior.layers"} <= shared[0].keys()
+
+
+@pytest.mark.parametrize("left", SECTIONS)
+def test_half_a_codec_names_what_is_missing(left):
+    tree = tree_of("speech16k")
+    for section in {*SECTIONS} - {left}:
+        del tree[section]
+    with pytest.raises(RecipeError) as caught:
+        validate_recipe(tree, where="mine")
+    missing = [section for section in SECTIONS if section != left]
+    assert str(caught.value).splitlines() == [
+        "mine: 3 error(s)",
+        *(
+            f"  {section}: missing; a codec has the sections quantizer, target, network, train: add it, or have none of"
+            " them"
+            for section in missing
+        ),
+    ]
+
+
+@pytest.mark.parametrize("key", ["prior", "bit_rate"])
+def test_what_belongs_to_a_codec_asks_for_one(key):
+    tree = tree_of("istft") | {key: tree_of("vctk")["prior"] if key == "prior" else 400}
+    with pytest.raises(RecipeError, match="mine: 4 error"):
+        validate_recipe(tree, where="mine")
+
+
+def test_a_recipe_of_nothing_is_refused():
+    tree = {key: value for key, value in tree_of("istft").items() if key != "vocoder"}
+    with pytest.raises(RecipeError) as caught:
+        validate_recipe(tree, where="mine")
+    assert str(caught.value).splitlines()[1:] == [
+        "  vocoder: missing; a recipe has a vocoder, a codec (quantizer, target, network, train), or both"
+    ]
+    with pytest.raises(RecipeError, match="vocoder: Input tag 'griffin-lim' .* expected tags: 'world', 'istft'"):
+        validate_recipe(tree | {"vocoder": tree_of("vctk")["vocoder"]}, where="mine")  # nothing to train
+
+
+def test_a_codec_may_come_without_a_vocoder_and_a_vocoder_without_a_codec():
+    alone = load_recipe("speech16k", ("vocoder=null",))
+    assert alone.codec is alone
+    assert (alone.vocoder, alone.evaluate_split) == (None, "test")
+    vocoder = load_recipe("istft", ("vocoder.train.evaluate_split=dev",))
+    assert vocoder.evaluate_split == "dev"
+    with pytest.raises(RecipeError) as caught:
+        _ = vocoder.codec
+    assert str(caught.value) == (
+        "recipe istft has no codec (sections quantizer, target, network, train), only a vocoder: train that (stage"
+        " vocoder), or choose a recipe with a codec, such as speech16k"
+    )
+
+
+def test_a_recipe_written_out_is_the_same_recipe(tmp_path):
+    """What a run folder keeps."""
+    for name in available_recipes():
+        for overrides in ((), ("vocoder=null",)) if name not in VOCODERS_ALONE else ((),):
+            recipe = load_recipe(name, overrides)
+            (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False))
+            assert load_recipe(str(tmp_path / "recipe.yaml")) == recipe
+
+
+def test_on_the_codec_the_vocoder_trains_with_changes_of_its_own():
+    natural, tuned = load_recipe("speech16k").vocoder, load_recipe("speech16k", on_codec=True).vocoder
+    assert (natural.train.steps, natural.train.learning_rate, natural.train.smoothing) == (7000, 1e-3, 0.1)
+    assert (tuned.train.steps, tuned.train.learning_rate, tuned.train.smoothing) == (24000, 5e-4, 0)
+    assert (natural.refinement.iterations, tuned.refinement.iterations) == (8, 4)
+    assert natural.discriminators.start is tuned.discriminators.start is None
+    changed = {"on_codec": None, "refinement": None, "train": None}
+    assert natural.model_copy(update=changed) == tuned.model_copy(update=changed)
+    assert load_recipe("istft", on_codec=True) == load_recipe("istft")
+
+
+def test_an_override_counts_for_both_trainings_unless_it_is_of_one():
+    both = ("vocoder.train.steps=3", "vocoder.refinement={iterations: 1, momentum: 0.5}")
+    for on_codec in (False, True):
+        vocoder = load_recipe("speech16k", both, on_codec=on_codec).vocoder
+        assert (vocoder.train.steps, vocoder.refinement.iterations, vocoder.refinement.momentum) == (3, 1, 0.5)
+    for order in (1, -1):
+        own = ("vocoder.on_codec.train.steps=5", *both)[::order]
+        assert load_recipe("speech16k", own).vocoder.train.steps == 3
+        assert load_recipe("speech16k", own, on_codec=True).vocoder.train.steps == 5
+    none = load_recipe("speech16k", ("vocoder.on_codec=null",), on_codec=True)
+    assert none.vocoder.train.steps == 7000
+
+
+@pytest.mark.parametrize("on_codec", [False, True])
+def test_a_wrong_change_is_found_before_the_first_training(on_codec):
+    wrong = ("vocoder.on_codec.train.stpes=5", "vocoder.on_codec.train.frames=1")
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("speech16k", wrong, on_codec=on_codec)
+    text = str(caught.value)
+    assert "as vocoder.on_codec changes it" in text.splitlines()[0]
+    assert "  vocoder.train.stpes: unknown key (got 5); remove it, or mind the spelling" in text.splitlines()

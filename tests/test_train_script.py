@@ -1,35 +1,58 @@
 """bin/train-speech16k, from the speech that ships to files that code: small networks, a few steps."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
+import yaml
 
+from sqcodec.errors import RecipeError
 from sqcodec.pipeline.coding.codec import open_codec
+from sqcodec.pipeline.training.make_model import make_model
+from sqcodec.train.log import read_log
 from sqcodec.vocoder.vocoder_file import read_header
 
 ROOT = Path(__file__).parents[1]
 SPEECH = ROOT / "recipes" / "tiny" / "speech" / "VCTK-Corpus-0.92" / "wav48_silence_trimmed"
 SHORT = (
     "train.steps=6", "train.batch=2", "train.frames=32", "train.evaluate_every=6", "train.milestones=[4]",
-    "quantizer.codewords=16", "quantizer.dim=8", "quantizer.stages=4", "quantizer.warmup=2", "quantizer.settled=4",
-    "network.dim=16", "network.hidden=32", "vocoder.dim=16", "vocoder.hidden=32", "vocoder.layers=2",
-    "vocoder.train.steps=3", "vocoder.train.batch=2", "vocoder.train.frames=40", "vocoder.train.evaluate_every=3",
-    "vocoder.train.evaluate_files=1",
+    "train.log_every=1", "quantizer.codewords=16", "quantizer.dim=8", "quantizer.stages=4", "quantizer.warmup=2",
+    "quantizer.settled=4", "network.dim=16", "network.hidden=32", "vocoder.dim=16", "vocoder.hidden=32",
+    "vocoder.layers=2", "vocoder.train.steps=3", "vocoder.train.batch=2", "vocoder.train.frames=40",
+    "vocoder.train.log_every=1", "vocoder.train.evaluate_every=3", "vocoder.train.evaluate_files=1",
+    "vocoder.on_codec.train.steps=5",
 )  # fmt: skip
 
 
-def train(folder: Path) -> "subprocess.CompletedProcess[str]":
-    words = [word for change in SHORT for word in ("--set", change)]
+def train(folder: Path, *changes: str) -> "subprocess.CompletedProcess[str]":
+    words = [word for change in (*SHORT, *changes) for word in ("--set", change)]
     command = [sys.executable, ROOT / "bin" / "train-speech16k", SPEECH, "--out", "models", "--device", "cpu", *words]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def last_step(folder: Path) -> int:
+    return read_log(folder / "log.jsonl")[-1]["step"]
+
+
+@pytest.mark.parametrize("recipe", ["istft", "vctk"])
+def test_a_recipe_without_both_is_refused_before_the_first_step(recipe: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"has no codec \(|has no vocoder that is trained; recipes istft and world"):
+        make_model(recipe, SPEECH, tmp_path / "work", tmp_path / "out", device="cpu", jobs=1, report=print)
+    assert not list(tmp_path.iterdir())
 
 
 def test_from_speech_to_what_ships(tmp_path: Path) -> None:
     done = train(tmp_path)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "models/speech16k, models/istft: written",
+        "Next: sqcodec encode in.wav codes.sqc --model models/speech16k",
+    ]
     files = sorted((tmp_path / "models").rglob("*.safetensors"))
     assert [str(path.relative_to(tmp_path / "models")) for path in files] == [
         "istft/vocoder/vocoder.safetensors",
@@ -42,6 +65,45 @@ def test_from_speech_to_what_ships(tmp_path: Path) -> None:
     decoded = codec.decode(codec.encode(samples, codebooks=2), vocoder=str(files[2]))
     assert len(decoded) == 30_000
     assert np.isfinite(decoded).all()
+    check_both_trainings_of_the_vocoder(tmp_path / "work-speech16k")
     again = train(tmp_path)  # everything is there: nothing is trained
     assert again.returncode == 0, again.stderr
-    assert again.stderr.count("$ sqcodec") == 1
+    assert again.stdout == done.stdout
+    assert "step" in done.stderr
+    assert "step" not in again.stderr
+    more = train(tmp_path, "vocoder.on_codec.train.steps=6")  # one training has a step to go
+    assert more.returncode == 0, more.stderr
+    assert [line.partition(":")[0] for line in more.stderr.splitlines() if "step" in line] == [
+        "vocoder-on-codec, step 6"
+    ]
+
+
+def check_both_trainings_of_the_vocoder(work: Path) -> None:
+    """The values of the recipe's two sections are those that were trained with."""
+    natural, tuned = work / "speech16k" / "vocoder", work / "on-codec" / "vocoder-on-codec"
+    assert (last_step(natural), last_step(tuned)) == (3, 5)
+    one, other = (yaml.safe_load((folder / "recipe.yaml").read_text())["vocoder"] for folder in (natural, tuned))
+    assert (one["train"]["learning_rate"], other["train"]["learning_rate"]) == (1e-3, 5e-4)
+    assert (one["train"]["smoothing"], other["train"]["smoothing"]) == (0.1, 0)
+    assert (one["refinement"]["iterations"], other["refinement"]["iterations"]) == (8, 4)
+    assert read_header(tuned / "vocoder.safetensors").config.refinement.iterations == 4
+    for folder in (natural, tuned):
+        assert not any("adversarial" in entry for entry in read_log(folder / "log.jsonl"))
+
+
+def test_a_stopped_training_goes_on_where_it_was(tmp_path: Path) -> None:
+    words = [word for change in (*SHORT, "train.steps=200") for word in ("--set", change)]
+    command = [sys.executable, ROOT / "bin" / "train-speech16k", SPEECH, "--out", "models", "--device", "cpu", *words]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        line = next(line for line in process.stderr if line.startswith("codec, step "))
+        os.kill(process.pid, signal.SIGTERM)
+        rest = process.stderr.read()
+    assert process.returncode == 1
+    assert rest.splitlines()[-1] == ("Error: stopped, all saved in work-speech16k; the same command goes on from here")
+    stopped = last_step(tmp_path / "work-speech16k" / "speech16k")
+    assert int(line.split()[2].rstrip(":")) <= stopped < 200
+    done = train(tmp_path, "train.steps=200")
+    assert done.returncode == 0, done.stderr
+    steps = [line.split()[2].rstrip(":") for line in done.stderr.splitlines() if line.startswith("codec, step ")]
+    assert steps == [str(step) for step in range(stopped + 1, 201)]

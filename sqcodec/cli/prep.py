@@ -83,9 +83,12 @@ def _echo_result(done: "Prepared", recipe: str, settings: str) -> None:
         click.echo(f"  {split.name}: {split.utterances} utterances, {split.speakers} speakers, {_length(split.hours)}")
     if done.reports:
         click.echo(f"  {len(done.reports)} reports: {done.folder / 'report.txt'}")
-    shown = f"recipes/{recipe}" if Path(recipe).parent == Path() else recipe
+    from sqcodec.recipe import available_recipes
+
+    shown = f"recipes/{recipe}" if recipe in available_recipes() else recipe
     features = "" if done.folder == Path("data") / done.recipe_name else f" --features {done.folder}"
-    click.echo(f"next: sqcodec train {shown}{features}{settings}")
+    stage = "" if done.has_codec else " --stage vocoder"
+    click.echo(f"next: sqcodec train {shown}{stage}{features}{settings}")
 
 
 @contextmanager

@@ -68,13 +68,14 @@ def train(
 def _train_model(plan: "Plan", *, device: str, compiled: bool) -> None:
     from sqcodec.pipeline.training.train_codec import train as train_codec
 
+    recipe = plan.recipe.codec
     done = train_codec(
-        plan.recipe,
+        recipe,
         plan.features,
         plan.folder,
         device=device,
         resume=plan.resume,
-        report=lambda entry: _tell(entry, plan.recipe.train.steps),
+        report=lambda entry: _tell(entry, recipe.train.steps),
         compiled=compiled,
     )
     if done is None:  # one of several processes, and not the first
@@ -105,13 +106,14 @@ def _train_vocoder(plan: "Plan", *, device: str, start: Path | None) -> None:
 def _train_prior(plan: "Plan", *, device: str) -> None:
     from sqcodec.pipeline.training.train_prior import train_prior_of
 
+    recipe = plan.recipe.codec
     done = train_prior_of(
-        plan.recipe,
+        recipe,
         plan.features,
         plan.run,
         device=device,
         resume=plan.resume,
-        report=lambda entry: _tell_prior(entry, plan.recipe.prior.steps if plan.recipe.prior else 0),
+        report=lambda entry: _tell_prior(entry, recipe.prior.steps if recipe.prior else 0),
     )
     orders = ", ".join(f"order {order} {bits:.2f}" for order, bits in enumerate(done.orders))
     click.echo(f"{done.path}: {done.bits:.2f} bits a code on test; tables: {orders}")

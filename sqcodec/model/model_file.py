@@ -103,7 +103,7 @@ def open_model(path: Path, device: torch.device | str = "cpu") -> OpenedModel:
 def _codec(header: ModelHeader) -> SpectrogramCodec:
     """The codec of a header, without its weights."""
     try:
-        recipe = validate_recipe(_recipe_tree(header), where=f"{header.path} (the recipe inside)")
+        recipe = validate_recipe(_recipe_tree(header), where=f"{header.path} (the recipe inside)").codec
         classes = MelClasses(**header.classes) if header.classes else None
     except (KeyError, TypeError, ValueError, AttributeError, RecipeError) as error:
         raise KIND.refusal(header.path, error) from None

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sqcodec.errors import ModelError
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
-from sqcodec.recipe import Recipe, validate_recipe
+from sqcodec.recipe import CodecRecipe, validate_recipe
 
 VARIANTS = {0: "I", 1: "III"}  # channels of the last convolution beyond the latent's -> variance; twice as many is IV
 
@@ -44,7 +44,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return dict(found)
 
 
-def convert(checkpoint: dict[str, Any], speakers: tuple[str, ...], recipe: Recipe, *, where: str) -> SpectrogramCodec:
+def convert(
+    checkpoint: dict[str, Any], speakers: tuple[str, ...], recipe: CodecRecipe, *, where: str
+) -> SpectrogramCodec:
     """A checkpoint's weights in a codec of ours; the sizes come from the weights, the rest from `recipe`.
 
     Raises ModelError: weights missing, of another shape, or of another number of speakers.
@@ -93,8 +95,8 @@ def _sizes(encoder: Mapping[str, Tensor], decoder: Mapping[str, Tensor]) -> dict
     }
 
 
-def _resized(recipe: Recipe, sizes: dict[str, Any]) -> Recipe:
-    return validate_recipe(recipe.model_dump(mode="json") | sizes, where="the checkpoint's sizes")
+def _resized(recipe: CodecRecipe, sizes: dict[str, Any]) -> CodecRecipe:
+    return validate_recipe(recipe.model_dump(mode="json") | sizes, where="the checkpoint's sizes").codec
 
 
 def _encoder(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

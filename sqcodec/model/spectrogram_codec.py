@@ -14,7 +14,7 @@ from sqcodec.model.mel_classes import MelClasses
 from sqcodec.model.paper_network import PaperDecoder, PaperEncoder, jitter
 from sqcodec.quantizers.build import build_quantizer
 from sqcodec.quantizers.quantizer import Quantized
-from sqcodec.recipe import ConvNextConfig, MelConfig, PaperNetworkConfig, Recipe, TargetConfig
+from sqcodec.recipe import CodecRecipe, ConvNextConfig, MelConfig, PaperNetworkConfig, TargetConfig
 from sqcodec.spectrogram import FEATURES, FeatureConfig
 
 FRAMES_PER_CODE = 2
@@ -37,7 +37,7 @@ class SpectrogramCodec(nn.Module):
     `decoder.margin` codes of context on each side make a block equal the whole.
     """
 
-    def __init__(self, recipe: Recipe, speakers: tuple[str, ...], classes: MelClasses | None = None) -> None:
+    def __init__(self, recipe: CodecRecipe, speakers: tuple[str, ...], classes: MelClasses | None = None) -> None:
         super().__init__()
         self.recipe, self.speakers, self.classes = recipe, speakers, classes
         self.features: FeatureConfig = FEATURES[recipe.features.kind]

@@ -1,71 +1,39 @@
 """A recipe: one YAML file, validated to one frozen object. No other place holds a default."""
 
+# ruff: noqa: I001 - "A as A" is how a package lists a name that it gives, once; sorting would split these lists
 from sqcodec.recipe.document import (
-    FolderConfig,
-    Recipe,
-    VctkConfig,
-    ZeroSpeech2019Config,
-    available_recipes,
-    find_recipe,
-    load_recipe,
-    recipe_folders,
-    validate_recipe,
+    CodecRecipe as CodecRecipe,
+    FolderConfig as FolderConfig,
+    Recipe as Recipe,
+    VctkConfig as VctkConfig,
+    VocoderRecipe as VocoderRecipe,
+    ZeroSpeech2019Config as ZeroSpeech2019Config,
+    available_recipes as available_recipes,
+    find_recipe as find_recipe,
+    load_recipe as load_recipe,
+    recipe_folders as recipe_folders,
+    validate_recipe as validate_recipe,
 )
-from sqcodec.recipe.network_section import ConvNextConfig, NetworkConfig, PaperNetworkConfig
-from sqcodec.recipe.prior_section import PriorConfig
+from sqcodec.recipe.network_section import ConvNextConfig as ConvNextConfig, PaperNetworkConfig as PaperNetworkConfig
+from sqcodec.recipe.prior_section import PriorConfig as PriorConfig
 from sqcodec.recipe.quantizer_section import (
-    GaussianConfig,
-    QuantizerConfig,
-    ResidualConfig,
-    VaeConfig,
-    VmfConfig,
-    VqConfig,
-    VqEmaConfig,
+    GaussianConfig as GaussianConfig,
+    QuantizerConfig as QuantizerConfig,
+    ResidualConfig as ResidualConfig,
+    VaeConfig as VaeConfig,
+    VmfConfig as VmfConfig,
+    VqConfig as VqConfig,
+    VqEmaConfig as VqEmaConfig,
 )
-from sqcodec.recipe.section import Precision
-from sqcodec.recipe.target_section import MelClassesConfig, MelConfig, TargetConfig
+from sqcodec.recipe.section import Precision as Precision
+from sqcodec.recipe.target_section import MelConfig as MelConfig, TargetConfig as TargetConfig
 from sqcodec.recipe.vocoder_section import (
-    DiscriminatorConfig,
-    GriffinLimConfig,
-    IstftConfig,
-    RefinementConfig,
-    TrainedVocoderConfig,
-    VocoderConfig,
-    VocoderTrainConfig,
-    WorldConfig,
+    DiscriminatorConfig as DiscriminatorConfig,
+    GriffinLimConfig as GriffinLimConfig,
+    IstftConfig as IstftConfig,
+    RefinementConfig as RefinementConfig,
+    TrainedVocoderConfig as TrainedVocoderConfig,
+    VocoderConfig as VocoderConfig,
+    VocoderTrainConfig as VocoderTrainConfig,
+    WorldConfig as WorldConfig,
 )
-
-__all__ = [
-    "ConvNextConfig",
-    "DiscriminatorConfig",
-    "FolderConfig",
-    "GaussianConfig",
-    "GriffinLimConfig",
-    "IstftConfig",
-    "MelClassesConfig",
-    "MelConfig",
-    "NetworkConfig",
-    "PaperNetworkConfig",
-    "Precision",
-    "PriorConfig",
-    "QuantizerConfig",
-    "Recipe",
-    "RefinementConfig",
-    "ResidualConfig",
-    "TargetConfig",
-    "TrainedVocoderConfig",
-    "VaeConfig",
-    "VctkConfig",
-    "VmfConfig",
-    "VocoderConfig",
-    "VocoderTrainConfig",
-    "VqConfig",
-    "VqEmaConfig",
-    "WorldConfig",
-    "ZeroSpeech2019Config",
-    "available_recipes",
-    "find_recipe",
-    "load_recipe",
-    "recipe_folders",
-    "validate_recipe",
-]

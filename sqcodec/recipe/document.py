@@ -1,5 +1,6 @@
 """The whole recipe and how it is found, read, overridden and validated."""
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -12,7 +13,7 @@ from sqcodec.recipe.prior_section import PriorConfig
 from sqcodec.recipe.quantizer_section import QuantizerConfig
 from sqcodec.recipe.section import Count, Fraction, Level, Positive, Precision, Section
 from sqcodec.recipe.target_section import TargetConfig
-from sqcodec.recipe.vocoder_section import VocoderConfig
+from sqcodec.recipe.vocoder_section import TrainedVocoderConfig, VocoderConfig
 from sqcodec.spectrogram import FeatureKind
 
 Splits = dict[str, str]
@@ -74,19 +75,32 @@ class FeaturesConfig(Section):
     kind: FeatureKind
 
 
-class Recipe(Section):
-    """Everything that makes one codec: corpus, features, quantizer, networks, training, vocoder."""
-
+class _Common(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     corpus: CorpusConfig
     features: FeaturesConfig
+
+
+class CodecRecipe(_Common):
+    """A recipe that makes a codec, and its vocoder if there is one."""
+
     quantizer: Annotated[QuantizerConfig, Field(discriminator="kind")]
     target: Annotated[TargetConfig, Field(discriminator="kind")]
     network: Annotated[NetworkConfig, Field(discriminator="kind")]
     train: TrainConfig
-    vocoder: VocoderConfig
+    vocoder: VocoderConfig | None = None  # without the section the best that there is for these features decodes
     prior: PriorConfig | None = None  # a recipe without the section has no prior
     bit_rate: Positive | None = None  # bit/s, nominal: what `encode` takes unless told; without it, all codebooks
+
+    @property
+    def codec(self) -> "CodecRecipe":
+        """Itself: it has a codec."""
+        return self
+
+    @property
+    def evaluate_split(self) -> str:
+        """The split that the feature store must have besides `train`."""
+        return self.train.evaluate_split
 
     @model_validator(mode="after")
     def _means_need_values(self) -> Self:
@@ -113,6 +127,30 @@ class Recipe(Section):
         if list(self.train.milestones) != sorted(self.train.milestones):
             raise ValueError(f"train.milestones must rise, got {list(self.train.milestones)}")
         return self
+
+
+class VocoderRecipe(_Common):
+    """A recipe that makes a vocoder for speech as it is, and no codec."""
+
+    vocoder: Annotated[TrainedVocoderConfig, Field(discriminator="kind")]
+
+    @property
+    def codec(self) -> CodecRecipe:
+        """Raises RecipeError: it has none."""
+        raise RecipeError(
+            f"recipe {self.name} has no codec (sections {', '.join(CODEC_SECTIONS)}), only a vocoder: train that"
+            " (stage vocoder), or choose a recipe with a codec, such as speech16k"
+        )
+
+    @property
+    def evaluate_split(self) -> str:
+        """The split that the feature store must have besides `train`."""
+        return self.vocoder.train.evaluate_split
+
+
+Recipe = CodecRecipe | VocoderRecipe
+CODEC_SECTIONS = ("quantizer", "target", "network", "train")  # a codec has all of them
+_CODEC_KEYS = {*CODEC_SECTIONS, "prior", "bit_rate"}
 
 
 def recipe_folders() -> list[Path]:
@@ -146,9 +184,10 @@ def find_recipe(name: str) -> Path:
     )
 
 
-def load_recipe(name: str, overrides: tuple[str, ...] = ()) -> Recipe:
+def load_recipe(name: str, overrides: tuple[str, ...] = (), *, on_codec: bool = False) -> Recipe:
     """Read, override (`key.path=value`, the value in YAML) and validate a recipe.
 
+    on_codec: with what the recipe's `vocoder.on_codec` changes; overrides come before it.
     Raises RecipeError: not found, not YAML, or any number of keys that are unknown, missing or mistyped, all named.
     """
     path = find_recipe(name)
@@ -160,14 +199,42 @@ def load_recipe(name: str, overrides: tuple[str, ...] = ()) -> Recipe:
         raise RecipeError(f"{path}: got {type(tree).__name__}, expected a mapping of sections (name, corpus, ...)")
     for override in overrides:
         _override_(tree, override)
-    changed = "".join(f" --set {override}" for override in overrides)
-    return validate_recipe(tree, where=f"{path}{' with' if changed else ''}{changed}")
+    where = f"{path}{' with' if overrides else ''}" + "".join(f" --set {override}" for override in overrides)
+    recipe = validate_recipe(tree, where=where)
+    if recipe.vocoder is None or recipe.vocoder.kind == "griffin-lim" or recipe.vocoder.on_codec is None:
+        return recipe
+    tuned = validate_recipe(_on_codec(tree, overrides), where=f"{where}, as vocoder.on_codec changes it")
+    return tuned if on_codec else recipe
+
+
+def _on_codec(tree: dict[str, Any], overrides: tuple[str, ...]) -> dict[str, Any]:
+    """The tree with the changes of `vocoder.on_codec`, and over them the overrides, its own last."""
+    own = "vocoder.on_codec."
+    changes = tree["vocoder"]["on_codec"]
+    changed = {**tree, "vocoder": {**_merged(tree["vocoder"], changes), "on_codec": None}}
+    for override in overrides:
+        if override.startswith("vocoder.") and not override.startswith(own[:-1]):
+            _override_(changed, override)
+    for override in overrides:
+        if override.startswith(own):
+            _override_(changed, override.replace(own, "vocoder.", 1))
+    return changed
+
+
+def _merged(tree: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A copy of the tree with the changes, section by section."""
+    merged = deepcopy(tree)
+    for key, value in changes.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
 
 
 def validate_recipe(tree: Any, *, where: str) -> Recipe:
     """A tree of plain values -> Recipe. Raises RecipeError naming every wrong key at once."""
+    codec = isinstance(tree, dict) and not _CODEC_KEYS.isdisjoint(tree)
     try:
-        return Recipe.model_validate(tree)
+        return (CodecRecipe if codec else VocoderRecipe).model_validate(tree)
     except ValidationError as error:
         lines = [_explain(item) for item in error.errors(include_url=False)]
         raise RecipeError("\n  ".join([f"{where}: {len(lines)} error(s)", *lines])) from None
@@ -202,12 +269,16 @@ def _explain(item: Any) -> str:
     parts = [str(part) for part in item["loc"]]
     if (
         len(parts) > 1
-        and parts[0] in ("corpus", "quantizer", "target", "network")
+        and parts[0] in ("corpus", "quantizer", "target", "network", "vocoder")
         and item["type"] != "union_tag_invalid"
     ):
         del parts[1]
     key = ".".join(parts) or "recipe"
     match item["type"]:
+        case "missing" if key in CODEC_SECTIONS:
+            return f"{key}: missing; a codec has the sections {', '.join(CODEC_SECTIONS)}: add it, or have none of them"
+        case "missing" if key == "vocoder":
+            return f"{key}: missing; a recipe has a vocoder, a codec ({', '.join(CODEC_SECTIONS)}), or both"
         case "missing":
             return f"{key}: missing"
         case "extra_forbidden":

@@ -1,6 +1,6 @@
 """The section `vocoder` of a recipe: Griffin-Lim, WORLD or ISTFT, and how the last two are trained."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -10,6 +10,7 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, strict=True)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
+Changes = dict[str, Any] | None  # by section, as in `vocoder`; the reader of recipes validates what comes of them
 
 
 class GriffinLimConfig(Section):
@@ -50,7 +51,7 @@ class WorldConfig(Section):
     """A regression network and the WORLD vocoder (pyworld).
 
     envelope: coefficients of the coded spectral envelope. minutes: of the training split, evenly chosen, that WORLD
-    analyses for the targets (harvest, its pitch tracker, takes long).
+    analyses for the targets (harvest, its pitch tracker, takes long). on_codec: as of `IstftConfig`.
     """
 
     kind: Literal["world"]
@@ -61,6 +62,7 @@ class WorldConfig(Section):
     envelope: Annotated[int, Field(ge=8, le=80, strict=True)]
     minutes: Positive
     train: VocoderTrainConfig
+    on_codec: Changes = None
 
 
 class LossConfig(Section):
@@ -85,9 +87,9 @@ class FamilyConfig(Section):
 
 
 class DiscriminatorConfig(Section):
-    """Both families. They join after `start` steps and look at `frames` frames of each crop."""
+    """Both families. They join after `start` steps (null: never) and look at `frames` frames of each crop."""
 
-    start: Annotated[int, Field(ge=0, strict=True)]
+    start: Annotated[int, Field(ge=0, strict=True)] | None
     frames: Count
     learning_rate: Positive
     periods: FamilyConfig
@@ -102,7 +104,10 @@ class RefinementConfig(Section):
 
 
 class IstftConfig(Section):
-    """ConvNeXt trunk and inverse-STFT head. lookahead: frames (10 ms) that the trunk sees ahead, at most 3 a layer."""
+    """ConvNeXt trunk and inverse-STFT head. lookahead: frames (10 ms) that the trunk sees ahead, at most 3 a layer.
+
+    on_codec: the values that change where the training goes on, on what a codec returns.
+    """
 
     kind: Literal["istft"]
     dim: Count
@@ -113,6 +118,7 @@ class IstftConfig(Section):
     train: VocoderTrainConfig
     losses: LossConfig
     discriminators: DiscriminatorConfig
+    on_codec: Changes = None
 
     @model_validator(mode="after")
     def _lookahead_fits(self) -> Self:

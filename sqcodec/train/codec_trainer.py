@@ -20,7 +20,7 @@ from sqcodec.model.model_file import save_model
 from sqcodec.model.objective import objective
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.quantizers.residual import ResidualQuantizer
-from sqcodec.recipe import Recipe, ResidualConfig
+from sqcodec.recipe import CodecRecipe, ResidualConfig
 from sqcodec.spectrogram import FEATURES
 from sqcodec.train.crops import Crops, band_statistics, step_seed
 from sqcodec.train.elbo import bound
@@ -42,7 +42,7 @@ class CodecTrainer(Trainer):
     """
 
     def __init__(
-        self, recipe: Recipe, store: FeatureStore, folder: Path, fabric: Fabric, *, compiled: bool = False
+        self, recipe: CodecRecipe, store: FeatureStore, folder: Path, fabric: Fabric, *, compiled: bool = False
     ) -> None:
         train = recipe.train
         milestones = Milestones(train.steps, train.log_every, train.evaluate_every, train.save_every)
@@ -207,7 +207,7 @@ class CodecTrainer(Trainer):
         }
 
 
-def _check_share(recipe: Recipe, processes: int) -> None:
+def _check_share(recipe: CodecRecipe, processes: int) -> None:
     if recipe.train.batch % processes:
         raise TrainingError(
             f"recipe {recipe.name}: train.batch {recipe.train.batch} is the batch of all processes together, expected a"

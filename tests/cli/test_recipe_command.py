@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from sqcodec.cli.main import main
@@ -17,10 +18,11 @@ def test_list_names_each_recipe_and_says_what_it_is() -> None:
     assert "vctk            Gaussian SQ-VAE (IV) on VCTK: 50 codes/s x 9 bit = 450 bit/s.\n" in result.stdout
 
 
-def test_show_prints_the_file() -> None:
-    expected = (available_recipes()["folder"] / "recipe.yaml").read_text()
-    assert invoke("show", "folder").stdout == expected
-    assert invoke("show", "recipes/folder").stdout == expected
+@pytest.mark.parametrize("name", sorted(available_recipes()))
+def test_show_prints_the_file(name: str) -> None:
+    expected = (available_recipes()[name] / "recipe.yaml").read_text()
+    assert invoke("show", name).stdout == expected
+    assert invoke("show", f"recipes/{name}").stdout == expected
 
 
 def test_copy_can_be_used_as_a_recipe(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def import_sony(checkpoint: Path, speakers: Path, out: Path) -> Imported:
     if path.exists():
         raise ModelError(f"{path}: there is a model already; choose another folder")
     names, found = _speakers(speakers), read_checkpoint(checkpoint)
-    codec = convert(found, names, load_recipe("zerospeech2019"), where=str(checkpoint))
+    codec = convert(found, names, load_recipe("zerospeech2019").codec, where=str(checkpoint))
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "recipe.yaml", yaml.safe_dump(codec.recipe.model_dump(mode="json"), sort_keys=False))
     save_model(path, codec, int(found["step"]))

@@ -17,7 +17,7 @@ from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.pipeline.training.corpora import Progress, download_corpus, scan
 from sqcodec.pipeline.training.shards import SHORTEST, SILENCE, UTTERANCES_A_SHARD, ShardTask, make_shard
-from sqcodec.recipe import Recipe, find_recipe, load_recipe
+from sqcodec.recipe import CodecRecipe, Recipe, find_recipe, load_recipe
 from sqcodec.spectrogram import FEATURES, SAMPLE_RATE, FeatureConfig
 
 SHARDS_A_PROCESS = 4  # starting another takes as long as making some shards, mostly to import torch
@@ -38,10 +38,11 @@ class SplitSummary(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """What `prepare` made, or found made already (then `fresh` is False)."""
+    """What `prepare` made, or found made already (then `fresh` is False), and whether its recipe has a codec."""
 
     folder: Path
     recipe_name: str
+    has_codec: bool
     splits: tuple[SplitSummary, ...]
     reports: tuple[Report, ...]
     remarks: tuple[str, ...]
@@ -87,7 +88,8 @@ def prepare(
     if strict:
         _stop_at(reports)
     return Prepared(
-        folder=out, recipe_name=recipe.name, splits=_summaries(out), reports=tuple(reports), fresh=fresh,
+        folder=out, recipe_name=recipe.name, has_codec=isinstance(recipe, CodecRecipe),
+        splits=_summaries(out), reports=tuple(reports), fresh=fresh,
         remarks=(*remarks, *manifest.remarks, *_unheard(recipe, manifest), *_empty(manifest)),
     )  # fmt: skip
 
@@ -108,7 +110,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def _require(recipe: Recipe, manifest: Manifest, counts: Counter[str]) -> None:
-    for split in ("train", recipe.train.evaluate_split):
+    for split in ("train", recipe.evaluate_split):
         if not counts[split]:
             source = manifest.sources.get(split)
             listed = f"none that {source} lists can be used" if source else f"no such split in recipe {recipe.name}"
@@ -122,7 +124,7 @@ def _unheard(recipe: Recipe, manifest: Manifest) -> list[str]:
     speakers: dict[str, set[str]] = {}
     for utterance in manifest.utterances:
         speakers.setdefault(utterance.split, set()).add(utterance.speaker)
-    split = recipe.train.evaluate_split
+    split = recipe.evaluate_split
     unheard = sorted(speakers.get(split, set()) - speakers.get("train", set()))
     some = ", ".join(unheard[:3]) + (", ..." if len(unheard) > 3 else "")
     return [f"{split}: {len(unheard)} speaker(s) have no training recordings here ({some})"] if unheard else []

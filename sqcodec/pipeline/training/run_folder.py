@@ -57,7 +57,9 @@ def begin(
     changes = overrides if seed is None else (*overrides, f"{_SEEDS[stage]}={seed}")
     run = out or Path("runs") / load_recipe(recipe).name
     begun = stage_folder(run, stage) / "recipe.yaml"
-    chosen = load_recipe(str(begun) if resume and begun.is_file() else recipe, changes)
+    chosen = load_recipe(
+        str(begun) if resume and begun.is_file() else recipe, changes, on_codec=stage == "vocoder-on-codec"
+    )
     return Plan(recipe=chosen, features=features or Path("data") / chosen.name, run=run, stage=stage, resume=resume)
 
 

@@ -8,7 +8,7 @@ from sqcodec.pipeline.training.count_tables import count_tables
 from sqcodec.pipeline.training.launch import make_fabric, part, started_processes
 from sqcodec.pipeline.training.run_folder import last_evaluation, refuse_second, run_training
 from sqcodec.pipeline.training.stores import open_store_of
-from sqcodec.recipe import Recipe
+from sqcodec.recipe import CodecRecipe
 from sqcodec.train.codec_trainer import CodecTrainer
 from sqcodec.train.curves import CODEC_CURVES, draw_curves, draw_spectrograms
 from sqcodec.train.log import read_log
@@ -27,7 +27,14 @@ class Trained:
 
 
 def train(
-    recipe: Recipe, features: Path, folder: Path, *, device: str, resume: bool, report: Report, compiled: bool = False
+    recipe: CodecRecipe,
+    features: Path,
+    folder: Path,
+    *,
+    device: str,
+    resume: bool,
+    report: Report,
+    compiled: bool = False,
 ) -> Trained | None:
     """Train the recipe's model on the store in `features`; `folder` receives everything.
 

@@ -16,7 +16,7 @@ from sqcodec.pipeline.training.run_folder import last_evaluation, refuse_second,
 from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.prior.ngram import bits_a_code
 from sqcodec.prior.prior_file import PRIOR
-from sqcodec.recipe import Recipe
+from sqcodec.recipe import CodecRecipe
 from sqcodec.train.curves import PRIOR_CURVES, draw_curves
 from sqcodec.train.log import read_log
 from sqcodec.train.prior_trainer import CodedCorpus, CodedUtterance, PriorTrainer
@@ -33,7 +33,7 @@ class TrainedPrior:
 
 
 def train_prior_of(
-    recipe: Recipe, features: Path, run: Path, *, device: str, resume: bool, report: Report
+    recipe: CodecRecipe, features: Path, run: Path, *, device: str, resume: bool, report: Report
 ) -> TrainedPrior:
     """Train the recipe's prior on the codes that the model in `run` makes of a store.
 
@@ -60,7 +60,7 @@ def train_prior_of(
     return TrainedPrior(path=run / PRIOR, bits=bits, orders=orders)
 
 
-def _coded_corpus(codec: SpectrogramCodec, recipe: Recipe, features: Path, run: Path) -> CodedCorpus:
+def _coded_corpus(codec: SpectrogramCodec, recipe: CodecRecipe, features: Path, run: Path) -> CodedCorpus:
     evaluate_split = recipe.train.evaluate_split
     store = open_store_of(recipe, features, evaluate_split)
     device = next(codec.parameters()).device

@@ -53,12 +53,14 @@ def train_vocoder(
     """Train the recipe's vocoder on the store in `features`; `folder` receives everything.
 
     device: `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N`. tuning: go on with a vocoder on what a codec
-    makes of the store. Raises CorpusError: no store; ModelError: no codec; TrainingError: a vocoder that needs no
-    training, a store of other features, `folder` holds a training already, nothing to resume or to start from,
-    diverged, or asked to stop.
+    makes of the store; `load_recipe(..., on_codec=True)` gives the recipe for it. Raises CorpusError: no store;
+    ModelError: no codec; TrainingError: no vocoder or one that needs no training, a store of other features, `folder`
+    holds a training already, nothing to resume or to start from, diverged, or asked to stop.
     """
     refuse_processes("vocoder")
     config = recipe.vocoder
+    if config is None:
+        raise TrainingError(f"recipe {recipe.name} has no section 'vocoder'; recipes istft and world show one")
     if not isinstance(config, IstftConfig | WorldConfig):
         raise TrainingError(
             f"recipe {recipe.name}: its vocoder is {config.kind}, which needs no training; expected istft or world, as"

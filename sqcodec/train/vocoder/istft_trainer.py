@@ -54,7 +54,8 @@ class IstftTrainer(VocoderTrainer):
         spectral = spectral_loss(made, batch.sound, losses.resolutions)
         terms = {"mel": spectral.mel, "stft": spectral.stft}
         total = losses.mel * spectral.mel + losses.stft * spectral.stft
-        if self.step > self.config.discriminators.start:
+        start = self.config.discriminators.start
+        if start is not None and self.step > start:
             natural, heard = self._window(batch.sound, made)
             terms |= self._judge(natural, heard.detach())
             adversarial, matching = self._judged(natural, heard)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import yaml
 
 from sqcodec.errors import RecipeError
-from sqcodec.recipe import Recipe, load_recipe, recipe_folders
+from sqcodec.recipe import CodecRecipe, load_recipe, recipe_folders
 
 Target = Literal["mel", "mel-classes"]
 
@@ -24,7 +24,7 @@ class Cell:
     system: str
     seed: int
     sweep: tuple[str, float | str] | None
-    recipe: Recipe
+    recipe: CodecRecipe
     folder: Path
 
     @property
@@ -47,7 +47,7 @@ def plan(
     sweeps: each a key and its values; the cells of a sweep take the place of the plain ones.
     Raises RecipeError: an unknown system, one of another target, or a wrong recipe, override or swept value.
     """
-    base, known = load_recipe(recipe, overrides), read_systems()
+    base, known = load_recipe(recipe, overrides).codec, read_systems()
     chosen = _chosen(systems, known, target)
     variants: list[tuple[str, str] | None] = [(key, value) for key, values in sweeps for value in values]
     cells = [
@@ -86,7 +86,7 @@ def _chosen(systems: Sequence[str], known: dict[str, dict[str, Any]], target: Ta
 def _cell(
     recipe: str,
     overrides: tuple[str, ...],
-    base: Recipe,
+    base: CodecRecipe,
     system: str,
     sections: dict[str, Any],
     seed: int,
@@ -104,7 +104,7 @@ def _cell(
     )
     where = [system, *([f"{variant[0]}={variant[1]}"] if variant else []), f"seed{seed}"]
     sweep = (variant[0], _number(variant[1])) if variant else None
-    return Cell(system=system, seed=seed, sweep=sweep, recipe=load_recipe(recipe, changes), folder=Path(*where))
+    return Cell(system=system, seed=seed, sweep=sweep, recipe=load_recipe(recipe, changes).codec, folder=Path(*where))
 
 
 def _number(text: str) -> float | str:

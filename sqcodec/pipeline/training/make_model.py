@@ -1,0 +1,124 @@
+"""From a folder of speech to the files that ship: a codec, its vocoder on natural speech, then on the codec."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqcodec.errors import RecipeError, StoppedError
+from sqcodec.model import model_header
+from sqcodec.pipeline.device import find_device
+from sqcodec.pipeline.finding.vocoders import vocoder_file
+from sqcodec.pipeline.paths import written
+from sqcodec.pipeline.training.prepare import count_reasons, prepare
+from sqcodec.pipeline.training.run_folder import stage_folder
+from sqcodec.pipeline.training.shipping import ship_model, ship_vocoder
+from sqcodec.pipeline.training.train_codec import train
+from sqcodec.pipeline.training.train_vocoder import FineTuning, fine_tuning, train_vocoder
+from sqcodec.recipe import CodecRecipe, TrainedVocoderConfig, load_recipe
+from sqcodec.vocoder.vocoder_file import read_header
+
+MODEL, VOCODER, CHECKPOINT = "model.safetensors", "vocoder.safetensors", "checkpoint.pt"  # of a run folder
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """Folders of files that ship: the codec with the vocoder for it, and the vocoder for natural speech."""
+
+    codec: Path
+    vocoder: Path
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """What every training reads, and where its log goes."""
+
+    features: Path
+    device: str
+    report: Report
+
+    def report_of(self, training: str) -> Callable[[dict[str, Any]], None]:
+        def report(entry: dict[str, Any]) -> None:
+            values = [f"{name.replace('_', ' ')} {x:.3f}" for name, x in entry.items() if isinstance(x, float)]
+            self.report(f"{training}, step {entry['step']}: {', '.join(values)}")
+
+        return report
+
+
+def make_model(
+    recipe: str,
+    speech: Path,
+    work: Path,
+    out: Path,
+    *,
+    device: str,
+    jobs: int,
+    report: Report,
+    overrides: tuple[str, ...] = (),
+) -> Made:
+    """Prepare `speech`, train codec and vocoders in `work`, write to `out` what ships; each stage where it was left.
+
+    jobs: processes that make features. report: gets a line for each entry of a training's log. On a GPU the codec is
+    compiled. Raises RecipeError: the recipe has no codec, or no vocoder to train; StoppedError: a training was asked to
+    stop; and what the stages raise.
+    """
+    natural = load_recipe(recipe, overrides).codec
+    on_codec = load_recipe(recipe, overrides, on_codec=True).codec
+    if not isinstance(natural.vocoder, TrainedVocoderConfig):
+        raise RecipeError(f"recipe {natural.name} has no vocoder that is trained; recipes istft and world show one")
+    run, tuned, stage = work / natural.name, work / "on-codec", _Stage(work / "features", device, report)
+    made = Made(codec=out / natural.name, vocoder=out / natural.vocoder.kind)
+    prepared = prepare(recipe, data=speech, out=stage.features, overrides=overrides, jobs=jobs)
+    for line in (*prepared.remarks, *count_reasons(prepared.reports)):
+        report(line)
+    try:
+        _train_codec(natural, run, stage)
+        _train_vocoder(natural, stage_folder(run, "vocoder"), stage)
+        if not _has_tables(tuned / MODEL):  # the model that ships: its vocoder learns from what it returns
+            ship_model(run / MODEL, tuned / MODEL, stage.features, device=device)
+        _train_vocoder(on_codec, stage_folder(tuned, "vocoder-on-codec"), stage, fine_tuning(tuned, run))
+    except StoppedError:
+        raise StoppedError(f"stopped, all saved in {work}; the same command goes on from here") from None
+    made.codec.mkdir(parents=True, exist_ok=True)
+    with written(made.codec / MODEL) as draft:
+        shutil.copy(tuned / MODEL, draft)
+    ship_vocoder(stage_folder(tuned, "vocoder-on-codec") / VOCODER, vocoder_file(made.codec))
+    ship_vocoder(stage_folder(run, "vocoder") / VOCODER, vocoder_file(made.vocoder))
+    return made
+
+
+def _train_codec(recipe: CodecRecipe, folder: Path, stage: _Stage) -> None:
+    """Unless the model there has all its steps and, last of all, its entropy tables."""
+    if _has_tables(folder / MODEL) and model_header.read_header(folder / MODEL).step >= recipe.train.steps:
+        return
+    train(
+        recipe,
+        stage.features,
+        folder,
+        device=stage.device,
+        resume=(folder / CHECKPOINT).is_file(),
+        report=stage.report_of("codec"),
+        compiled=find_device(stage.device).type == "cuda",
+    )
+
+
+def _has_tables(model: Path) -> bool:
+    return model.is_file() and model_header.read_header(model).tables is not None
+
+
+def _train_vocoder(recipe: CodecRecipe, folder: Path, stage: _Stage, tuning: FineTuning | None = None) -> None:
+    """Unless the vocoder there has all its steps."""
+    assert isinstance(recipe.vocoder, TrainedVocoderConfig)
+    if (folder / VOCODER).is_file() and read_header(folder / VOCODER).step >= recipe.vocoder.train.steps:
+        return
+    train_vocoder(
+        recipe,
+        stage.features,
+        folder,
+        device=stage.device,
+        resume=(folder / CHECKPOINT).is_file(),
+        report=stage.report_of(folder.name),
+        tuning=tuning,
+    )
