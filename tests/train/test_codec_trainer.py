@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from sqcodec.corpus.store import open_store
 from sqcodec.errors import TrainingError
 from sqcodec.model.model_file import load_model, read_header
-from sqcodec.pipeline.training.train_codec import make_fabric, train
+from sqcodec.pipeline.training.launch import make_fabric
+from sqcodec.pipeline.training.train_codec import train
 from sqcodec.recipe import load_recipe
 from sqcodec.train.codec_trainer import CodecTrainer, usage
 from sqcodec.train.crops import Crops, step_seed
