@@ -6,6 +6,7 @@ python -m torch.distributed.run --nproc-per-node 2 -m tests.train.ranks_at_work 
 import sys
 from pathlib import Path
 
+import torch
 from safetensors.torch import save_file
 
 from sqcodec.corpus.store import open_store
@@ -49,7 +50,7 @@ def work(store: Path, out: Path, steps: int, *, resume: bool) -> None:
         state |= {
             f"gradient.{key}": each.grad for key, each in trainer.codec.named_parameters() if each.grad is not None
         }
-        state |= {"counts": trainer.counts, "sums": trainer.sums}
+        state |= {"counts": trainer.counts, "sums": torch.stack(list(trainer.losses.state()["sums"].values()))}
         state = {key: value.clone().contiguous() for key, value in state.items()}
         save_file(state, out / f"{name}-{fabric.global_rank}.safetensors")
         fabric.barrier()

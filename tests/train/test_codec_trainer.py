@@ -13,7 +13,8 @@ from sqcodec.corpus.store import open_store
 from sqcodec.errors import TrainingError
 from sqcodec.model.model_file import load_model
 from sqcodec.model.model_header import read_header
-from sqcodec.pipeline.training.train_codec import make_fabric, train
+from sqcodec.pipeline.training.launch import make_fabric
+from sqcodec.pipeline.training.train_codec import train
 from sqcodec.recipe import load_recipe
 from sqcodec.train.codec_trainer import CodecTrainer, usage
 from sqcodec.train.crops import Crops, step_seed
