@@ -14,11 +14,13 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from sqcodec.errors import ModelError, RecipeError
+from sqcodec.model.assembly import build_codec
 from sqcodec.model.mel_classes import MelClasses
 from sqcodec.model.model_header import FORMAT, TABLES, not_a_model, read_metadata
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.nn.uninitialised import Undrawn
 from sqcodec.recipe import Recipe, validate_recipe
+from sqcodec.recipe.quantizer_section import current_keys
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,7 @@ def save_model(path: Path, codec: SpectrogramCodec, step: int, *, dtype: torch.d
         "speakers": codec.speakers,
         "recipe": codec.recipe.model_dump(mode="json"),
         "classes": codec.classes and asdict(codec.classes),
+        "codewords": [codec.quantizer.codewords] * codec.quantizer.codebooks,
     }
     _write(path, stored_weights(codec, dtype), header)
 
@@ -93,7 +96,7 @@ def read_header(path: Path) -> ModelHeader:
 
 
 def _recipe_tree(header: dict[str, Any]) -> dict[str, Any]:
-    """The recipe inside, in today's form."""
+    """The recipe inside, in today's form; keys of format 3 that have other names since are read by validation."""
     tree: dict[str, Any] = header["recipe"]
     if header["format"] < 2:
         tree = {"target": {"kind": "mel"}, **tree}
@@ -104,10 +107,9 @@ def _recipe_tree(header: dict[str, Any]) -> dict[str, Any]:
             tree["target"],
         )
         target = {"loudness": 0.0, "variance": "batch", **target} if target["kind"] == "mel" else target
-        quantizer = tree["quantizer"]
-        quantizer = (
-            {"ratio": 0.25, "warmup": 0, "settled": None, **quantizer} if quantizer["kind"] == "residual" else quantizer
-        )
+        quantizer = current_keys(tree["quantizer"])
+        if quantizer["kind"] == "residual":
+            quantizer = {"ratio": 0.25, "warmup_steps": 0, "freeze_step": None, **quantizer}
         tree = {**tree, "network": network, "train": train, "target": target, "quantizer": quantizer}
     return tree
 
@@ -116,7 +118,7 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> SpectrogramCod
     """A codec ready for inference. Raises ModelError as `read_header`, or when the weights do not fit the recipe."""
     header = read_header(path)
     with Undrawn():
-        codec = SpectrogramCodec(header.recipe, header.speakers, header.classes)
+        codec = build_codec(header.recipe, header.speakers, header.classes)
     try:
         weights = {name: value for name, value in load_file(path).items() if not name.startswith(TABLES)}
         codec.load_state_dict(weights)

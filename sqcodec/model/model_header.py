@@ -10,7 +10,9 @@ from safetensors import SafetensorError, safe_open
 
 from sqcodec.errors import ModelError
 
-FORMAT = 3  # 1: before recipes had a target; 2: before they chose network, level and loudness
+# 1: before recipes had a target; 2: before they chose network, level and loudness; 3: before the header had codewords,
+# and a residual quantiser warmup_steps and freeze_step
+FORMAT = 4
 TABLES = "tables."  # what the names of the entropy tables begin with
 
 
@@ -31,19 +33,24 @@ def read_summary(path: Path) -> ModelSummary:
     """The summary of a model file. Raises ModelError: missing, not a model of ours, or made by a later version."""
     header = read_metadata(path)
     try:
-        quantizer = header["recipe"]["quantizer"]
-        books = int(quantizer.get("stages", 1)) if "codewords" in quantizer else 0
         return ModelSummary(
             path=path,
             name=str(header["recipe"]["name"]),
             step=int(header["step"]),
             fingerprint=str(header["fingerprint"]),
             speakers=tuple(map(str, header["speakers"])),
-            codewords=(int(quantizer.get("codewords", 0)),) * books,
+            codewords=_codewords(header),
             tables=header.get("tables"),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise not_a_model(path, error) from None
+
+
+def _codewords(header: dict[str, Any]) -> tuple[int, ...]:
+    if header["format"] > 3:
+        return tuple(map(int, header["codewords"]))
+    quantizer = header["recipe"]["quantizer"]
+    return (int(quantizer["codewords"]),) * int(quantizer.get("stages", 1)) if "codewords" in quantizer else ()
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""A recipe: one YAML file, validated to one frozen object. No other place holds a default."""
+"""A recipe: one YAML file, validated to one frozen object. No other place holds a default.
+
+Sections that few need are in their own modules (`quantizer_section`, `target_section`).
+"""
 
 from sqcodec.recipe.document import (
     FolderConfig,
@@ -13,17 +16,7 @@ from sqcodec.recipe.document import (
 )
 from sqcodec.recipe.network_section import ConvNextConfig, NetworkConfig, PaperNetworkConfig
 from sqcodec.recipe.prior_section import PriorConfig
-from sqcodec.recipe.quantizer_section import (
-    GaussianConfig,
-    QuantizerConfig,
-    ResidualConfig,
-    VaeConfig,
-    VmfConfig,
-    VqConfig,
-    VqEmaConfig,
-)
 from sqcodec.recipe.section import Precision
-from sqcodec.recipe.target_section import MelClassesConfig, MelConfig, TargetConfig
 from sqcodec.recipe.vocoder_section import (
     DiscriminatorConfig,
     GriffinLimConfig,
@@ -39,28 +32,18 @@ __all__ = [
     "ConvNextConfig",
     "DiscriminatorConfig",
     "FolderConfig",
-    "GaussianConfig",
     "GriffinLimConfig",
     "IstftConfig",
-    "MelClassesConfig",
-    "MelConfig",
     "NetworkConfig",
     "PaperNetworkConfig",
     "Precision",
     "PriorConfig",
-    "QuantizerConfig",
     "Recipe",
     "RefinementConfig",
-    "ResidualConfig",
-    "TargetConfig",
     "TrainedVocoderConfig",
-    "VaeConfig",
     "VctkConfig",
-    "VmfConfig",
     "VocoderConfig",
     "VocoderTrainConfig",
-    "VqConfig",
-    "VqEmaConfig",
     "WorldConfig",
     "ZeroSpeech2019Config",
     "available_recipes",

@@ -38,7 +38,7 @@ def train(
     resume, a batch that the processes cannot share, diverged, or asked to stop.
     """
     store = open_store_of(recipe, features, recipe.train.evaluate_split)
-    resting = recipe.quantizer.kind == "residual"  # its warm-up rests the codebooks, `settled` the encoder
+    resting = recipe.quantizer.has_unused_parameters
     fabric = make_fabric(device, recipe.train.precision, processes=started_processes(), resting=resting)
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.is_file() and not resume:
