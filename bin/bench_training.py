@@ -22,8 +22,8 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from sqcodec.corpus.store import FeatureStore, StoredUtterance, assemble, open_store, write_shard
+from sqcodec.model.assembly import build_codec
 from sqcodec.model.objective import objective
-from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.training.train_codec import make_fabric, started_processes
 from sqcodec.recipe import load_recipe
 from sqcodec.spectrogram import FEATURES
@@ -63,7 +63,7 @@ def our_step(folder: Path, store: FeatureStore, *overrides: str) -> Step:
 def plain_step() -> Step:
     """The eager step as one would write it: float32, one Adam update a parameter, the loss read at each step."""
     torch.manual_seed(0)
-    codec = SpectrogramCodec(load_recipe("vctk"), tuple(f"p{number}" for number in range(10))).train()
+    codec = build_codec(load_recipe("vctk"), tuple(f"p{number}" for number in range(10))).train()
     optimizer = torch.optim.Adam(codec.parameters(), lr=4e-4, foreach=False)
     features, speaker = torch.randn(52, 80, 34) * 0.2 + 0.5, torch.randint(10, (52,))
 
@@ -120,7 +120,7 @@ def growth(runs: int) -> dict[str, list[tuple[float, float]]]:
 def residual(stages: int) -> str:
     return (
         f"quantizer={{kind: residual, stages: {stages}, codewords: 512, dim: 64, initial_variance: 1.0, ratio: 0.5,"
-        " dropout: 0.5, warmup: 0, settled: null}"
+        " dropout: 0.5, warmup_steps: 0, freeze_step: null}"
     )
 
 

@@ -22,9 +22,9 @@ from torch.nn import functional
 
 import sqcodec
 from sqcodec.features import mel
+from sqcodec.model.assembly import build_codec
 from sqcodec.model.blockwise import decode_features, encode_features
 from sqcodec.model.model_file import save_model
-from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.coding import folders
 from sqcodec.pipeline.training.prepare import prepare
 from sqcodec.recipe import load_recipe
@@ -46,7 +46,7 @@ class Pair(NamedTuple):
 def random_codec(folder: Path, recordings: list[np.ndarray]) -> "sqcodec.Codec":
     """The paper's model with random weights, as fast as a trained one; its normalisation fits the recordings."""
     torch.manual_seed(0)
-    model = SpectrogramCodec(load_recipe("vctk"), ("p225",))
+    model = build_codec(load_recipe("vctk"), ("p225",))
     with torch.no_grad():
         for samples in recordings[:10]:
             model.encoder(mel.extract(torch.from_numpy(samples), model.features)[None, :, :1000])

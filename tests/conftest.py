@@ -10,6 +10,7 @@ import soundfile
 import torch
 
 from sqcodec.features.mel import extract
+from sqcodec.model.assembly import build_codec
 from sqcodec.model.model_file import save_model
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.finding import models, shipped, vocoders
@@ -25,7 +26,7 @@ SPEAKERS = ("p225", "p226", "s5")
 def make_model(path: Path, *overrides: str, seed: int = 0, speakers: tuple[str, ...] = SPEAKERS) -> SpectrogramCodec:
     """Save a model that was never trained, but whose normalisation fits speech and whose codes vary."""
     torch.manual_seed(seed)
-    codec = SpectrogramCodec(load_recipe("vctk", (*TINY, *overrides)), speakers)
+    codec = build_codec(load_recipe("vctk", (*TINY, *overrides)), speakers)
     features = extract(torch.from_numpy(speech_like(32_000)), codec.features)
     with torch.no_grad():
         for _ in range(50):  # running means of BatchNorm

@@ -88,6 +88,24 @@ def moving_average(batches, codebook, decay, epsilon):
     return codebook
 
 
+def fsq(z, levels):
+    """FSQ (arXiv 2309.15505, section 3 and appendix A.1); z [N, D] -> bounded values and codewords [N, D], codes [N].
+
+    Both values are divided by floor(L / 2), so that codewords lie in [-1, 1].
+    """
+    bounded, rounded, codes = np.zeros_like(z), np.zeros_like(z), np.zeros(len(z), int)
+    weight = 1
+    for j, number in enumerate(levels):
+        reach = (number - 1) * (1 - 1e-3) / 2
+        offset = 0.0 if number % 2 else 0.5
+        value = reach * np.tanh(z[:, j] + np.tan(offset / reach)) - offset
+        level, width = np.rint(value), number // 2
+        bounded[:, j], rounded[:, j] = value / width, level / width
+        codes += weight * (level.astype(int) + width)
+        weight *= number
+    return bounded, rounded, codes
+
+
 def m_best(z, codebooks, kept):
     """z [N, D], codebooks [K, V, D] -> codes [N, K]: of every sum of codewords that extends one of the `kept` best sums
     of the stages before, the nearest to z."""

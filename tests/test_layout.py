@@ -152,6 +152,34 @@ def test_the_test_of_writing_sees_each_way_by_hand() -> None:
     assert len(writing_by_hand(ast.parse((PACKAGE / "storage.py").read_text("utf-8")))) > 4
 
 
+def classes_asked_for(tree: ast.Module) -> set[str]:
+    """Names imported from sqcodec that an `isinstance`, or a `case` of a `match`, asks for."""
+    ours = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sqcodec")
+        for alias in node.names
+    }
+    asked: list[ast.AST] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+            asked.append(node.args[1])
+        elif isinstance(node, ast.MatchClass):
+            asked.append(node.cls)
+    return ours & {name.id for each in asked for name in ast.walk(each) if isinstance(name, ast.Name)}
+
+
+@pytest.mark.parametrize("source", [source for source in SOURCES if source.startswith("sqcodec/train/")])
+def test_training_asks_no_part_what_it_is(source: str) -> None:
+    """Encoders, decoders, quantisers and likelihoods say themselves what they need."""
+    assert not classes_asked_for(ast.parse((ROOT / source).read_text("utf-8")))
+
+
+def test_the_test_of_isinstance_sees_one() -> None:
+    source = "from sqcodec.m import A, B, C\nisinstance(x, A | int)\nmatch x:\n    case B(): pass\n    case int(): pass"
+    assert classes_asked_for(ast.parse(source)) == {"A", "B"}
+
+
 def test_no_two_files_have_one_name() -> None:
     """But for the files of `cli`, which are named as their commands."""
     names = [Path(source).name for source in SOURCES if "/cli/" not in source and not source.endswith("__init__.py")]

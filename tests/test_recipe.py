@@ -194,3 +194,29 @@ def test_a_wrong_change_is_found_before_the_first_training(on_codec):
     text = str(caught.value)
     assert "as vocoder.on_codec changes it" in text.splitlines()[0]
     assert "  vocoder.train.stpes: unknown key (got 5); remove it, or mind the spelling" in text.splitlines()
+
+
+RESIDUAL = "kind: residual, stages: 2, codewords: 8, dim: 4, initial_variance: 1.0, ratio: 0.5, dropout: 0.5"
+
+
+def test_former_keys_of_a_residual_quantiser_are_read(tmp_path):
+    tree = yaml.safe_load(find_recipe("tiny").read_text())
+    tree["quantizer"] = yaml.safe_load(f"{{{RESIDUAL}, warmup: 7, settled: 9}}")
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    quantizer = load_recipe(str(path)).quantizer
+    assert (quantizer.warmup_steps, quantizer.freeze_step) == (7, 9)
+    assert load_recipe(str(path), ("quantizer.freeze_step=3",)).quantizer.freeze_step == 3
+    assert load_recipe(str(path), ("prior.warmup=3",)).prior.warmup == 3  # another section's keeps its name
+    tree["quantizer"]["freeze_step"] = 9
+    path.write_text(yaml.safe_dump(tree))
+    with pytest.raises(RecipeError, match="quantizer.settled: unknown key"):
+        load_recipe(str(path))
+
+
+def test_a_former_key_can_be_set_with_a_warning():
+    with pytest.warns(FutureWarning, match="quantizer.settled is now quantizer.freeze_step; the former name works"):
+        recipe = load_recipe("speech16k", ("quantizer.settled=11",))
+    assert recipe.quantizer.freeze_step == 11
+    whole = load_recipe("tiny", (f"quantizer={{{RESIDUAL}, warmup: 1, settled: null}}",)).quantizer
+    assert (whole.warmup_steps, whole.freeze_step) == (1, None)

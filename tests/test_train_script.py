@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[1]
 SPEECH = ROOT / "recipes" / "tiny" / "speech" / "VCTK-Corpus-0.92" / "wav48_silence_trimmed"
 SHORT = (
     "train.steps=6", "train.batch=2", "train.frames=32", "train.evaluate_every=6", "train.milestones=[4]",
-    "train.log_every=1", "quantizer.codewords=16", "quantizer.dim=8", "quantizer.stages=4", "quantizer.warmup=2",
-    "quantizer.settled=4", "network.dim=16", "network.hidden=32", "vocoder.dim=16", "vocoder.hidden=32",
+    "train.log_every=1", "quantizer.codewords=16", "quantizer.dim=8", "quantizer.stages=4", "quantizer.warmup_steps=2",
+    "quantizer.freeze_step=4", "network.dim=16", "network.hidden=32", "vocoder.dim=16", "vocoder.hidden=32",
     "vocoder.layers=2", "vocoder.train.steps=3", "vocoder.train.batch=2", "vocoder.train.frames=40",
     "vocoder.train.log_every=1", "vocoder.train.evaluate_every=3", "vocoder.train.evaluate_files=1",
     "vocoder.on_codec.train.steps=5",

@@ -6,6 +6,7 @@ encoder halves the rate at once, the decoder makes two frames of each code at th
 
 from torch import Tensor, nn
 
+from sqcodec.model.network import Decoder, Encoder
 from sqcodec.nn.convnext import BandScale, Blocks, ahead_of_each, initialise
 from sqcodec.recipe import ConvNextConfig
 
@@ -13,7 +14,7 @@ _AROUND = 4  # frames that one code is made of: its two, and one on each side
 _PER_CODE = 2
 
 
-class ConvNextEncoder(nn.Module):
+class ConvNextEncoder(Encoder):
     """Features -> latents. `margin`: frames of context on each side that make a block equal the whole; `lookahead`:
     frames after the first of a code that it depends on."""
 
@@ -38,7 +39,7 @@ class ConvNextEncoder(nn.Module):
         return encoded
 
 
-class ConvNextDecoder(nn.Module):
+class ConvNextDecoder(Decoder):
     """Codewords -> features. `margin`: codes of context on each side that make a block equal the whole; `lookahead`:
     frames that the codes after a frame's own are made of."""
 

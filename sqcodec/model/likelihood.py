@@ -23,9 +23,12 @@ class Fit(NamedTuple):
 
 
 class Likelihood(nn.Module, ABC):
-    """`outputs`: numbers that the decoder gives for each band of each frame."""
+    """`outputs`: numbers that the decoder gives for each band of each frame; `classes`: what they are scores of, if
+    anything; `shared_variance`: whether a set has one variance, so that its -log p is no sum over its utterances."""
 
     outputs: int
+    classes: MelClasses | None = None
+    shared_variance: bool = False
 
     @abstractmethod
     def fit(self, decoded: Tensor, target: Tensor) -> Fit:
@@ -45,6 +48,7 @@ class GaussianLikelihood(Likelihood):
     """
 
     outputs = 1
+    shared_variance = True
 
     def __init__(self, loudness: float, variance: Literal["batch", "crop"]) -> None:
         super().__init__()
@@ -73,6 +77,8 @@ class GaussianLikelihood(Likelihood):
 
 class ClassLikelihood(Likelihood):
     """What the two decoders over 1 dB classes share: `score` gives each class a number, the highest wins."""
+
+    classes: MelClasses
 
     def __init__(self, classes: MelClasses) -> None:
         super().__init__()

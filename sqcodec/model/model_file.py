@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sqcodec.errors import ModelError, RecipeError
+from sqcodec.model.assembly import build_codec
 from sqcodec.model.mel_classes import MelClasses
 from sqcodec.model.model_header import FORMAT, KIND, TABLES, ModelHeader, header_of
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.nn.uninitialised import Undrawn
 from sqcodec.recipe import validate_recipe
+from sqcodec.recipe.quantizer_section import current_keys
 from sqcodec.storage import read_tensors, save_tensors
 
 
@@ -38,6 +40,7 @@ def save_model(path: Path, codec: SpectrogramCodec, step: int, *, dtype: torch.d
         "speakers": codec.speakers,
         "recipe": codec.recipe.model_dump(mode="json"),
         "classes": codec.classes and asdict(codec.classes),
+        "codewords": [codec.quantizer.codewords] * codec.quantizer.codebooks,
     }
     save_tensors(path, stored_weights(codec, dtype), header, KIND)
 
@@ -68,10 +71,9 @@ def _recipe_tree(header: ModelHeader) -> Mapping[str, Any]:
             tree["target"],
         )
         target = {"loudness": 0.0, "variance": "batch", **target} if target["kind"] == "mel" else target
-        quantizer = tree["quantizer"]
-        quantizer = (
-            {"ratio": 0.25, "warmup": 0, "settled": None, **quantizer} if quantizer["kind"] == "residual" else quantizer
-        )
+        quantizer = current_keys(tree["quantizer"])
+        if quantizer["kind"] == "residual":
+            quantizer = {"ratio": 0.25, "warmup_steps": 0, "freeze_step": None, **quantizer}
         tree = {**tree, "network": network, "train": train, "target": target, "quantizer": quantizer}
     return tree
 
@@ -107,4 +109,4 @@ def _codec(header: ModelHeader) -> SpectrogramCodec:
         classes = MelClasses(**header.classes) if header.classes else None
     except (KeyError, TypeError, ValueError, AttributeError, RecipeError) as error:
         raise KIND.refusal(header.path, error) from None
-    return SpectrogramCodec(recipe, header.speakers, classes)
+    return build_codec(recipe, header.speakers, classes)

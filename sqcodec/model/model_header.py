@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from sqcodec import storage
 from sqcodec.errors import ModelError
 
-FORMAT = 3  # 1: before recipes had a target; 2: before they chose network, level and loudness
+# 1: before recipes had a target; 2: before they chose network, level and loudness; 3: before the header had codewords,
+# and a residual quantiser warmup_steps and freeze_step
+FORMAT = 4
 TABLES = "tables."  # what the names of the entropy tables begin with
 KIND = storage.TensorFormat(
     key="sqcodec",
@@ -73,8 +75,6 @@ def header_of(path: Path, tree: Mapping[str, Any]) -> ModelHeader:
     """The header from the JSON in the file. Raises ModelError: something is missing from it."""
     try:
         recipe = tree["recipe"]
-        quantizer = recipe["quantizer"]
-        books = int(quantizer.get("stages", 1)) if "codewords" in quantizer else 0
         return ModelHeader(
             path=path,
             format=int(tree["format"]),
@@ -82,7 +82,7 @@ def header_of(path: Path, tree: Mapping[str, Any]) -> ModelHeader:
             step=int(tree["step"]),
             fingerprint=str(tree["fingerprint"]),
             speakers=tuple(map(str, tree["speakers"])),
-            codewords=(int(quantizer.get("codewords", 0)),) * books,
+            codewords=_codewords(tree),
             tables=tree.get("tables"),
             features=str(recipe["features"]["kind"]),
             recipe=recipe,
@@ -90,6 +90,13 @@ def header_of(path: Path, tree: Mapping[str, Any]) -> ModelHeader:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise KIND.refusal(path, error) from None
+
+
+def _codewords(tree: Mapping[str, Any]) -> tuple[int, ...]:
+    if tree["format"] > 3:
+        return tuple(map(int, tree["codewords"]))
+    quantizer = tree["recipe"]["quantizer"]
+    return (int(quantizer["codewords"]),) * int(quantizer.get("stages", 1)) if "codewords" in quantizer else ()
 
 
 def read_tables(path: Path) -> dict[str, NDArray[Any]]:

@@ -5,7 +5,8 @@ from typing import NamedTuple
 from torch import Tensor
 
 from sqcodec.model.likelihood import Likelihood
-from sqcodec.quantizers.quantizer import Quantized, Weighting
+from sqcodec.quantizers.quantizer import Quantized
+from sqcodec.recipe.quantizer_section import Weighting
 
 
 class Objective(NamedTuple):

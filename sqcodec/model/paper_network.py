@@ -5,7 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from sqcodec import ranks
+from sqcodec.model.network import Decoder, Encoder
 from sqcodec.nn.batch_norm import BatchNorm
+from sqcodec.recipe import PaperNetworkConfig
 
 LAYER = 3  # modules a layer: convolution, BatchNorm, ReLU
 STRIDING = 2  # the layer that halves the rate
@@ -16,13 +18,14 @@ def _layer(inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: 
     return [convolution, BatchNorm(outputs), nn.ReLU(inplace=True)]
 
 
-class PaperEncoder(nn.Module):
+class PaperEncoder(Encoder):
     """Five convolutions with BatchNorm and ReLU, then 1x1 to the quantiser's channels."""
 
     margin = 16  # frames of context on each side with which a block gives the codes of the whole (it needs 8)
 
-    def __init__(self, *, n_mels: int, channels: int, outputs: int) -> None:
+    def __init__(self, config: PaperNetworkConfig, *, n_mels: int, outputs: int) -> None:
         super().__init__()
+        channels = config.channels
         self.layers = nn.Sequential(
             *_layer(n_mels, channels, 3, padding=0),
             *_layer(channels, channels, 3),
@@ -64,16 +67,17 @@ def jitter(z_q: Tensor, probability: float, generator: torch.Generator | None) -
     return z_q.gather(1, index[:, :, None].expand_as(z_q))
 
 
-class PaperDecoder(nn.Module):
+class PaperDecoder(Decoder):
     """Nearest up-sampling by 2, speaker embedding beside each frame, two bidirectional GRU layers, a linear layer."""
 
     margin = 200  # codes (4 s) of context on each side after which the recurrent layers have forgotten the edge
 
-    def __init__(self, *, dim: int, speakers: int, speaker_dim: int, gru: int, outputs: int) -> None:
+    def __init__(self, config: PaperNetworkConfig, *, dim: int, speakers: int, outputs: int) -> None:
         super().__init__()
-        self.speakers = nn.Embedding(speakers, speaker_dim)
-        self.recurrent = nn.GRU(dim + speaker_dim, gru, num_layers=2, batch_first=True, bidirectional=True)
-        self.output = nn.Linear(2 * gru, outputs)
+        self.speakers = nn.Embedding(speakers, config.speaker_dim)
+        inputs = dim + config.speaker_dim
+        self.recurrent = nn.GRU(inputs, config.gru, num_layers=2, batch_first=True, bidirectional=True)
+        self.output = nn.Linear(2 * config.gru, outputs)
 
     def forward(self, z_q: Tensor, speaker: Tensor) -> Tensor:
         """z_q [B, T, D], speaker [B] int64 -> [B, outputs, 2 T]."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sqcodec.errors import ModelError
+from sqcodec.model.assembly import build_codec
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.recipe import CodecRecipe, validate_recipe
 
@@ -62,7 +63,7 @@ def convert(
             f"{where}: the model knows {known} speakers, the list names {len(speakers)}; expected the speakers.json"
             " that the training used"
         )
-    codec = SpectrogramCodec(_resized(recipe, sizes), speakers)
+    codec = build_codec(_resized(recipe, sizes), speakers)
     weights = dict(_encoder(encoder)) | dict(_decoder(decoder))
     try:
         codec.load_state_dict(weights)

@@ -8,14 +8,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sqcodec.model.convnext_network import ConvNextDecoder, ConvNextEncoder
-from sqcodec.model.likelihood import CategoricalLikelihood, GaussianLikelihood, Likelihood, VonMisesFisherLikelihood
+from sqcodec.errors import ModelError
+from sqcodec.model.likelihood import Likelihood
 from sqcodec.model.mel_classes import MelClasses
-from sqcodec.model.paper_network import PaperDecoder, PaperEncoder, jitter
-from sqcodec.quantizers.build import build_quantizer
-from sqcodec.quantizers.quantizer import Quantized
-from sqcodec.recipe import CodecRecipe, ConvNextConfig, MelConfig, PaperNetworkConfig, TargetConfig
-from sqcodec.spectrogram import FEATURES, FeatureConfig
+from sqcodec.model.network import Decoder, Encoder
+from sqcodec.model.paper_network import jitter
+from sqcodec.nn.convnext import BandScale
+from sqcodec.quantizers.quantizer import Quantized, Quantizer
+from sqcodec.recipe import CodecRecipe
+from sqcodec.spectrogram import FeatureConfig
 
 FRAMES_PER_CODE = 2
 UNLABELLED = 0  # the speaker that is given to a decoder which knows none
@@ -30,36 +31,58 @@ class Reconstruction(NamedTuple):
 
 
 class SpectrogramCodec(nn.Module):
-    """Encoder, quantiser and decoder of a recipe; `speakers` are the voices that the decoder knows, by name: none
-    where the network takes any speaker.
+    """Encoder, quantiser, decoder, and what the decoder's output means.
 
-    classes: of the spectrogram's values, for a recipe whose target they are; None otherwise. `encoder.margin` frames,
-    `decoder.margin` codes of context on each side make a block equal the whole.
+    The encoder gives `quantizer.channels` values a code, the decoder takes `quantizer.dim` and gives
+    `features.n_mels * likelihood.outputs` a frame. speakers: those that the decoder knows, by name; none where it takes
+    any speaker. jitter: the probability that training replaces a codeword by a neighbour of it. recipe: what it was
+    built from (see `sqcodec.model.assembly`), which a model file carries; None for a codec built by hand.
+
+    `encoder.margin` frames, `decoder.margin` codes of context on each side make a block equal the whole.
     """
 
-    def __init__(self, recipe: CodecRecipe, speakers: tuple[str, ...], classes: MelClasses | None = None) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        quantizer: Quantizer,
+        decoder: Decoder,
+        *,
+        features: FeatureConfig,
+        likelihood: Likelihood,
+        speakers: tuple[str, ...] = (),
+        jitter: float = 0.0,
+        recipe: CodecRecipe | None = None,
+    ) -> None:
         super().__init__()
-        self.recipe, self.speakers, self.classes = recipe, speakers, classes
-        self.features: FeatureConfig = FEATURES[recipe.features.kind]
-        self.quantizer = build_quantizer(recipe.quantizer)
-        self.likelihood = build_likelihood(recipe.target, classes)
-        bands, latents = self.features.n_mels, self.quantizer.channels
-        outputs = bands * self.likelihood.outputs
-        match recipe.network:
-            case PaperNetworkConfig() as network:
-                self.encoder: PaperEncoder | ConvNextEncoder = PaperEncoder(
-                    n_mels=bands, channels=network.channels, outputs=latents
-                )
-                self.decoder: PaperDecoder | ConvNextDecoder = PaperDecoder(
-                    dim=self.quantizer.dim,
-                    speakers=len(speakers),
-                    speaker_dim=network.speaker_dim,
-                    gru=network.gru,
-                    outputs=outputs,
-                )
-            case ConvNextConfig() as network:
-                self.encoder = ConvNextEncoder(network, n_mels=bands, outputs=latents)
-                self.decoder = ConvNextDecoder(network, dim=self.quantizer.dim, outputs=outputs)
+        self.features, self.speakers, self.jitter, self._recipe = features, speakers, jitter, recipe
+        # in this order: an optimiser's state, as a checkpoint keeps it, goes by the order of parameters
+        self.quantizer, self.likelihood, self.encoder, self.decoder = quantizer, likelihood, encoder, decoder
+
+    @property
+    def recipe(self) -> CodecRecipe:
+        """What it was built from. Raises ModelError: it was built by hand."""
+        if self._recipe is None:
+            raise ModelError(
+                "this codec was built by hand and has no recipe, which a model file must carry: write one and build the"
+                " codec from it (sqcodec.model.assembly.build_codec), or keep state_dict() yourself"
+            )
+        return self._recipe
+
+    @property
+    def classes(self) -> MelClasses | None:
+        """The classes of spectrogram values that the decoder gives, if it gives any."""
+        return self.likelihood.classes
+
+    @property
+    def has_band_scales(self) -> bool:
+        """Whether its networks scale each band by the training set's statistics."""
+        return any(isinstance(module, BandScale) for module in self.modules())
+
+    def fit_scales_(self, mean: Tensor, std: Tensor) -> None:
+        """Give the networks mean and standard deviation [F] of each band over the training set."""
+        for module in self.modules():
+            if isinstance(module, BandScale):
+                module.set_(mean, std)
 
     def forward(
         self,
@@ -77,8 +100,7 @@ class SpectrogramCodec(nn.Module):
         encoded = self.encoder(features, frames)
         valid = None if frames is None else _valid(frames // FRAMES_PER_CODE, encoded.shape[1])
         quantized = self.quantizer(encoded, temperature, generator, valid=valid)
-        probability = getattr(self.recipe.network, "jitter", 0.0)
-        z_q = jitter(quantized.z_q, probability, generator) if self.training and probability else quantized.z_q
+        z_q = jitter(quantized.z_q, self.jitter, generator) if self.training and self.jitter else quantized.z_q
         return Reconstruction(self.decoder(z_q, speaker), quantized)
 
     def knows(self, speaker: str) -> bool:
@@ -95,7 +117,7 @@ class SpectrogramCodec(nn.Module):
 
         frames: as in `forward`; the codes of padding mean nothing. codebooks: how many to use; None: all.
         """
-        return self.quantizer.encode_by(self.encoder(features, frames), codebooks or self.quantizer.codebooks)
+        return self.quantizer.encode(self.encoder(features, frames), codebooks)
 
     @torch.inference_mode()
     def decode(self, codes: Tensor, speaker: Tensor) -> Tensor:
@@ -120,14 +142,6 @@ class SpectrogramCodec(nn.Module):
         digest = hashlib.sha256(json.dumps([layout, codebook.shape], sort_keys=True).encode())
         digest.update(codebook.tobytes())
         return digest.hexdigest()[:16]
-
-
-def build_likelihood(config: TargetConfig, classes: MelClasses | None) -> Likelihood:
-    """The decoder's distribution that a recipe's section `target` asks for."""
-    if isinstance(config, MelConfig):
-        return GaussianLikelihood(config.loudness, config.variance)
-    assert classes is not None
-    return VonMisesFisherLikelihood(classes) if config.likelihood == "vmf" else CategoricalLikelihood(classes)
 
 
 def _valid(lengths: Tensor, longest: int) -> Tensor:

@@ -3,14 +3,12 @@
 A latent z is coded by codeword b with probability softmax_b(-1/2 (z - b)^T diag(precision) (z - b)).
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from sqcodec.quantizers.stochastic import Latents, StochasticQuantizer
+from sqcodec.recipe.quantizer_section import GaussianConfig
 
-Variance = Literal["fixed", "I", "II", "III", "IV"]
 LOG_VAR_LIMIT = 14.0  # |log variance| beyond which the precision would leave float32's useful range
 
 
@@ -46,13 +44,13 @@ class GaussianQuantizer(StochasticQuantizer):
     precision that all codewords share moves no argmin, so `encode` reads it for IV alone.
     """
 
-    def __init__(self, *, variance: Variance, codewords: int, dim: int, initial_variance: float) -> None:
-        super().__init__(codewords=codewords, dim=dim)
-        self.variance = variance
-        self.codebook = nn.Parameter(torch.randn(codewords, dim))
-        log_var = torch.tensor(float(initial_variance)).log()
+    def __init__(self, config: GaussianConfig) -> None:
+        super().__init__(codewords=config.codewords, dim=config.dim)
+        self.variance = config.variance
+        self.codebook = nn.Parameter(torch.randn(config.codewords, config.dim))
+        log_var = torch.tensor(float(config.initial_variance)).log()
         self.log_var_scalar: Tensor
-        if variance == "fixed":
+        if config.variance == "fixed":
             self.register_buffer("log_var_scalar", log_var)
         else:
             self.log_var_scalar = nn.Parameter(log_var)
@@ -79,10 +77,10 @@ class GaussianQuantizer(StochasticQuantizer):
         return Latents(z.reshape(-1, self.dim), precision, _mean(log_var, valid))
 
     @torch.no_grad()
-    def encode(self, encoded: Tensor) -> Tensor:
+    def encode(self, encoded: Tensor, codebooks: int | None = None) -> Tensor:
         """encoded [B, T, channels] -> codes [B, 1, T] int64: the nearest codewords, ties to the lowest index."""
         if self.variance == "IV":
-            return super().encode(encoded)
+            return super().encode(encoded, codebooks)
         with torch.autocast(encoded.device.type, enabled=False):
             z = encoded[..., : self.dim].float().reshape(-1, self.dim)
             return nearest(z, self.codebook).view(len(encoded), 1, -1)
@@ -94,10 +92,6 @@ class GaussianQuantizer(StochasticQuantizer):
     def quadratic(self, latents: Latents, z_q: Tensor) -> Tensor:
         """1/2 sum_j p_j (z_j - z_q,j)^2, summed over dimensions, not averaged."""
         return 0.5 * (latents.precision * (latents.z - z_q).square()).sum(-1)
-
-    def codewords_in_place(self) -> Tensor:
-        """The codebook as it is."""
-        return self.codebook
 
 
 def _mean_over_time(values: Tensor, valid: Tensor | None) -> Tensor:

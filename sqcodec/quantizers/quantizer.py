@@ -1,12 +1,13 @@
 """What every quantiser is: latents in, codes and their cost out."""
 
 from abc import ABC, abstractmethod
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-Weighting = Literal["sums", "means"]
+from sqcodec.recipe.quantizer_section import Weighting
 
 
 class Quantized(NamedTuple):
@@ -25,14 +26,17 @@ class Quantized(NamedTuple):
 
 
 class Quantizer(nn.Module, ABC):
-    """The interface. K codebooks (none for a plain VAE) of V codewords of D dimensions.
+    """The interface. K codebooks (none for a plain VAE) of V codewords of D dimensions. Each takes its section of a
+    recipe.
 
-    `weighting` says how the loss weighs the reconstruction against `quadratic` (see `sqcodec.model.objective`).
+    `weighting` says how the loss weighs the reconstruction against `quadratic` (see `sqcodec.model.objective`);
+    `warmup_steps`: how many training steps pass before anything is quantised, and before the temperature falls.
     """
 
-    codebook: Tensor  # [V, D]
+    codebook: Tensor  # [V, D], or [K, V, D]
     codebooks: int = 1
     weighting: Weighting = "sums"
+    warmup_steps: int = 0
 
     def __init__(self, *, codewords: int, dim: int) -> None:
         super().__init__()
@@ -42,6 +46,18 @@ class Quantizer(nn.Module, ABC):
     def channels(self) -> int:
         """Channels that the encoder must give."""
         return self.dim
+
+    @property
+    def effective_codebook(self) -> Tensor:
+        """The codewords as `decode` gives them, [V, D], or [K, V, D] where it sums several; `codebook` is stored."""
+        return self.codebook
+
+    def begin_step_(self, step: int, latents: Callable[[int], Tensor], seed: int) -> None:
+        """Do what the schedule wants before training step `step`, counted from 1.
+
+        latents: gives at least as many latents [N, channels] of the training set as it is asked for, the same on every
+        rank. seed: for whatever is drawn.
+        """
 
     @abstractmethod
     def forward(
@@ -62,12 +78,11 @@ class Quantizer(nn.Module, ABC):
         """As `forward`, with hard codes drawn from the posterior: an unbiased sample of it, for the bound."""
 
     @abstractmethod
-    def encode(self, encoded: Tensor) -> Tensor:
-        """encoded [B, T, channels] -> codes [B, K, T] int64: the nearest codewords, ties to the lowest index."""
+    def encode(self, encoded: Tensor, codebooks: int | None = None) -> Tensor:
+        """encoded [B, T, channels] -> codes [B, k, T] int64: the nearest codewords, ties to the lowest index.
 
-    def encode_by(self, encoded: Tensor, codebooks: int) -> Tensor:
-        """The codes [B, k, T] when the first k = `codebooks` are all that there is to decode from, 1 <= k <= K."""
-        return self.encode(encoded)[:, :codebooks]
+        codebooks: k, the first of them that `decode` will get, 1 <= k <= K; None: all K.
+        """
 
     @abstractmethod
     def decode(self, codes: Tensor) -> Tensor:

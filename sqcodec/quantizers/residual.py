@@ -15,14 +15,18 @@ from sqcodec.quantizers.gaussian import LOG_VAR_LIMIT, gaussian_logits, nearest
 from sqcodec.quantizers.k_means import k_means
 from sqcodec.quantizers.quantizer import Quantized, Quantizer, summed
 from sqcodec.quantizers.stochastic import gumbel_max, gumbel_softmax
+from sqcodec.recipe.quantizer_section import ResidualConfig
 
 _KEPT = 4  # sums that go on to the next stage when codes are searched: 16 bring no more (docs/results/speech16k.md)
 _ROUNDS = 4  # of search and solution when codewords are refitted
 _INERTIA = 0.3  # latents that hold a codeword where it was
 _LEAST = 1e-6  # error of latents that codewords hit exactly, as those of a model that has collapsed
 _AT_ONCE = 8192  # latents that are searched, so that memory stays small
+_INITIAL_LATENTS = 16384  # for k-means after the warm-up, or 4 per codeword where those are more
+_REFIT_LATENTS = 128  # per codeword, for refitting before the codebooks freeze
 
-Sampler = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # logits [N, V], codebook [V, D] -> z_l [N, D], codes [N]
+# stage, counted from 0, logits [N, V], codebook [V, D] -> z_l [N, D], codes [N]
+Sampler = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class _Stage(NamedTuple):
@@ -40,22 +44,32 @@ class ResidualQuantizer(Quantizer):
     the former's, since it codes what is left. dropout: share of a training batch that is coded by a random number of
     stages, 1 to K all alike, so that any prefix decodes well.
 
-    `warming`: while it is True, training passes latents with unit noise instead of codewords, and `quadratic` is
+    `vae_warmup`: while it is True, training passes latents with unit noise instead of codewords, and `quadratic` is
     |z|^2 / 2: a VAE, whose noise makes distances between latents mean error of the output. `initialise_` then puts the
-    codewords where the latents are. Without it, short trainings are spent on finding that place. `settled`: while it is
-    True, training passes the codewords of `encode_by` without gradient, so that the decoder alone learns, from what it
-    gets in use.
+    codewords where the latents are. Without it, short trainings are spent on finding that place. `frozen`: while it is
+    True, training passes the codewords of `encode` without gradient, so that only the decoder learns, from the codes
+    that inference would choose.
     """
 
-    def __init__(
-        self, *, stages: int, codewords: int, dim: int, initial_variance: float, ratio: float, dropout: float
-    ) -> None:
-        super().__init__(codewords=codewords, dim=dim)
-        self.codebooks, self.dropout = stages, dropout
-        self.warming = self.settled = False
-        scale = torch.tensor(ratio).pow(torch.arange(stages))
-        self.codebook = nn.Parameter(torch.randn(stages, codewords, dim) * scale.sqrt()[:, None, None])
-        self.log_var = nn.Parameter((initial_variance * scale).log())
+    def __init__(self, config: ResidualConfig) -> None:
+        super().__init__(codewords=config.codewords, dim=config.dim)
+        self.codebooks, self.dropout = config.stages, config.dropout
+        self.warmup_steps, self.freeze_step = config.warmup_steps, config.freeze_step
+        self.vae_warmup = self.frozen = False
+        scale = torch.tensor(config.ratio).pow(torch.arange(self.codebooks))
+        normal = torch.randn(self.codebooks, self.codewords, self.dim)
+        self.codebook = nn.Parameter(normal * scale.sqrt()[:, None, None])
+        self.log_var = nn.Parameter((config.initial_variance * scale).log())
+
+    def begin_step_(self, step: int, latents: Callable[[int], Tensor], seed: int) -> None:
+        """Leave the warm-up, the codebooks put on latents; later refit the codebooks and freeze them."""
+        self.vae_warmup = step <= self.warmup_steps
+        self.frozen = self.freeze_step is not None and step > self.freeze_step
+        if self.warmup_steps and step == self.warmup_steps + 1:
+            z = latents(max(_INITIAL_LATENTS, 4 * self.codewords))
+            self.initialise_(z, torch.Generator(z.device).manual_seed(seed))
+        if self.freeze_step is not None and step == self.freeze_step + 1:
+            self.refit_(latents(_REFIT_LATENTS * self.codewords))
 
     def forward(
         self,
@@ -71,13 +85,13 @@ class ResidualQuantizer(Quantizer):
         """
         with torch.autocast(encoded.device.type, enabled=False):
             z = encoded.float().reshape(-1, self.dim)
-            if self.warming and self.training:
+            if self.vae_warmup and self.training:
                 return self._warmed(z, len(encoded), generator, valid)
             in_use = self._stages_in_use(encoded, generator) if self.training and self.dropout else None
-            if self.training and not self.settled:
+            if self.training and not self.frozen:
                 stages = self._stages(z, self._soft(temperature, generator))
                 return self._quantized(z, [*stages], len(encoded), in_use, valid)
-            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.settled):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
                 stages = self._stages(z, self._found(z, in_use, len(encoded)))
                 return self._quantized(z, [*stages], len(encoded), in_use, valid)
 
@@ -86,23 +100,20 @@ class ResidualQuantizer(Quantizer):
         with torch.autocast(encoded.device.type, enabled=False):
             z = encoded.float().reshape(-1, self.dim)
 
-            def sample(logits: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:
+            def sample(stage: int, logits: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG001
                 codes = gumbel_max(logits, generator)
                 return codebook[codes], codes
 
             return self._quantized(z, [*self._stages(z, sample)], len(encoded), None, None)
 
-    def encode(self, encoded: Tensor) -> Tensor:
-        """encoded [B, T, D] -> codes [B, K, T] int64, see `encode_by`."""
-        return self.encode_by(encoded, self.codebooks)
-
     @torch.no_grad()
-    def encode_by(self, encoded: Tensor, codebooks: int) -> Tensor:
-        """encoded [B, T, D] -> codes [B, k, T] int64 of the first k = `codebooks` stages, found together.
+    def encode(self, encoded: Tensor, codebooks: int | None = None) -> Tensor:
+        """encoded [B, T, D] -> codes [B, k, T] int64 of the first k = `codebooks` stages (None: all), found together.
 
         The codeword nearest to what is left is not always the best start for the stages after it: of each stage the
         `_KEPT` best sums so far go on to the next, and the nearest of the last stage is taken (M-best search).
         """
+        codebooks = self.codebooks if codebooks is None else codebooks
         z = encoded.float().reshape(-1, self.dim)
         *_, codes = self._search(z, codebooks)
         return codes.view(len(encoded), -1, codebooks).transpose(1, 2)
@@ -124,25 +135,29 @@ class ResidualQuantizer(Quantizer):
 
     @torch.no_grad()
     def refit_(self, z: Tensor) -> None:
-        """Move all codewords to where they serve z [N, D] best, coded as `encode_by` does.
+        """Move all codewords to where they serve z [N, D] best, coded as `encode` does.
 
-        Training draws codes, use searches them, and for that other codewords are better. Codes are searched and
-        codewords solved for by turns, as in additive quantisation (Martinez et al., ECCV 2016): least squares over
-        every prefix of the stages, each weighed by the inverse of its error; a codeword that few latents use hardly
-        moves.
+        Training samples codes, inference searches them; the best codebook for one is not the best for the other. Codes
+        are searched and codewords solved for by turns, as in additive quantisation (Martinez et al., ECCV 2016): least
+        squares over every prefix of the stages, each weighed by the inverse of its error.
+
+        Each codeword is also held where it was, by `_INERTIA` latents of the weight that all stages together have: the
+        largest weight, since their error is the smallest. So a codeword that few latents use hardly moves.
         """
         for _ in range(_ROUNDS):
             size = self.codebooks * self.codewords
             inner, outer = z.new_zeros(size, size), z.new_zeros(size, self.dim)
+            errors = []
             for number, codes in enumerate(self._searched(z.float()), start=1):
                 places = codes + self.codewords * torch.arange(number, device=z.device)
                 error = (z - self.codebook.flatten(0, 1)[places].sum(1)).square().sum(-1).mean().clamp_min(_LEAST)
+                errors.append(error)
                 used = z.new_zeros(len(z), size).scatter_(1, places, 1.0)
                 inner += used.T @ used / error
                 outer += used.T @ z / error
-            former = self.codebook.flatten(0, 1)
-            inner.diagonal().add_(_INERTIA / error)
-            outer += _INERTIA / error * former
+            former, inertia = self.codebook.flatten(0, 1), _INERTIA / errors[-1]
+            inner.diagonal().add_(inertia)
+            outer += inertia * former
             self.codebook.copy_(torch.linalg.solve(inner, outer).view_as(self.codebook))
 
     def _searched(self, z: Tensor) -> list[Tensor]:
@@ -160,7 +175,7 @@ class ResidualQuantizer(Quantizer):
         )
 
     def _soft(self, temperature: float, generator: torch.Generator | None) -> Sampler:
-        def sample(logits: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:
+        def sample(stage: int, logits: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG001
             return gumbel_softmax(logits, temperature, generator) @ codebook, logits.argmax(-1)
 
         return sample
@@ -173,11 +188,9 @@ class ResidualQuantizer(Quantizer):
         for number, codes in enumerate(self._search(z, self.codebooks), start=1):
             shorter = rows < number
             found = [torch.where(shorter, was, now) for was, now in zip(found, codes.T, strict=False)] + [codes[:, -1]]
-        stages = enumerate(found)
 
-        def sample(logits: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:
-            stage, codes = next(stages)
-            codes = torch.where(stage < rows, codes, logits.argmax(-1))
+        def sample(stage: int, logits: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:
+            codes = torch.where(stage < rows, found[stage], logits.argmax(-1))
             return codebook[codes], codes
 
         return sample
@@ -198,9 +211,9 @@ class ResidualQuantizer(Quantizer):
 
     def _stages(self, z: Tensor, sample: Sampler) -> Iterator[_Stage]:
         left = z
-        for codebook, log_var in zip(self.codebook, self._log_variances(), strict=True):
+        for stage, (codebook, log_var) in enumerate(zip(self.codebook, self._log_variances(), strict=True)):
             logits = gaussian_logits(left, torch.exp(-log_var).view(1, 1), codebook)
-            z_l, codes = sample(logits, codebook)
+            z_l, codes = sample(stage, logits, codebook)
             log_p = torch.log_softmax(logits, dim=-1)
             yield _Stage(z_l, codes, -(log_p.exp() * log_p).sum(-1))
             left = left - z_l

@@ -52,10 +52,6 @@ class StochasticQuantizer(Quantizer):
     def quadratic(self, latents: Latents, z_q: Tensor) -> Tensor:
         """R of eq. 8 [N]: what it costs that z became z_q [N, D]."""
 
-    @abstractmethod
-    def codewords_in_place(self) -> Tensor:
-        """The codewords [V, D] as they are used."""
-
     def forward(
         self,
         encoded: Tensor,
@@ -67,7 +63,7 @@ class StochasticQuantizer(Quantizer):
         """A soft sample in training, the nearest codeword otherwise."""
         with torch.autocast(encoded.device.type, enabled=False):
             latents, logits = self._posterior(encoded, valid)
-            codes, codebook = logits.argmax(-1), self.codewords_in_place()
+            codes, codebook = logits.argmax(-1), self.effective_codebook
             z_q = gumbel_softmax(logits, temperature, generator) @ codebook if self.training else codebook[codes]
             return self._quantized(latents, logits, z_q, codes, encoded.shape[0], valid)
 
@@ -76,17 +72,17 @@ class StochasticQuantizer(Quantizer):
         with torch.autocast(encoded.device.type, enabled=False):
             latents, logits = self._posterior(encoded, None)
             codes = gumbel_max(logits, generator)
-            return self._quantized(latents, logits, self.codewords_in_place()[codes], codes, encoded.shape[0], None)
+            return self._quantized(latents, logits, self.effective_codebook[codes], codes, encoded.shape[0], None)
 
     @torch.no_grad()
-    def encode(self, encoded: Tensor) -> Tensor:
+    def encode(self, encoded: Tensor, codebooks: int | None = None) -> Tensor:  # noqa: ARG002 - there is one
         """encoded [B, T, channels] -> codes [B, 1, T] int64: the most probable codewords, ties to the lowest index."""
         with torch.autocast(encoded.device.type, enabled=False):
             return self._posterior(encoded, None)[1].argmax(-1).view(len(encoded), 1, -1)
 
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, 1, T] -> codewords [B, T, D]."""
-        return self.codewords_in_place()[codes[:, 0]]
+        return self.effective_codebook[codes[:, 0]]
 
     def _posterior(self, encoded: Tensor, valid: Tensor | None) -> tuple[Latents, Tensor]:
         latents = self.latents(encoded.float(), valid)

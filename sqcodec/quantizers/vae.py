@@ -8,6 +8,7 @@ from torch import Tensor
 from sqcodec import ranks
 from sqcodec.quantizers.gaussian import LOG_VAR_LIMIT
 from sqcodec.quantizers.quantizer import Quantized, Quantizer, summed
+from sqcodec.recipe.quantizer_section import VaeConfig
 
 
 class VaeLatents(Quantizer):
@@ -19,9 +20,9 @@ class VaeLatents(Quantizer):
 
     codebooks = 0
 
-    def __init__(self, *, dim: int) -> None:
-        super().__init__(codewords=0, dim=dim)
-        self.register_buffer("codebook", torch.empty(0, dim))
+    def __init__(self, config: VaeConfig) -> None:
+        super().__init__(codewords=0, dim=config.dim)
+        self.register_buffer("codebook", torch.empty(0, config.dim))
 
     @property
     def channels(self) -> int:
@@ -43,7 +44,7 @@ class VaeLatents(Quantizer):
         """A sample of q(z|x)."""
         return self._quantized(encoded, generator, None, drawn=True)
 
-    def encode(self, encoded: Tensor) -> Tensor:
+    def encode(self, encoded: Tensor, codebooks: int | None = None) -> Tensor:  # noqa: ARG002 - there is none
         """No codes: [B, 0, T]."""
         return torch.empty(encoded.shape[0], 0, encoded.shape[1], dtype=torch.int64, device=encoded.device)
 

@@ -1,15 +1,12 @@
 """VQ-VAE: the nearest codeword, gradients copied straight through (van den Oord et al., 2017, arXiv 1711.00937)."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from sqcodec import ranks
 from sqcodec.quantizers.gaussian import nearest
-from sqcodec.quantizers.quantizer import Quantized, Quantizer, Weighting, summed
-
-Initialisation = Literal["uniform", "data"]
+from sqcodec.quantizers.quantizer import Quantized, Quantizer, summed
+from sqcodec.recipe.quantizer_section import VqConfig, VqEmaConfig
 
 
 class VqQuantizer(Quantizer):
@@ -19,12 +16,11 @@ class VqQuantizer(Quantizer):
     codeword, so its entropy is 0 and there is no variance.
     """
 
-    def __init__(
-        self, *, codewords: int, dim: int, commitment: float, weighting: Weighting, initialisation: Initialisation
-    ) -> None:
-        super().__init__(codewords=codewords, dim=dim)
-        self.commitment, self.weighting, self.initialisation = commitment, weighting, initialisation
-        self._make_codebook(torch.empty(codewords, dim).uniform_(-1 / codewords, 1 / codewords))
+    def __init__(self, config: VqConfig | VqEmaConfig) -> None:
+        super().__init__(codewords=config.codewords, dim=config.dim)
+        self.weighting = config.weighting
+        self.commitment, self.initialisation = config.commitment, config.initialisation
+        self._make_codebook(torch.empty(self.codewords, self.dim).uniform_(-1 / self.codewords, 1 / self.codewords))
         self.seen: Tensor  # batches trained on
         self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
 
@@ -58,7 +54,7 @@ class VqQuantizer(Quantizer):
         return self._result(self.decode(codes), codes, torch.zeros(len(encoded), device=encoded.device))
 
     @torch.no_grad()
-    def encode(self, encoded: Tensor) -> Tensor:
+    def encode(self, encoded: Tensor, codebooks: int | None = None) -> Tensor:  # noqa: ARG002 - there is one
         """encoded [B, T, D] -> codes [B, 1, T] int64: the nearest codewords, ties to the lowest index."""
         with torch.autocast(encoded.device.type, enabled=False):
             return nearest(encoded.float().reshape(-1, self.dim), self.codebook).view(len(encoded), 1, -1)

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from sqcodec import ranks
-from sqcodec.quantizers.quantizer import Weighting
-from sqcodec.quantizers.vq import Initialisation, VqQuantizer
+from sqcodec.quantizers.vq import VqQuantizer
+from sqcodec.recipe.quantizer_section import VqEmaConfig
 
 
 class VqEmaQuantizer(VqQuantizer):
@@ -16,25 +16,12 @@ class VqEmaQuantizer(VqQuantizer):
     batch (codebook reset); 0 never resets.
     """
 
-    def __init__(
-        self,
-        *,
-        codewords: int,
-        dim: int,
-        commitment: float,
-        decay: float,
-        epsilon: float,
-        reset_below: float,
-        weighting: Weighting,
-        initialisation: Initialisation,
-    ) -> None:
-        super().__init__(
-            codewords=codewords, dim=dim, commitment=commitment, weighting=weighting, initialisation=initialisation
-        )
-        self.decay, self.epsilon, self.reset_below = decay, epsilon, reset_below
+    def __init__(self, config: VqEmaConfig) -> None:
+        super().__init__(config)
+        self.decay, self.epsilon, self.reset_below = config.decay, config.epsilon, config.reset_below
         self.count: Tensor
         self.total: Tensor
-        self.register_buffer("count", torch.ones(codewords))  # N_i
+        self.register_buffer("count", torch.ones(self.codewords))  # N_i
         self.register_buffer("total", self.codebook.clone())  # m_i
 
     def _make_codebook(self, codebook: Tensor) -> None:

@@ -1,4 +1,7 @@
-"""A recipe: one YAML file, validated to one frozen object. No other place holds a default."""
+"""A recipe: one YAML file, validated to one frozen object. No other place holds a default.
+
+Sections that few need are in their own modules (`quantizer_section`, `target_section`).
+"""
 
 # ruff: noqa: I001 - "A as A" is how a package lists a name that it gives, once; sorting would split these lists
 from sqcodec.recipe.document import (
@@ -16,17 +19,7 @@ from sqcodec.recipe.document import (
 )
 from sqcodec.recipe.network_section import ConvNextConfig as ConvNextConfig, PaperNetworkConfig as PaperNetworkConfig
 from sqcodec.recipe.prior_section import PriorConfig as PriorConfig
-from sqcodec.recipe.quantizer_section import (
-    GaussianConfig as GaussianConfig,
-    QuantizerConfig as QuantizerConfig,
-    ResidualConfig as ResidualConfig,
-    VaeConfig as VaeConfig,
-    VmfConfig as VmfConfig,
-    VqConfig as VqConfig,
-    VqEmaConfig as VqEmaConfig,
-)
 from sqcodec.recipe.section import Precision as Precision
-from sqcodec.recipe.target_section import MelConfig as MelConfig, TargetConfig as TargetConfig
 from sqcodec.recipe.vocoder_section import (
     DiscriminatorConfig as DiscriminatorConfig,
     GriffinLimConfig as GriffinLimConfig,

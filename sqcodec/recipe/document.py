@@ -1,5 +1,6 @@
 """The whole recipe and how it is found, read, overridden and validated."""
 
+import warnings
 from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -8,9 +9,9 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from sqcodec.errors import RecipeError
-from sqcodec.recipe.network_section import ConvNextConfig, NetworkConfig
+from sqcodec.recipe.network_section import NetworkConfig
 from sqcodec.recipe.prior_section import PriorConfig
-from sqcodec.recipe.quantizer_section import QuantizerConfig
+from sqcodec.recipe.quantizer_section import FORMER_KEYS, QuantizerConfig, current_keys
 from sqcodec.recipe.section import Count, Fraction, Level, Positive, Precision, Section
 from sqcodec.recipe.target_section import TargetConfig
 from sqcodec.recipe.vocoder_section import TrainedVocoderConfig, VocoderConfig
@@ -104,7 +105,7 @@ class CodecRecipe(_Common):
 
     @model_validator(mode="after")
     def _means_need_values(self) -> Self:
-        if getattr(self.quantizer, "weighting", "sums") == "means" and self.target.kind != "mel":
+        if self.quantizer.weighs_means and self.target.kind != "mel":
             raise ValueError(
                 "quantizer.weighting: means weighs squared errors, expected sums with target.kind mel-classes"
             )
@@ -118,7 +119,7 @@ class CodecRecipe(_Common):
 
     @model_validator(mode="after")
     def _one_variance_an_utterance_needs_masks(self) -> Self:
-        if isinstance(self.network, ConvNextConfig) and getattr(self.quantizer, "variance", "") == "II":
+        if self.quantizer.needs_masks and not self.network.keeps_padding_out:
             raise ValueError("quantizer.variance II needs network.kind paper, whose encoder keeps padding out")
         return self
 
@@ -244,6 +245,9 @@ def _override_(tree: dict[str, Any], override: str) -> None:
     key, sep, text = override.partition("=")
     *sections, last = key.split(".")
     node: Any = tree
+    if sections == ["quantizer"] and isinstance(tree.get("quantizer"), dict):
+        tree["quantizer"] = current_keys(tree["quantizer"])  # the file may have the former key, and --set today's
+        last = _current_key(last, tree["quantizer"])
     for section in sections:
         node = node.get(section) if isinstance(node, dict) else None
     if not sep or not isinstance(node, dict) or not last:
@@ -252,6 +256,16 @@ def _override_(tree: dict[str, Any], override: str) -> None:
         node[last] = _parse_value(text)
     except yaml.YAMLError as error:
         raise RecipeError(f"--set {override}: the value is not YAML: {error}") from error
+
+
+def _current_key(key: str, section: dict[str, Any]) -> str:
+    """A key of the section `quantizer` under today's name, with a warning where that is another one."""
+    name = FORMER_KEYS.get(key, key)
+    if section.get("kind") != "residual" or name == key:
+        return key
+    text = f"quantizer.{key} is now quantizer.{name}; the former name works for one release"
+    warnings.warn(text, FutureWarning, stacklevel=2)
+    return name
 
 
 def _parse_value(text: str) -> Any:

@@ -12,11 +12,21 @@ Lookahead = Annotated[int, Field(ge=0, strict=True)]
 class PaperNetworkConfig(Section):
     """The convolutional encoder and the recurrent decoder of the paper; the decoder knows the training's speakers."""
 
-    kind: Literal["paper"]
+    kind: Literal["paper"] = "paper"
     channels: Count
     speaker_dim: Count
     gru: Count
     jitter: Annotated[float, Field(ge=0, le=1)]
+
+    @property
+    def knows_speakers(self) -> bool:
+        """The decoder has an embedding for each speaker."""
+        return True
+
+    @property
+    def keeps_padding_out(self) -> bool:
+        """The encoder takes the lengths of padded rows."""
+        return True
 
 
 class ConvNextConfig(Section):
@@ -26,13 +36,28 @@ class ConvNextConfig(Section):
     sees ahead, at most 3 a layer; the encoder sees one frame (10 ms) more.
     """
 
-    kind: Literal["convnext"]
+    kind: Literal["convnext"] = "convnext"
     dim: Count
     hidden: Count
     encoder_layers: Count
     decoder_layers: Count
     encoder_lookahead: Lookahead
     decoder_lookahead: Lookahead
+
+    @property
+    def jitter(self) -> float:
+        """0: only the paper's network moves codewords in training."""
+        return 0.0
+
+    @property
+    def knows_speakers(self) -> bool:
+        """Any speaker, no labels."""
+        return False
+
+    @property
+    def keeps_padding_out(self) -> bool:
+        """The encoder takes rows of one length."""
+        return False
 
     @model_validator(mode="after")
     def _lookahead_fits(self) -> Self:

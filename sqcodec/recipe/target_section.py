@@ -16,7 +16,7 @@ class MelConfig(Section):
     others, and the coarse ones would drown what the fine ones have to teach.
     """
 
-    kind: Literal["mel"]
+    kind: Literal["mel"] = "mel"
     loudness: Annotated[float, Field(ge=0, le=1)]
     variance: Literal["batch", "crop"]
 
@@ -24,7 +24,7 @@ class MelConfig(Section):
 class MelClassesConfig(Section):
     """The decoder gives classes of 1 dB: von Mises-Fisher over their directions (vmf), or plain probabilities (nc)."""
 
-    kind: Literal["mel-classes"]
+    kind: Literal["mel-classes"] = "mel-classes"
     likelihood: Literal["vmf", "nc"]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from sqcodec.errors import TrainingError
+from sqcodec.recipe.quantizer_section import current_keys
 from sqcodec.storage import written
 
 
@@ -35,4 +36,7 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
             f"{path}: damaged, or not a checkpoint of sqcodec ({str(error).splitlines()[0]});"
             " start anew with another --out"
         ) from None
+    identity = state.get("identity", {})
+    if "quantizer" in identity:
+        identity["quantizer"] = current_keys(identity["quantizer"])  # as today's recipes name them
     return state

@@ -14,14 +14,11 @@ from sqcodec import ranks
 from sqcodec.corpus.store import FeatureStore
 from sqcodec.errors import TrainingError
 from sqcodec.metrics.codebook_usage import codewords_in_use, count_codes, perplexity
-from sqcodec.model.convnext_network import ConvNextDecoder, ConvNextEncoder
-from sqcodec.model.mel_classes import MelClasses, decibels_per_unit, find_classes
+from sqcodec.model.assembly import build_codec, find_target_classes
+from sqcodec.model.mel_classes import decibels_per_unit
 from sqcodec.model.model_file import save_model
 from sqcodec.model.objective import objective
-from sqcodec.model.spectrogram_codec import SpectrogramCodec
-from sqcodec.quantizers.residual import ResidualQuantizer
-from sqcodec.recipe import CodecRecipe, ResidualConfig
-from sqcodec.spectrogram import FEATURES
+from sqcodec.recipe import CodecRecipe
 from sqcodec.train.crops import Crops, band_statistics, step_seed
 from sqcodec.train.elbo import bound
 from sqcodec.train.log import TrainingLog
@@ -30,8 +27,6 @@ from sqcodec.train.trainer import Milestones, Trainer
 
 TERMS = ("loss", "reconstruction", "quadratic", "entropy", "mse", "log_var")
 CROPS, NOISE, INITIAL, DRAWN, LATENTS, CENTRES = range(6)  # the random streams
-_LATENTS = 16384  # on which codebooks are put after a warm-up
-_LATENTS_A_CODEWORD = 128  # on which they are refitted when they settle
 
 
 class CodecTrainer(Trainer):
@@ -49,13 +44,12 @@ class CodecTrainer(Trainer):
         super().__init__(folder, fabric, milestones)
         self.recipe, self.store = recipe, store
         _check_share(recipe, fabric.world_size)
-        labelled = recipe.network.kind == "paper"
+        labelled = recipe.network.knows_speakers
         speakers = tuple(sorted({row.speaker for row in store.splits["train"].rows})) if labelled else ()
         torch.manual_seed(step_seed(recipe.train.seed, 0, INITIAL))
-        self.codec = SpectrogramCodec(recipe, speakers, self._classes())
-        if isinstance(self.codec.encoder, ConvNextEncoder) and isinstance(self.codec.decoder, ConvNextDecoder):
-            for scale in (self.codec.encoder.scale, self.codec.decoder.scale):
-                scale.set_(*band_statistics(store.splits["train"]))
+        self.codec = build_codec(recipe, speakers, find_target_classes(recipe, store.splits["train"].features))
+        if self.codec.has_band_scales:
+            self.codec.fit_scales_(*band_statistics(store.splits["train"]))
         optimizer = torch.optim.Adam(self.codec.parameters(), lr=recipe.train.learning_rate, fused=True)
         if compiled:
             self._compile()
@@ -120,17 +114,8 @@ class CodecTrainer(Trainer):
         self.codec.decoder.compile(mode=mode)
 
     def _advance_quantizer(self) -> None:
-        """Switch a residual quantiser on after its warm-up, its codebooks on latents of some batches, and settle it."""
-        config, book, seed = self.recipe.quantizer, self.codec.quantizer, self.recipe.train.seed
-        if not isinstance(config, ResidualConfig) or not isinstance(book, ResidualQuantizer):
-            return
-        book.warming = self.step <= config.warmup
-        book.settled = config.settled is not None and self.step > config.settled
-        if config.warmup and self.step == config.warmup + 1:
-            latents = self._latents(max(_LATENTS, 4 * book.codewords))
-            book.initialise_(latents, torch.Generator(self.fabric.device).manual_seed(step_seed(seed, 0, CENTRES)))
-        if config.settled and self.step == config.settled + 1:
-            book.refit_(self._latents(_LATENTS_A_CODEWORD * book.codewords))
+        """Let the quantiser do what its schedule wants before this step."""
+        self.codec.quantizer.begin_step_(self.step, self._latents, step_seed(self.recipe.train.seed, 0, CENTRES))
 
     def _latents(self, enough: int) -> Tensor:
         """At least `enough` latents [N, D] of crops of their own, the same on every rank."""
@@ -141,14 +126,9 @@ class CodecTrainer(Trainer):
             parts = [ranks.gathered(self.codec.encoder(each.features)) for each in drawn]  # each [ranks, B, T, D]
             return torch.cat([part.flatten(0, 2) for part in parts])
 
-    @property
-    def _warmup(self) -> int:
-        quantizer = self.recipe.quantizer
-        return quantizer.warmup if isinstance(quantizer, ResidualConfig) else 0
-
     def _temperature(self) -> float:
         # tau = exp(-rate step), as the official training; its first step after any warm-up has tau = 1
-        return math.exp(-self.recipe.train.temperature_rate * max(0, self.step - 1 - self._warmup))
+        return math.exp(-self.recipe.train.temperature_rate * max(0, self.step - 1 - self.codec.quantizer.warmup_steps))
 
     def cause(self, losses: Mapping[str, float]) -> str:
         """Silence, or steps that are too large."""
@@ -185,11 +165,6 @@ class CodecTrainer(Trainer):
             entry["test_counts"] = result.counts.tolist()
             entry["bound"] = bound(self.codec, split, device, step_seed(self.recipe.train.seed, 0, DRAWN)).as_dict()
         return {name: value for name, value in entry.items() if value is not None}
-
-    def _classes(self) -> MelClasses | None:
-        if self.recipe.target.kind == "mel":
-            return None
-        return find_classes(self.store.splits["train"].features, FEATURES[self.recipe.features.kind])
 
     def identity(self) -> dict[str, Any]:
         """Features, quantiser, target, network, batches, store and speakers."""

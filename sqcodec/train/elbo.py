@@ -7,7 +7,6 @@ import torch
 
 from sqcodec.corpus.store import StoreSplit
 from sqcodec.metrics.mel_error import SquaredError, squared_error
-from sqcodec.model.likelihood import ClassLikelihood
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.train.reconstruction import decoded, scored_rows
 
@@ -53,12 +52,12 @@ def bound(codec: SpectrogramCodec, split: StoreSplit, device: torch.device, seed
     error, likelihood, codes, entropy, quadratic = SquaredError(), 0.0, 0, 0.0, 0.0
     for done in decoded(codec, split, scored_rows(codec, split), device, draw):
         error += squared_error(done.source, done.features)
-        if isinstance(codec.likelihood, ClassLikelihood):
+        if not codec.likelihood.shared_variance:
             likelihood += codec.likelihood.fit(done.raw, done.source[None]).loss.item()
         codes += done.quantized.codes.numel()
         entropy += done.quantized.entropy.double().sum().item()
         quadratic += done.quantized.quadratic.double().sum().item()
-    if not isinstance(codec.likelihood, ClassLikelihood):
+    if codec.likelihood.shared_variance:
         likelihood = 0.5 * error.values * (1 + math.log(2 * math.pi * error.total / error.values))
     frames_per_second = 16000 / codec.features.hop_length
     return Bound(

@@ -16,7 +16,7 @@ from tests.conftest import make_model, speech_like
 
 RESIDUAL = (
     "quantizer={kind: residual, stages: 3, codewords: 16, dim: 4,"
-    " initial_variance: 10.0, ratio: 0.25, dropout: 0.5, warmup: 0, settled: null}"
+    " initial_variance: 10.0, ratio: 0.25, dropout: 0.5, warmup_steps: 0, freeze_step: null}"
 )
 TINY = Path("runs/tiny/model.safetensors")
 

@@ -34,8 +34,9 @@ RATES = (400, 800, 1600, 3200)
 PRIOR = ("prior.layers=1", "prior.dim=8", "prior.heads=2", "prior.context=16", "prior.steps=2", "prior.batch=2",
          "prior.evaluate_every=2", "prior.warmup=1")  # fmt: skip
 RESIDUAL = (
-    "quantizer.stages=3", "quantizer.codewords=8", "quantizer.dim=4", "quantizer.warmup=2", "quantizer.settled=5",
-    "network.dim=8", "network.hidden=16", "network.encoder_layers=2", "network.decoder_layers=2", "train.batch=4",
+    "quantizer.stages=3", "quantizer.codewords=8", "quantizer.dim=4", "quantizer.warmup_steps=2",
+    "quantizer.freeze_step=5", "network.dim=8", "network.hidden=16",
+    "network.encoder_layers=2", "network.decoder_layers=2", "train.batch=4",
     "train.frames=16", "train.steps=4", "train.log_every=2", "train.save_every=4", "train.evaluate_every=4",
     "train.milestones=[3]", "train.precision=32-true",
 )  # fmt: skip
@@ -112,7 +113,7 @@ def write_formats(folder: Path) -> None:
         if name == "gaussian":  # 2: before recipes chose network, level and loudness
             del recipe["network"]["kind"], recipe["train"]["level"]
         else:
-            del recipe["quantizer"]["ratio"], recipe["quantizer"]["warmup"], recipe["quantizer"]["settled"]
+            del recipe["quantizer"]["ratio"], recipe["quantizer"]["warmup_steps"], recipe["quantizer"]["freeze_step"]
         if name == "gaussian":
             del recipe["target"]["loudness"], recipe["target"]["variance"]
             write_model(folder / "2.safetensors", weights, {**header, "format": 2})

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from sqcodec.errors import RecipeError
+from sqcodec.model.assembly import build_codec
 from sqcodec.model.model_file import load_model, save_model
-from sqcodec.model.spectrogram_codec import UNLABELLED, SpectrogramCodec
+from sqcodec.model.spectrogram_codec import UNLABELLED
 from sqcodec.recipe import load_recipe
 
 SMALL = (
@@ -17,7 +18,7 @@ SMALL = (
 
 def small(*overrides):
     torch.manual_seed(0)
-    codec = SpectrogramCodec(load_recipe("speech16k", (*SMALL, *overrides)), ()).eval()
+    codec = build_codec(load_recipe("speech16k", (*SMALL, *overrides)), ()).eval()
     with torch.no_grad():
         for name, parameter in codec.named_parameters():
             if name.endswith("depthwise.weight"):
@@ -26,7 +27,7 @@ def small(*overrides):
 
 
 def test_the_shipped_recipe_has_the_bit_rates_and_the_look_ahead_it_says():
-    codec = SpectrogramCodec(load_recipe("speech16k"), ())
+    codec = build_codec(load_recipe("speech16k"), ())
     assert codec.bit_rate == 3200
     assert codec.quantizer.codebooks == 8
     # an even frame waits for 2 + 2 frames of the encoder and 4 of the decoder: 80 ms, of 100 allowed

@@ -9,13 +9,13 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from sqcodec.errors import ModelError
+from sqcodec.model.assembly import build_codec
 from sqcodec.model.likelihood import GaussianLikelihood
 from sqcodec.model.mel_classes import MelClasses
 from sqcodec.model.model_file import load_model, save_model
 from sqcodec.model.model_header import read_header
 from sqcodec.model.objective import objective
 from sqcodec.model.paper_network import PaperEncoder, jitter
-from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.quantizers.quantizer import Quantized
 from sqcodec.recipe import load_recipe
 
@@ -24,12 +24,12 @@ SMALL = ("network.channels=16", "network.gru=8", "network.speaker_dim=4", "quant
 
 def small(*overrides, speakers=("a", "b")):
     torch.manual_seed(0)
-    return SpectrogramCodec(load_recipe("vctk", (*SMALL, *overrides)), speakers).eval()
+    return build_codec(load_recipe("vctk", (*SMALL, *overrides)), speakers).eval()
 
 
 @pytest.mark.parametrize(("variance", "parameters"), [("I", 7.91e6), ("II", 7.91e6), ("III", 7.91e6), ("IV", 7.96e6)])
 def test_the_papers_model_has_the_papers_size(variance, parameters):
-    codec = SpectrogramCodec(load_recipe("zerospeech2019", (f"quantizer.variance={variance}",)), ("a",) * 102)
+    codec = build_codec(load_recipe("zerospeech2019", (f"quantizer.variance={variance}",)), ("a",) * 102)
     encoder, decoder = (sum(p.numel() for p in part.parameters()) for part in (codec.encoder, codec.decoder))
     assert encoder == pytest.approx(parameters, rel=2e-3)
     assert decoder == pytest.approx(0.522e6, rel=2e-3)
@@ -147,7 +147,7 @@ def test_classes_go_round_trip_with_the_model(tmp_path):
     classes = MelClasses(lowest=-3, number=20, scale=80.0)
     torch.manual_seed(0)
     recipe = load_recipe("vctk", (*SMALL, "target={kind: mel-classes, likelihood: vmf}"))
-    codec = SpectrogramCodec(recipe, ("a",), classes).eval()
+    codec = build_codec(recipe, ("a",), classes).eval()
     save_model(tmp_path / "model.safetensors", codec, 7)
     other = load_model(tmp_path / "model.safetensors")
     assert other.classes == classes
@@ -195,8 +195,8 @@ def test_broken_model_files_are_refused(tmp_path):
     path.write_bytes(whole[:-100])
     with pytest.raises(ModelError, match="not a model of sqcodec"):
         load_model(path)
-    path.write_bytes(whole.replace(b'\\"format\\": 3', b'\\"format\\": 9'))
-    with pytest.raises(ModelError, match="model format 9, this sqcodec reads up to 3: install a newer sqcodec"):
+    path.write_bytes(whole.replace(b'\\"format\\": 4', b'\\"format\\": 9'))
+    with pytest.raises(ModelError, match="model format 9, this sqcodec reads up to 4: install a newer sqcodec"):
         load_model(path)
     codec = small()
     fingerprint = codec.fingerprint.encode()

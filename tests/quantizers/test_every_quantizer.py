@@ -1,13 +1,15 @@
 """What must hold for every quantiser that a recipe can ask for."""
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
-from sqcodec.quantizers.build import build_quantizer
+from sqcodec.quantizers.build import QUANTIZERS, build_quantizer
 from sqcodec.recipe import load_recipe
+from sqcodec.recipe.quantizer_section import QuantizerConfig
 
 EMA = "kind: vq-ema, commitment: 0.25, decay: 0.9, epsilon: 1.0e-5, weighting: sums, initialisation: data"
 KINDS = {
@@ -18,13 +20,21 @@ KINDS = {
     "vq-ema-reset": f"{EMA}, reset_below: 0.1",
 }
 KINDS["residual"] = (
-    "kind: residual, stages: 3, initial_variance: 4.0, ratio: 0.25, dropout: 0.5, warmup: 0, settled: null"
+    "kind: residual, stages: 3, initial_variance: 4.0, ratio: 0.25, dropout: 0.5, warmup_steps: 0, freeze_step: null"
 )
+KINDS["fsq"] = "kind: fsq"  # its levels are its sizes
 STOCHASTIC = [name for name in KINDS if name.startswith(("sq", "vmf"))]
 
 
+def test_every_section_has_its_quantiser():
+    assert set(QUANTIZERS) == set(get_args(QuantizerConfig))
+
+
 def make(name, *, codewords=64, dim=8, seed=0):
-    section = f"quantizer={{{KINDS[name]}, codewords: {codewords}, dim: {dim}}}"
+    sizes = f"codewords: {codewords}, dim: {dim}"
+    if name == "fsq":
+        sizes = f"levels: {[8] * round(math.log(codewords, 8))}"
+    section = f"quantizer={{{KINDS[name]}, {sizes}}}"
     torch.manual_seed(seed)
     return build_quantizer(load_recipe("tiny", (section,)).quantizer)
 
@@ -69,12 +79,13 @@ def test_outside_of_training_the_decoder_receives_the_codewords(name):
     assert torch.equal(out.z_q, quantizer.decode(out.codes))
 
 
+@pytest.mark.parametrize("name", [name for name in KINDS if name != "fsq"])  # which bounds latents, not codewords
 def test_a_codeword_is_its_own_code(name):
     quantizer = make(name).eval()
     every = torch.arange(64)[None, None]
     encoded = torch.zeros(1, 64, quantizer.channels)
     encoded[0, :, :8] = quantizer.decode(every)[0].detach()
-    assert torch.equal(quantizer.encode_by(encoded, 1), every)  # a residual quantiser's first stage
+    assert torch.equal(quantizer.encode(encoded, codebooks=1), every)  # a residual quantiser's first stage
 
 
 def test_state_goes_round_trip(name, tmp_path):
@@ -149,8 +160,8 @@ def test_drawn_codes_follow_the_probabilities(name):
     assert torch.equal(drawn.z_q, quantizer.decode(drawn.codes))
 
 
-@pytest.mark.parametrize("name", [name for name in KINDS if name.startswith("vq")])
-def test_the_posterior_of_vq_is_one_codeword(name):
+@pytest.mark.parametrize("name", ["vq", "vq-ema", "vq-ema-reset", "fsq"])
+def test_the_posterior_is_one_codeword(name):
     quantizer = make(name).eval()
     encoded = encoded_for(quantizer)
     out = quantizer.draw(encoded)

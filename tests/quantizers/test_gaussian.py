@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from sqcodec.quantizers.gaussian import GaussianQuantizer, gaussian_logits
+from sqcodec.recipe.quantizer_section import GaussianConfig
 from tests import reference
 
 VARIANTS = ["fixed", "I", "II", "III", "IV"]
@@ -12,7 +13,7 @@ VARIANTS = ["fixed", "I", "II", "III", "IV"]
 
 def make(variance, *, codewords=16, dim=4, seed=0):
     torch.manual_seed(seed)
-    return GaussianQuantizer(variance=variance, codewords=codewords, dim=dim, initial_variance=10.0)
+    return GaussianQuantizer(GaussianConfig(variance=variance, codewords=codewords, dim=dim, initial_variance=10.0))
 
 
 def encoded_for(quantizer, batch=3, frames=5, scale=2.0):

@@ -1,19 +1,24 @@
 """Residual SQ against the float64 reference."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
 from sqcodec.quantizers.gaussian import nearest
 from sqcodec.quantizers.residual import ResidualQuantizer
+from sqcodec.recipe.quantizer_section import GaussianConfig, ResidualConfig
 from tests import reference
 
 
-def make(*, stages=3, codewords=12, dim=4, dropout=0.0):
+def make(*, stages=3, codewords=12, dim=4, dropout=0.0, warmup_steps=0, freeze_step=None):
     torch.manual_seed(0)
-    return ResidualQuantizer(
-        stages=stages, codewords=codewords, dim=dim, initial_variance=3.0, ratio=0.25, dropout=dropout
-    )
+    config = ResidualConfig(
+        stages=stages, codewords=codewords, dim=dim, initial_variance=3.0, ratio=0.25, dropout=dropout,
+        warmup_steps=warmup_steps, freeze_step=freeze_step,
+    )  # fmt: skip
+    return ResidualQuantizer(config)
 
 
 def parameters(quantizer):
@@ -61,11 +66,11 @@ def test_codes_are_those_of_the_reference_search(monkeypatch, codebooks, kept):
     monkeypatch.setattr("sqcodec.quantizers.residual._KEPT", kept)
     quantizer = make()
     encoded = torch.randn(2, 50, 4)
-    got = quantizer.encode_by(encoded, codebooks).transpose(1, 2).reshape(100, codebooks).numpy()
+    got = quantizer.encode(encoded, codebooks).transpose(1, 2).reshape(100, codebooks).numpy()
     books, _ = parameters(quantizer)
     expected = reference.m_best(encoded.double().numpy().reshape(100, 4), books[:codebooks], kept)
     assert (got == expected).all(1).mean() > 0.97  # near ties may round
-    assert torch.equal(quantizer.encode(encoded), quantizer.encode_by(encoded, 3))
+    assert torch.equal(quantizer.encode(encoded), quantizer.encode(encoded, 3))
 
 
 def test_search_comes_nearer_than_stage_by_stage(monkeypatch):
@@ -106,7 +111,7 @@ def test_one_stage_is_variant_i():
     from sqcodec.quantizers.gaussian import GaussianQuantizer
 
     quantizer = make(stages=1)
-    plain = GaussianQuantizer(variance="I", codewords=12, dim=4, initial_variance=3.0)
+    plain = GaussianQuantizer(GaussianConfig(variance="I", codewords=12, dim=4, initial_variance=3.0))
     with torch.no_grad():
         plain.codebook.copy_(quantizer.codebook[0])
     encoded = torch.randn(3, 7, 4)
@@ -117,9 +122,9 @@ def test_one_stage_is_variant_i():
     assert torch.equal(got.codes, expected.codes)
 
 
-def test_while_warming_latents_pass_with_unit_noise():
+def test_in_the_vae_warmup_latents_pass_with_unit_noise():
     quantizer = make().train()
-    quantizer.warming = True
+    quantizer.vae_warmup = True
     encoded = 3 * torch.randn(8, 400, 4)
     out = quantizer(encoded, 1.0, torch.Generator().manual_seed(3))
     noise = out.z_q - encoded
@@ -131,15 +136,15 @@ def test_while_warming_latents_pass_with_unit_noise():
     assert torch.equal(quantizer.eval()(encoded, 1.0).z_q, quantizer.decode(quantizer.encode(encoded)))
 
 
-def test_once_settled_the_codewords_in_use_pass_without_gradient():
+def test_once_frozen_the_codewords_of_inference_pass_without_gradient():
     quantizer = make(dropout=1.0).train()
-    quantizer.settled = True
+    quantizer.frozen = True
     encoded = torch.randn(6, 10, 4).requires_grad_()
     out = quantizer(encoded, 1.0, torch.Generator().manual_seed(3))
     in_use = quantizer._stages_in_use(encoded, torch.Generator().manual_seed(3))
     assert in_use.min() < in_use.max()
     for row, stages in enumerate(in_use.tolist()):
-        wanted = quantizer.decode(quantizer.encode_by(encoded[row : row + 1], stages))[0]
+        wanted = quantizer.decode(quantizer.encode(encoded[row : row + 1], stages))[0]
         torch.testing.assert_close(out.z_q[row], wanted)
     assert not out.z_q.requires_grad
     assert not out.quadratic.requires_grad
@@ -188,7 +193,7 @@ def test_refitted_codewords_serve_every_prefix_better():
     other = torch.randn(1, 4000, 6, generator=drawn)  # not what they are fitted to
 
     def errors():
-        codes = [quantizer.encode_by(other, number) for number in (1, 2, 3)]
+        codes = [quantizer.encode(other, number) for number in (1, 2, 3)]
         return [(quantizer.decode(each) - other).square().mean().item() for each in codes]
 
     before = errors()
@@ -210,3 +215,33 @@ def test_k_means_lowers_the_error_of_random_centres():
     owner = torch.cdist(points, centres).argmin(1)
     means = torch.stack([points[owner == place].mean(0) for place in range(16)])
     assert (means - centres).norm(dim=1).max() < 0.2  # after 12 rounds centres hardly move
+
+
+def test_the_schedule_is_warm_up_then_codebooks_then_frozen_codebooks():
+    quantizer, asked = make(warmup_steps=2, freeze_step=4), []
+
+    def latents(enough):
+        asked.append(enough)
+        return torch.randn(enough, 4, generator=torch.Generator().manual_seed(len(asked)))
+
+    states, books = [], []
+    for step in range(1, 7):
+        quantizer.begin_step_(step, latents, seed=3)
+        states.append((quantizer.vae_warmup, quantizer.frozen))
+        books.append(quantizer.codebook.detach().clone())
+    assert states == [(True, False)] * 2 + [(False, False)] * 2 + [(False, True)] * 2
+    assert asked == [16384, 128 * 12]  # k-means at step 3, the refit at step 5
+    moved = [not torch.equal(former, now) for former, now in itertools.pairwise(books)]
+    assert moved == [False, True, False, True, False]
+    again = make(warmup_steps=2, freeze_step=4)
+    asked.clear()
+    again.begin_step_(3, latents, seed=3)
+    assert torch.equal(again.codebook, books[2])  # the seed decides
+
+
+def test_a_codeword_without_latents_stays_in_a_refit():
+    quantizer = make(stages=2, codewords=3)
+    with torch.no_grad():
+        quantizer.codebook[0, 2] = 100.0
+    quantizer.refit_(torch.randn(500, 4))
+    torch.testing.assert_close(quantizer.codebook[0, 2], torch.full((4,), 100.0))  # held by inertia alone

@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from sqcodec.quantizers.vmf import VmfQuantizer
+from sqcodec.recipe.quantizer_section import VmfConfig
 from tests import reference
 
 
 def make(*, codewords=16, dim=5, concentration=6.0):
     torch.manual_seed(0)
-    return VmfQuantizer(codewords=codewords, dim=dim, initial_concentration=concentration)
+    return VmfQuantizer(VmfConfig(codewords=codewords, dim=dim, initial_concentration=concentration))
 
 
 def test_loss_terms_and_gradients_are_those_of_equation_13(monkeypatch):

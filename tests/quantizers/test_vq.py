@@ -6,22 +6,24 @@ import torch
 
 from sqcodec.quantizers.vq import VqQuantizer
 from sqcodec.quantizers.vq_ema import VqEmaQuantizer
+from sqcodec.recipe.quantizer_section import VqConfig, VqEmaConfig
 from tests import reference
 
 
 def make(commitment=0.25, *, codewords=16, dim=4, initialisation="data"):
     torch.manual_seed(0)
     return VqQuantizer(
-        codewords=codewords, dim=dim, commitment=commitment, weighting="sums", initialisation=initialisation
+        VqConfig(codewords=codewords, dim=dim, commitment=commitment, weighting="sums", initialisation=initialisation)
     )
 
 
 def make_ema(*, codewords=16, dim=4, decay=0.9, reset_below=0.0, initialisation="uniform"):
     torch.manual_seed(0)
-    return VqEmaQuantizer(
+    config = VqEmaConfig(
         codewords=codewords, dim=dim, commitment=0.25, decay=decay, epsilon=1e-5, reset_below=reset_below,
         weighting="sums", initialisation=initialisation,
     )  # fmt: skip
+    return VqEmaQuantizer(config)
 
 
 def flat(encoded):

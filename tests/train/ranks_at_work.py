@@ -29,8 +29,8 @@ CASES = {
             "target={kind: mel-classes, likelihood: vmf}"),
     "ema": (f"quantizer={{kind: vq-ema, codewords: 16, dim: 4, decay: 0.9, epsilon: 1.0e-5, reset_below: 0.5, {VQ}}}",),
     "vae": ("quantizer={kind: none, dim: 4}",),
-    "residual": (f"quantizer={{{RESIDUAL}, warmup: 0, settled: null}}", NETWORK),
-    "warm": (f"quantizer={{{RESIDUAL}, warmup: 1, settled: 2}}", NETWORK),
+    "residual": (f"quantizer={{{RESIDUAL}, warmup_steps: 0, freeze_step: null}}", NETWORK),
+    "warm": (f"quantizer={{{RESIDUAL}, warmup_steps: 1, freeze_step: 2}}", NETWORK),
 }  # fmt: skip
 
 

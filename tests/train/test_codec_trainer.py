@@ -245,7 +245,7 @@ ANY_SPEAKER = (
     " decoder_lookahead: 1}",
     "features.kind=log-mel",
     "quantizer={kind: residual, stages: 2, codewords: 8, dim: 4, initial_variance: 1.0, ratio: 0.5, dropout: 0.5,"
-    " warmup: 7, settled: 15}",
+    " warmup_steps: 7, freeze_step: 15}",
     "target.loudness=0.2", "train.level=[-20, -3]",
 )  # fmt: skip
 

@@ -93,7 +93,7 @@ def test_a_plain_vae_trains_and_has_no_codes(store, tmp_path):
 def test_every_stage_of_a_residual_quantiser_is_counted(store, tmp_path):
     section = (
         "quantizer={kind: residual, stages: 3, codewords: 8, dim: 4,"
-        " initial_variance: 1.0, ratio: 0.25, dropout: 0.5, warmup: 0, settled: null}"
+        " initial_variance: 1.0, ratio: 0.25, dropout: 0.5, warmup_steps: 0, freeze_step: null}"
     )
     codec = trained(store, tmp_path / "run", section)
     last = read_log(tmp_path / "run" / "log.jsonl")[-1]

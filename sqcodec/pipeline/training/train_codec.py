@@ -44,7 +44,7 @@ def train(
     resume, a batch that the processes cannot share, diverged, or asked to stop.
     """
     store = open_store_of(recipe, features, recipe.train.evaluate_split)
-    resting = recipe.quantizer.kind == "residual"  # its warm-up rests the codebooks, `settled` the encoder
+    resting = recipe.quantizer.has_unused_parameters
     fabric = make_fabric(device, recipe.train.precision, processes=started_processes(), resting=resting)
     refuse_second(folder, resume=resume)
     trainer = CodecTrainer(recipe, store, folder, fabric, compiled=compiled)

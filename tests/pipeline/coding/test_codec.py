@@ -17,9 +17,9 @@ from sqcodec import storage
 from sqcodec.codes import Codes
 from sqcodec.errors import AudioError, CodesError, ModelError, VocoderError
 from sqcodec.features.mel import extract
+from sqcodec.model.assembly import build_codec
 from sqcodec.model.blockwise import decode_features
 from sqcodec.model.model_file import load_model, save_model
-from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.coding import codec as module
 from sqcodec.pipeline.coding.codec import load, resampled
 from sqcodec.pipeline.finding.code_spaces import read_space
@@ -208,7 +208,7 @@ def test_codes_that_do_not_fit_are_refused(tiny_model, change, error, text) -> N
 def test_residual_codes_decode_by_any_prefix_of_their_stages(tmp_path) -> None:
     section = (
         "quantizer={kind: residual, stages: 3, codewords: 16, dim: 4,"
-        " initial_variance: 1.0, ratio: 0.25, dropout: 0.5, warmup: 0, settled: null}"
+        " initial_variance: 1.0, ratio: 0.25, dropout: 0.5, warmup_steps: 0, freeze_step: null}"
     )
     make_model(tmp_path / "model.safetensors", section)
     codec = load(tmp_path / "model.safetensors")
@@ -228,7 +228,7 @@ def test_residual_codes_decode_by_any_prefix_of_their_stages(tmp_path) -> None:
 
 def test_a_plain_vae_has_no_codes(tmp_path) -> None:
     recipe = load_recipe("vctk", ("quantizer={kind: none, dim: 4}", "network.channels=16", "network.gru=8"))
-    save_model(tmp_path / "model.safetensors", SpectrogramCodec(recipe, ("a",)), 1)
+    save_model(tmp_path / "model.safetensors", build_codec(recipe, ("a",)), 1)
     with pytest.raises(ModelError) as caught:
         load(tmp_path / "model.safetensors").encode(speech_like(16000), speaker="a")
     assert str(caught.value) == (

@@ -120,7 +120,7 @@ def test_an_interrupted_evaluation_goes_on(recordings: Path, monkeypatch) -> Non
 def test_a_model_of_several_codebooks_takes_part_at_several_rates(recordings: Path) -> None:
     section = (
         "quantizer={kind: residual, stages: 3, codewords: 16, dim: 4,"
-        " initial_variance: 1.0, ratio: 0.25, dropout: 0.5, warmup: 0, settled: null}"
+        " initial_variance: 1.0, ratio: 0.25, dropout: 0.5, warmup_steps: 0, freeze_step: null}"
     )
     make_model(Path("runs/residual/model.safetensors"), section)
     done = evaluation.evaluate(

@@ -33,15 +33,15 @@ def run(cells, store, folder, *, jobs=1, tell=lambda text: None):
 
 
 def test_every_system_of_the_list_makes_a_valid_recipe():
-    names = ["vae", "vq", "vq-ema", "vq-ema-reset", "fixed", "sq-I", "sq-II", "sq-III", "sq-IV"]
+    names = ["vae", "vq", "vq-ema", "vq-ema-reset", "fsq", "fixed", "sq-I", "sq-II", "sq-III", "sq-IV"]
     assert system_names("mel") == names
     assert system_names("mel-classes") == ["vmf", "nc"]
     for cell in [*cells_of(names), *cells_of([], target="mel-classes")]:
         sections = read_systems()[cell.system]
         assert cell.recipe.quantizer.kind == sections["quantizer"]["kind"]
         assert cell.recipe.target.kind == sections["target"]["kind"]
-        assert cell.recipe.quantizer.dim == 4  # the recipe's, with its overrides
-        assert cell.recipe.quantizer.codewords == (0 if cell.system == "vae" else 16)
+        size = {"fsq": (3, 512), "vae": (4, 0)}.get(cell.system, (4, 16))  # the recipe's, with its overrides
+        assert (cell.recipe.quantizer.dim, cell.recipe.quantizer.codewords) == size
 
 
 def test_the_plan_is_systems_times_seeds():
@@ -62,8 +62,8 @@ def test_a_sweep_varies_one_key():
 @pytest.mark.parametrize(
     ("systems", "options", "text"),
     [
-        (["sq-V"], {}, "--systems: got sq-V, expected some of: vae, vq, vq-ema, vq-ema-reset, fixed, sq-I, sq-II,"
-                       " sq-III, sq-IV, vmf, nc"),
+        (["sq-V"], {}, "--systems: got sq-V, expected some of: vae, vq, vq-ema, vq-ema-reset, fsq, fixed, sq-I,"
+                       " sq-II, sq-III, sq-IV, vmf, nc"),
         (["vmf"], {}, "--systems: vmf decode to mel-classes, the comparison is of mel; use --target mel-classes"),
         (["vae"], {"sweeps": [("quantizer.codewords", ["4"])]}, "quantizer.codewords: unknown key"),
     ],

@@ -10,6 +10,7 @@ import yaml
 
 from sqcodec.errors import RecipeError
 from sqcodec.recipe import CodecRecipe, load_recipe, recipe_folders
+from sqcodec.recipe.quantizer_section import section_of
 
 Target = Literal["mel", "mel-classes"]
 
@@ -92,9 +93,8 @@ def _cell(
     seed: int,
     variant: tuple[str, str] | None,
 ) -> Cell:
-    size = {"codewords": base.quantizer.codewords, "dim": base.quantizer.dim}
-    if sections["quantizer"]["kind"] == "none":
-        del size["codewords"]
+    fields = section_of(sections["quantizer"]["kind"]).model_fields
+    size = {key: getattr(base.quantizer, key) for key in ("codewords", "dim") if key in fields}
     changes = (
         *(text for text in overrides if not text.startswith(("quantizer", "target"))),
         f"quantizer={json.dumps(sections['quantizer'] | size)}",
