@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sqcodec.model.model_header import ModelHeader, header_of, read_header
+from sqcodec.model.model_header import FORMAT, ModelHeader, header_of, read_header
 from sqcodec.pipeline.finding.models import SHIPPED
 from tests.conftest import SPEAKERS, make_model
 
@@ -38,7 +38,7 @@ def test_lookahead_counts_the_codes_of_both_parts_and_the_one_that_is_coded() ->
 def test_the_header_of_a_file(tmp_path: Path) -> None:
     make_model(tmp_path / "model.safetensors")
     found = read_header(tmp_path / "model.safetensors")
-    assert (found.path, found.format, found.speakers) == (tmp_path / "model.safetensors", 3, SPEAKERS)
+    assert (found.path, found.format, found.speakers) == (tmp_path / "model.safetensors", FORMAT, SPEAKERS)
     assert (found.features, found.tables, found.classes) == ("paper-mel", None, None)
     assert found.recipe["features"]["kind"] == found.features
 
