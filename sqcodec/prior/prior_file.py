@@ -35,7 +35,7 @@ def load_prior(path: Path, *, fingerprint: str, speakers: tuple[str, ...], devic
     if header.get("fingerprint") != fingerprint or tuple(header.get("speakers", ())) != speakers:
         raise ModelError(
             f"{path}: made for the codes {header.get('fingerprint')}, got a model with {fingerprint};"
-            " train it again with 'sqcodec train RECIPE --stage prior'"
+            " train it again with `stage` prior of 'sqcodec train RECIPE'"
         )
     try:
         config = PriorConfig.model_validate(header["prior"])
@@ -53,7 +53,7 @@ def _read_header(path: Path) -> dict[str, Any]:
         if header["format"] > FORMAT:
             raise ModelError(f"{path}: prior format {header['format']}, this sqcodec reads up to {FORMAT}")
     except FileNotFoundError:
-        raise ModelError(f"{path}: there is no prior; 'sqcodec train RECIPE --stage prior' makes one") from None
+        raise ModelError(f"{path}: there is no prior; 'sqcodec train RECIPE' with `stage` prior makes one") from None
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: not a prior of sqcodec ({type(error).__name__})") from None
     assert isinstance(header, dict)

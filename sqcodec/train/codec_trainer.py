@@ -85,7 +85,7 @@ class Trainer:
         if unlike:
             raise TrainingError(
                 f"{self.checkpoint}: cannot resume, {', '.join(unlike)} differ(s) from what the training began with;"
-                " use the same recipe and features, or start another training with --out"
+                " use the same recipe and features, or start another training with `folder`"
             )
         self.codec.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -133,7 +133,7 @@ class Trainer:
                 if asked and not last:
                     raise StoppedError(
                         f"stopped at step {self.step} of {train.steps}, all saved in {self.folder};"
-                        " the same command with --resume goes on from here"
+                        " the same command with `resume` goes on from here"
                     )
 
     def _train_step(self) -> None:
@@ -232,7 +232,8 @@ class Trainer:
             shown = ", ".join(f"{name} {terms[name]:g}" for name in TERMS[1:])
             kept = f"; the last good state is in {self.checkpoint}" if self.checkpoint.is_file() else ""
             raise TrainingError(
-                f"the loss is not finite at step {step} ({shown}): {cause}. Change it with --set and train again{kept}"
+                f"the loss is not finite at step {step} ({shown}): {cause}. Change it with"
+                f" `overrides` and train again{kept}"
             )
 
     def _entry(self, last: bool) -> dict[str, Any]:

@@ -51,7 +51,9 @@ def train_prior(
         optimizer.step()
         total, counted = total + nats.item(), counted + 1
         if not math.isfinite(total):
-            raise TrainingError(f"the prior's loss is not finite at step {step}: lower prior.learning_rate with --set")
+            raise TrainingError(
+                f"the prior's loss is not finite at step {step}: lower prior.learning_rate with `overrides`"
+            )
         if step % config.evaluate_every == 0 or step == config.steps:
             bits = bits_a_code(prior, test, device)
             report({"step": step, "bits": total / counted / math.log(2), "test_bits": bits})

@@ -82,12 +82,12 @@ def read_header(path: Path) -> VocoderHeader:
         )
     except FileNotFoundError:
         raise VocoderError(
-            f"{path}: no such vocoder file; 'sqcodec train RECIPE --stage vocoder' makes one under runs/"
+            f"{path}: no such vocoder file; 'sqcodec train RECIPE' with `stage` vocoder makes one under runs/"
         ) from None
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, ValidationError) as error:
         raise VocoderError(
             f"{path}: not a vocoder of sqcodec ({type(error).__name__}: {str(error).splitlines()[0]}); expected a"
-            " vocoder.safetensors that 'sqcodec train RECIPE --stage vocoder' wrote"
+            " vocoder.safetensors that 'sqcodec train RECIPE' with `stage` vocoder wrote"
         ) from None
 
 

@@ -43,7 +43,7 @@ def train(
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.is_file() and not resume:
         raise TrainingError(
-            f"{folder} holds a training already: add --resume to go on with it, or --out DIR to start another"
+            f"{folder} holds a training already: add `resume` to go on with it, or `folder` DIR to start another"
         )
     trainer = Trainer(recipe, store, folder, fabric, compiled=compiled)
     if resume:

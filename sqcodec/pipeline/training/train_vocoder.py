@@ -75,7 +75,7 @@ def train_vocoder(
     store = open_store_of(recipe, features, config.train.evaluate_split)
     if (folder / "checkpoint.pt").is_file() and not resume:
         raise TrainingError(
-            f"{folder} holds a training already: add --resume to go on with it, or --out DIR to start another"
+            f"{folder} holds a training already: add `resume` to go on with it, or `folder` DIR to start another"
         )
     fabric, codec = make_fabric(device, config.train.precision), None
     if tuning:

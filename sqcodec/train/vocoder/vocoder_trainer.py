@@ -122,7 +122,7 @@ class VocoderTrainer(ABC):
                 if stop.is_set() and not last:
                     raise TrainingError(
                         f"stopped at step {self.step} of {train.steps}, all saved in {self.folder};"
-                        " the same command with --resume goes on from here"
+                        " the same command with `resume` goes on from here"
                     )
 
     def _optimizer(self, network: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
@@ -174,7 +174,7 @@ class VocoderTrainer(ABC):
             raise TrainingError(
                 f"not finite within {self.summed[bad[0]]} steps before step {self.step}: {', '.join(bad)}; most often"
                 f" vocoder.train.learning_rate ({self.config.train.learning_rate:g}) is too high. Change it with"
-                f" --set and train again{kept}"
+                f" `overrides` and train again{kept}"
             )
 
     def _load(self, path: Path, identity: dict[str, Any]) -> dict[str, Any]:
@@ -183,7 +183,7 @@ class VocoderTrainer(ABC):
         if unlike:
             raise TrainingError(
                 f"{path}: cannot go on, {', '.join(unlike)} differ(s) from what the training began with;"
-                " use the same recipe and features, or start another training with --out"
+                " use the same recipe and features, or start another training with `folder`"
             )
         for name, network in self.networks.items():
             network.load_state_dict(state["networks"][name])
