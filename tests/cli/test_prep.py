@@ -145,17 +145,16 @@ def test_download_then_prep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_terminal_sees_progress(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sqcodec.cli import prep
+    from sqcodec.cli import progress
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
 
-    monkeypatch.setattr(prep.sys, "stderr", terminal := Terminal())
-    with prep._progress_bar() as progress:
-        assert progress is not None
-        progress("features", 1, 4)
-        progress("features", 4, 4)
+    monkeypatch.setattr(progress.sys, "stderr", terminal := Terminal())
+    with progress.progress_bar() as show:
+        show("features", 1, 4)
+        show("features", 4, 4)
     assert "features" in terminal.getvalue()
     assert "100%" in terminal.getvalue()
 
