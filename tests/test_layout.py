@@ -1,6 +1,7 @@
 """The house: what each room may import, what ships, what the README promises."""
 
 import ast
+import re
 import subprocess
 from pathlib import Path
 
@@ -184,6 +185,27 @@ def test_no_two_files_have_one_name() -> None:
     """But for the files of `cli`, which are named as their commands."""
     names = [Path(source).name for source in SOURCES if "/cli/" not in source and not source.endswith("__init__.py")]
     assert not [name for name in names if names.count(name) > 1]
+
+
+def flags_in(tree: ast.Module) -> set[str]:
+    """Options of a command line, such as `--model`, in the texts and docstrings of a file."""
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return {flag for text in texts for flag in re.findall(r"--[a-z][a-z-]*", text)}
+
+
+# the options of opusenc and opusdec, which it runs
+OTHER_PROGRAMS = {"sqcodec/pipeline/measuring/codecs.py": {"--quiet", "--bitrate", "--framesize", "--rate"}}
+
+
+@pytest.mark.parametrize("source", [source for source in SOURCES if "/cli/" not in source])
+def test_the_library_names_no_options_of_the_command_line(source: str) -> None:
+    """It names its arguments, as `model`; cli/wording.py puts the options in their place."""
+    assert flags_in(ast.parse((ROOT / source).read_text("utf-8"))) == OTHER_PROGRAMS.get(source, set())
+
+
+def test_the_option_test_sees_options() -> None:
+    tree = ast.parse("def f(x):\n    'With --model.'\n    raise E(f'{x}: give --list TSV -- or not') # --no\n")
+    assert flags_in(tree) == {"--model", "--list"}
 
 
 def test_no_module_is_a_drawer_for_everything() -> None:

@@ -65,8 +65,10 @@ def test_overrides_are_typed_and_checked():
     for bad in ("train.steps", "trian.steps=3", "=3", "train.steps.more=3"):
         with pytest.raises(RecipeError) as caught:
             load_recipe("vctk", (bad,))
-        assert str(caught.value) == f"--set {bad}: expected section.key=value, such as --set train.steps=1000"
-    with pytest.raises(RecipeError, match=r"--set train.steps=\[: the value is not YAML"):
+        assert (
+            str(caught.value) == f"`overrides` {bad}: expected section.key=value, such as `overrides` train.steps=1000"
+        )
+    with pytest.raises(RecipeError, match=r"`overrides` train.steps=\[: the value is not YAML"):
         load_recipe("vctk", ("train.steps=[",))
 
 

@@ -35,8 +35,10 @@ def pack(codes: Codes, space: CodeSpace) -> bytes:
     Raises CodesError: the codes, their number or their speaker do not fit the model.
     """
     _check(codes, space)
-    files = [_pack(codes, space, tables) for tables in {space.tables, None}]
-    return min(files, key=lambda file: (len(file), file))
+    plain = _pack(codes, space, None)
+    if space.tables is None:
+        return plain
+    return min(plain, _pack(codes, space, space.tables), key=lambda file: (len(file), file))
 
 
 def _pack(codes: Codes, space: CodeSpace, tables: Tables | None) -> bytes:
@@ -61,7 +63,7 @@ def unpack(content: bytes, space: CodeSpace, *, where: str) -> Codes:
             whole = "" if header.length <= BLOCK else f" (block {block.number}, from {block.start * 0.02:.0f} s on)"
             raise CodesError(
                 f"{where}: the checksum does not match{whole}: the file was damaged, cut, or something was added;"
-                " copy or encode it again, or decode what is intact with --recover"
+                " copy or encode it again, or decode what is intact with `recover`"
             )
         parts.append(found.codes)
         place = found.stop

@@ -6,6 +6,9 @@ from typing import Literal
 
 import click
 
+from sqcodec.cli.options import PATH, device_option, jobs_option, set_option
+from sqcodec.cli.wording import with_options
+
 
 @click.command()
 @click.argument("recipe")
@@ -13,11 +16,11 @@ import click
 @click.option("--seeds", default="0,1,2", show_default=True, help="Numbers joined by commas.")
 @click.option("--sweep", "sweeps", multiple=True, metavar="KEY=V1,V2,...", help="Vary one value of the recipe.")
 @click.option("--target", type=click.Choice(["mel", "mel-classes"]), default="mel", show_default=True)
-@click.option("--features", type=click.Path(path_type=Path), help="Feature store [default: data/NAME of the recipe].")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the comparison [default: runs/compare-NAME].")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value of the recipe.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Trainings at once.")
+@click.option("--features", type=PATH, help="Feature store [default: data/NAME of the recipe].")
+@click.option("--out", type=PATH, help="Folder of the comparison [default: runs/compare-NAME].")
+@set_option
+@device_option
+@jobs_option
 @click.option("--backend", default="loky", show_default=True, help="Of joblib, for more than one job.")
 def compare(
     recipe: str,
@@ -59,13 +62,15 @@ def compare(
         jobs=jobs,
         backend=backend,
         command=f"sqcodec {' '.join(sys.argv[1:])}",
-        tell=lambda text: click.echo(text, err=True),
+        tell=lambda text: click.echo(with_options(text), err=True),
     )
     click.echo(done.table, nl=False)
     click.echo(f"Tables: {done.folder / 'table.md'}, {done.folder / 'table.json'}")
     click.echo(f"Pictures: {', '.join(map(str, done.pictures))}")
     if done.failed:
-        raise click.ClickException(f"{len(done.failed)} training(s) came to no end: {'; '.join(done.failed)}")
+        raise click.ClickException(
+            f"{len(done.failed)} training(s) came to no end: {with_options('; '.join(done.failed))}"
+        )
 
 
 def _numbers(text: str) -> list[int]:

@@ -1,23 +1,35 @@
 """`sqcodec evaluate`: a model beside other codecs, in figures and to listen to."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
 
-from sqcodec.cli.cluster import backend_option, scheduler_option, where
-from sqcodec.cli.score import align_option, asr_option, jobs_option, mcd_option, sv_option
+from sqcodec.cli.options import (
+    PATH,
+    align_option,
+    asr_option,
+    backend_option,
+    cpu_device_option,
+    jobs_option,
+    list_option,
+    mcd_option,
+    scheduler_option,
+    sv_option,
+    vocoder_option,
+    where,
+)
+from sqcodec.cli.progress import progress_bar
+from sqcodec.cli.wording import echo_notes
 
 
 @click.command()
 @click.argument("model")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of recordings.")
-@click.option("--list", "list_file", type=click.Path(path_type=Path), help="TSV with path, speaker, split.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the results.")
+@click.option("--data", type=PATH, help="Folder of recordings.")
+@list_option
+@click.option("--out", type=PATH, required=True, help="Folder for the results.")
 @click.option("--bitrate", metavar="RATES", help="Such as 400,1600, of a model with several codebooks [default: all].")
-@click.option("--vocoder", metavar="NAME", help="Kind, file or run of the vocoder [default: the best there is].")
+@vocoder_option
 @click.option("--baseline", metavar="NAMES", help="Such as codec2-3200,codec2-700C,opus-6.")
 @click.option("--listen", type=click.IntRange(min=0), default=8, show_default=True, help="Recordings on the page.")
 @mcd_option
@@ -27,7 +39,7 @@ from sqcodec.cli.score import align_option, asr_option, jobs_option, mcd_option,
 @jobs_option
 @backend_option
 @scheduler_option
-@click.option("--device", default="cpu", show_default=True, help="For the model: auto, cpu, cuda or cuda:N.")
+@cpu_device_option
 def evaluate(
     model: str,
     data: Path | None,
@@ -56,7 +68,7 @@ def evaluate(
     from sqcodec.pipeline.measuring import evaluation, scoring
 
     settings = scoring.make_settings(mcd=mcd, align=align, asr=asr, sv=sv)
-    with _progress_bar() as progress:
+    with progress_bar() as show:
         done = evaluation.evaluate(
             model,
             out,
@@ -70,10 +82,9 @@ def evaluate(
             jobs=jobs,
             backend=where(backend, scheduler),
             device=device,
-            progress=progress,
+            progress=partial(show, "files and systems"),
         )
-    for note in done.notes:
-        click.echo(note, err=True)
+    echo_notes(done.notes)
     click.echo(done.table)
     click.echo(f"{done.folder}: {done.files} files, {len(done.systems)} systems; open {done.folder / 'index.html'}")
 
@@ -86,17 +97,3 @@ def _rates(text: str | None) -> list[float]:
     if any(rate < 1 for rate in rates):
         raise click.UsageError(f"--bitrate {text}: expected bit/s joined by commas, such as 400,1600")
     return rates
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on standard error when that is a terminal, otherwise silence."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("files and systems", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -5,20 +5,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqcodec.cli.wording import model_text, speaker_text
+from sqcodec.cli.options import PATH, PATH_OR_PIPE, device_option, model_option, seed_option
+from sqcodec.cli.wording import echo_done, model_text, speaker_text
 
 if TYPE_CHECKING:
     from sqcodec.pipeline.coding.manipulation import Manipulated
 
-_PATH = click.Path(path_type=Path, allow_dash=True)
-_MODEL = click.option(
-    "--model", metavar="PATH|NAME", help="Model file, run folder, or a name under runs/ [default: SQCODEC_MODEL]."
-)
-_DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-
 
 @click.command()
-@click.argument("folder", metavar="OUT_DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="OUT_DIR", type=PATH)
 @click.option("--seconds", type=click.FloatRange(0.1, 600), default=5.0, show_default=True, help="Of new speech, each.")
 @click.option("--number", type=click.IntRange(min=1), default=8, show_default=True, help="How many recordings.")
 @click.option("--temperature", type=click.FloatRange(0.01, 10), default=1.0, show_default=True)
@@ -26,10 +21,10 @@ _DEVICE = click.option("--device", default="auto", show_default=True, help="auto
     "--top-p", type=click.FloatRange(0, 1), default=0.95, show_default=True, help="Of the most probable codes."
 )
 @click.option("--speaker", metavar="NAME", help="Whose voice [default: the prompt's, or one drawn for each].")
-@click.option("--prompt", metavar="IN", type=click.Path(path_type=Path), help="A recording to go on from.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws.")
-@_MODEL
-@_DEVICE
+@click.option("--prompt", metavar="IN", type=PATH, help="A recording to go on from.")
+@seed_option
+@model_option
+@device_option
 def generate(
     folder: Path,
     seconds: float,
@@ -57,11 +52,11 @@ def generate(
 
 
 @click.command()
-@click.argument("recording", metavar="IN", type=_PATH)
-@click.argument("target", metavar="OUT", type=_PATH)
+@click.argument("recording", metavar="IN", type=PATH_OR_PIPE)
+@click.argument("target", metavar="OUT", type=PATH_OR_PIPE)
 @click.option("--speaker", required=True, metavar="NAME", help="Whose voice to give it.")
-@_MODEL
-@_DEVICE
+@model_option
+@device_option
 def convert(recording: Path, target: Path, speaker: str, model: str | None, device: str) -> None:
     """Give the recording IN the voice of another speaker of the model.
 
@@ -74,13 +69,13 @@ def convert(recording: Path, target: Path, speaker: str, model: str | None, devi
 
 
 @click.command()
-@click.argument("first", metavar="A", type=click.Path(path_type=Path))
-@click.argument("second", metavar="B", type=click.Path(path_type=Path))
-@click.argument("target", metavar="OUT", type=_PATH)
+@click.argument("first", metavar="A", type=PATH)
+@click.argument("second", metavar="B", type=PATH)
+@click.argument("target", metavar="OUT", type=PATH_OR_PIPE)
 @click.option("--steps", type=click.IntRange(2, 100), default=5, show_default=True, help="A and B included.")
 @click.option("--speaker", metavar="NAME", help="Whose voice to give all of it [default: the nearest to A's].")
-@_MODEL
-@_DEVICE
+@model_option
+@device_option
 def morph(
     first: Path, second: Path, target: Path, steps: int, speaker: str | None, model: str | None, device: str
 ) -> None:
@@ -96,13 +91,13 @@ def morph(
 
 
 @click.command()
-@click.argument("recording", metavar="IN", type=_PATH)
-@click.argument("target", metavar="OUT", type=_PATH)
+@click.argument("recording", metavar="IN", type=PATH_OR_PIPE)
+@click.argument("target", metavar="OUT", type=PATH_OR_PIPE)
 @click.option("--neighbours", type=click.IntRange(min=1), default=5, show_default=True, help="Among how many to draw.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws.")
+@seed_option
 @click.option("--speaker", metavar="NAME", help="Whose voice it is [default: the nearest that the model knows].")
-@_MODEL
-@_DEVICE
+@model_option
+@device_option
 def perturb(
     recording: Path, target: Path, neighbours: int, seed: int, speaker: str | None, model: str | None, device: str
 ) -> None:
@@ -120,9 +115,5 @@ def perturb(
 
 
 def _tell(target: Path, done: "Manipulated") -> None:
-    if done.note:
-        click.echo(done.note, err=True)
-    click.echo(
-        f"{target}: {done.seconds:.2f} s at 16000 Hz{speaker_text(done.speaker)}, model {model_text(done.model)}",
-        err=str(target) == "-",
-    )
+    text = f"{done.seconds:.2f} s at 16000 Hz{speaker_text(done.speaker)}, model {model_text(done.model)}"
+    echo_done(target, (done.note,) if done.note else (), text)

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sqcodec.cli.options import PATH, PATH_OR_PIPE, json_option
+from sqcodec.cli.wording import with_options
+
 if TYPE_CHECKING:
     from sqcodec.pipeline.coding.inspection import Inspection
 
@@ -13,10 +16,10 @@ _BARS = " ▁▂▃▄▅▆▇█"
 
 
 @click.command()
-@click.argument("codes", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("codes", type=PATH_OR_PIPE)
 @click.option("--model", metavar="PATH|NAME", help="The model of the codes [default: found by its fingerprint].")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="PNG", help="Draw the codes over time.")
+@json_option
+@click.option("--plot", type=PATH, metavar="PNG", help="Draw the codes over time.")
 def inspect(codes: Path, model: str | None, as_json: bool, plot: Path | None) -> None:
     """Show what a codes file (.sqc or .npy) holds: length, model, speaker, bit rates, how its codes are used.
 
@@ -25,10 +28,8 @@ def inspect(codes: Path, model: str | None, as_json: bool, plot: Path | None) ->
     """
     from sqcodec.pipeline.coding import inspection
 
-    found = inspection.inspect_file(codes, model=model)
-    if plot:
-        inspection.draw(codes, plot, model=model)
-    click.echo(json.dumps(found.as_json()) if as_json else "\n".join(_lines(found)))
+    found = inspection.inspect_file(codes, model=model, plot=plot)
+    click.echo(with_options(json.dumps(found.as_json()) if as_json else "\n".join(_lines(found))))
 
 
 def _lines(found: "Inspection") -> list[str]:

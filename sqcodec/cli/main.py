@@ -14,13 +14,14 @@ from typing import Any
 import click
 
 from sqcodec import __version__
+from sqcodec.cli.wording import with_options
 from sqcodec.errors import SqcodecError
 
 # group -> command -> (module of sqcodec.cli, one line of help): `--help` imports none of the modules
 COMMANDS = {
     "Everyday": {
-        "encode": ("code", "Turn a recording into codes."),
-        "decode": ("code", "Turn codes back into sound."),
+        "encode": ("encode", "Turn a recording into codes."),
+        "decode": ("decode", "Turn codes back into sound."),
         "vocode": ("vocode", "A recording to its spectrogram and back: the vocoder alone."),
         "inspect": ("inspect", "Show what a codes file holds."),
         "models": ("models", "What ships: bit rates, look-ahead, model cards."),
@@ -80,7 +81,7 @@ class GroupedCommands(click.Group):
             with _orderly_end():
                 return super().invoke(ctx)
         except SqcodecError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(with_options(str(error))) from error
         except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise SystemExit(1) from None

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sqcodec.cli.options import json_option
+
 if TYPE_CHECKING:
     from sqcodec.pipeline.finding.shipped import ShippedModel
 
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def models(name: str | None, as_json: bool) -> None:
     """List the models that ship with sqcodec; with NAME, print its model card: data, licence, figures, limits.
 

@@ -1,15 +1,22 @@
 """`sqcodec prep`: a corpus becomes a feature store."""
 
 import shlex
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from sqcodec.cli.cluster import backend_option, scheduler_option, where
+from sqcodec.cli.options import (
+    PATH,
+    backend_option,
+    cpu_device_option,
+    list_option,
+    scheduler_option,
+    set_option,
+    where,
+)
+from sqcodec.cli.progress import progress_bar
+from sqcodec.cli.wording import echo_notes
 
 if TYPE_CHECKING:
     from sqcodec.pipeline.training.prepare import Prepared
@@ -19,19 +26,17 @@ if TYPE_CHECKING:
 @click.argument("recipe")
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="The corpus's folder, or the one that holds it. [default: VCTK-Corpus-0.92, 2019]",
 )
-@click.option(
-    "--list", "list_file", type=click.Path(path_type=Path), help="TSV with path, speaker, split (recipe folder)."
-)
+@list_option
 @click.option("--mic", type=click.Choice(["1", "2"]), help="VCTK 0.92: which microphone. [default: the recipe's]")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value of the recipe.")
-@click.option("--out", type=click.Path(path_type=Path), help="Where the store goes. [default: data/<recipe name>]")
+@set_option
+@click.option("--out", type=PATH, help="Where the store goes. [default: data/<recipe name>]")
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes. [default: one for each usable CPU]")
 @backend_option
 @scheduler_option
-@click.option("--device", default="cpu", show_default=True, help="For the features: auto, cpu, cuda or cuda:N.")
+@cpu_device_option
 @click.option("--strict", is_flag=True, help="Stop at the first recording with anything to report.")
 @click.option("--download", is_flag=True, help="Fetch the corpus into --data first, if it is public and not there.")
 def prep(
@@ -58,7 +63,7 @@ def prep(
 
     from sqcodec.pipeline.training import prepare
 
-    with _progress_bar() as progress:
+    with progress_bar() as progress:
         done = prepare.prepare(
             recipe,
             data=data,
@@ -72,8 +77,7 @@ def prep(
             fetch=download,
             progress=progress,
         )
-    for line in (*done.remarks, *prepare.count_reasons(done.reports)):
-        click.echo(line, err=True)
+    echo_notes((*done.remarks, *prepare.count_reasons(done.reports)))
     _echo_result(done, recipe, "".join(f" --set {shlex.quote(override)}" for override in overrides))
 
 
@@ -89,26 +93,6 @@ def _echo_result(done: "Prepared", recipe: str, settings: str) -> None:
     features = "" if done.folder == Path("data") / done.recipe_name else f" --features {done.folder}"
     stage = "" if done.has_codec else " --stage vocoder"
     click.echo(f"next: sqcodec train {shown}{stage}{features}{settings}")
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Callable[[str, int, int], None] | None]:
-    """A bar on standard error when that is a terminal, otherwise silence."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        tasks = {}
-
-        def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total)
-            bar.update(tasks[what], completed=done, total=total)
-
-        yield show
 
 
 def _length(hours: float) -> str:

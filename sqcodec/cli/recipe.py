@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from sqcodec.cli.options import PATH
 from sqcodec.errors import RecipeError
 
 
@@ -42,7 +43,7 @@ def show(name: str) -> None:
 
 @recipe.command()
 @click.argument("name")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 def copy(name: str, folder: Path) -> None:
     """Copy the recipe NAME with its split lists to FOLDER, to be changed there.
 

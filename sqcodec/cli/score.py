@@ -5,26 +5,24 @@ from pathlib import Path
 
 import click
 
-from sqcodec.cli.cluster import backend_option, scheduler_option, where
-
-MCD_RECIPES = ("textbook", "espnet", "versa")
-
-mcd_option = click.option(
-    "--mcd",
-    type=click.Choice(MCD_RECIPES),
-    default="textbook",
-    show_default=True,
-    help="Whose mel-cepstral distortion.",
+from sqcodec.cli.options import (
+    PATH,
+    align_option,
+    asr_option,
+    backend_option,
+    jobs_option,
+    json_option,
+    mcd_option,
+    scheduler_option,
+    sv_option,
+    where,
 )
-asr_option = click.option("--asr", metavar="COMMAND|ONNX", help="Recogniser for the word error rate.")
-sv_option = click.option("--sv", metavar="COMMAND|ONNX", help="Speaker encoder for the similarity of voices.")
-align_option = click.option("--align/--no-align", default=True, show_default=True, help="Find and remove the delay.")
-jobs_option = click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+from sqcodec.cli.wording import echo_notes, with_options
 
 
 @click.command()
-@click.argument("reference", type=click.Path(path_type=Path))
-@click.argument("degraded", type=click.Path(path_type=Path))
+@click.argument("reference", type=PATH)
+@click.argument("degraded", type=PATH)
 @mcd_option
 @asr_option
 @sv_option
@@ -32,7 +30,7 @@ jobs_option = click.option("--jobs", type=click.IntRange(min=1), default=1, show
 @jobs_option
 @backend_option
 @scheduler_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def score(
     reference: Path,
     degraded: Path,
@@ -56,6 +54,6 @@ def score(
 
     settings = scoring.make_settings(mcd=mcd, align=align, asr=asr, sv=sv)
     done = scoring.score_folders(reference, degraded, settings, jobs=jobs, backend=where(backend, scheduler))
-    for note in done.notes:
-        click.echo(note, err=True)
-    click.echo(json.dumps(scoring.as_tree(done), indent=1) if as_json else scoring.as_text(done, settings))
+    echo_notes(done.notes)
+    tree = scoring.as_tree(done)
+    click.echo(with_options(json.dumps(tree, indent=1)) if as_json else scoring.as_text(done, settings))

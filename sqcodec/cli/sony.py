@@ -4,11 +4,13 @@ from pathlib import Path
 
 import click
 
+from sqcodec.cli.options import PATH
+
 
 @click.command("import-sony")
-@click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.argument("out", type=click.Path(path_type=Path))
-@click.option("--speakers", required=True, type=click.Path(path_type=Path), help="The training's speakers.json.")
+@click.argument("checkpoint", type=PATH)
+@click.argument("out", type=PATH)
+@click.option("--speakers", required=True, type=PATH, help="The training's speakers.json.")
 def import_sony(checkpoint: Path, out: Path, speakers: Path) -> None:
     """Turn CHECKPOINT of the official SQ-VAE speech code into a model in the folder OUT.
 

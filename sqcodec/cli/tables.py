@@ -4,15 +4,15 @@ from pathlib import Path
 
 import click
 
+from sqcodec.cli.options import PATH, device_option
+
 
 @click.command()
 @click.argument("model", metavar="PATH|NAME")
-@click.option("--features", type=click.Path(path_type=Path), required=True, help="The feature store it was trained on.")
+@click.option("--features", type=PATH, required=True, help="The feature store it was trained on.")
 @click.option("--split", default="test", show_default=True, help="Split of the store on which the bits are measured.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Write the model with its tables here [default: in place]."
-)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--out", type=PATH, help="Write the model with its tables here [default: in place].")
+@device_option
 def tables(model: str, features: Path, split: str, out: Path | None, device: str) -> None:
     """Count the codes that a model makes of its training set, and keep the counts in its file.
 

@@ -5,24 +5,24 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from sqcodec.cli.options import PATH, device_option, set_option
+
 if TYPE_CHECKING:
     from sqcodec.pipeline.training.run_folder import Plan, Stage
 
 
 @click.command()
 @click.argument("recipe")
-@click.option("--features", type=click.Path(path_type=Path), help="Feature store [default: data/NAME of the recipe].")
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder [default: runs/NAME of the recipe].")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value of the recipe.")
+@click.option("--features", type=PATH, help="Feature store [default: data/NAME of the recipe].")
+@click.option("--out", type=PATH, help="Run folder [default: runs/NAME of the recipe].")
+@set_option
 @click.option(
     "--seed", type=click.IntRange(min=0), help="The same as --set train.seed=N (vocoder.train.seed, prior.seed)."
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@device_option
 @click.option("--stage", type=click.Choice(["model", "vocoder", "prior"]), default="model", show_default=True)
 @click.option("--on", type=click.Choice(["codec"]), help="Fine-tune the vocoder on what the run's model returns.")
-@click.option(
-    "--from", "start", type=click.Path(path_type=Path), help="Run whose vocoder --on starts from [default: own]."
-)
+@click.option("--from", "start", type=PATH, help="Run whose vocoder --on starts from [default: own].")
 @click.option("--compile", "compiled", is_flag=True, help="Let torch.compile make programs of the networks.")
 @click.option("--resume", is_flag=True, help="Go on with the training in the run folder.")
 def train(

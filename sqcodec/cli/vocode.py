@@ -5,17 +5,16 @@ from typing import Literal
 
 import click
 
-_PATH = click.Path(path_type=Path, allow_dash=True)
+from sqcodec.cli.options import PATH_OR_PIPE, device_option, vocoder_option
+from sqcodec.cli.wording import echo_done
 
 
 @click.command()
-@click.argument("recording", metavar="IN", type=_PATH)
-@click.argument("target", metavar="OUT", type=_PATH)
-@click.option(
-    "--vocoder", metavar="NAME", help="istft, world, griffin-lim, a file or a run [default: the best there is]."
-)
+@click.argument("recording", metavar="IN", type=PATH_OR_PIPE)
+@click.argument("target", metavar="OUT", type=PATH_OR_PIPE)
+@vocoder_option
 @click.option("--features", type=click.Choice(["log-mel", "paper-mel"]), help="[default: the vocoder's, else log-mel]")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@device_option
 def vocode(
     recording: Path,
     target: Path,
@@ -32,6 +31,4 @@ def vocode(
     from sqcodec.pipeline.coding.copy_synthesis import vocode_file
 
     done = vocode_file(recording, target, vocoder=vocoder, features=features, device=device)
-    for note in done.notes:
-        click.echo(note, err=True)
-    click.echo(f"{target}: {done.seconds:.2f} s at 16000 Hz, {done.vocoder}, {done.features}", err=str(target) == "-")
+    echo_done(target, done.notes, f"{done.seconds:.2f} s at 16000 Hz, {done.vocoder}, {done.features}")

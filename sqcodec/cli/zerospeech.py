@@ -5,28 +5,23 @@ from pathlib import Path
 
 import click
 
-_MODEL = click.option(
-    "--model", metavar="PATH|NAME", help="Model whose codewords are compared [default: SQCODEC_MODEL]."
-)
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+from sqcodec.cli.options import PATH, cpu_device_option, json_option, model_option, vocoder_option
+from sqcodec.cli.wording import echo_notes
+
 _LEADERBOARD = click.option("--leaderboard", is_flag=True, help="Show the result among the published entries.")
-_DEVICE = click.option("--device", default="cpu", show_default=True, help="For the model: auto, cpu, cuda or cuda:N.")
-_PATH = click.Path(path_type=Path)
 
 
 @click.command()
 @click.argument("challenge", type=click.Choice(["zerospeech2019"]), required=False)
 @click.argument("model", required=False)
-@click.option("--data", type=_PATH, help="The challenge's data: 2019/, or the folder that holds english/.")
-@click.option("--out", type=_PATH, help="New folder for the submission.")
-@click.option("--synthesis", type=_PATH, help="Lines of a test file and a voice [default: synthesis.txt of the data].")
-@click.option("--vocoder", metavar="NAME", help="Kind, file or run of the vocoder [default: the best there is].")
+@click.option("--data", type=PATH, help="The challenge's data: 2019/, or the folder that holds english/.")
+@click.option("--out", type=PATH, help="New folder for the submission.")
+@click.option("--synthesis", type=PATH, help="Lines of a test file and a voice [default: synthesis.txt of the data].")
+@vocoder_option
 @click.option("--author", default="anonymous", show_default=True, help="For metadata.yaml.")
 @click.option("--affiliation", default="none", show_default=True, help="For metadata.yaml.")
-@click.option(
-    "--check", "checked", type=_PATH, metavar="DIR", help="Check the submission in DIR instead of making one."
-)
-@_DEVICE
+@click.option("--check", "checked", type=PATH, metavar="DIR", help="Check the submission in DIR instead of making one.")
+@cpu_device_option
 def submit(
     challenge: str | None,
     model: str | None,
@@ -67,24 +62,23 @@ def submit(
         affiliation=affiliation,
         device=device,
     )
-    for note in done.notes:
-        click.echo(note, err=True)
+    echo_notes(done.notes)
     click.echo(f"{done.folder}: vectors of {done.texts} files, {done.sounds} synthesised")
 
 
 @click.command()
-@click.argument("task", type=_PATH)
-@click.argument("features", type=_PATH, required=False)
-@_MODEL
-@click.option("--data", type=_PATH, help="Recordings of the task's files, for --model instead of FEATURES.")
+@click.argument("task", type=PATH)
+@click.argument("features", type=PATH, required=False)
+@model_option
+@click.option("--data", type=PATH, help="Recordings of the task's files, for --model instead of FEATURES.")
 @click.option(
     "--distance", type=click.Choice(["cosine", "kl", "levenshtein"]), default="cosine", show_default=True,
     help="Between frames, with time warping; levenshtein between sequences.",
 )  # fmt: skip
 @click.option("--frequency", type=float, default=50.0, show_default=True, help="Vectors a second in FEATURES.")
 @_LEADERBOARD
-@_JSON
-@_DEVICE
+@json_option
+@cpu_device_option
 def abx(
     task: Path,
     features: Path | None,
@@ -120,11 +114,11 @@ def abx(
 
 
 @click.command()
-@click.argument("features", type=_PATH)
-@click.option("--data", type=_PATH, help="The recordings, for their durations.")
-@click.option("--list", "list_file", type=_PATH, help="Instead: lines of a name and seconds (bitrate_filelist.txt).")
+@click.argument("features", type=PATH)
+@click.option("--data", type=PATH, help="The recordings, for their durations.")
+@click.option("--list", "list_file", type=PATH, help="Instead: lines of a name and seconds (bitrate_filelist.txt).")
 @_LEADERBOARD
-@_JSON
+@json_option
 def bitrate(features: Path, data: Path | None, list_file: Path | None, leaderboard: bool, as_json: bool) -> None:
     """Bit rate of the vectors in FEATURES: by the challenge's formula, and as a decoder would need.
 

@@ -7,20 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-import soundfile
-
+from sqcodec.corpus.recordings import files_below
 from sqcodec.corpus.splits import Manifest, Recording, Utterance
 from sqcodec.errors import CorpusError
 
 COLUMNS = ["path", "speaker", "split"]
 _USUAL_RATES = frozenset({16000, 22050, 24000, 32000, 44100, 48000})  # Hz
-# what libsndfile calls its formats, where files are named otherwise; RAW has no header, so it cannot be read
-_OTHER_SUFFIXES = {".opus", ".oga", ".aif", ".aifc", ".snd", ".sph", ".wave"}
-
-
-def suffixes() -> frozenset[str]:
-    """File name endings of recordings, in lower case, with the dot."""
-    return frozenset({f".{name.lower()}" for name in soundfile.available_formats()} - {".raw"} | _OTHER_SUFFIXES)
 
 
 def walk(root: Path, test_fraction: float) -> Manifest:
@@ -48,9 +40,10 @@ def find_recordings(root: Path) -> dict[str, Path]:
 
 
 def _recordings(root: Path) -> list[Recording]:
-    endings = suffixes()
-    paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in endings and path.is_file())
-    return [Recording(path.relative_to(root).with_suffix("").as_posix(), path, path.parent.name) for path in paths]
+    return [
+        Recording(path.relative_to(root).with_suffix("").as_posix(), path, path.parent.name)
+        for path in files_below(root)
+    ]
 
 
 def read_list(path: Path) -> Manifest:

@@ -213,7 +213,7 @@ def _read_header(folder: Path) -> dict[str, Any]:
         got = "other files" if folder.is_dir() and any(folder.iterdir()) else "nothing"
         raise CorpusError(
             f"{folder}: got {got}, expected a feature store (store.json);"
-            f" make one with 'sqcodec prep RECIPE --data CORPUS --out {folder}'"
+            f" 'sqcodec prep RECIPE' with `data` CORPUS and `out` {folder} makes one"
         )
     try:
         header = json.loads(path.read_text(encoding="utf-8"))

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from sqcodec.corpus.recordings import files_below
 from sqcodec.corpus.splits import Manifest, Note, Recording, assign
 from sqcodec.errors import CorpusError
 
@@ -12,7 +13,7 @@ EXPECTED = (
     "wav48_silence_trimmed/<speaker>/<speaker>_<number>_mic1.flac (release 0.92)"
     " or wav48/<speaker>/*.wav (release 0.80)"
 )
-FETCH = "'sqcodec prep vctk --data {root} --download' fetches it (10.9 GiB)"
+FETCH = "'sqcodec prep vctk' with `data` {root} and `fetch` downloads it (10.9 GiB)"
 _FOLDERS = ("wav48_silence_trimmed", "wav48")
 _NAME = re.compile(r"(?P<id>(?P<speaker>[A-Za-z0-9]+)_\d+)(?:_mic(?P<mic>[12]))?\.(?:flac|wav)", re.IGNORECASE)
 
@@ -44,7 +45,7 @@ def walk(root: Path, splits: dict[str, Path], *, microphone: int) -> Manifest:
     if not chosen:
         raise CorpusError(
             f"{folder}: got no recordings of microphone {microphone} (release 0.80 has one);"
-            f" use --set corpus.microphone={3 - microphone}"
+            f" use `overrides` corpus.microphone={3 - microphone}"
         )
     return assign(
         chosen.values(), splits, usual_rates=USUAL_RATES, left_out=_other_microphone_only(found, chosen, microphone)
@@ -54,8 +55,8 @@ def walk(root: Path, splits: dict[str, Path], *, microphone: int) -> Manifest:
 def _recordings(folder: Path) -> dict[str, dict[int, Recording]]:
     """Id -> microphone -> recording; a file without a microphone in its name counts as microphone 1."""
     found: dict[str, dict[int, Recording]] = {}
-    for path in sorted(folder.glob("*/*")):
-        if parsed := _NAME.fullmatch(path.name):
+    for path in files_below(folder):
+        if (parsed := _NAME.fullmatch(path.name)) and path.parent.parent == folder:
             recording = Recording(parsed["id"], path, path.parent.name)
             found.setdefault(parsed["id"], {}).setdefault(int(parsed["mic"] or 1), recording)
     return found

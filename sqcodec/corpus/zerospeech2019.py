@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sqcodec.corpus.recordings import files_in
 from sqcodec.corpus.splits import Manifest, Recording, assign
 from sqcodec.errors import CorpusError
 
@@ -9,7 +10,7 @@ USUAL_RATES = frozenset({16000})  # Hz
 USUAL_ROOT = "2019"
 EXPECTED = "train/unit/, train/voice/, train/parallel/{source,voice}/ and test/ with <speaker>_<number>.wav"
 FETCH = {
-    "english": "'sqcodec prep zerospeech2019 --data {root} --download' fetches it (2.5 GB)",
+    "english": "'sqcodec prep zerospeech2019' with `data` {root} and `fetch` downloads it (2.5 GB)",
     "surprise": "its archive needs a password: ask for it at https://zerospeech.com, then unpack it into {root}",
 }
 FOLDERS = ("train/unit", "train/voice", "train/parallel/source", "train/parallel/voice", "test")
@@ -43,5 +44,5 @@ def walk(root: Path, splits: dict[str, Path], *, language: str) -> Manifest:
 
 
 def _recordings(folder: Path, part: str) -> list[Recording]:
-    paths = sorted(path for path in (folder / part).glob("*") if path.suffix.lower() in (".wav", ".flac"))
+    paths = files_in(folder / part)
     return [Recording(f"{part}/{path.stem}", path, path.stem.partition("_")[0]) for path in paths]

@@ -70,22 +70,32 @@ def _first_pass(
     blocks: Iterable[Tensor], config: FeatureConfig, *, keep: int
 ) -> tuple[Statistics, list[Tensor] | None]:
     """As `measure`; and the mel amplitudes [F, t] ... where they are not more than `keep` frames, otherwise None."""
-    samples, peak, loudest = 0, 0.0, 0.0
+    measured, loudest = _Measured(blocks), 0.0
     kept: list[Tensor] | None = []
-
-    def watched() -> Iterator[Tensor]:
-        nonlocal samples, peak
-        for block in blocks:
-            if len(block):
-                samples, peak = samples + len(block), max(peak, _peak(block))
-                yield block
-
-    for amplitude in _amplitude_blocks(watched(), config, _BLOCK_FRAMES):
+    for amplitude in _amplitude_blocks(measured, config, _BLOCK_FRAMES):
         loudest = max(loudest, amplitude.max().item())
-        kept = [*kept, amplitude] if kept is not None and _BLOCK_FRAMES * (len(kept) + 1) <= keep else None
-    if not samples:
+        if kept is not None:
+            kept.append(amplitude)
+            if _BLOCK_FRAMES * len(kept) > keep:
+                kept = None
+    if not measured.samples:
         raise AudioError("the recording holds no samples; expected at least one")
-    return Statistics(samples=samples, peak=peak, loudest=loudest), kept
+    return Statistics(samples=measured.samples, peak=measured.peak, loudest=loudest), kept
+
+
+class _Measured:
+    """Blocks [n] that are measured as they pass: their samples and largest |sample| so far; empty ones are dropped."""
+
+    def __init__(self, blocks: Iterable[Tensor]) -> None:
+        self._blocks = blocks
+        self.samples, self.peak = 0, 0.0
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for block in self._blocks:
+            if len(block):
+                self.samples += len(block)
+                self.peak = max(self.peak, _peak(block))
+                yield block
 
 
 def extract_blocks(

@@ -1,4 +1,4 @@
-"""Where to compute: the names that `--device` takes."""
+"""Where to compute: the names that `device` takes."""
 
 import torch
 
@@ -17,6 +17,6 @@ def find_device(name: str) -> torch.device:
         raise SqcodecError(f"device {name!r}: expected auto, cpu, cuda or cuda:N")
     if kind == "cuda" and not int(index or 0) < torch.cuda.device_count():
         raise SqcodecError(
-            f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA device(s); use --device cpu"
+            f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA device(s); use `device` cpu"
         )
     return torch.device(f"{kind}:{index}" if index else kind)

@@ -44,7 +44,7 @@ def _in_processes(
                 yield future.result()
         except BrokenProcessPool:
             raise SqcodecError(
-                f"a process of {jobs} ended before its work was done (out of memory?); use fewer with --jobs"
+                f"a process of {jobs} ended before its work was done (out of memory?); use fewer with `jobs`"
             ) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -68,12 +68,12 @@ def _on_cluster(
     try:
         from distributed import Client, as_completed
     except ImportError as error:
-        raise SqcodecError("--backend dask: dask is not installed; install sqcodec[cluster]") from error
+        raise SqcodecError("`backend` dask: dask is not installed; install sqcodec[cluster]") from error
     try:
         client = Client(address, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:  # TimeoutError is an OSError
         raise SqcodecError(
-            f"--scheduler {address}: got no answer within {_PATIENCE} s, expected a Dask scheduler there ({error});"
+            f"`scheduler` {address}: got no answer within {_PATIENCE} s, expected a Dask scheduler there ({error});"
             " start one with 'dask scheduler'"
         ) from error
     with client:

@@ -15,7 +15,7 @@ _KIND = TensorFormat(
     key="sqcodec",
     newest=FORMAT,
     error=ModelError,
-    missing="there is no prior; 'sqcodec train RECIPE --stage prior' makes one",
+    missing="there is no prior; 'sqcodec train RECIPE' with `stage` prior makes one",
     newer="prior format {found}, this sqcodec reads up to {newest}",
     expected="not a prior of sqcodec ({reason})",
 )
@@ -36,7 +36,7 @@ def load_prior(path: Path, *, fingerprint: str, speakers: tuple[str, ...], devic
     if header.get("fingerprint") != fingerprint or tuple(header.get("speakers", ())) != speakers:
         raise ModelError(
             f"{path}: made for the codes {header.get('fingerprint')}, got a model with {fingerprint};"
-            " train it again with 'sqcodec train RECIPE --stage prior'"
+            " train it again with `stage` prior of 'sqcodec train RECIPE'"
         )
     try:
         config = PriorConfig.model_validate(header["prior"])

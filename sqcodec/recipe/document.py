@@ -200,7 +200,7 @@ def load_recipe(name: str, overrides: tuple[str, ...] = (), *, on_codec: bool = 
         raise RecipeError(f"{path}: got {type(tree).__name__}, expected a mapping of sections (name, corpus, ...)")
     for override in overrides:
         _override_(tree, override)
-    where = f"{path}{' with' if overrides else ''}" + "".join(f" --set {override}" for override in overrides)
+    where = f"{path}{' with' if overrides else ''}" + "".join(f" `overrides` {override}" for override in overrides)
     recipe = validate_recipe(tree, where=where)
     if recipe.vocoder is None or recipe.vocoder.kind == "griffin-lim" or recipe.vocoder.on_codec is None:
         return recipe
@@ -251,11 +251,11 @@ def _override_(tree: dict[str, Any], override: str) -> None:
     for section in sections:
         node = node.get(section) if isinstance(node, dict) else None
     if not sep or not isinstance(node, dict) or not last:
-        raise RecipeError(f"--set {override}: expected section.key=value, such as --set train.steps=1000")
+        raise RecipeError(f"`overrides` {override}: expected section.key=value, such as `overrides` train.steps=1000")
     try:
         node[last] = _parse_value(text)
     except yaml.YAMLError as error:
-        raise RecipeError(f"--set {override}: the value is not YAML: {error}") from error
+        raise RecipeError(f"`overrides` {override}: the value is not YAML: {error}") from error
 
 
 def _current_key(key: str, section: dict[str, Any]) -> str:

@@ -26,7 +26,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     """What `save_checkpoint` wrote. Raises TrainingError: missing or damaged."""
     if not path.is_file():
-        raise TrainingError(f"{path}: there is no checkpoint to resume from; leave --resume out to start a training")
+        raise TrainingError(f"{path}: there is no checkpoint to resume from; leave `resume` out to start a training")
     try:
         state = torch.load(path, map_location=device, weights_only=True)
         if not isinstance(state, dict) or "step" not in state:
@@ -34,7 +34,7 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, TypeError, ValueError) as error:
         raise TrainingError(
             f"{path}: damaged, or not a checkpoint of sqcodec ({str(error).splitlines()[0]});"
-            " start anew with another --out"
+            " start anew with another `folder`"
         ) from None
     identity = state.get("identity", {})
     if "quantizer" in identity:

@@ -36,7 +36,7 @@ class Trainer(ABC):
     Of several processes (ranks) the first one writes and evaluates.
     """
 
-    remedy = "start another training with --out"  # for a checkpoint of another training
+    remedy = "start another training with `folder`"  # for a checkpoint of another training
 
     def __init__(self, folder: Path, fabric: Fabric, milestones: Milestones) -> None:
         self.folder, self.fabric, self.milestones = folder, fabric, milestones
@@ -105,7 +105,7 @@ class Trainer(ABC):
                 if stopping and not self.is_last:
                     raise StoppedError(
                         f"stopped at step {self.step} of {self.milestones.steps}, all saved in {self.folder};"
-                        " the same command with --resume goes on from here"
+                        " the same command with `resume` goes on from here"
                     )
 
     @final
@@ -154,7 +154,7 @@ class Trainer(ABC):
             kept = f"; the last good state is in {self.checkpoint}" if self.checkpoint.is_file() else ""
             raise TrainingError(
                 f"the loss is not finite at step {bad.step}{f' ({parts})' if parts else ''}: {self.cause(bad.losses)}."
-                f" Change it with --set and train again{kept}"
+                f" Change it with `overrides` and train again{kept}"
             )
 
     def _log(self, log: TrainingLog | None, report: Report) -> None:

@@ -23,10 +23,10 @@ _KIND = TensorFormat(
     key="sqcodec-vocoder",
     newest=FORMAT,
     error=VocoderError,
-    missing="no such vocoder file; 'sqcodec train RECIPE --stage vocoder' makes one under runs/",
+    missing="no such vocoder file; 'sqcodec train RECIPE' with `stage` vocoder makes one under runs/",
     newer="got vocoder format {found}, this version of sqcodec reads up to {newest}; update sqcodec",
-    expected="not a vocoder of sqcodec ({reason}); expected a vocoder.safetensors that 'sqcodec train RECIPE --stage"
-    " vocoder' wrote",
+    expected="not a vocoder of sqcodec ({reason}); expected a vocoder.safetensors that 'sqcodec train RECIPE' with"
+    " `stage` vocoder wrote",
 )
 Network = TypeVar("Network", bound=nn.Module)
 

@@ -170,7 +170,7 @@ def test_the_text_of_a_damaged_block_says_where() -> None:
         unpack(bytes(damaged), SPACE, where="x")
     assert str(caught.value) == (
         "x: the checksum does not match (block 2, from 20 s on): the file was damaged, cut, or something was added;"
-        " copy or encode it again, or decode what is intact with --recover"
+        " copy or encode it again, or decode what is intact with `recover`"
     )
 
 

@@ -10,8 +10,9 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
-from sqcodec.bitstream.npy import pack, read_codes
+from sqcodec.bitstream.npy import pack, read_codes, unpack
 from sqcodec.cli.main import main
+from sqcodec.codes import Codes
 from sqcodec.pipeline.finding import models
 from sqcodec.pipeline.finding.models import RUNS
 from tests.conftest import make_model, speech_like
@@ -143,6 +144,21 @@ def test_bare_codes_decode_with_a_warning(workplace: Path) -> None:
         " runs/tiny/model.safetensors, 320 samples a code, gain 1\n"
     )
     assert soundfile.info("out.wav").frames == 40 * 320
+
+
+def test_a_npy_is_unpacked_once(encoded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unpacked = []
+
+    def counted(content: bytes, *, where: str) -> Codes:
+        unpacked.append(where)
+        return unpack(content, where=where)
+
+    monkeypatch.setattr("sqcodec.bitstream.npy.unpack", counted)
+    assert run("decode", "codes.npy", "out.wav").exit_code == 0
+    Path("folder").mkdir()
+    Path("codes.npy").rename("folder/codes.npy")
+    assert run("decode", "folder", "back").exit_code == 0
+    assert [Path(where).name for where in unpacked] == ["codes.npy", "codes.npy"]
 
 
 def test_bare_codes_need_a_speaker(workplace: Path) -> None:

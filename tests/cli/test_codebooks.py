@@ -32,6 +32,13 @@ def residual(workplace: Path) -> Path:
     return workplace
 
 
+def test_a_rate_that_is_too_low_is_named_by_who_asked_for_it(residual: Path) -> None:
+    lowest = "the lowest of runs/tiny/model.safetensors is 200 bit/s"
+    assert refused("encode", "in.wav", "out.sqc", "--bitrate", "100") == f"Error: --bitrate 100: {lowest}\n"
+    make_model(TINY, RESIDUAL, "bit_rate=150")
+    assert refused("encode", "in.wav", "out.sqc") == f"Error: recipe vctk: bit_rate 150: {lowest}\n"
+
+
 @pytest.mark.parametrize(
     ("option", "books"), [([], 3), (["--codebooks", "2"], 2), (["--bitrate", "250"], 1), (["--bitrate", "400"], 2),
                           (["--bitrate", "9999"], 3)],

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -113,3 +114,28 @@ def test_quiet_prints_nothing_but_errors(recordings: Path) -> None:
         assert result.stdout_bytes == (Path("one.sqc").read_bytes() if arguments[1] == "-" else b"")
     assert run("decode", "one.sqc", "one.wav", "-q").output == ""
     assert refused("encode", "none.wav", "x.sqc", "-q").startswith("Error: none.wav: missing")
+
+
+def test_notes_are_counted_and_shown_once_for_each_kind(workplace: Path) -> None:
+    Path("codes").mkdir()
+    for name in ("b", "a", "c"):
+        np.save(f"codes/{name}.npy", np.arange(40) % 16)
+    result = run("decode", "codes", "back", "--speaker", "s5")
+    assert result.exit_code == 0, result.output
+    assert result.stderr == NEWEST + (
+        "codes/a.npy: a bare array, without the model's fingerprint, length, loudness and speaker: taken as codes of"
+        " runs/tiny/model.safetensors, 320 samples a code, gain 1 (and 2 more files like it)\n"
+    )
+    Path("in").mkdir()
+    for name in ("one", "two"):
+        soundfile.write(f"in/{name}.wav", np.stack([speech_like(4000)] * 2, axis=1), 16000)
+    result = run("encode", "in", "out", "--speaker", "s5")
+    assert result.stderr == NEWEST + "in/one.wav: 2 channels were mixed down to one (and 1 more file like it)\n"
+
+
+def test_what_fails_in_a_folder_names_the_option_that_helps(workplace: Path) -> None:
+    Path("codes").mkdir()
+    np.save("codes/a.npy", np.arange(40) % 16)
+    result = run("decode", "codes", "back")
+    assert result.exit_code == 1
+    assert "  codes/a.npy: no speaker is stored; choose one with --speaker: p225, p226, s5" in result.stderr

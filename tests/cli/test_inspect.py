@@ -97,6 +97,18 @@ def test_a_plot_is_a_picture(inspected: Path) -> None:
         assert picture.size == (1100, 300)
 
 
+def test_a_plot_of_standard_input_is_drawn_from_the_same_bytes(inspected: Path) -> None:
+    result = run("inspect", "-", "--plot", "out.png", stdin=Path("out.sqc").read_bytes())
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("standard input: .sqc version")
+    assert Path("out.png").is_file()
+
+
+def test_a_plot_needs_the_model(inspected: Path) -> None:
+    Path("runs/tiny/model.safetensors").unlink()
+    assert refused("inspect", "out.sqc", "--plot", "out.png").startswith("Error: no model of fingerprint")
+
+
 def test_neither_torch_nor_the_recipes_are_imported(inspected: Path) -> None:
     """What takes long to import would show in every call; without it one takes about a fifth of a second."""
     program = (

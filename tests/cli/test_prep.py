@@ -56,7 +56,7 @@ def test_strict(corpus: Path, tmp_path: Path) -> None:
 
 VCTK = (
     "wav48_silence_trimmed/<speaker>/<speaker>_<number>_mic1.flac (release 0.92) or wav48/<speaker>/*.wav"
-    " (release 0.80); 'sqcodec prep vctk --data VCTK-Corpus-0.92 --download' fetches it (10.9 GiB)"
+    " (release 0.80); 'sqcodec prep vctk' with --data VCTK-Corpus-0.92 and --download downloads it (10.9 GiB)"
 )
 ZEROSPEECH = "train/unit/, train/voice/, train/parallel/{source,voice}/ and test/ with <speaker>_<number>.wav"
 ERRORS = [
@@ -64,7 +64,7 @@ ERRORS = [
     (
         ["zerospeech2019"],
         f"2019: got no such folder, expected english/ with {ZEROSPEECH};"
-        " 'sqcodec prep zerospeech2019 --data 2019 --download' fetches it (2.5 GB)",
+        " 'sqcodec prep zerospeech2019' with --data 2019 and --download downloads it (2.5 GB)",
     ),
     (
         ["folder"],
@@ -83,7 +83,7 @@ ERRORS = [
     (
         ["zerospeech2019", "--data", "gone"],
         f"gone: got no such folder, expected english/ with {ZEROSPEECH};"
-        " 'sqcodec prep zerospeech2019 --data gone --download' fetches it (2.5 GB)",
+        " 'sqcodec prep zerospeech2019' with --data gone and --download downloads it (2.5 GB)",
     ),
 ]  # fmt: skip
 
@@ -145,17 +145,16 @@ def test_download_then_prep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_terminal_sees_progress(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sqcodec.cli import prep
+    from sqcodec.cli import progress
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
 
-    monkeypatch.setattr(prep.sys, "stderr", terminal := Terminal())
-    with prep._progress_bar() as progress:
-        assert progress is not None
-        progress("features", 1, 4)
-        progress("features", 4, 4)
+    monkeypatch.setattr(progress.sys, "stderr", terminal := Terminal())
+    with progress.progress_bar() as show:
+        show("features", 1, 4)
+        show("features", 4, 4)
     assert "features" in terminal.getvalue()
     assert "100%" in terminal.getvalue()
 

@@ -118,7 +118,7 @@ def test_what_is_refused(folder: Path, tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare" / "model.safetensors").write_bytes((run_folder / "model.safetensors").read_bytes())
     assert refused("generate", "out", "--model", "bare") == (
-        "Error: bare/prior.safetensors: there is no prior; 'sqcodec train RECIPE --stage prior' makes one\n"
+        "Error: bare/prior.safetensors: there is no prior; 'sqcodec train RECIPE' with --stage prior makes one\n"
     )
     (tmp_path / "bare" / "prior.safetensors").write_bytes(b"junk")
     assert refused("generate", "out", "--model", "bare").startswith(

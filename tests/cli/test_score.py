@@ -9,7 +9,7 @@ import soundfile
 from click.testing import CliRunner, Result
 
 from sqcodec.cli.main import main
-from sqcodec.cli.score import MCD_RECIPES
+from sqcodec.cli.options import MCD_RECIPES
 from sqcodec.metrics.mcd import RECIPES
 from tests.conftest import speech_like
 

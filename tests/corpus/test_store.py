@@ -71,7 +71,7 @@ def test_open_store_names_the_folder_and_the_command(tmp_path: Path) -> None:
         store.open_store(tmp_path / "s")
     assert str(error.value) == (
         f"{tmp_path / 's'}: got nothing, expected a feature store (store.json);"
-        f" make one with 'sqcodec prep RECIPE --data CORPUS --out {tmp_path / 's'}'"
+        f" 'sqcodec prep RECIPE' with `data` CORPUS and `out` {tmp_path / 's'} makes one"
     )
 
 

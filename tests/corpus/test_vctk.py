@@ -63,7 +63,7 @@ def test_release_080_and_the_folder_around_the_corpus(tmp_path: Path) -> None:
         vctk.walk(tmp_path, SPLITS, microphone=2)
     assert str(error.value) == (
         f"{tmp_path / 'VCTK-Corpus/wav48'}: got no recordings of microphone 2 (release 0.80 has one);"
-        " use --set corpus.microphone=1"
+        " use `overrides` corpus.microphone=1"
     )
 
 
@@ -74,7 +74,7 @@ def test_nothing_there_names_folder_contents_and_command(tmp_path: Path) -> None
         assert str(error.value) == (
             f"{root}: got {got}, expected wav48_silence_trimmed/<speaker>/<speaker>_<number>_mic1.flac (release 0.92)"
             " or wav48/<speaker>/*.wav (release 0.80);"
-            f" 'sqcodec prep vctk --data {root} --download' fetches it (10.9 GiB)"
+            f" 'sqcodec prep vctk' with `data` {root} and `fetch` downloads it (10.9 GiB)"
         )
 
 

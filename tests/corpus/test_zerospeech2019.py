@@ -39,7 +39,7 @@ def test_layouts(tmp_path: Path, inside: str, language: str) -> None:
 @pytest.mark.parametrize(
     ("language", "how"),
     [
-        ("english", "'sqcodec prep zerospeech2019 --data {} --download' fetches it (2.5 GB)"),
+        ("english", "'sqcodec prep zerospeech2019' with `data` {} and `fetch` downloads it (2.5 GB)"),
         ("surprise", "its archive needs a password: ask for it at https://zerospeech.com, then unpack it into {}"),
     ],
 )

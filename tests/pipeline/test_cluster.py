@@ -93,7 +93,7 @@ def test_encode_with_a_worker_killed(cluster, recordings, tmp_path) -> None:
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch) -> None:
     monkeypatch.setattr("sqcodec.pipeline.parallel._PATIENCE", 1)
     with pytest.raises(
-        SqcodecError, match=r"^--scheduler tcp://127.0.0.1:9: got no answer within 1 s, expected a Dask"
+        SqcodecError, match=r"^`scheduler` tcp://127.0.0.1:9: got no answer within 1 s, expected a Dask"
     ):
         list(in_parallel(divmod, [(1, 1)], jobs=1, backend="tcp://127.0.0.1:9"))
 

@@ -23,4 +23,4 @@ def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(SqcodecError) as caught:
         find_device("cuda:99")
     count = torch.cuda.device_count()
-    assert str(caught.value) == f"device 'cuda:99': this machine has {count} CUDA device(s); use --device cpu"
+    assert str(caught.value) == f"device 'cuda:99': this machine has {count} CUDA device(s); use `device` cpu"

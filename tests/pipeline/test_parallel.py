@@ -45,7 +45,7 @@ def test_dask_that_is_not_installed_is_named(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(SqcodecError) as error:
         list(in_parallel(divmod, [(1, 1)], jobs=1, backend="dask"))
-    assert str(error.value) == "--backend dask: dask is not installed; install sqcodec[cluster]"
+    assert str(error.value) == "`backend` dask: dask is not installed; install sqcodec[cluster]"
 
 
 def test_processes_work_where_their_caller_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

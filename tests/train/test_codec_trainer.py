@@ -104,7 +104,7 @@ def test_signals_save_and_say_how_to_go_on(recipe, store, tmp_path, number):
     with pytest.raises(TrainingError) as caught:
         run(recipe, store, tmp_path / "run", report=interrupt)
     assert str(caught.value) == (
-        f"stopped at step 5 of 20, all saved in {tmp_path / 'run'}; the same command with --resume goes on from here"
+        f"stopped at step 5 of 20, all saved in {tmp_path / 'run'}; the same command with `resume` goes on from here"
     )
     assert run(recipe, store, tmp_path / "run", resume=True).step == 20
     run(recipe, store, tmp_path / "whole")
@@ -125,13 +125,13 @@ def test_a_run_folder_in_use_is_not_overwritten(recipe, store, tmp_path):
     with pytest.raises(TrainingError) as caught:
         run(recipe, store, tmp_path / "run")
     assert str(caught.value) == (
-        f"{tmp_path / 'run'} holds a training already: add --resume to go on with it, or --out DIR to start another"
+        f"{tmp_path / 'run'} holds a training already: add `resume` to go on with it, or `folder` DIR to start another"
     )
 
 
 def test_resume_refuses_what_does_not_fit(recipe, store, tmp_path):
     with pytest.raises(
-        TrainingError, match=r"checkpoint.pt: there is no checkpoint to resume from; leave --resume out"
+        TrainingError, match=r"checkpoint.pt: there is no checkpoint to resume from; leave `resume` out"
     ):
         run(recipe, store, tmp_path / "run", resume=True)
     run(with_steps(1), store, tmp_path / "run")

@@ -3,7 +3,7 @@
 import torch
 
 from sqcodec.model.model_file import load_model
-from sqcodec.model.model_header import read_summary
+from sqcodec.model.model_header import read_header
 from sqcodec.pipeline.finding.code_spaces import read_space
 from sqcodec.pipeline.training.train_codec import train
 from sqcodec.recipe import load_recipe
@@ -21,7 +21,7 @@ def test_fsq_trains_and_its_codes_are_counted(store, tmp_path):
     assert losses[-1] < losses[0] - 50
     assert 1 < entries[-1]["test_perplexity"] <= 12
     path = tmp_path / "run" / "model.safetensors"
-    assert read_summary(path).codewords == (12,)
+    assert read_header(path).codewords == (12,)
     tables = read_space(path).tables
     assert tables is not None
     assert tables.codewords == (12,)

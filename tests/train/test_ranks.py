@@ -107,7 +107,7 @@ def test_what_torchrun_says_is_read(monkeypatch) -> None:
     with pytest.raises(TrainingError) as caught:
         refuse_processes("vocoder")
     assert str(caught.value) == (
-        "--stage vocoder trains in one process, got 6 from torchrun; start it without torchrun"
+        "`stage` vocoder trains in one process, got 6 from torchrun; start it without torchrun"
     )
 
 

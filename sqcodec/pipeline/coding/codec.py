@@ -132,13 +132,16 @@ class Codec:
         Raises CodesError: the model has not as many, or one alone takes more.
         """
         most = self.model.quantizer.codebooks
-        bit_rate = bit_rate or self.model.recipe.bit_rate
-        if codebooks is None and bit_rate is not None:
-            codebooks = min(most, int(bit_rate * most / self.bit_rate))
+        wanted = bit_rate or self.model.recipe.bit_rate
+        if codebooks is None and wanted is not None:
+            codebooks = min(most, int(wanted * most / self.bit_rate))
             if not codebooks:
-                raise CodesError(f"--bitrate {bit_rate:g}: the lowest of {self.path} is {self.bit_rate / most:g} bit/s")
+                whose = (
+                    f"`bit_rate` {wanted:g}" if bit_rate else f"recipe {self.model.recipe.name}: bit_rate {wanted:g}"
+                )
+                raise CodesError(f"{whose}: the lowest of {self.path} is {self.bit_rate / most:g} bit/s")
         if codebooks is not None and codebooks > most:
-            raise CodesError(f"--codebooks {codebooks}: {self.path} has {most}")
+            raise CodesError(f"`codebooks` {codebooks}: {self.path} has {most}")
         return codebooks or most
 
     def pack(self, codes: Codes) -> bytes:
@@ -209,7 +212,7 @@ class Codec:
         if name is None and self.speakers:
             if len(self.speakers) == 1:
                 return self.speakers[0]
-            raise CodesError(f"{where}: no speaker is stored; choose one with --speaker: {_some(self.speakers)}")
+            raise CodesError(f"{where}: no speaker is stored; choose one with `speaker`: {_some(self.speakers)}")
         return name
 
     def voice(self, speaker: str | None) -> int:
@@ -225,10 +228,10 @@ class Codec:
         if speaker in self.speakers:
             return self.model.place_of(speaker)
         near = difflib.get_close_matches(speaker, self.speakers, n=3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise CodesError(
-            f"speaker {speaker!r}: unknown to the model {self.path}{hint or '.'} It knows {len(self.speakers)}:"
-            f" {_some(self.speakers)}"
+            f"speaker {speaker!r}: unknown to the model {self.path}"
+            + (f"; did you mean {' or '.join(near)}?" if near else ".")
+            + f" It knows {len(self.speakers)}: {_some(self.speakers)}"
         )
 
 

@@ -1,7 +1,7 @@
 """`encode` and `decode` from file to file; `-` is standard input or output."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -73,13 +73,22 @@ class Decoded:
         return self.samples / self.sample_rate
 
 
+class CodesFile(NamedTuple):
+    """A codes file's bytes and its name for messages. identity: what it names its model by, None for a bare array;
+    codes: those of an `.npy`; a `.sqc` needs its model to be read, and has None."""
+
+    content: bytes
+    where: str
+    identity: str | None
+    codes: Codes | None
+
+
 class Opened(NamedTuple):
     """Codes, the model that they belong to, and what of them is lost."""
 
     codec: Codec
     codes: Codes
     lost: tuple[Span, ...]
-    note: str
 
 
 class Written(NamedTuple):
@@ -116,8 +125,12 @@ def encode_file(
         codec = open_codec(found.path, device)
         books = codec.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
         done = encode_with(codec, audio, target, speaker=speaker, form=form, codebooks=books)
-    mixed = f"{source}: {audio.channels} channels were mixed down to one" if audio.channels > 1 else ""
-    return Encoded(**(vars(done) | {"notes": _notes(found.note, mixed)}))
+    return replace(done, notes=_notes(found.note, mixed_down(audio, str(source))))
+
+
+def mixed_down(audio: AudioSource, where: str) -> str:
+    """What to say of a recording of several channels; "" for one."""
+    return f"{where}: {audio.channels} channels were mixed down to one" if audio.channels > 1 else ""
 
 
 def raw_format(encoding: RawEncoding | None, sample_rate: int | None) -> RawFormat | None:
@@ -172,18 +185,19 @@ def decode_file(
     """
     check_target(source, target, _RAW_SUFFIXES if raw else SOUND_FORMATS)
     with spooled(source) as path:
-        content = npy.read_bytes(path)
-    opened = _open(content, shown(source), model, device, recover)
-    samples, limited = decode_with(
-        opened, target, where=shown(source), speaker=speaker, vocoder=vocoder, rate=rate, raw=raw
-    )
-    clipped = f"{target}: {limited} of {samples} samples were beyond full scale and were limited" if limited else ""
+        file = identify(npy.read_bytes(path), shown(source))
+    found = find_model_of(file, model)
+    codec = open_codec(found.path, device)
+    opened = _recovered(codec, file) if recover and file.codes is None else open_with(codec, file)
+    done = decode_with(opened, target, where=file.where, speaker=speaker, vocoder=vocoder, rate=rate, raw=raw)
     return Decoded(
-        samples=samples,
+        samples=done.samples,
         sample_rate=rate,
         speaker=opened.codec.speaker_of(opened.codes, speaker),
         model=opened.codec.path,
-        notes=_notes(opened.note, opened.codec.vocoder(vocoder).note, clipped),
+        notes=_notes(
+            found.note, bare_array(file, found), opened.codec.vocoder(vocoder).note, limited_to_scale(done, str(target))
+        ),
         lost=opened.lost,
     )
 
@@ -212,30 +226,29 @@ def decode_with(
         return write_sound(draft, sound, rate, sound_format(target, raw))
 
 
-def _open(content: bytes, where: str, model: str | None, device: str, recover: bool) -> Opened:
-    """Tell the format by its magic, find the model, read the codes."""
+def identify(content: bytes, where: str) -> CodesFile:
+    """Tell the format by its magic, and whose codes they are. Raises CodesError: no codes file, or damaged."""
     if content.startswith(MAGIC):
-        found = find_for_decoding(read_header(content, where=where).identity, model)
-    else:
-        found = _model_of(npy.unpack(content, where=where), where, model)
-    codec = open_codec(found.path, device)
-    if recover and content.startswith(MAGIC):
-        return _recovered(codec, content, where, found.note)
-    return read_opened(codec, content, where)._replace(note=found.note)
+        return CodesFile(content, where, read_header(content, where=where).identity, None)
+    codes = npy.unpack(content, where=where)
+    return CodesFile(content, where, codes.fingerprint, codes)
 
 
-def read_opened(codec: Codec, content: bytes, where: str) -> Opened:
-    """The codes in a file's content, of whatever format, with their model. Raises CodesError: not readable with it."""
-    if content.startswith(MAGIC):
-        return Opened(codec, sqc.unpack(content, codec.space, where=where), (), "")
-    return Opened(codec, npy.unpack(content, where=where), (), "")
+def find_model_of(file: CodesFile, model: str | None) -> Found:
+    """The model that wrote a file; of a bare array, the one to encode with. Raises ModelError."""
+    return find_for_encoding(model) if file.identity is None else find_for_decoding(file.identity, model)
 
 
-def _recovered(codec: Codec, content: bytes, where: str, note: str) -> Opened:
-    intact = recovery.recover(content, codec.space, where=where)
+def open_with(codec: Codec, file: CodesFile) -> Opened:
+    """The codes in a file, with their model. Raises CodesError: not readable with it."""
+    return Opened(codec, file.codes or sqc.unpack(file.content, codec.space, where=file.where), ())
+
+
+def _recovered(codec: Codec, file: CodesFile) -> Opened:
+    intact = recovery.recover(file.content, codec.space, where=file.where)
     seconds = intact.codes.samples / intact.codes.sample_rate
     lost = tuple(Span(0.02 * block.start, min(seconds, 0.02 * block.stop)) for block in intact.lost)
-    return Opened(codec, intact.codes, lost, note)
+    return Opened(codec, intact.codes, lost)
 
 
 def _codes_format(target: Path, form: CodesFormat | None) -> CodesFormat:
@@ -245,7 +258,7 @@ def _codes_format(target: Path, form: CodesFormat | None) -> CodesFormat:
         return form or "sqc"
     named: CodesFormat = "npy" if suffix == "npy" else "sqc"
     if form not in (None, named):
-        raise SqcodecError(f"{target}: the suffix says {named}, --format says {form}; change one of them")
+        raise SqcodecError(f"{target}: the suffix says {named}, `form` says {form}; change one of them")
     return named
 
 
@@ -266,15 +279,21 @@ def _cut(blocks: Iterable[NDArray[np.float32]], samples: int) -> Iterator[NDArra
         samples -= min(samples, len(block))
 
 
-def _model_of(codes: Codes, where: str, model: str | None) -> Found:
-    if codes.fingerprint is not None:
-        return find_for_decoding(codes.fingerprint, model)
-    found = find_for_encoding(model)
-    bare = (
-        f"{where}: a bare array, without the model's fingerprint, length, loudness and speaker:"
+def bare_array(file: CodesFile, found: Found) -> str:
+    """What a bare array lacks and is taken for; "" for any other file."""
+    if file.identity is not None:
+        return ""
+    return (
+        f"{file.where}: a bare array, without the model's fingerprint, length, loudness and speaker:"
         f" taken as codes of {found.path}, 320 samples a code, gain 1"
     )
-    return Found(found.path, "\n".join(_notes(found.note, bare)))
+
+
+def limited_to_scale(done: Written, where: str) -> str:
+    """What to say of samples beyond full scale; "" where there were none."""
+    if not done.limited:
+        return ""
+    return f"{where}: {done.limited} of {done.samples} samples were beyond full scale and were limited"
 
 
 def _notes(*texts: str) -> tuple[str, ...]:

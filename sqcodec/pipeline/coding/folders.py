@@ -1,40 +1,37 @@
 """`encode` and `decode` of whole folders: the tree is mirrored, what is there already is kept, failures are listed."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqcodec.bitstream import npy
-from sqcodec.bitstream.sqc_header import MAGIC, read_header
 from sqcodec.corpus.audio import AudioSource
+from sqcodec.corpus.recordings import SUFFIXES, files_below
 from sqcodec.errors import SqcodecError
 from sqcodec.model.model_header import read_header as read_model_header
 from sqcodec.pipeline.coding.codec import Codec, open_codec
-from sqcodec.pipeline.coding.files import CODES_SUFFIXES, CodesFormat, decode_with, encode_with, read_opened
+from sqcodec.pipeline.coding.files import (
+    CODES_SUFFIXES,
+    CodesFormat,
+    bare_array,
+    decode_with,
+    encode_with,
+    find_model_of,
+    identify,
+    limited_to_scale,
+    mixed_down,
+    open_with,
+)
 from sqcodec.pipeline.finding.code_spaces import names_of
-from sqcodec.pipeline.finding.models import find_for_decoding, find_for_encoding
+from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.parallel import in_parallel
 
 Progress = Callable[[int, int], None]
 _Work = tuple[Any, ...]
-RECORDINGS = (
-    ".wav",
-    ".flac",
-    ".ogg",
-    ".oga",
-    ".opus",
-    ".mp3",
-    ".aiff",
-    ".aif",
-    ".aifc",
-    ".au",
-    ".caf",
-    ".w64",
-    ".rf64",
-)
 
 
 class Failure(NamedTuple):
@@ -46,14 +43,17 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class FolderDone:
-    """What was done: files now and those that were there before; seconds and bytes of the codes of the former."""
+    """What was done: files now and those that were there before; seconds and bytes of the codes of the former.
+
+    notes: what to say of the files, one line for each kind of note.
+    """
 
     done: int
     kept: int
     failed: tuple[Failure, ...]
     seconds: float
     size: int
-    note: str
+    notes: tuple[str, ...]
 
 
 class Workers(NamedTuple):
@@ -75,6 +75,7 @@ class _Result(NamedTuple):
     seconds: float
     size: int
     failure: Failure | None
+    notes: tuple[str, ...]  # one of each kind, "" where there is nothing to say
 
 
 def encode_folder(
@@ -96,14 +97,14 @@ def encode_folder(
     SqcodecError: no recordings, or `target` lies within `source`.
     """
     form = form or "sqc"
-    tasks = _tasks(source, target, RECORDINGS, f".{form}", "recordings")
+    tasks = _tasks(source, target, SUFFIXES, f".{form}", "recordings")
     found = find_for_encoding(model)
     names = names_of(read_model_header(found.path))
     wanted = [task for task in tasks if not _is_encoded(task, names)]
     work: list[_Work] = [
         (task, str(found.path.resolve()), device, speaker, form, codebooks, bit_rate) for task in wanted
     ]
-    return _run(_encode, work, len(tasks) - len(work), found.note, how=how, progress=progress)
+    return _run(_encode, work, len(tasks) - len(work), (found.note,), how=how, progress=progress)
 
 
 def decode_folder(
@@ -124,14 +125,22 @@ def decode_folder(
     """
     tasks = _tasks(source, target, CODES_SUFFIXES, ".wav", "codes files")
     work: list[_Work] = [(task, model, device, speaker, vocoder, rate) for task in tasks if not _is_newer(task)]
-    return _run(_decode, work, len(tasks) - len(work), "", how=how, progress=progress)
+    return _run(_decode, work, len(tasks) - len(work), (), how=how, progress=progress)
 
 
 def _run(
-    function: Callable[..., _Result], work: list[_Work], kept: int, note: str, *, how: Workers, progress: Progress
+    function: Callable[..., _Result],
+    work: list[_Work],
+    kept: int,
+    notes: tuple[str, ...],
+    *,
+    how: Workers,
+    progress: Progress,
 ) -> FolderDone:
     results = []
-    for _, result in in_parallel(_attempt, [(function, *of) for of in work], jobs=how.jobs, backend=how.backend):
+    for _, result in in_parallel(
+        _attempt, [(function, *arguments) for arguments in work], jobs=how.jobs, backend=how.backend
+    ):
         results.append(result)
         progress(len(results), len(work))
     failed = sorted(result.failure for result in results if result.failure)
@@ -141,8 +150,17 @@ def _run(
         failed=tuple(failed),
         seconds=sum(result.seconds for result in results),
         size=sum(result.size for result in results),
-        note=note,
+        notes=(*filter(None, notes), *_summarised([result.notes for result in results])),
     )
+
+
+def _summarised(notes: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """Of the notes of many files, for each kind the first in order, and how many files have others like it."""
+    for kind in zip_longest(*notes, fillvalue=""):
+        texts = sorted({text for text in kind if text})
+        if texts:
+            more = len(texts) - 1
+            yield texts[0] + (f" (and {more} more file{'s' * (more > 1)} like it)" if more else "")
 
 
 def _attempt(function: Callable[..., _Result], task: _Task, *options: Any) -> _Result:
@@ -152,7 +170,7 @@ def _attempt(function: Callable[..., _Result], task: _Task, *options: Any) -> _R
         return function(task, *options)
     except (SqcodecError, OSError, RuntimeError, ValueError, MemoryError) as error:
         reason = str(error) if isinstance(error, SqcodecError) else f"{task.source}: {type(error).__name__}: {error}"
-        return _Result(0.0, 0, Failure(task.shown, reason.replace(str(task.source), str(task.shown))))
+        return _Result(0.0, 0, Failure(task.shown, reason.replace(str(task.source), str(task.shown))), ())
 
 
 def _encode(
@@ -168,29 +186,35 @@ def _encode(
     books = codec.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
     audio = AudioSource(task.source)
     done = encode_with(codec, audio, task.target, speaker=speaker, form=form, codebooks=books)
-    return _Result(done.seconds, done.size, None)
+    return _Result(done.seconds, done.size, None, (mixed_down(audio, str(task.shown)),))
 
 
 def _decode(
     task: _Task, model: str | None, device: str, speaker: str | None, vocoder: str | None, rate: int
 ) -> _Result:
-    content, where = npy.read_bytes(task.source), str(task.source)
-    name = _name_in(content, where)
-    found = find_for_decoding(name, model) if name else find_for_encoding(model)
+    file = identify(npy.read_bytes(task.source), str(task.source))
+    found = find_model_of(file, model)
     codec = _codec(str(found.path.resolve()), device)
-    opened = read_opened(codec, content, where)
-    done = decode_with(opened, task.target, where=where, speaker=speaker, vocoder=vocoder, rate=rate)
-    return _Result(done.samples / rate, len(content), None)
+    done = decode_with(
+        open_with(codec, file), task.target, where=file.where, speaker=speaker, vocoder=vocoder, rate=rate
+    )
+    shown = str(task.shown)
+    notes = (
+        found.note,
+        bare_array(file._replace(where=shown), found),
+        codec.vocoder(vocoder).note,
+        limited_to_scale(done, shown),
+    )
+    return _Result(done.samples / rate, len(file.content), None, notes)
 
 
-def _tasks(source: Path, target: Path, suffixes: tuple[str, ...], suffix: str, what: str) -> list[_Task]:
+def _tasks(source: Path, target: Path, suffixes: Collection[str], suffix: str, what: str) -> list[_Task]:
     """Every file to be done and where its result belongs."""
     if target.exists() and not target.is_dir():
         raise SqcodecError(f"{target}: a file; {source} is a folder, so expected the folder to write to")
     if target.resolve().is_relative_to(source.resolve()):
         raise SqcodecError(f"{target}: lies within {source}; write to a folder beside it")
-    paths = [path.relative_to(source) for path in sorted(source.rglob("*")) if path.suffix.lower() in suffixes]
-    paths = [path for path in paths if (source / path).is_file() and not any(part[0] == "." for part in path.parts)]
+    paths = [path.relative_to(source) for path in files_below(source, suffixes)]
     if not paths:
         raise SqcodecError(f"{source}: no {what} in it; expected files named {', '.join(suffixes)}")
     stems = Counter(path.with_suffix("") for path in paths)
@@ -215,15 +239,9 @@ def _is_encoded(task: _Task, names: tuple[str, ...]) -> bool:
     if not _is_newer(task):
         return False
     try:
-        return _name_in(npy.read_bytes(task.target), str(task.target)) in names
+        return identify(npy.read_bytes(task.target), str(task.target)).identity in names
     except SqcodecError:
         return False
-
-
-def _name_in(content: bytes, where: str) -> str | None:
-    """The fingerprint that a codes file names its model by."""
-    is_sqc = content.startswith(MAGIC)
-    return read_header(content, where=where).identity if is_sqc else npy.unpack(content, where=where).fingerprint
 
 
 @lru_cache(maxsize=4)

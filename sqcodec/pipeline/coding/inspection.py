@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,33 +63,50 @@ class Inspection:
         return asdict(self)
 
 
-def inspect_file(source: Path, *, model: str | None) -> Inspection:
-    """Read a codes file. Raises CodesError: no codes file, or damaged; ModelError: `model` is not that of the codes."""
+class _Read(NamedTuple):
+    """What could be read of a codes file: its codes need the model if it is a `.sqc`, which alone has a header."""
+
+    codes: Codes | None
+    found: ModelHeader | None
+    note: str
+    header: Header | None
+
+
+def inspect_file(source: Path, *, model: str | None, plot: Path | None = None) -> Inspection:
+    """Read a codes file. plot: where to draw its codes over time and how often each comes.
+
+    Raises CodesError: no codes file, or damaged; ModelError: `model` is not that of the codes, or there is none to draw
+    them by; SqcodecError: the drawing cannot be written.
+    """
     with spooled(source) as path:
         content = npy.read_bytes(path)
-    return inspect_bytes(content, shown(source), model)
+    read = _read(content, shown(source), model)
+    if plot and read.codes is None:
+        raise ModelError(read.note)
+    if plot and read.codes:
+        _draw(read.codes.indices, plot)
+    return _inspection(content, shown(source), read)
 
 
 def inspect_bytes(content: bytes, where: str, model: str | None) -> Inspection:
-    """As `inspect_file`."""
+    """As `inspect_file`, without a drawing."""
+    return _inspection(content, where, _read(content, where, model))
+
+
+def _read(content: bytes, where: str, model: str | None) -> _Read:
     if not content.startswith(MAGIC):
-        return _inspect_npy(content, where, model)
+        return _read_npy(npy.unpack(content, where=where), model)
     header = read_header(content, where=where)
     found, note = _find(header.identity, model)
     codes = sqc.unpack(content, read_space(found.path), where=where) if found else None
-    return _inspection(content, where, codes, found, note, header)
+    return _Read(codes, found, note, header)
 
 
-def _inspect_npy(content: bytes, where: str, model: str | None) -> Inspection:
-    codes = npy.unpack(content, where=where)
+def _read_npy(codes: Codes, model: str | None) -> _Read:
     if codes.fingerprint is not None:
-        found, note = _find(codes.fingerprint, model)
-    else:
-        found, note = (
-            (read_model_header(resolve(model)) if model else None),
-            "a bare array: length and level are assumed",
-        )
-    return _inspection(content, where, codes, found, note, None)
+        return _Read(codes, *_find(codes.fingerprint, model), None)
+    found = read_model_header(resolve(model)) if model else None
+    return _Read(codes, found, "a bare array: length and level are assumed", None)
 
 
 def _find(fingerprint: str, model: str | None) -> tuple[ModelHeader | None, str]:
@@ -102,14 +119,8 @@ def _find(fingerprint: str, model: str | None) -> tuple[ModelHeader | None, str]
         return None, str(error)
 
 
-def _inspection(
-    content: bytes,
-    where: str,
-    codes: Codes | None,
-    found: ModelHeader | None,
-    note: str,
-    header: Header | None,
-) -> Inspection:
+def _inspection(content: bytes, where: str, read: _Read) -> Inspection:
+    codes, found, note, header = read
     told: Codes | Header | None = codes or header
     assert told is not None
     seconds, gain = told.samples / told.sample_rate, told.gain
@@ -160,16 +171,13 @@ def _books(indices: NDArray[np.uint16], found: ModelHeader | None) -> tuple[Book
     return tuple(books)
 
 
-def draw(source: Path, target: Path, *, model: str | None) -> None:
-    """Draw codes over time and how often each comes. Raises CodesError as `inspect_file`; SqcodecError: not written."""
+def _draw(indices: NDArray[np.uint16], target: Path) -> None:
+    """Draw codes [K, T] over time and how often each comes. Raises SqcodecError: the target cannot be written."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    with spooled(source) as path:
-        content = npy.read_bytes(path)
-    indices = _indices(content, shown(source), model)
     figure, axes = pyplot.subplots(len(indices), 2, figsize=(11, 3 * len(indices)), squeeze=False, width_ratios=(3, 1))
     for (left, right), row, number in zip(axes, indices, range(len(indices)), strict=True):
         left.plot(0.02 * np.arange(len(row)), row, ".", markersize=2)
@@ -183,10 +191,3 @@ def draw(source: Path, target: Path, *, model: str | None) -> None:
         raise SqcodecError(f"{target}: cannot be written: {error}") from error
     finally:
         pyplot.close(figure)
-
-
-def _indices(content: bytes, where: str, model: str | None) -> NDArray[np.uint16]:
-    if not content.startswith(MAGIC):
-        return npy.unpack(content, where=where).indices
-    found = find_for_decoding(read_header(content, where=where).identity, model)
-    return sqc.unpack(content, read_space(found.path), where=where).indices

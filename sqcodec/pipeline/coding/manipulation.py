@@ -64,7 +64,7 @@ def nearest_codewords(codec: Codec, neighbours: int) -> NDArray[np.uint16]:
     lowest index. Raises CodesError: the book has not as many."""
     size = codec.model.quantizer.codewords
     if not 1 <= neighbours < size:
-        raise CodesError(f"--neighbours {neighbours}: expected 1 to {size - 1}; the codebook has {size} codewords")
+        raise CodesError(f"`neighbours` {neighbours}: expected 1 to {size - 1}; the codebook has {size} codewords")
     nearest = []
     for book in range(codec.model.quantizer.codebooks):
         codes = torch.zeros(1, codec.model.quantizer.codebooks, size, dtype=torch.int64, device=codec.device)

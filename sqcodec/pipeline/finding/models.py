@@ -51,10 +51,10 @@ def find_for_encoding(model: str | Path | None) -> Found:
         return Found(shipped[0], "")
     runs = sorted(RUNS.glob(f"**/{_FILE}"), key=lambda path: path.stat().st_mtime)
     if runs:
-        return Found(runs[-1], f"no --model given: using the newest run, {runs[-1].parent}")
+        return Found(runs[-1], f"no `model` given: using the newest run, {runs[-1].parent}")
     raise ModelError(
         f"no model: none under {RUNS.resolve()}, {ENVIRONMENT} is not set, and none ships with this version;"
-        " 'sqcodec train RECIPE' makes one, or name one with --model"
+        " 'sqcodec train RECIPE' makes one, or name one with `model`"
     )
 
 
@@ -68,7 +68,7 @@ def find_for_decoding(fingerprint: str, model: str | Path | None) -> Found:
         if fingerprint not in names_of(header):
             raise ModelError(
                 f"{header.path}: fingerprint {' or '.join(_like(fingerprint, header))}, but the codes were written with"
-                f" {fingerprint}; leave --model out to search for it, or name the model that wrote the codes"
+                f" {fingerprint}; leave `model` out to search for it, or name the model that wrote the codes"
             )
         return Found(header.path, "")
     for header in _candidates():
@@ -76,7 +76,7 @@ def find_for_decoding(fingerprint: str, model: str | Path | None) -> Found:
             return Found(header.path, "")
     raise ModelError(
         f"no model of fingerprint {fingerprint}, which the codes were written with: looked at {_environment_text()},"
-        f" under {RUNS.resolve()} and at what ships; name it with --model, or copy its run folder to {RUNS}/"
+        f" under {RUNS.resolve()} and at what ships; name it with `model`, or copy its run folder to {RUNS}/"
     )
 
 

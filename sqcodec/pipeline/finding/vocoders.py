@@ -52,7 +52,8 @@ def find_vocoder(
     if name in ("istft", "world"):
         raise VocoderError(
             f"vocoder {name}: no weights for {features.kind} features under {RUNS.resolve()}, and none ship with this"
-            f" version; 'sqcodec train recipes/{name} --stage vocoder --set features.kind={features.kind}' makes some"
+            f" version; 'sqcodec train recipes/{name}' with `stage` vocoder and `overrides`"
+            f" features.kind={features.kind} makes some"
         )
     return FoundVocoder(GriffinLim(features, _griffin_lim(settings)), None, "")
 
@@ -88,9 +89,17 @@ def _usable(features: FeatureConfig, kind: str | None) -> Iterator[VocoderHeader
 
 def _rank(header: VocoderHeader, codec: str | None) -> tuple[int, int, bool, float]:
     """Sorts the best first: by kind, by what it was tuned on, what ships before runs, the newest run."""
-    tuned = [codec, None].index(header.codec) if header.codec in (codec, None) else 2
     shipped = header.path.is_relative_to(SHIPPED)
-    return KINDS.index(header.config.kind), tuned, not shipped, -header.path.stat().st_mtime
+    return (
+        KINDS.index(header.config.kind), _tuning_rank(header, codec), not shipped, -header.path.stat().st_mtime
+    )  # fmt: skip
+
+
+def _tuning_rank(header: VocoderHeader, codec: str | None) -> int:
+    """0: tuned on the output of `codec` (or untuned, where there is no codec), 1: untuned, 2: tuned on another's."""
+    if header.codec == codec:
+        return 0
+    return 1 if header.codec is None else 2
 
 
 def _griffin_lim(settings: VocoderConfig | None) -> GriffinLimConfig:

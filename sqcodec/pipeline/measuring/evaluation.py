@@ -139,7 +139,9 @@ def find_utterances(data: Path | None, list_file: Path | None, *, without: Path)
     Raises CorpusError: neither, both, or nothing found.
     """
     if (data is None) == (list_file is None):
-        raise CorpusError("got both or neither of a folder and a list of recordings, expected --data DIR or --list TSV")
+        raise CorpusError(
+            "got both or neither of a folder and a list of recordings, expected `data` DIR or `list_file` TSV"
+        )
     if list_file is not None:
         return _named_within(read_list(list_file).utterances)
     assert data is not None

@@ -132,9 +132,9 @@ def left_out(settings: Settings) -> tuple[str, ...]:
         if not _is_installed(package)
     ]
     if settings.asr is None:
-        notes.append("Word error rate: left out, no recogniser was named (--asr COMMAND or MODEL.onnx)")
+        notes.append("Word error rate: left out, no recogniser was named (`asr` COMMAND or MODEL.onnx)")
     if settings.sv is None:
-        notes.append("Speaker similarity: left out, no speaker encoder was named (--sv COMMAND or MODEL.onnx)")
+        notes.append("Speaker similarity: left out, no speaker encoder was named (`sv` COMMAND or MODEL.onnx)")
     return tuple(notes)
 
 

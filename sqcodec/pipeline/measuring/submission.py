@@ -16,6 +16,7 @@ import soundfile
 import yaml
 
 from sqcodec.corpus.audio import AudioSource
+from sqcodec.corpus.recordings import files_in
 from sqcodec.corpus.zerospeech2019 import language_folder, missing
 from sqcodec.errors import CorpusError, SqcodecError
 from sqcodec.pipeline.coding.codec import Codec, open_codec
@@ -97,7 +98,7 @@ def _language(data: Path, language: str) -> Path | None:
 
 
 def _tests(folder: Path) -> dict[str, Path]:
-    found = {path.stem: path for path in sorted((folder / "test").iterdir()) if path.suffix in (".wav", ".flac")}
+    found = {path.stem: path for path in files_in(folder / "test")}
     if not found:
         raise CorpusError(f"{folder / 'test'}: got no recordings, expected <speaker>_<number>.wav")
     return found
@@ -194,7 +195,7 @@ def _check_metadata(folder: Path, name: str, entries: dict[str, type]) -> Iterab
 
 
 def _check_files(test: Path, expected: dict[str, Path], where: str) -> Iterable[str]:
-    texts = {path.stem: path for path in sorted(test.glob("*.txt"))}
+    texts = {path.stem: path for path in files_in(test, (".txt",))}
     if not texts:
         yield f"{where}: got no .txt, expected one for each test file"
     if lost := sorted(expected.keys() - texts.keys()):
@@ -207,7 +208,7 @@ def _check_files(test: Path, expected: dict[str, Path], where: str) -> Iterable[
             yield f"{where}/{name}.txt: {str(error).removeprefix(f'{path}: ')}"
     if len(sizes) > 1 or sizes == {1}:
         yield f"{where}: got vectors of {sorted(sizes)} numbers, expected one size of 2 or more in all files"
-    sounds = sorted(test.glob("*.wav"))
+    sounds = files_in(test, (".wav",))
     if not sounds:
         yield f"{where}: got no .wav, expected those of the synthesis list"
     for path in sounds:

@@ -16,6 +16,7 @@ from sqcodec.corpus.abx_task import Part, read_task
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.corpus.folder import find_recordings
 from sqcodec.corpus.leaderboard import place
+from sqcodec.corpus.recordings import files_below
 from sqcodec.errors import CorpusError
 from sqcodec.metrics.abx import AbxError, Triples, abx_error
 from sqcodec.metrics.distance import Kind
@@ -72,7 +73,7 @@ def codewords_of(codec: Codec, samples: NDArray[np.float32]) -> Vectors:
 def read_vectors(path: Path) -> Vectors:
     """Vectors [T, D] of a text file or an `.npy`. Raises CorpusError: unreadable, empty, or lines of unlike lengths."""
     try:
-        if path.suffix == ".npy":
+        if path.suffix.lower() == ".npy":
             values = np.load(path, allow_pickle=False).astype(np.float64)
         else:
             lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
@@ -86,7 +87,7 @@ def read_vectors(path: Path) -> Vectors:
 
 def find_vectors(root: Path) -> dict[str, Path]:
     """Files of vectors below a folder by path without suffix. Raises CorpusError: none."""
-    paths = sorted(path for path in root.rglob("*") if path.suffix in (".txt", ".npy"))
+    paths = files_below(root, (".txt", ".npy"))
     if not paths:
         raise CorpusError(f"{root}: got no files of vectors, expected .txt or .npy in it or below it")
     return {path.relative_to(root).with_suffix("").as_posix(): path for path in paths}
@@ -121,7 +122,7 @@ def abx(
 
 def _source(features: Path | None, model: str | None, data: Path | None, device: str) -> _Folder | _Model:
     if (features is None) == (data is None):
-        raise CorpusError("got both or neither of files of vectors and recordings, expected FEATURES or --data DIR")
+        raise CorpusError("got both or neither of files of vectors and recordings, expected FEATURES or `data` DIR")
     if features is not None:
         return _Folder(features, _by_name_too(find_vectors(features)))
     assert data is not None
@@ -150,7 +151,7 @@ def bit_rate(features: Path, *, data: Path | None, list_file: Path | None) -> Un
     Raises CorpusError: neither or both of list and recordings, a file that is missing, or one that cannot be read.
     """
     if (data is None) == (list_file is None):
-        raise CorpusError("got both or neither of recordings and a list, expected --data DIR or --list FILE")
+        raise CorpusError("got both or neither of recordings and a list, expected `data` DIR or `list_file` FILE")
     source = _Folder(features, _by_name_too(find_vectors(features)))
     seconds = _listed(list_file) if list_file is not None else _durations(source, cast("Path", data))
     if not seconds:

@@ -51,7 +51,7 @@ def _coded(split: StoreSplit, codec: SpectrogramCodec, path: Path) -> StoreSplit
                 file.write(decoded.tobytes())
     features = np.load(path, mmap_mode="r", allow_pickle=False)
     if features.shape != split.features.shape:
-        raise TrainingError(f"{path}: made from another store; start the training anew with another --out")
+        raise TrainingError(f"{path}: made from another store; start the training anew with another `folder`")
     return StoreSplit(features=features, audio=split.audio, rows=rows)
 
 

@@ -19,7 +19,7 @@ def scan(recipe: Recipe, recipe_folder: Path, *, data: Path | None, list_file: P
     corpus = recipe.corpus
     if list_file and not isinstance(corpus, FolderConfig):
         raise CorpusError(
-            f"--list {list_file}: recipe {recipe.name} is for {corpus.kind}; a list needs the recipe folder"
+            f"`list_file` {list_file}: recipe {recipe.name} is for {corpus.kind}; a list needs the recipe folder"
         )
     if list_file:
         return folder.read_list(list_file)
@@ -42,8 +42,8 @@ def _usual_root(recipe: Recipe) -> Path:
             return Path(zerospeech2019.USUAL_ROOT)
         case FolderConfig():
             raise CorpusError(
-                f"recipe {recipe.name}: got no --data, expected --data DIR, a folder with <speaker>/<utterance>.wav"
-                " (or .flac, .ogg, ...); or --list TSV with your own list"
+                f"recipe {recipe.name}: got no `data`, expected `data` DIR, a folder with <speaker>/<utterance>.wav"
+                " (or .flac, .ogg, ...); or `list_file` TSV with your own list"
             )
 
 
@@ -61,9 +61,11 @@ def download_corpus(recipe: Recipe, data: Path | None, progress: Progress) -> tu
         case ZeroSpeech2019Config(language="english"):
             there, source = zerospeech2019.language_folder(root, "english"), download.ZEROSPEECH2019_ENGLISH
         case ZeroSpeech2019Config():
-            raise CorpusError(f"--download: {zerospeech2019.FETCH[corpus.language].format(root=root)}")
+            raise CorpusError(f"`fetch`: {zerospeech2019.FETCH[corpus.language].format(root=root)}")
         case FolderConfig():
-            raise CorpusError("--download: the recipe folder is for your own recordings; give --data DIR or --list TSV")
+            raise CorpusError(
+                "`fetch`: the recipe folder is for your own recordings; give `data` DIR or `list_file` TSV"
+            )
     if there is not None:
         return (f"{there}: there already, nothing downloaded",)
     download.fetch(source, root, progress=progress)

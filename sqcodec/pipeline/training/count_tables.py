@@ -38,7 +38,7 @@ def make_tables(model: str, features: Path, *, split: str, out: Path | None, dev
     """
     path = resolve(model)
     if read_header(path).tables and out is None:
-        raise ModelError(f"{path}: has entropy tables, which files may have been written with; name a copy with --out")
+        raise ModelError(f"{path}: has entropy tables, which files may have been written with; name a copy with `out`")
     store, place = open_store(features), find_device(device)
     codec = load_model(path, place)
     _check(store, codec, split)

@@ -44,7 +44,7 @@ def make_fabric(
             accelerator=found.type, devices=[found.index or 0] if found.type == "cuda" else 1, precision=precision
         )
     if ":" in device:
-        raise TrainingError(f"--device {device}: torchrun gives each process its own GPU, expected auto, cpu or cuda")
+        raise TrainingError(f"`device` {device}: torchrun gives each process its own GPU, expected auto, cpu or cuda")
     fabric = Fabric(
         accelerator=found.type,
         devices=processes.here,
@@ -68,6 +68,6 @@ def refuse_processes(stage: str) -> None:
     """Raises TrainingError: torchrun started several processes, and this stage is of one."""
     if (processes := started_processes()) and processes.everywhere > 1:
         raise TrainingError(
-            f"--stage {stage} trains in one process, got {processes.everywhere} from torchrun;"
+            f"`stage` {stage} trains in one process, got {processes.everywhere} from torchrun;"
             " start it without torchrun"
         )

@@ -212,7 +212,7 @@ def _run(tasks: list[ShardTask], jobs: int, backend: str) -> Iterator[tuple[int,
 
 def _stop_at(reports: list[Report]) -> None:
     for report in reports:
-        raise AudioError(f"{report.name}: {report.reason}: {report.detail}; without --strict the rest goes on")
+        raise AudioError(f"{report.name}: {report.reason}: {report.detail}; without `strict` the rest goes on")
 
 
 def count_reasons(reports: tuple[Report, ...] | list[Report]) -> list[str]:

@@ -68,11 +68,11 @@ def stage_folder(run: Path, stage: Stage) -> Path:
     return run / _FOLDERS[stage]
 
 
-def refuse_second(folder: Path, *, resume: bool, remedy: str = "--out DIR") -> None:
+def refuse_second(folder: Path, *, resume: bool, remedy: str = "`folder` DIR") -> None:
     """Raises TrainingError: `folder` holds a training that is not to be resumed."""
     if (folder / "checkpoint.pt").is_file() and not resume:
         raise TrainingError(
-            f"{folder} holds a training already: add --resume to go on with it, or {remedy} to start another"
+            f"{folder} holds a training already: add `resume` to go on with it, or {remedy} to start another"
         )
 
 

@@ -192,7 +192,7 @@ def test_what_is_no_recording_is_refused(tiny_model, audio, text) -> None:
             CodesError,
             "codes: got 26 codes, expected 3125000000000001 for",
         ),
-        ({"speaker": None}, CodesError, "codes: no speaker is stored; choose one with --speaker: p225, p226, s5"),
+        ({"speaker": None}, CodesError, "codes: no speaker is stored; choose one with `speaker`: p225, p226, s5"),
         ({"speaker": "p22"}, CodesError, "speaker 'p22': unknown to the model "),
     ],
 )

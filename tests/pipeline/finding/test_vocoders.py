@@ -67,5 +67,6 @@ def test_a_kind_without_weights_says_what_makes_them() -> None:
         found("world", PAPER_MEL)
     assert str(caught.value) == (
         f"vocoder world: no weights for paper-mel features under {Path('runs').resolve()}, and none ship with this"
-        " version; 'sqcodec train recipes/world --stage vocoder --set features.kind=paper-mel' makes some"
+        " version; 'sqcodec train recipes/world' with `stage` vocoder and `overrides`"
+        " features.kind=paper-mel makes some"
     )

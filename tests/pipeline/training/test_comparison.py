@@ -127,7 +127,7 @@ def test_cells_of_another_recipe_or_store_are_refused(store, tmp_path):
     run(cells_of(["sq-I"]), store, tmp_path / "out")
     text = (
         f"{tmp_path}/out/sq-I/seed0: finished with another recipe or other features than this comparison asks for;"
-        " choose another folder with --out, or remove that one"
+        " choose another `folder`, or remove that one"
     )
     with pytest.raises(TrainingError) as caught:
         run(cells_of(["sq-I"], steps=30), store, tmp_path / "out")

@@ -156,7 +156,7 @@ def test_strict_stops(corpus: Path, tmp_path: Path, finished: bool) -> None:
     tone(corpus / "s0" / "stereo.wav", channels=2)
     if finished:
         run(corpus, tmp_path / "s")
-    with pytest.raises(AudioError, match=r"^s0/stereo: mixed down: 2 channels became one; without --strict the rest"):
+    with pytest.raises(AudioError, match=r"^s0/stereo: mixed down: 2 channels became one; without `strict` the rest"):
         run(corpus, tmp_path / "s", strict=True)
     assert (tmp_path / "s").exists() == finished
 

@@ -99,7 +99,7 @@ def test_a_collapse_is_told(sound_store, tmp_path, monkeypatch, capsys):
 
 def test_what_cannot_go_on_is_refused(sound_store, tmp_path):
     run("istft", sound_store, tmp_path / "run", "vocoder.train.steps=2")
-    with pytest.raises(TrainingError, match="holds a training already: add --resume"):
+    with pytest.raises(TrainingError, match="holds a training already: add `resume`"):
         run("istft", sound_store, tmp_path / "run")
     with pytest.raises(TrainingError, match="cannot resume, vocoder differ"):
         run("istft", sound_store, tmp_path / "run", "vocoder.dim=20", resume=True)

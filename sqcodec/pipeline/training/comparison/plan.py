@@ -75,11 +75,11 @@ def read_systems() -> dict[str, dict[str, Any]]:
 def _chosen(systems: Sequence[str], known: dict[str, dict[str, Any]], target: Target) -> list[str]:
     fitting = system_names(target)
     if unknown := [name for name in systems if name not in known]:
-        raise RecipeError(f"--systems: got {', '.join(unknown)}, expected some of: {', '.join(known)}")
+        raise RecipeError(f"`systems`: got {', '.join(unknown)}, expected some of: {', '.join(known)}")
     if other := [name for name in systems if name not in fitting]:
         kind = known[other[0]]["target"]["kind"]
         raise RecipeError(
-            f"--systems: {', '.join(other)} decode to {kind}, the comparison is of {target}; use --target {kind}"
+            f"`systems`: {', '.join(other)} decode to {kind}, the comparison is of {target}; use `target` {kind}"
         )
     return list(systems) or fitting
 

@@ -110,7 +110,7 @@ def _check(cell: Cell, folder: Path, digest: str) -> None:
         if (found["recipe"], found["store"]) != (cell.recipe.model_dump(mode="json"), digest):
             raise TrainingError(
                 f"{path.parent}: finished with another recipe or other features than this comparison asks for;"
-                " choose another folder with --out, or remove that one"
+                " choose another `folder`, or remove that one"
             )
 
 

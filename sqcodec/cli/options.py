@@ -1,0 +1,56 @@
+"""Options and types that several commands share, each with one help text."""
+
+from pathlib import Path
+
+import click
+
+PATH = click.Path(path_type=Path)
+PATH_OR_PIPE = click.Path(path_type=Path, allow_dash=True)
+RATE = click.IntRange(1000, 384000)  # Hz
+MCD_RECIPES = ("textbook", "espnet", "versa")
+_DEVICES = "auto, cpu, cuda or cuda:N."
+
+model_option = click.option(
+    "--model", metavar="PATH|NAME", help="Model file, run folder, or a name under runs/ [default: SQCODEC_MODEL]."
+)
+vocoder_option = click.option(
+    "--vocoder", metavar="NAME", help="istft, world, griffin-lim, a file or a run [default: the best there is]."
+)
+device_option = click.option("--device", default="auto", show_default=True, help=_DEVICES)
+cpu_device_option = click.option("--device", default="cpu", show_default=True, help=_DEVICES)
+jobs_option = click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+backend_option = click.option(
+    "--backend",
+    type=click.Choice(["local", "dask"]),
+    default="local",
+    show_default=True,
+    help="Processes of this machine, or a Dask cluster.",
+)
+scheduler_option = click.option("--scheduler", metavar="ADDRESS", help="Of --backend dask, such as tcp://host:8786.")
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
+raw_option = click.option(
+    "--raw", type=click.Choice(["s16le", "f32le"]), help="The sound has no header: one channel of this."
+)
+set_option = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value of the recipe."
+)
+seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+list_option = click.option("--list", "list_file", type=PATH, help="TSV with path, speaker, split.")
+mcd_option = click.option(
+    "--mcd",
+    type=click.Choice(MCD_RECIPES),
+    default="textbook",
+    show_default=True,
+    help="Whose mel-cepstral distortion.",
+)
+asr_option = click.option("--asr", metavar="COMMAND|ONNX", help="Recogniser for the word error rate.")
+sv_option = click.option("--sv", metavar="COMMAND|ONNX", help="Speaker encoder for the similarity of voices.")
+align_option = click.option("--align/--no-align", default=True, show_default=True, help="Find and remove the delay.")
+
+
+def where(backend: str, scheduler: str | None) -> str:
+    """--backend and --scheduler as the pipeline takes them: `local`, `dask`, or a scheduler's address."""
+    if scheduler and backend != "dask":
+        raise click.UsageError("--scheduler is for --backend dask.")
+    return scheduler or backend
