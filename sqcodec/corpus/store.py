@@ -157,7 +157,7 @@ def assemble(
         _write_lines(draft / "reports.jsonl", [report._asdict() for report in reports])
         (draft / "report.txt").write_text(report_text, encoding="utf-8")
         (draft / "store.json").write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
-    shutil.rmtree(partial_folder(store))
+    shutil.rmtree(partial_folder(store), ignore_errors=True)  # not there, where the shards lay elsewhere
 
 
 def partial_folder(store: Path) -> Path:
