@@ -41,14 +41,14 @@ def coded_store(store: FeatureStore, model: Path, folder: Path, device: torch.de
 def _coded(split: StoreSplit, codec: SpectrogramCodec, path: Path) -> StoreSplit:
     rows = tuple(row for row in split.rows if codec.knows(row.speaker))
     if not path.is_file():
+        form = {"descr": "<f2", "fortran_order": False, "shape": split.features.shape}
+        unknown = np.zeros((1, split.features.shape[1]), np.float32)
         with written(path, error=TrainingError) as draft, draft.open("wb") as file:
-            # not through a map of the file into memory: on a full disk that ends the process
-            form = {"descr": "<f2", "fortran_order": False, "shape": split.features.shape}
-            np.lib.format.write_array_header_1_0(file, form)
+            np.lib.format.write_array_header_1_0(file, form)  # open_memmap would end the process on a full disk
             for row in split.rows:
-                decoded = np.zeros((row.frames, split.features.shape[1]), "<f2")
-                decoded[:] = _reconstructed(split, row, codec) if codec.knows(row.speaker) else 0
-                file.write(decoded.tobytes())
+                known = codec.knows(row.speaker)
+                decoded = _reconstructed(split, row, codec) if known else unknown.repeat(row.frames, axis=0)
+                file.write(decoded.astype("<f2").tobytes())
     features = np.load(path, mmap_mode="r", allow_pickle=False)
     if features.shape != split.features.shape:
         raise TrainingError(f"{path}: made from another store; start the training anew with another `folder`")
