@@ -303,3 +303,22 @@ def test_a_step_reads_nothing_from_the_device(recipe, store, tmp_path, monkeypat
             trainer.advance()
         with pytest.raises(AssertionError, match="read a tensor"):
             trainer.stop_if_bad()
+
+
+def test_a_checkpoint_of_release_0_1_0_goes_on_with_its_sums_of_losses(recipe, store, tmp_path):
+    """It kept them in one tensor, with one number of steps."""
+    (tmp_path / "run").mkdir()
+    begun, resumed = (
+        CodecTrainer(recipe, open_store(store), tmp_path / "run", make_fabric("cpu", "32-true")) for _ in range(2)
+    )
+    for _ in range(3):
+        begun.advance()
+    begun.save()
+    state = torch.load(begun.checkpoint, weights_only=True)
+    former = {"sums": torch.stack(list(state["sums"].values())), "summed": 3}
+    torch.save(state | former, begun.checkpoint)
+    resumed.resume()
+    for trainer in (begun, resumed):
+        trainer.advance()
+    assert resumed.losses.means() == begun.losses.means()
+    assert resumed.step == 4
