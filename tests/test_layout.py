@@ -180,7 +180,7 @@ def _options(command: click.Command) -> set[str]:
 
 @pytest.mark.parametrize(
     "script",
-    ["setup", "test", "quickstart", "bench", "bench-codes", "bench-memory", "bench-vocoders", "fuzz", "make-speech"],
+    ["setup", "test", "quickstart", "bench"],
 )
 def test_scripts_can_be_run(script: str) -> None:
     assert (ROOT / "bin" / script).stat().st_mode & 0o111
