@@ -13,7 +13,7 @@ from sqcodec.recipe import available_recipes, load_recipe
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "sqcodec"
 
-GROUND = {"errors", "spectrogram", "codes"}
+GROUND = {"errors", "spectrogram", "codes", "processors"}
 STAGES = {"corpus", "features", "quantizers", "model", "bitstream", "vocoder", "prior", "metrics", "report"}
 VERBS = {"pipeline.finding", "pipeline.coding", "pipeline.training", "pipeline.measuring"}
 BELOW_VERBS = GROUND | STAGES | {"dsp", "recipe", "train", "pipeline"}
@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "errors": set(),
     "spectrogram": set(),
     "codes": {"spectrogram"},
+    "processors": set(),
     "dsp": GROUND,
     "ranks": set(),
     "nn": {"ranks"},
@@ -37,7 +38,7 @@ MAY_IMPORT = {
     "pipeline.coding": (BELOW_VERBS - {"train"}) | {"pipeline.finding"},
     "pipeline.training": BELOW_VERBS | {"pipeline.finding"},
     "pipeline.measuring": (BELOW_VERBS - {"train"}) | {"pipeline.finding", "pipeline.coding", ""},
-    "cli": {"pipeline", *VERBS, "recipe", "errors", ""},  # "": sqcodec itself, for its version
+    "cli": {"pipeline", *VERBS, "recipe", "errors", "processors", ""},  # "": sqcodec itself, for its version
     "": GROUND | {"pipeline.coding"},
 }
 

@@ -6,6 +6,8 @@ from typing import Literal
 
 import click
 
+from sqcodec.cli.cluster import scheduler_option, where
+
 
 @click.command()
 @click.argument("recipe")
@@ -18,7 +20,15 @@ import click
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value of the recipe.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Trainings at once.")
-@click.option("--backend", default="loky", show_default=True, help="Of joblib, for more than one job.")
+@click.option(
+    "--backend",
+    type=click.Choice(["local", "dask", "loky"]),
+    default="local",
+    show_default=True,
+    metavar="[local|dask]",
+    help="Processes of this machine, or a Dask cluster.",
+)
+@scheduler_option
 def compare(
     recipe: str,
     systems: str | None,
@@ -31,6 +41,7 @@ def compare(
     device: str,
     jobs: int,
     backend: str,
+    scheduler: str | None,
 ) -> None:
     """Train several quantisers of RECIPE with several seeds and lay the results side by side.
 
@@ -42,6 +53,9 @@ def compare(
     from sqcodec import recipe as recipes
     from sqcodec.pipeline.training import comparison
 
+    if backend == "loky":
+        click.echo("Warning: --backend loky goes with the next release; use local", err=True)
+        backend = "local"
     name = recipes.load_recipe(recipe, overrides).name
     done = comparison.compare(
         recipe,
@@ -57,7 +71,7 @@ def compare(
         out or Path("runs") / f"compare-{name}",
         device=device,
         jobs=jobs,
-        backend=backend,
+        backend=where(backend, scheduler),
         command=f"sqcodec {' '.join(sys.argv[1:])}",
         tell=lambda text: click.echo(text, err=True),
     )
