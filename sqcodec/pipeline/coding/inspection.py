@@ -153,27 +153,24 @@ def _books(indices: NDArray[np.uint16], found: ModelSummary | None) -> tuple[Boo
 
 def draw(source: Path, target: Path, *, model: str | None) -> None:
     """Draw codes over time and how often each comes. Raises CodesError as `inspect_file`; SqcodecError: not written."""
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from sqcodec.report.figure import write_figure
 
     with spooled(source) as path:
         content = npy.read_bytes(path)
     indices = _indices(content, shown(source), model)
-    figure, axes = pyplot.subplots(len(indices), 2, figsize=(11, 3 * len(indices)), squeeze=False, width_ratios=(3, 1))
+    figure = Figure(figsize=(11, 3 * len(indices)), layout="constrained")
+    axes = figure.subplots(len(indices), 2, squeeze=False, width_ratios=(3, 1))
     for (left, right), row, number in zip(axes, indices, range(len(indices)), strict=True):
         left.plot(0.02 * np.arange(len(row)), row, ".", markersize=2)
         left.set(xlabel="time, s", ylabel=f"code of book {number}")
         right.hist(row, bins=_BINS, orientation="horizontal")
         right.set(xlabel="times")
-    figure.tight_layout()
     try:
-        figure.savefig(target, dpi=100)
+        write_figure(figure, target)
     except (OSError, ValueError) as error:
         raise SqcodecError(f"{target}: cannot be written: {error}") from error
-    finally:
-        pyplot.close(figure)
 
 
 def _indices(content: bytes, where: str, model: str | None) -> NDArray[np.uint16]:
