@@ -5,10 +5,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 
 from sqcodec.pipeline.coding.codec import open_codec
 from sqcodec.vocoder.vocoder_file import read_header
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 SPEECH = ROOT / "recipes" / "tiny" / "speech" / "VCTK-Corpus-0.92" / "wav48_silence_trimmed"
