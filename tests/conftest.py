@@ -1,6 +1,7 @@
 """Models small enough to make in a moment, and recordings, for the tests of every room."""
 
 import importlib.util
+import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -56,18 +57,31 @@ def nothing_ships(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
         monkeypatch.setattr(user, "SHIPPED", nowhere)
 
 
+@pytest.fixture(scope="session")
+def made_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model of three speakers, made once; tests get copies, which they may change."""
+    path = tmp_path_factory.mktemp("made") / "model.safetensors"
+    make_model(path)
+    return path
+
+
+def copy_model(made: Path, path: Path) -> Path:
+    path.parent.mkdir(parents=True)
+    torch.manual_seed(0)  # a test draws the same whether the model was made for it or before
+    return Path(shutil.copyfile(made, path))
+
+
 @pytest.fixture
-def tiny_model(tmp_path: Path) -> Path:
+def tiny_model(tmp_path: Path, made_model: Path) -> Path:
     """The file of a tiny model of three speakers."""
-    make_model(tmp_path / "models" / "model.safetensors")
-    return tmp_path / "models" / "model.safetensors"
+    return copy_model(made_model, tmp_path / "models" / "model.safetensors")
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workplace(tmp_path: Path, made_model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder with runs/tiny/model.safetensors, in.wav (2.5 s) and no SQCODEC_MODEL."""
     folder = tmp_path / "work"
-    make_model(folder / "runs" / "tiny" / "model.safetensors")
+    copy_model(made_model, folder / "runs" / "tiny" / "model.safetensors")
     soundfile.write(folder / "in.wav", speech_like(40_000), 16000)
     monkeypatch.chdir(folder)
     monkeypatch.delenv("SQCODEC_MODEL", raising=False)

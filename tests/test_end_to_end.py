@@ -19,6 +19,7 @@ SPEECH = Path(__file__).parents[1] / "recipes" / "tiny" / "speech"
 SHORT = " ".join(f"--set {value}" for value in (*SMALL, "train.frames=32")).replace("[12]", "[]")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "root", "corpus", "recording"),
     [

@@ -15,6 +15,8 @@ from sqcodec.vocoder.istft import IstftNetwork
 from sqcodec.vocoder.vocoder_file import save_vocoder
 from tests.conftest import speech_like
 
+pytestmark = pytest.mark.slow
+
 BLOCKED = """
 import sys
 
@@ -36,7 +38,8 @@ SLOW = (
     "lightning_fabric",
     "pyworld",
     "matplotlib",
-    "joblib",
+    "jinja2",
+    "PIL",
     "torch._dynamo",
 )
 STORE = ("soundfile", "soxr", "librosa", "pyworld")

@@ -17,6 +17,8 @@ from sqcodec.pipeline.training.make_model import make_model
 from sqcodec.train.log import read_log
 from sqcodec.vocoder.vocoder_file import read_header
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 SPEECH = ROOT / "recipes" / "tiny" / "speech" / "VCTK-Corpus-0.92" / "wav48_silence_trimmed"
 SHORT = (

@@ -18,7 +18,7 @@ from sqcodec.prior.prior_file import load_prior
 from sqcodec.train.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = sorted([*(ROOT / "sqcodec").rglob("*.py"), *(ROOT / "bin").iterdir()])
+SOURCES = sorted([*(ROOT / "sqcodec").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"), *(ROOT / "bin").iterdir()])
 CPU = torch.device("cpu")
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import click
 
-from sqcodec.cli.options import PATH, device_option, jobs_option, set_option
+from sqcodec.cli.options import PATH, device_option, jobs_option, scheduler_option, set_option, where
 from sqcodec.cli.wording import with_options
 
 
@@ -21,7 +21,15 @@ from sqcodec.cli.wording import with_options
 @set_option
 @device_option
 @jobs_option
-@click.option("--backend", default="loky", show_default=True, help="Of joblib, for more than one job.")
+@click.option(
+    "--backend",
+    type=click.Choice(["local", "dask", "loky"]),
+    default="local",
+    show_default=True,
+    metavar="[local|dask]",
+    help="Processes of this machine, or a Dask cluster.",
+)
+@scheduler_option
 def compare(
     recipe: str,
     systems: str | None,
@@ -34,6 +42,7 @@ def compare(
     device: str,
     jobs: int,
     backend: str,
+    scheduler: str | None,
 ) -> None:
     """Train several quantisers of RECIPE with several seeds and lay the results side by side.
 
@@ -45,6 +54,9 @@ def compare(
     from sqcodec import recipe as recipes
     from sqcodec.pipeline.training import comparison
 
+    if backend == "loky":
+        click.echo("Warning: --backend loky goes with the next release; use local", err=True)
+        backend = "local"
     name = recipes.load_recipe(recipe, overrides).name
     done = comparison.compare(
         recipe,
@@ -60,7 +72,7 @@ def compare(
         out or Path("runs") / f"compare-{name}",
         device=device,
         jobs=jobs,
-        backend=backend,
+        backend=where(backend, scheduler),
         command=f"sqcodec {' '.join(sys.argv[1:])}",
         tell=lambda text: click.echo(with_options(text), err=True),
     )

@@ -59,9 +59,8 @@ def prep(
     Example: sqcodec prep vctk --data VCTK-Corpus-0.92
              sqcodec prep folder --list mine.tsv --out data/mine
     """
-    import joblib
-
     from sqcodec.pipeline.training import prepare
+    from sqcodec.processors import usable_processors
 
     with progress_bar() as progress:
         done = prepare.prepare(
@@ -70,7 +69,7 @@ def prep(
             list_file=list_file,
             out=out,
             overrides=(*overrides, *([f"corpus.microphone={mic}"] if mic else [])),
-            jobs=jobs or joblib.cpu_count(),
+            jobs=jobs or usable_processors(),
             backend=where(backend, scheduler),
             device=device,
             strict=strict,

@@ -5,18 +5,19 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqcodec.errors import SqcodecError
 
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _PATIENCE = 10  # seconds
 
 
 def in_parallel(
-    function: Callable[..., _Result], work: Sequence[tuple[Any, ...]], *, jobs: int, backend: str
-) -> Iterator[tuple[int, _Result]]:
-    """Call function(*arguments) for each of `work`; yields (place in `work`, result) as they come in.
+    function: Callable[[_Item], _Result], items: Sequence[_Item], *, jobs: int, backend: str
+) -> Iterator[_Result]:
+    """Call function(item) for each of `items`; yields the results as they come in, in any order.
 
     jobs: processes of this machine. backend: `local`; `dask`, the cluster of Dask's own settings (or one on this
     machine); or a scheduler's address, such as tcp://10.0.0.1:8786. A cluster decides itself how much it does at once,
@@ -24,21 +25,18 @@ def in_parallel(
     Raises SqcodecError: a process ended early, Dask is not installed, or no scheduler answers.
     """
     if backend != "local":
-        yield from _on_cluster(function, work, None if backend == "dask" else backend)
-        return
-    if jobs == 1:
-        for place, arguments in enumerate(work):
-            yield place, function(*arguments)
-        return
-    yield from _in_processes(function, work, min(jobs, max(1, len(work))))
+        yield from _on_cluster(function, items, None if backend == "dask" else backend)
+    elif jobs == 1:
+        yield from map(function, items)
+    else:
+        yield from _in_processes(function, items, min(jobs, max(1, len(items))))
 
 
-def _in_processes(
-    function: Callable[..., _Result], work: Sequence[tuple[Any, ...]], jobs: int
-) -> Iterator[tuple[int, _Result]]:
+def _in_processes(function: Callable[[_Item], _Result], items: Sequence[_Item], jobs: int) -> Iterator[_Result]:
     """New processes for each call, started in the folder that is the current one now."""
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _interruptible) as pool:
-        futures = [pool.submit(_numbered, place, function, *of) for place, of in enumerate(work)]
+    no_traceback = signal.SIGINT, signal.SIG_DFL  # Ctrl-C goes to every process
+    with ProcessPoolExecutor(jobs, get_context("spawn"), signal.signal, no_traceback) as pool:
+        futures = [pool.submit(_on_one_thread, function, item) for item in items]
         try:
             for future in as_completed(futures):
                 yield future.result()
@@ -50,20 +48,15 @@ def _in_processes(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _interruptible() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C goes to every process: no traceback from each
-
-
-def _numbered(place: int, function: Callable[..., _Result], *arguments: Any) -> tuple[int, _Result]:
+def _on_one_thread(function: Callable[[_Item], _Result], item: _Item) -> _Result:
+    """One thread per process, or the processors are oversubscribed."""
     import torch
 
-    torch.set_num_threads(1)  # files run side by side; more threads would only be in each other's way
-    return place, function(*arguments)
+    torch.set_num_threads(1)
+    return function(item)
 
 
-def _on_cluster(
-    function: Callable[..., _Result], work: Sequence[tuple[Any, ...]], address: str | None
-) -> Iterator[tuple[int, _Result]]:
+def _on_cluster(function: Callable[[_Item], _Result], items: Sequence[_Item], address: str | None) -> Iterator[_Result]:
     """As `in_parallel`, on the scheduler at `address`; None: what Dask's settings say (DASK_SCHEDULER_ADDRESS)."""
     try:
         from distributed import Client, as_completed
@@ -77,8 +70,8 @@ def _on_cluster(
             " start one with 'dask scheduler'"
         ) from error
     with client:
-        futures = [client.submit(_numbered, place, function, *of, pure=False) for place, of in enumerate(work)]
+        futures = [client.submit(_on_one_thread, function, item, pure=False) for item in items]
         for future in as_completed(futures, loop=client.loop):
-            done: tuple[int, _Result] = future.result()
+            done: _Result = future.result()
             future.release()  # the cluster need not keep it
             yield done

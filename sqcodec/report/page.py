@@ -1,8 +1,6 @@
 """The page to read and to listen to: one HTML file that needs nothing else, from data given to `render`."""
 
 import base64
-import html
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -10,6 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import soundfile
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from sqcodec.report.spectrogram_image import RANGE, TOP_FREQUENCY, levels, picture
 from sqcodec.report.table import Cell, Column, number
@@ -50,54 +50,23 @@ class Page:
 
 def render(page: Page) -> str:
     """The page as HTML: style, script, sounds and pictures inside; it loads nothing, from disk or network."""
-    parts = {
-        "TITLE": html.escape(page.title),
-        "STYLE": _asset("page.css"),
-        "TABLE": _table(page.columns, page.systems),
-        "NOTES": "\n".join(f"<li>{html.escape(note)}</li>" for note in page.notes),
-        "DATA": json.dumps(_data(page), ensure_ascii=False).replace("<", "\\u003c"),
-        "SCRIPT": "\n".join(_asset(name) for name in ("table.js", "player.js", "listen.js", "blind.js")),
-    }
-    text = _asset("page.html")
-    for name, part in parts.items():
-        before, marker, after = text.partition(f"<!--{name}-->")
-        assert marker, name
-        text = before + part + after
-    return text
-
-
-def _asset(name: str) -> str:
-    return files("sqcodec.report").joinpath("assets", name).read_text(encoding="utf-8")
-
-
-def _table(columns: Sequence[Column], systems: Sequence[System]) -> str:
-    heads = "".join(_head(column) for column in columns)
-    bodies = []
-    for system in systems:
-        cells = "".join(_cell(system.cells.get(column.key), column) for column in columns)
-        bodies.append(f'<tr><th scope="row">{html.escape(system.name)}</th>{cells}</tr>')
-    first = '<th scope="col" aria-sort="none"><button type="button">System</button></th>'
-    return "\n".join([f"<thead><tr>{first}{heads}</tr></thead>", "<tbody>", *bodies, "</tbody>"])
-
-
-def _head(column: Column) -> str:
-    better = {"higher": "↑ higher is better", "lower": "↓ lower is better", None: ""}[column.better]
-    unit = f" <span class=unit>{html.escape(column.unit)}</span>" if column.unit else ""
-    return (
-        f'<th scope="col" aria-sort="none" data-better="{column.better or ""}" title="{better}">'
-        f'<button type="button">{html.escape(column.title)}{unit}</button></th>'
+    pages = Environment(
+        loader=PackageLoader("sqcodec.report", "assets"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    pages.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
+    return pages.get_template("page.html").render(
+        page=page,
+        number=number,
+        data=_data(page),
+        style=_asset("page.css"),
+        scripts=[_asset(name) for name in ("table.js", "player.js", "listen.js", "blind.js")],
     )
 
 
-def _cell(cell: Cell | None, column: Column) -> str:
-    if cell is None or (cell.mean is None and not cell.failed):
-        return '<td class="none">–</td>'
-    failed = f'<span class="failed">{cell.failed} failed</span>' if cell.failed else ""
-    if cell.mean is None:
-        return f'<td class="none">–{failed}</td>'
-    low, high = (number(end, column.decimals) for end in (cell.low, cell.high))
-    interval = f'<span class="interval">{low} … {high}</span>'
-    return f'<td data-value="{cell.mean!r}">{number(cell.mean, column.decimals)}{interval}{failed}</td>'
+def _asset(name: str) -> Markup:
+    """A file of ours, which is not escaped."""
+    return Markup(files("sqcodec.report").joinpath("assets", name).read_text(encoding="utf-8"))
 
 
 def _data(page: Page) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """Pictures of spectra: levels of a recording as a small PNG, on a scale that several recordings share."""
 
-import struct
-import zlib
+import io
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 RANGE = 80.0  # dB from the top of the scale to its bottom
 TOP_FREQUENCY = 8000  # Hz
@@ -28,7 +28,11 @@ def levels(samples: NDArray[np.float32]) -> Levels:
 def picture(level: Levels, top: float) -> bytes:
     """PNG of `level` [T, bins]: time to the right, frequency upwards, the brightest colour at `top` dB, RANGE deep."""
     shown = np.clip((level.T[::-1] - top + RANGE) / RANGE, 0.0, 1.0)
-    return png((shown * (_LEVELS - 1)).round().astype(np.uint8), palette())
+    image = Image.fromarray((shown * (_LEVELS - 1)).round().astype(np.uint8))
+    image.putpalette(palette().tobytes())
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True)
+    return file.getvalue()
 
 
 @lru_cache(maxsize=1)
@@ -38,19 +42,3 @@ def palette() -> NDArray[np.uint8]:
 
     colours = np.asarray(colormaps["magma"](np.linspace(0.0, 1.0, _LEVELS)))[:, :3]
     return (255 * colours).round().astype(np.uint8)
-
-
-def png(indices: NDArray[np.uint8], colours: NDArray[np.uint8]) -> bytes:
-    """A PNG (ISO/IEC 15948) of colour numbers [rows, columns] and their colours [n, 3]."""
-    rows, columns = indices.shape
-    lines = np.concatenate([np.zeros((rows, 1), np.uint8), indices], axis=1)  # filter 0 before each line
-    chunks = [
-        (b"IHDR", struct.pack(">IIBBBBB", columns, rows, 8, 3, 0, 0, 0)),
-        (b"PLTE", colours.tobytes()),
-        (b"IDAT", zlib.compress(lines.tobytes(), 9)),
-        (b"IEND", b""),
-    ]
-    body = b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
-    )
-    return b"\x89PNG\r\n\x1a\n" + body

@@ -8,31 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from click.testing import CliRunner, Result
 
 from sqcodec.bitstream.npy import pack, read_codes, unpack
-from sqcodec.cli.main import main
 from sqcodec.codes import Codes
 from sqcodec.pipeline.finding import models
 from sqcodec.pipeline.finding.models import RUNS
+from tests.cli.runner import MODEL, NEWEST, refused, run
 from tests.conftest import make_model, speech_like
-
-NEWEST = "no --model given: using the newest run, runs/tiny\n"
-MODEL = "model runs/tiny/model.safetensors"
-
-
-def run(*arguments: str, stdin: bytes | None = None) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments], input=stdin)
-
-
-def refused(*arguments: str, exit_code: int = 1, stdin: bytes | None = None) -> str:
-    """The error text of a command that must fail with one line and leave the folder as it was."""
-    before = sorted(Path().rglob("*"))
-    result = run(*arguments, stdin=stdin)
-    assert result.exit_code == exit_code, result.output
-    assert result.stdout == ""
-    assert sorted(Path().rglob("*")) == before
-    return result.stderr
 
 
 @pytest.fixture

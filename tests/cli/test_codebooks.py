@@ -11,7 +11,7 @@ import sqcodec
 from sqcodec.bitstream.entropy_tables import count
 from sqcodec.bitstream.npy import read_codes
 from sqcodec.model.model_file import add_tables
-from tests.cli.test_code import MODEL, refused, run
+from tests.cli.runner import MODEL, refused, run
 from tests.conftest import make_model, speech_like
 
 RESIDUAL = (

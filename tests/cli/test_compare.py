@@ -11,6 +11,7 @@ def run(*arguments):
     return CliRunner().invoke(main, ["compare", "zerospeech2019", *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_compare_prints_the_table_and_where_the_rest_is(tmp_path):
     store = make_store(tmp_path / "corpus")
     sets = [part for text in SMALL if not text.startswith("vocoder") for part in ("--set", text)]
@@ -22,9 +23,21 @@ def test_compare_prints_the_table_and_where_the_rest_is(tmp_path):
     assert "sq-IV/seed0: 20 steps\n" in done.stderr
 
 
+@pytest.mark.slow
+def test_the_former_backend_warns_and_works(tmp_path):
+    store = make_store(tmp_path / "corpus")
+    sets = [part for text in SMALL if not text.startswith("vocoder") for part in ("--set", text)]
+    given = ("--systems", "sq-I", "--seeds", "0", "--features", store, "--out", tmp_path / "out", *sets)
+    done = run(*given, "--backend", "loky")
+    assert done.exit_code == 0, done.output
+    assert done.stderr.startswith("Warning: --backend loky goes with the next release; use local\n")
+    assert "loky" not in CliRunner().invoke(main, ["compare", "--help"]).stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        (("--scheduler", "tcp://127.0.0.1:9"), "--scheduler is for --backend dask."),
         (("--seeds", "one"), "--seeds one: expected numbers joined by commas, such as 0,1,2"),
         (
             ("--sweep", "quantizer.dim"),

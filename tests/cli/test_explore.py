@@ -10,7 +10,7 @@ import torch
 import sqcodec
 from sqcodec.pipeline.coding import manipulation
 from sqcodec.pipeline.coding.manipulation import nearest_codewords
-from tests.cli.test_code import MODEL, NEWEST, refused, run
+from tests.cli.runner import MODEL, NEWEST, refused, run
 from tests.conftest import speech_like
 
 

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from sqcodec.bitstream.sqc_header import read_header
-from tests.cli.test_code import NEWEST, refused, run
+from tests.cli.runner import NEWEST, refused, run
 from tests.conftest import make_model, speech_like
 
 
@@ -26,7 +26,7 @@ def tree(folder: str) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file())
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_tree_is_mirrored_there_and_back(recordings: Path, jobs) -> None:
     result = run("encode", "in", "out", "--speaker", "s5", "--jobs", jobs)
     assert result.exit_code == 0, result.output
@@ -68,7 +68,7 @@ def test_codes_of_another_model_are_made_again(recordings: Path) -> None:
     assert read_header(Path("out/a.sqc").read_bytes(), where="x").identity != before
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_bad_files_are_listed_at_the_end_and_stop_nothing(recordings: Path, jobs) -> None:
     Path("in/bad.wav").write_bytes(b"junk")
     Path("in/deep/empty.flac").write_bytes(b"")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.bitstream.examples import make_codes, make_space
-from tests.cli.test_code import refused, run
+from tests.cli.runner import refused, run
 from tests.conftest import make_model
 
 

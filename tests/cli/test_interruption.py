@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from tests.cli.test_code import MODEL, run
+from tests.cli.runner import MODEL, run
 from tests.conftest import speech_like
+
+pytestmark = pytest.mark.slow
 
 PROGRAM = [sys.executable, "-m", "sqcodec.cli.main"]
 OLD = b"what was there before"

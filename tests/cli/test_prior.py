@@ -12,7 +12,7 @@ import soundfile
 import yaml
 
 import sqcodec
-from tests.cli.test_code import refused, run
+from tests.cli.runner import refused, run
 from tests.conftest import speech_like
 
 SMALL = ("layers=1", "dim=16", "heads=2", "context=32", "steps=8", "batch=4", "evaluate_every=4", "warmup=2")

@@ -40,6 +40,7 @@ def every_package(monkeypatch) -> None:
         pytest.importorskip(package, reason="the eval extra is not installed")
 
 
+@pytest.mark.slow
 def test_score_prints_a_table(pairs: Path, every_package) -> None:
     result = run("score", "ref", "deg")
     assert result.exit_code == 0, result.output
@@ -82,6 +83,7 @@ def test_score_refuses(pairs: Path, arguments, text) -> None:
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"Error: {text}\n")
 
 
+@pytest.mark.slow
 def test_evaluate_prints_what_scores_md_holds(pairs: Path, every_package) -> None:
     result = run("evaluate", "tiny", "--data", "ref", "--out", "results", "--listen", "1", "--mcd", "espnet")
     assert result.exit_code == 0, result.output

@@ -14,7 +14,7 @@ from sqcodec.bitstream.entropy_tables import count
 from sqcodec.bitstream.sqc_header import read_header
 from sqcodec.model.model_file import add_tables
 from tests.bitstream.examples import make_tables
-from tests.cli.test_code import MODEL, NEWEST, refused, run
+from tests.cli.runner import MODEL, NEWEST, refused, run
 from tests.conftest import make_model, speech_like
 
 TINY = Path("runs/tiny/model.safetensors")

@@ -185,6 +185,7 @@ def test_abx_of_files_of_vectors(challenge: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_example_runs_on_the_speech_that_ships(workplace: Path) -> None:
     result = run("abx", SPEECH / "phones.item", "--model", "tiny", "--data", SPEECH)
     assert result.exit_code == 0, result.output

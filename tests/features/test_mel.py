@@ -29,6 +29,7 @@ def real():
     return [soundfile.read(path, dtype="float32")[0] for path in sorted(folder.rglob("*.flac"))[:10]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recordings", [shipped, real])
 @pytest.mark.parametrize(("config", "expected"), [(PAPER, reference.paper_mel), (LOG, reference.log_mel)])
 def test_features_are_librosas(recordings, config, expected):

@@ -98,6 +98,7 @@ def test_a_path_is_the_cheapest() -> None:
     assert warp_path(distance).tolist() == [[0, 0], [1, 1], [2, 2]]  # as cheap as over (1, 2), and shorter
 
 
+@pytest.mark.slow
 def test_ten_thousand_pairs_of_fifty_frames_take_less_than_a_minute() -> None:
     rng = np.random.default_rng(6)
     sequences = [rng.normal(size=(50, 64)) for _ in range(200)]

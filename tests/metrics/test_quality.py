@@ -97,6 +97,7 @@ def test_distortion_is_that_of_the_recipe_s_own_packages(recipe, tolerance) -> N
     assert mcd.mcd(*golden_signals(), recipe=recipe) == pytest.approx(GOLDEN[recipe], abs=tolerance)
 
 
+@pytest.mark.slow
 def test_warping_of_what_is_too_long_is_refused() -> None:
     long = np.tile(CLEAN, 70)  # 140 s: the matrix of distances would take too much memory
     with pytest.raises(MetricError, match=r"^too long for time warping: got 8747 frames, expected 8000 or less$"):

@@ -65,6 +65,7 @@ def test_the_most_probable_code_is_drawn_at_top_p_0() -> None:
     assert torch.equal(codes, torch.stack([book[0].argmax(-1) for book in logits]))
 
 
+@pytest.mark.slow
 def test_a_prompt_stays_and_the_context_slides() -> None:
     prior, prompt = make_prior(), random_codes(2, 5)[0]
     drawn = [

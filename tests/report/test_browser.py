@@ -13,6 +13,8 @@ import pytest
 from sqcodec.report import page
 from tests.report.test_page import make_page
 
+pytestmark = pytest.mark.slow
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
 if not (CHROMIUM and DRIVER):

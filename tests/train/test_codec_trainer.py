@@ -50,6 +50,7 @@ def test_a_training_leaves_model_log_and_pictures(recipe, store, tmp_path):
     assert read_header(done.folder / "model.safetensors").step == 20
 
 
+@pytest.mark.slow
 def test_the_loss_falls(store, tmp_path):
     entries = []
     run(with_steps(150, "train.log_every=10"), store, tmp_path / "run", report=entries.append)
@@ -57,6 +58,7 @@ def test_the_loss_falls(store, tmp_path):
     assert losses[-1] < losses[0] - 50
 
 
+@pytest.mark.slow
 def test_ten_steps_resumed_for_ten_are_twenty_bit_for_bit(recipe, store, tmp_path):
     run(recipe, store, tmp_path / "whole")
     run(with_steps(10), store, tmp_path / "parts")
@@ -76,6 +78,7 @@ def test_ten_steps_resumed_for_ten_are_twenty_bit_for_bit(recipe, store, tmp_pat
     assert [step for step, _ in tests[0]] == [10, 20]
 
 
+@pytest.mark.slow
 def test_a_crash_between_saves_loses_nothing_but_the_steps_since(recipe, store, tmp_path):
     run(recipe, store, tmp_path / "whole")
 
@@ -95,6 +98,7 @@ def test_a_crash_between_saves_loses_nothing_but_the_steps_since(recipe, store, 
     assert all(torch.equal(whole[name], crashed[name]) for name in whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_save_and_say_how_to_go_on(recipe, store, tmp_path, number):
     def interrupt(entry):
@@ -255,6 +259,7 @@ def any_speaker(steps):
     return load_recipe("zerospeech2019", (*changes, *ANY_SPEAKER, f"train.steps={steps}"))
 
 
+@pytest.mark.slow
 def test_a_model_for_any_speaker_warms_up_and_resumes_bit_for_bit(tmp_path):
     store = make_store(tmp_path / "corpus", kind="log-mel")
     entries = []

@@ -17,6 +17,8 @@ from sqcodec.train.codec_trainer import CodecTrainer
 from tests.train.conftest import SMALL, make_store
 from tests.train.ranks_at_work import CASES, work
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 # The gradient is clipped to norm 1. Both ways add the same float32 numbers in another order: sums of up to
 # 4 x 8 x 80 terms err by 2**-24 sqrt(2560) = 3e-6 of their size, through some ten layers.

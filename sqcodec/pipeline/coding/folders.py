@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -138,9 +138,7 @@ def _run(
     progress: Progress,
 ) -> FolderDone:
     results = []
-    for _, result in in_parallel(
-        _attempt, [(function, *arguments) for arguments in work], jobs=how.jobs, backend=how.backend
-    ):
+    for result in in_parallel(partial(_attempt, function), work, jobs=how.jobs, backend=how.backend):
         results.append(result)
         progress(len(results), len(work))
     failed = sorted(result.failure for result in results if result.failure)
@@ -163,8 +161,9 @@ def _summarised(notes: Iterable[tuple[str, ...]]) -> Iterator[str]:
             yield texts[0] + (f" (and {more} more file{'s' * (more > 1)} like it)" if more else "")
 
 
-def _attempt(function: Callable[..., _Result], task: _Task, *options: Any) -> _Result:
+def _attempt(function: Callable[..., _Result], work: _Work) -> _Result:
     """One file; whatever is wrong with it must not stop the others."""
+    task, *options = work
     try:
         task.target.parent.mkdir(parents=True, exist_ok=True)
         return function(task, *options)

@@ -173,21 +173,18 @@ def _books(indices: NDArray[np.uint16], found: ModelHeader | None) -> tuple[Book
 
 def _draw(indices: NDArray[np.uint16], target: Path) -> None:
     """Draw codes [K, T] over time and how often each comes. Raises SqcodecError: the target cannot be written."""
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from sqcodec.report.figure import write_figure
 
-    figure, axes = pyplot.subplots(len(indices), 2, figsize=(11, 3 * len(indices)), squeeze=False, width_ratios=(3, 1))
+    figure = Figure(figsize=(11, 3 * len(indices)), layout="constrained")
+    axes = figure.subplots(len(indices), 2, squeeze=False, width_ratios=(3, 1))
     for (left, right), row, number in zip(axes, indices, range(len(indices)), strict=True):
         left.plot(0.02 * np.arange(len(row)), row, ".", markersize=2)
         left.set(xlabel="time, s", ylabel=f"code of book {number}")
         right.hist(row, bins=_BINS, orientation="horizontal")
         right.set(xlabel="times")
-    figure.tight_layout()
     try:
-        figure.savefig(target, dpi=100)
+        write_figure(figure, target)
     except (OSError, ValueError) as error:
         raise SqcodecError(f"{target}: cannot be written: {error}") from error
-    finally:
-        pyplot.close(figure)

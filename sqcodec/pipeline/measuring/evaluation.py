@@ -193,8 +193,8 @@ def _all_rows(
     made = {task.key: known[task.key] for task in tasks if task.key in known and _has_files(task)}
     missing = [task for task in tasks if task.key not in made]
     with (out / _ROWS).open("a", encoding="utf-8") as file:
-        for place, row in in_parallel(_make_row, [(task,) for task in missing], jobs=jobs, backend=backend):
-            made[missing[place].key] = row
+        for row in in_parallel(_make_row, missing, jobs=jobs, backend=backend):
+            made[row["key"]] = row
             file.write(json.dumps(row) + "\n")
             file.flush()
             if progress:

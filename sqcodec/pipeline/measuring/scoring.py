@@ -3,6 +3,7 @@
 import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -190,14 +191,17 @@ def score_folders(
     """
     pairs = _pairs(reference, degraded)
     missing = len(_named(reference)) - len(pairs) if reference.is_dir() else 0
-    work = [(first, second, settings) for first, second in pairs.values()]
-    means, failed = summarise([done for _, done in sorted(in_parallel(_score_paths, work, jobs=jobs, backend=backend))])
+    score = partial(_score_pair, settings=settings)
+    scored = dict(in_parallel(score, list(pairs.items()), jobs=jobs, backend=backend))
+    means, failed = summarise([scored[name] for name in pairs])
     unpaired = (f"{missing} of the reference recordings have nothing to compare in {degraded}",) if missing else ()
     return Summary(means=means, failed=failed, files=len(pairs), notes=(*unpaired, *left_out(settings)))
 
 
-def _score_paths(reference: Path, degraded: Path, settings: Settings) -> FileScores:
-    return score_signals(AudioSource(reference).read(), AudioSource(degraded).read(), settings)
+def _score_pair(pair: tuple[str, tuple[Path, Path]], *, settings: Settings) -> tuple[str, FileScores]:
+    """pair: a name, and its recordings of the reference and of what is scored."""
+    name, (reference, degraded) = pair
+    return name, score_signals(AudioSource(reference).read(), AudioSource(degraded).read(), settings)
 
 
 def _pairs(reference: Path, degraded: Path) -> dict[str, tuple[Path, Path]]:

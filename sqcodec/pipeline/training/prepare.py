@@ -205,7 +205,7 @@ def _run(tasks: list[ShardTask], jobs: int, backend: str) -> Iterator[tuple[int,
         yield done, store.read_reports(task.shard)
     missing = [task for task in tasks if task not in made]
     worth = max(1, min(jobs, len(missing) // SHARDS_A_PROCESS))
-    for _, (count, reports) in in_parallel(make_shard, [(task,) for task in missing], jobs=worth, backend=backend):
+    for count, reports in in_parallel(make_shard, missing, jobs=worth, backend=backend):
         done += count
         yield done, reports
 

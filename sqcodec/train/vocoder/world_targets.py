@@ -1,13 +1,19 @@
 """What WORLD makes of the recordings of a store: computed once, in parallel, kept in the store's folder."""
 
+import signal
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.corpus.store import FeatureStore, StoreRow, StoreSplit
+from sqcodec.errors import TrainingError
+from sqcodec.processors import usable_processors
 from sqcodec.storage import written
 from sqcodec.vocoder.world import analyse
 
@@ -35,14 +41,23 @@ def world_targets(store: FeatureStore, rows: Sequence[StoreRow], *, envelope: in
     known = dict(np.load(path, allow_pickle=False)) if path.is_file() else {}
     missing = [row for row in rows if row.name not in known]
     if missing:
-        audio = store.splits["train"].audio
-        analysed = joblib.Parallel(n_jobs=joblib.cpu_count())(
-            joblib.delayed(_analysed)(np.array(audio[row.sample : row.sample + row.samples]), row.frames, envelope)
-            for row in missing
-        )
+        analysed = _in_processes(store.splits["train"], missing, envelope)
         known |= {row.name: values for row, values in zip(missing, analysed, strict=True)}
         _write(path, known)
     return [known[row.name] for row in rows]
+
+
+def _in_processes(split: StoreSplit, rows: Sequence[StoreRow], envelope: int) -> list[_Values]:
+    """Raises TrainingError: a process ended early."""
+    audio = (np.array(split.audio[row.sample : row.sample + row.samples]) for row in rows)
+    frames = (row.frames for row in rows)
+    no_traceback = signal.SIGINT, signal.SIG_DFL  # Ctrl-C goes to every process
+    processes = min(usable_processors(), len(rows))
+    try:
+        with ProcessPoolExecutor(processes, get_context("spawn"), signal.signal, no_traceback) as pool:
+            return list(pool.map(_analysed, audio, frames, repeat(envelope)))
+    except BrokenProcessPool:
+        raise TrainingError("WORLD analysis: one of its processes ended early (out of memory?)") from None
 
 
 def _analysed(audio: NDArray[np.int16], frames: int, envelope: int) -> _Values:

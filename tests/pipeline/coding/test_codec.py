@@ -279,6 +279,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # kB
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_length(workplace: Path) -> None:
     """20 minutes as float32 are 77 MB, their features 38 MB, their linear spectra 123 MB: none of them may show."""
     piece = speech_like(16000 * 20)

@@ -70,6 +70,7 @@ def test_means_rates_and_usage_are_those_of_the_rows(recordings: Path) -> None:
     assert rated["conditional"] <= rated["unigram"] <= rated["nominal"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "decibels"), [("paper-mel", 80.0), ("log-mel", 20 / np.log(10))])
 def test_the_spectral_error_is_the_protocol_s(recordings: Path, kind: str, decibels: float) -> None:
     make_model(Path("runs") / kind / "model.safetensors", f"features.kind={kind}")
@@ -95,6 +96,7 @@ def test_speakers_that_the_model_knows_keep_their_voice(recordings: Path) -> Non
     assert read_codes(Path("out/codes/tiny/p226/1.sqc")).speaker == "p226"
 
 
+@pytest.mark.slow
 def test_an_interrupted_evaluation_goes_on(recordings: Path, monkeypatch) -> None:
     evaluate()
     first = Path("out/scores.jsonl").read_text().splitlines()
@@ -117,6 +119,7 @@ def test_an_interrupted_evaluation_goes_on(recordings: Path, monkeypatch) -> Non
     assert made == ["p226", "p225", "p226"]
 
 
+@pytest.mark.slow
 def test_a_model_of_several_codebooks_takes_part_at_several_rates(recordings: Path) -> None:
     section = (
         "quantizer={kind: residual, stages: 3, codewords: 16, dim: 4,"
@@ -142,6 +145,7 @@ def test_results_among_the_recordings_are_not_recordings(recordings: Path) -> No
         assert done.files == 3
 
 
+@pytest.mark.slow
 def test_other_settings_are_scored_anew(recordings: Path) -> None:
     evaluate()
     other = scoring.make_settings(mcd="versa", align=True, asr=None, sv=None)
@@ -149,6 +153,7 @@ def test_other_settings_are_scored_anew(recordings: Path) -> None:
     assert "MCD (versa) (dB)" in done.table
 
 
+@pytest.mark.slow
 def test_a_broken_recording_is_counted(recordings: Path) -> None:
     Path("data/p225/broken.wav").write_bytes(b"RIFF")
     done = evaluate()
@@ -172,6 +177,7 @@ def test_silence_has_no_quality(recordings: Path) -> None:
     assert (cell["files"], cell["failed"]) == (3, 1)
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_same(recordings: Path) -> None:
     evaluate()
     one = Path("out/scores.jsonl").read_text()

@@ -32,6 +32,7 @@ def test_a_late_copy_scores_as_a_copy() -> None:
     assert done.aligned.tolist() == sound.tolist()
 
 
+@pytest.mark.slow
 def test_without_alignment_the_delay_stays() -> None:
     sound = speech_like(32000)
     settings = scoring.make_settings(mcd="textbook", align=False, asr=None, sv=None)
@@ -69,6 +70,7 @@ def test_a_missing_package_is_a_line(monkeypatch) -> None:
     assert "stoi" in done.scores.keys() | done.failed.keys()
 
 
+@pytest.mark.slow
 def test_words_and_voices_by_commands(tmp_path) -> None:
     sound = speech_like(16000)
     settings = scoring.make_settings(mcd="versa", align=True, asr="sh -c 'echo one two'", sv="sh -c 'echo 1 2'")
@@ -77,6 +79,7 @@ def test_words_and_voices_by_commands(tmp_path) -> None:
     assert done.scores["speaker"] == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_names_pair_without_suffix_in_any_depth(tmp_path) -> None:
     write(tmp_path / "ref" / "a" / "one.wav", speech_like(20000))
     write(tmp_path / "ref" / "b" / "one.wav", speech_like(20000, seed=2))

@@ -27,7 +27,7 @@ def cells_of(systems, *, seeds=(0,), steps=20, **options):
 
 def run(cells, store, folder, *, jobs=1, tell=lambda text: None):
     return compare(
-        "zerospeech2019", cells, store, folder, device="cpu", jobs=jobs, backend="loky", command="the command",
+        "zerospeech2019", cells, store, folder, device="cpu", jobs=jobs, backend="local", command="the command",
         tell=tell,
     )  # fmt: skip
 
@@ -74,6 +74,7 @@ def test_a_wrong_plan_is_refused(systems, options, text):
     assert text in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_comparison_leaves_tables_and_pictures(store, tmp_path):
     lines = []
     done = run(cells_of(["vae", "vq-ema", "sq-IV"], seeds=[0, 1]), store, tmp_path / "out", tell=lines.append)
@@ -94,6 +95,7 @@ def test_a_comparison_leaves_tables_and_pictures(store, tmp_path):
     assert done.failed == ()
 
 
+@pytest.mark.slow
 def test_finished_cells_are_not_trained_again(store, tmp_path):
     run(cells_of(["sq-I"]), store, tmp_path / "out")
     model = tmp_path / "out" / "sq-I" / "seed0" / "model.safetensors"
@@ -105,6 +107,7 @@ def test_finished_cells_are_not_trained_again(store, tmp_path):
     assert not any(line.startswith("sq-I/") for line in lines)
 
 
+@pytest.mark.slow
 def test_a_stopped_comparison_goes_on_where_it_was(store, tmp_path):
     def interrupt(text):
         if text.startswith("sq-III/seed0: step 10:"):
@@ -118,11 +121,13 @@ def test_a_stopped_comparison_goes_on_where_it_was(store, tmp_path):
     assert done.table == whole.table
 
 
+@pytest.mark.slow
 def test_several_at_once_give_the_same_table(store, tmp_path):
     cells = cells_of(["sq-I", "vq-ema"])
     assert run(cells, store, tmp_path / "two", jobs=2).table == run(cells, store, tmp_path / "one").table
 
 
+@pytest.mark.slow
 def test_cells_of_another_recipe_or_store_are_refused(store, tmp_path):
     run(cells_of(["sq-I"]), store, tmp_path / "out")
     text = (
@@ -137,6 +142,7 @@ def test_cells_of_another_recipe_or_store_are_refused(store, tmp_path):
     assert str(caught.value) == text
 
 
+@pytest.mark.slow
 def test_a_training_that_diverges_does_not_stop_the_rest(store, tmp_path):
     cells = cells_of(["sq-I"], sweeps=[("train.learning_rate", ["1e30", "1e-3"])])
     done = run(cells, store, tmp_path / "out")
@@ -148,17 +154,19 @@ def test_a_training_that_diverges_does_not_stop_the_rest(store, tmp_path):
         run(cells[:1], store, tmp_path / "bad")
 
 
+@pytest.mark.slow
 def test_the_papers_figures_stand_beside_its_corpus(store, tmp_path):
     header = json.loads((store / "store.json").read_text())
     (store / "store.json").write_text(json.dumps(header | {"corpus": "zerospeech2019"}))
     done = run(cells_of(["vae", "sq-IV"]), store, tmp_path / "out")
     lines = done.table.splitlines()
     assert lines[0].startswith("| system | MSE, dB^2 | the paper |")
-    assert lines[2].split(" | ")[2] == "-"
+    assert lines[2].split(" | ")[2] == "–"
     assert lines[3].split(" | ")[2] == "32.32 ± 0.88"
     assert "500,000 steps and its own split" in done.table
 
 
+@pytest.mark.slow
 def test_classes_are_compared_by_accuracy(store, tmp_path):
     done = run(cells_of([], target="mel-classes"), store, tmp_path / "out")
     assert done.table.splitlines()[0].startswith("| system | MSE, dB^2 | accuracy, % | perplexity |")

@@ -14,6 +14,7 @@ from sqcodec.train.vocoder.sound_crops import SoundCrops
 from tests.train.vocoder.conftest import ISTFT
 
 
+@pytest.mark.slow
 def test_the_spectral_loss_matches_librosa() -> None:
     random = np.random.default_rng(0)
     made, natural = random.normal(size=(2, 2, 4096)) * np.array([[[0.1]], [[0.3]]])

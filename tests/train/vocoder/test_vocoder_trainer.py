@@ -22,6 +22,7 @@ def run(kind, store, folder, *overrides, resume=False, report=lambda entry: None
     return train_vocoder(recipe, store, folder, device="cpu", resume=resume, report=report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_training_leaves_vocoder_log_and_sound(kind, sound_store, tmp_path):
     entries = []
@@ -49,6 +50,7 @@ def test_losses_are_logged_and_discriminators_join_late(sound_store, tmp_path):
     assert late["loss"] == pytest.approx(weighted, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_parts_resumed_are_the_whole_bit_for_bit(kind, sound_store, tmp_path):
     run(kind, sound_store, tmp_path / "whole")
@@ -75,6 +77,7 @@ def tensors(tree):
             yield from tensors(value)
 
 
+@pytest.mark.slow
 def test_the_loss_falls(sound_store, tmp_path):
     for kind in KINDS:
         run(kind, sound_store, tmp_path / kind, "vocoder.train.steps=60", "vocoder.train.evaluate_every=60",

@@ -1,5 +1,6 @@
 """The WORLD vocoder, trained for a moment on the speech that ships: pitch and voicing of its round trip."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from sqcodec.corpus.store import open_store
+from sqcodec.errors import TrainingError
 from sqcodec.features.mel import extract
 from sqcodec.metrics import pitch
 from sqcodec.pipeline.training.prepare import prepare
@@ -16,6 +18,9 @@ from sqcodec.spectrogram import FEATURES
 from sqcodec.train.vocoder.world_targets import chosen_rows, world_targets
 from sqcodec.vocoder.vocoder_file import load_vocoder
 from sqcodec.vocoder.world import analyse, synthesise
+from tests.train.conftest import make_store
+
+pytestmark = pytest.mark.slow  # most of them need the training
 
 SPEECH = Path(__file__).parents[3] / "recipes/tiny/speech/VCTK-Corpus-0.92/wav48_silence_trimmed"
 BRIEFLY = (
@@ -68,9 +73,20 @@ def test_targets_are_computed_once(trained, monkeypatch) -> None:
     store, _ = trained
     rows = chosen_rows(store.splits["train"], 2)
     kept = world_targets(store, rows, envelope=40)
-    monkeypatch.setattr("sqcodec.train.vocoder.world_targets.analyse", None)  # what is kept needs no analysis
+    monkeypatch.setattr("sqcodec.train.vocoder.world_targets._in_processes", None)  # what is kept needs no analysis
     assert all(np.array_equal(a, b) for a, b in zip(kept, world_targets(store, rows, envelope=40), strict=True))
     assert all(values.shape == (row.frames, 42) for row, values in zip(rows, kept, strict=True))
+
+
+def end_early(*_: object) -> None:
+    os._exit(9)
+
+
+def test_a_process_that_ends_early_is_an_error(tmp_path, monkeypatch) -> None:
+    store = open_store(make_store(tmp_path / "corpus"))
+    monkeypatch.setattr("sqcodec.train.vocoder.world_targets._analysed", end_early)
+    with pytest.raises(TrainingError, match="^WORLD analysis: one of its processes ended early"):
+        world_targets(store, store.splits["train"].rows, envelope=40)
 
 
 def test_rows_are_chosen_evenly_to_fit_the_minutes(trained) -> None:

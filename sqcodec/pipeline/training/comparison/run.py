@@ -3,14 +3,15 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import joblib
 import yaml
 
 from sqcodec.corpus.store import open_store
 from sqcodec.errors import StoppedError, TrainingError
+from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.pipeline.training.comparison.charts import draw_comparison
 from sqcodec.pipeline.training.comparison.plan import Cell
 from sqcodec.pipeline.training.comparison.summary import Result, markdown, rows_of, table_json
@@ -46,8 +47,8 @@ def compare(
 ) -> Compared:
     """Train and evaluate every cell on the store in `features`; write table.json, table.md and pictures to `folder`.
 
-    A cell with a result is not trained again, one with a checkpoint goes on from it. backend, jobs: of joblib; 1 job
-    runs the cells one after another in this process. command: what the table says made it.
+    A cell with a result is not trained again, one with a checkpoint goes on from it. jobs, backend: see `in_parallel`;
+    trainings in processes of their own tell nothing. command: what the table says made it.
     Raises CorpusError: no store; TrainingError: `folder` holds other cells under the same names, or asked to stop.
     A training that diverges is reported and left out of the table.
     """
@@ -56,14 +57,17 @@ def compare(
         _check(cell, folder, store.digest)
     waiting = [cell for cell in cells if not (folder / cell.folder / "result.json").is_file()]
     tell(f"{len(cells)} cells, {len(cells) - len(waiting)} finished before")
-    if jobs == 1:
-        failures = [_run(cell, features, folder, device, store.digest, tell) for cell in waiting]
-    else:
-        parallel = joblib.Parallel(n_jobs=jobs, backend=backend)
-        places = features.absolute(), folder.absolute()  # a worker may stand in another folder
-        failures = parallel(joblib.delayed(_run)(cell, *places, device, store.digest, _mute) for cell in waiting)
+    run = partial(
+        _run,
+        features=features.absolute(),  # a worker may stand in another folder
+        folder=folder.absolute(),
+        device=device,
+        digest=store.digest,
+        tell=tell if jobs == 1 and backend == "local" else _mute,
+    )
+    failures = sorted(text for text in in_parallel(run, waiting, jobs=jobs, backend=backend) if text)
     results = [result for cell in cells if (result := _result(cell, folder))]
-    failed = tuple(text for text in failures if text)
+    failed = tuple(failures)
     if not results:
         raise TrainingError(f"{folder}: no cell came to an end: {'; '.join(failed)}")
     return _write(folder, results, failed, _published(recipe, store.corpus), command)
@@ -73,7 +77,7 @@ def _mute(_: str) -> None:
     """Several trainings at once would talk over one another."""
 
 
-def _run(cell: Cell, features: Path, folder: Path, device: str, digest: str, tell: Tell) -> str | None:
+def _run(cell: Cell, *, features: Path, folder: Path, device: str, digest: str, tell: Tell) -> str | None:
     """Train one cell; the text of what went wrong, None when all went well."""
     run = folder / cell.folder
     tell(f"{cell.name}: {cell.recipe.train.steps} steps")

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqcodec.pipeline.training.comparison.plan import Cell
+from sqcodec.report import table
 
 FIGURES = ("test_mse", "test_perplexity", "test_codewords", "test_accuracy", "posterior_entropy", "log_var")
 
@@ -73,15 +74,15 @@ def markdown(rows: Sequence[Row], results: Sequence[Result], failed: Sequence[st
     titles = ["system", *(["swept"] if swept else []), "MSE, dB^2", *(["the paper"] if marked else [])]
     titles += [*(["accuracy, %"] if classes else []), "perplexity", "codewords in use"]
     titles += ["posterior entropy, nats", "log variance", "bound, bit/s", "seeds"]
-    lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
+    lines = [titles]
     for row in rows:
         cells = [row.system, *([_swept(row)] if swept else []), _show(row, "test_mse", 2)]
         cells += [_mark(row)] if marked else []
         cells += [_show(row, "test_accuracy", 1, 100)] if classes else []
         cells += [_show(row, "test_perplexity", 1), _show(row, "test_codewords", 0)]
         cells += [_show(row, "posterior_entropy", 2), _show(row, "log_var", 2), _show(row, "bound", 0)]
-        lines.append("| " + " | ".join([*cells, ", ".join(map(str, row.seeds))]) + " |")
-    return "\n".join([*lines, "", *_notes(rows, results, failed, command)]) + "\n"
+        lines.append([*cells, ", ".join(map(str, row.seeds))])
+    return "\n".join([table.markdown(lines), "", *_notes(rows, results, failed, command)]) + "\n"
 
 
 def _notes(rows: Sequence[Row], results: Sequence[Result], failed: Sequence[str], command: str) -> list[str]:
@@ -108,14 +109,14 @@ def _plain(value: float | str) -> str:
 
 def _show(row: Row, name: str, digits: int, scale: float = 1.0) -> str:
     if name not in row.figures:
-        return "-"
+        return table.number(None, digits)
     mean, deviation = row.figures[name]
     spread = "" if deviation is None else f" ± {deviation * scale:.{digits}f}"
     return f"{mean * scale:.{digits}f}{spread}"
 
 
 def _mark(row: Row) -> str:
-    return f"{row.published[0]:.2f} ± {row.published[1]:.2f}" if row.published else "-"
+    return f"{row.published[0]:.2f} ± {row.published[1]:.2f}" if row.published else table.number(None, 2)
 
 
 def table_json(rows: Sequence[Row], results: Sequence[Result], failed: Sequence[str], command: str) -> dict[str, Any]:

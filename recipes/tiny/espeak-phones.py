@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Print as JSON the phones that espeak-ng speaks: espeak-phones VOICE SPEED PITCH TEXT
+"""Print as JSON the phones that espeak-ng speaks: espeak-phones.py VOICE SPEED PITCH TEXT
 
 {"rate": Hz, "sha256": of the 16-bit samples, "samples": their number, "phones": [[first sample, name], ...]}; for
-bin/make-speech. One sentence a process: the library's state after a sentence changes the sound of the next.
+make-speech.py. One sentence a process: the library's state after a sentence changes the sound of the next.
 """
 
 import ctypes
@@ -50,7 +50,7 @@ class Voice(ctypes.Structure):
 
 def main() -> None:
     if len(sys.argv) != 5:
-        sys.exit("Usage: espeak-phones VOICE SPEED PITCH TEXT")
+        sys.exit("Usage: espeak-phones.py VOICE SPEED PITCH TEXT")
     voice, speed, pitch, text = sys.argv[1:]
     library = ctypes.CDLL(ctypes.util.find_library("espeak-ng") or "libespeak-ng.so.1")
     rate = library.espeak_Initialize(RETRIEVAL_SYNCHRONOUS, 0, None, PHONEME_EVENTS)

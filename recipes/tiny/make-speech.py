@@ -3,7 +3,7 @@
 
 The same espeak-ng (1.51 made the committed files), soxr and libsndfile give the same bytes. Laid out as VCTK 0.92
 (48 kHz, `wav48_silence_trimmed/`) and as ZeroSpeech 2019 (16 kHz, `2019/english/`). Beside them `phones.item`, for
-the ABX test: the phones in their contexts, as espeak-ng's library tells them (bin/espeak-phones).
+the ABX test: the phones in their contexts, as espeak-ng's library tells them (espeak-phones.py).
 """
 
 import argparse
@@ -21,8 +21,8 @@ import numpy as np
 import soundfile
 import soxr
 
-ROOT = Path(__file__).resolve().parent.parent
-OUT = ROOT / "recipes" / "tiny" / "speech"
+HERE = Path(__file__).resolve().parent
+OUT = HERE / "speech"
 PEAK = 0.5  # amplitude of the loudest sample: 6 dB lower costs one bit a sample less in FLAC
 
 # As in VCTK, a number names the same sentence whoever speaks it.
@@ -93,7 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Needs espeak-ng (Debian and Ubuntu: apt install espeak-ng; macOS: brew install espeak-ng)"
-        " and the packages of bin/setup: .venv/bin/python bin/make-speech",
+        " and the packages of bin/setup: .venv/bin/python recipes/tiny/make-speech.py",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, default=OUT, help="folder to write to (default: recipes/tiny/speech)")
     out = parser.parse_args().out
@@ -196,7 +196,7 @@ def triphones(name: str, speaker: str, text: str) -> list[Item]:
     """Every phone of a sentence that has a phone on each side, without a pause between."""
     voice = VOICES[speaker]
     samples, rate = espeak(text, voice)
-    command = [ROOT / "bin" / "espeak-phones", voice.name, str(voice.speed), str(voice.pitch), text]
+    command = [HERE / "espeak-phones.py", voice.name, str(voice.speed), str(voice.pitch), text]
     told = json.loads(subprocess.run([sys.executable, *command], check=True, capture_output=True).stdout)
     if told["sha256"] != hashlib.sha256(np.round(samples * 32768).astype("<i2").tobytes()).hexdigest():
         sys.exit(f"Error: {name}: espeak-ng and its library do not say the same; are they of one version?")
