@@ -15,8 +15,8 @@ import numpy as np
 import soundfile
 import torch
 
-from sqcodec.model.model_file import save_model
 from sqcodec.model.assembly import build_codec
+from sqcodec.model.model_file import save_model
 from sqcodec.recipe import load_recipe
 
 RATE = 16000

@@ -20,9 +20,9 @@ import sqcodec
 from benchmarks.speech import Samples, usable_recordings
 from benchmarks.timing import Figures, Setting, Work, cpu_ratios, usage
 from sqcodec.features import mel
+from sqcodec.model.assembly import build_codec
 from sqcodec.model.blockwise import decode_features, encode_features
 from sqcodec.model.model_file import save_model
-from sqcodec.model.assembly import build_codec
 from sqcodec.recipe import load_recipe
 from sqcodec.spectrogram import SAMPLE_RATE
 

@@ -16,8 +16,8 @@ from torch import nn
 
 from benchmarks.timing import Figures, Setting, Work, in_turns, usage
 from sqcodec.corpus.store import FeatureStore, StoredUtterance, assemble, open_store, write_shard
-from sqcodec.model.objective import objective
 from sqcodec.model.assembly import build_codec
+from sqcodec.model.objective import objective
 from sqcodec.pipeline.training.launch import make_fabric, started_processes
 from sqcodec.recipe import load_recipe
 from sqcodec.report.figure import write_figure
