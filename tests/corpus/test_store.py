@@ -62,7 +62,9 @@ def test_store_digest_of_nothing_and_of_something_else(tmp_path: Path) -> None:
     assert store.store_digest(tmp_path / "absent") is None
     assert store.store_digest(tmp_path) is None
     (tmp_path / "letter.txt").write_text("dear")
-    with pytest.raises(CorpusError, match=r"got other files, expected a feature store \(store.json\); make one with"):
+    with pytest.raises(
+        CorpusError, match=r"got other files, expected a feature store \(store.json\); 'sqcodec prep RECIPE'"
+    ):
         store.store_digest(tmp_path)
 
 

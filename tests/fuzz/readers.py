@@ -15,7 +15,8 @@ from sqcodec.bitstream import npy, recovery, sqc
 from sqcodec.codes import Codes
 from sqcodec.corpus.audio import AudioSource, RawFormat
 from sqcodec.errors import SqcodecError
-from sqcodec.model.model_file import load_model, read_header
+from sqcodec.model.model_file import load_model
+from sqcodec.model.model_header import read_header
 from sqcodec.pipeline.coding.inspection import inspect_bytes
 from sqcodec.pipeline.finding.code_spaces import read_space
 from sqcodec.recipe import available_recipes, load_recipe

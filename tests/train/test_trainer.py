@@ -81,7 +81,7 @@ def test_a_training_stopped_and_resumed_is_the_whole_one_bit_for_bit(tmp_path, n
     with pytest.raises(StoppedError) as caught:  # between two logs: half of a mean is in the checkpoint
         train(Toy(tmp_path / "parts", at={5: number}))
     assert str(caught.value) == (
-        f"stopped at step 5 of 12, all saved in {tmp_path / 'parts'}; the same command with --resume goes on from here"
+        f"stopped at step 5 of 12, all saved in {tmp_path / 'parts'}; the same command with `resume` goes on from here"
     )
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert (stored(tmp_path / "parts")["step"], stored(tmp_path / "parts", "weights.pt")["step"]) == (5, 5)
@@ -123,7 +123,7 @@ def test_a_bad_loss_is_named_by_its_first_step_and_never_saved(tmp_path, factor,
     with pytest.raises(TrainingError) as caught:
         train(bad)
     assert str(caught.value) == (
-        f"the loss is not finite at step 7 (step_number 7): the loss was {shown}. Change it with --set and train again;"
+        f"the loss is not finite at step 7 (step_number 7): the loss was {shown}. Change it with `overrides` and train again;"
         f" the last good state is in {tmp_path / 'run' / 'checkpoint.pt'}"
     )
     assert bad.step == 8  # where the next log was due
@@ -134,7 +134,7 @@ def test_a_bad_loss_is_named_by_its_first_step_and_never_saved(tmp_path, factor,
 def test_a_bad_loss_before_any_save_names_no_checkpoint(tmp_path) -> None:
     toy = Toy(tmp_path / "run", at={1: float("nan")})
     toy.advance()
-    with pytest.raises(TrainingError, match=r"at step 1 .* Change it with --set and train again$"):
+    with pytest.raises(TrainingError, match=r"at step 1 .* Change it with `overrides` and train again$"):
         toy.save()
     assert not toy.checkpoint.exists()
 
@@ -171,7 +171,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path) -> None:
         Toy(tmp_path / "run", seed=1).resume()
     assert str(caught.value) == (
         f"{tmp_path / 'run' / 'checkpoint.pt'}: cannot resume, seed differ(s) from what the training began with;"
-        " use the same recipe and features, or start another training with --out"
+        " use the same recipe and features, or start another training with `folder`"
     )
 
 

@@ -62,9 +62,9 @@ def test_a_sweep_varies_one_key():
 @pytest.mark.parametrize(
     ("systems", "options", "text"),
     [
-        (["sq-V"], {}, "--systems: got sq-V, expected some of: vae, vq, vq-ema, vq-ema-reset, fsq, fixed, sq-I,"
+        (["sq-V"], {}, "`systems`: got sq-V, expected some of: vae, vq, vq-ema, vq-ema-reset, fsq, fixed, sq-I,"
                        " sq-II, sq-III, sq-IV, vmf, nc"),
-        (["vmf"], {}, "--systems: vmf decode to mel-classes, the comparison is of mel; use --target mel-classes"),
+        (["vmf"], {}, "`systems`: vmf decode to mel-classes, the comparison is of mel; use `target` mel-classes"),
         (["vae"], {"sweeps": [("quantizer.codewords", ["4"])]}, "quantizer.codewords: unknown key"),
     ],
 )  # fmt: skip

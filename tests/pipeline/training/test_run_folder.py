@@ -52,7 +52,7 @@ def test_a_second_training_is_refused_unless_it_resumes(tmp_path) -> None:
     refuse_second(tmp_path, resume=False)
     (tmp_path / "checkpoint.pt").touch()
     refuse_second(tmp_path, resume=True)
-    with pytest.raises(TrainingError, match="holds a training already: add --resume to go on with it, or --out DIR"):
+    with pytest.raises(TrainingError, match="holds a training already: add `resume` to go on with it, or `folder` DIR"):
         refuse_second(tmp_path, resume=False)
 
 

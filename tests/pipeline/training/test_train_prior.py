@@ -62,7 +62,7 @@ def test_a_signal_saves_and_a_resume_is_the_whole(work, number) -> None:
         train(work, "run", report=interrupt)
     assert str(caught.value) == (
         f"stopped at step 4 of 8, all saved in {work / 'run' / 'prior'};"
-        " the same command with --resume goes on from here"
+        " the same command with `resume` goes on from here"
     )
     assert (work / "run" / "prior.safetensors").is_file()
     assert train(work, "run", resume=True).bits == whole.bits
@@ -73,13 +73,13 @@ def test_a_signal_saves_and_a_resume_is_the_whole(work, number) -> None:
 
 
 def test_a_training_that_is_there_is_not_overwritten(work) -> None:
-    with pytest.raises(TrainingError, match="there is no checkpoint to resume from; leave --resume out"):
+    with pytest.raises(TrainingError, match="there is no checkpoint to resume from; leave `resume` out"):
         train(work, "run", resume=True)
     train(work, "run")
     with pytest.raises(TrainingError) as caught:
         train(work, "run")
     assert str(caught.value) == (
-        f"{work / 'run' / 'prior'} holds a training already: add --resume to go on with it, or remove that folder to"
+        f"{work / 'run' / 'prior'} holds a training already: add `resume` to go on with it, or remove that folder to"
         " start another"
     )
 
