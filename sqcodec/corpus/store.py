@@ -155,7 +155,7 @@ def assemble(
     counts = {split: _join(new / split, folders, config.n_mels) for split, folders in shards.items()}
     header = {
         "format": FORMAT,
-        "features": asdict(config),
+        "features": config.as_dict(),
         "digest": digest,
         "corpus": corpus,
         "splits": {split: count for split, count in counts.items() if count["utterances"]},

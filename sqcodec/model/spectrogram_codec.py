@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from dataclasses import asdict
 from typing import NamedTuple
 
 import torch
@@ -112,7 +111,7 @@ class SpectrogramCodec(nn.Module):
     def fingerprint(self) -> str:
         """16 hexadecimal digits of SHA-256 over what gives codes a meaning: codebooks, features, layout."""
         layout = {
-            "features": asdict(self.features),
+            "features": self.features.as_dict(),
             "frames_per_code": FRAMES_PER_CODE,
             "codebooks": self.quantizer.codebooks,
         }

@@ -16,7 +16,7 @@ from sqcodec.corpus.store import FeatureStore
 from sqcodec.errors import StoppedError, TrainingError
 from sqcodec.metrics.codebook_usage import codewords_in_use, count_codes, perplexity
 from sqcodec.model.convnext_network import ConvNextDecoder, ConvNextEncoder
-from sqcodec.model.mel_classes import MelClasses, decibels_per_unit, find_classes
+from sqcodec.model.mel_classes import MelClasses, find_classes
 from sqcodec.model.model_file import save_model
 from sqcodec.model.objective import objective
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
@@ -243,7 +243,7 @@ class Trainer:
             means = dict(zip(TERMS, (self.sums / self.summed).tolist(), strict=True))
             codes = self.recipe.train.frames // 2
             means = {name: value for name, value in means.items() if math.isfinite(value)}  # VQ has no log variance
-            entry |= means | {"mse": means["mse"] * decibels_per_unit(self.codec.features) ** 2}
+            entry |= means | {"mse": means["mse"] * self.codec.features.decibels_per_unit**2}
             entry |= {"posterior_entropy": means["entropy"] / codes}
             entry |= {"temperature": self._temperature(), "learning_rate": self.optimizer.param_groups[0]["lr"]}
             self.sums, self.summed = torch.zeros_like(self.sums), 0

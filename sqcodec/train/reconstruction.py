@@ -13,7 +13,6 @@ from sqcodec.corpus.store import StoreRow, StoreSplit
 from sqcodec.errors import TrainingError
 from sqcodec.metrics.codebook_usage import count_codes
 from sqcodec.metrics.mel_error import SquaredError, squared_error
-from sqcodec.model.mel_classes import decibels_per_unit
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.quantizers.quantizer import Quantized
 from sqcodec.spectrogram import HOP_LENGTH
@@ -62,7 +61,7 @@ def evaluate(codec: SpectrogramCodec, split: StoreSplit, device: torch.device) -
             right += int((classes.of(done.features) == classes.of(done.source)).sum().item())
             clipped += classes.clipped(done.source)
     return Evaluation(
-        mse=error.db2(decibels_per_unit(codec.features)),
+        mse=error.db2(codec.features.decibels_per_unit),
         counts=counts,
         accuracy=right / error.values if classes else None,
         clipped=clipped / error.values if classes else None,

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from sqcodec.errors import SqcodecError
 from sqcodec.features.mel import extract
 from sqcodec.metrics.mel_error import SquaredError, squared_error
-from sqcodec.model.mel_classes import decibels_per_unit
 from sqcodec.model.spectrogram_codec import FRAMES_PER_CODE
 from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.spectrogram import HOP_LENGTH, SAMPLE_RATE
@@ -89,7 +88,7 @@ class ModelSystem:
             bits=bits,
             codes=codec.pack(codes),
             error=_spectral_error(codec, samples, codec.speaker_of(codes, None), self.codebooks),
-            decibels=decibels_per_unit(codec.model.features),
+            decibels=codec.model.features.decibels_per_unit,
         )
 
 

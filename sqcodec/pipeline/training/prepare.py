@@ -5,7 +5,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -95,7 +95,7 @@ def prepare(
 def _digest(manifest: Manifest, config: FeatureConfig) -> str:
     """Changes when a recording, its place in the splits or the features change."""
     rows = [(u.name, str(u.path), u.speaker, u.split, *_stamp(u.path)) for u in manifest.utterances]
-    tree = [store.FORMAT, asdict(config), SHORTEST, SILENCE, rows, manifest.left_out, sorted(manifest.usual_rates)]
+    tree = [store.FORMAT, config.as_dict(), SHORTEST, SILENCE, rows, manifest.left_out, sorted(manifest.usual_rates)]
     return hashlib.sha256(json.dumps(tree).encode()).hexdigest()
 
 

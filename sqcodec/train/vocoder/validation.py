@@ -46,7 +46,7 @@ class Listener:
             made = vocoder.synthesise(features[None])[0, : len(natural)].cpu()
             natural = natural[: len(made)]
             difference = extract(made, self._config) - extract(natural, self._config)
-            distances.append(difference.abs().mean().item() * decibels(self._config))
+            distances.append(difference.abs().mean().item() * self._config.decibels_per_unit)
             sounds[row.name] = made.numpy()
             try:
                 scores.append(pesq_wb(natural.numpy(), made.numpy()))
@@ -63,8 +63,3 @@ class Listener:
         sound = self._split.audio[row.sample : row.sample + min(row.samples, 160 * frames - 80)]
         level = row.gain if self._config.dynamic_range is None else 1.0
         return torch.from_numpy(stored).T, torch.from_numpy(sound.astype(np.float32) * np.float32(level / _FULL_SCALE))
-
-
-def decibels(config: FeatureConfig) -> float:
-    """dB in one unit of the features."""
-    return config.dynamic_range or 20.0 / float(np.log(10.0))

@@ -68,7 +68,7 @@ def test_targets_are_computed_once(trained, monkeypatch) -> None:
     store, _ = trained
     rows = chosen_rows(store.splits["train"], 2)
     kept = world_targets(store, rows, envelope=40)
-    monkeypatch.setattr("sqcodec.train.vocoder.targets.analyse", None)  # what is kept needs no analysis
+    monkeypatch.setattr("sqcodec.train.vocoder.world_targets.analyse", None)  # what is kept needs no analysis
     assert all(np.array_equal(a, b) for a, b in zip(kept, world_targets(store, rows, envelope=40), strict=True))
     assert all(values.shape == (row.frames, 42) for row, values in zip(rows, kept, strict=True))
 
