@@ -9,7 +9,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from sqcodec.corpus.store import open_store
-from sqcodec.pipeline.training.train_codec import make_fabric, started_processes
+from sqcodec.pipeline.training.launch import make_fabric, started_processes
 from sqcodec.recipe import load_recipe
 from sqcodec.train.codec_trainer import Trainer
 from tests.train.conftest import SMALL

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from sqcodec.corpus.store import open_store
 from sqcodec.errors import TrainingError
-from sqcodec.pipeline.training.train_codec import make_fabric, refuse_processes, started_processes
+from sqcodec.pipeline.training.launch import make_fabric, refuse_processes, started_processes
 from sqcodec.recipe import load_recipe
 from sqcodec.train.codec_trainer import Trainer
 from tests.train.conftest import SMALL, make_store

@@ -52,7 +52,7 @@ def test_store_holds_features_and_audio_of_each_recording(corpus: Path, tmp_path
 
 
 def test_one_process_equals_several(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepare, "SHARD", 2)
+    monkeypatch.setattr(prepare, "UTTERANCES_A_SHARD", 2)
     run(corpus, tmp_path / "one", jobs=1)
     run(corpus, tmp_path / "two", jobs=2)
     files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
@@ -63,7 +63,7 @@ def test_one_process_equals_several(corpus: Path, tmp_path: Path, monkeypatch: p
 
 def test_nothing_new_makes_nothing(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(corpus, tmp_path / "s")
-    monkeypatch.setattr(prepare, "_make_shard", None)
+    monkeypatch.setattr(prepare, "make_shard", None)
     again = run(corpus, tmp_path / "s")
     assert not again.fresh
     assert sum(split.utterances for split in again.splits) == 6
@@ -82,8 +82,8 @@ def test_any_change_makes_it_new(corpus: Path, tmp_path: Path, change: str) -> N
 
 
 def test_interrupted_work_resumes(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepare, "SHARD", 2)
-    made, real = [], prepare._make_shard
+    monkeypatch.setattr(prepare, "UTTERANCES_A_SHARD", 2)
+    made, real = [], prepare.make_shard
 
     def interrupted(task: prepare._Task) -> tuple[int, list[store.Report]]:
         if len(made) == 2:
@@ -91,13 +91,13 @@ def test_interrupted_work_resumes(corpus: Path, tmp_path: Path, monkeypatch: pyt
         made.append(task.shard)
         return real(task)
 
-    monkeypatch.setattr(prepare, "_make_shard", interrupted)
+    monkeypatch.setattr(prepare, "make_shard", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(corpus, tmp_path / "s")
     assert not (tmp_path / "s").exists()
     assert all(shard.is_dir() for shard in made)
     rest: list[Path] = []
-    monkeypatch.setattr(prepare, "_make_shard", lambda task: (rest.append(task.shard), real(task))[1])
+    monkeypatch.setattr(prepare, "make_shard", lambda task: (rest.append(task.shard), real(task))[1])
     progress: list[int] = []
     run(corpus, tmp_path / "s", progress=lambda what, done, total: progress.append(done))
     assert len(rest) == 1
