@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from sqcodec.errors import ModelError
+from sqcodec.spectrogram import FeatureConfig, feature_config
 
 FORMAT = 3  # 1: before recipes had a target; 2: before they chose network, level and loudness
 TABLES = "tables."  # what the names of the entropy tables begin with
@@ -22,6 +23,7 @@ class ModelSummary:
     name: str
     step: int
     fingerprint: str
+    features: FeatureConfig
     speakers: tuple[str, ...]
     codewords: tuple[int, ...]
     tables: str | None
@@ -38,6 +40,7 @@ def read_summary(path: Path) -> ModelSummary:
             name=str(header["recipe"]["name"]),
             step=int(header["step"]),
             fingerprint=str(header["fingerprint"]),
+            features=feature_config(header["recipe"]["features"]),
             speakers=tuple(map(str, header["speakers"])),
             codewords=(int(quantizer.get("codewords", 0)),) * books,
             tables=header.get("tables"),

@@ -17,7 +17,7 @@ from sqcodec.features.mel import Statistics, features_of
 from sqcodec.model.blockwise import decode_features, encode_features
 from sqcodec.model.folding import fold_
 from sqcodec.model.model_file import load_model
-from sqcodec.model.spectrogram_codec import FRAMES_PER_CODE, UNLABELLED, SpectrogramCodec
+from sqcodec.model.spectrogram_codec import UNLABELLED, SpectrogramCodec
 from sqcodec.pipeline.coding.speaker_search import Probe, nearest_speaker
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.finding.code_spaces import read_space
@@ -166,7 +166,7 @@ class Codec:
         return self._vocoders[name]
 
     def _rendered(self, codes: Codes, voice: int, vocoder: Vocoder) -> Iterator[_Samples]:
-        samples = -(-codes.samples * SAMPLE_RATE // codes.sample_rate)
+        samples = codes.samples_at(SAMPLE_RATE)
         if codes.gain == 0.0:  # digital silence comes back as it was
             for start in range(0, samples, 1 << 18):
                 yield np.zeros(min(1 << 18, samples - start), np.float32)
@@ -194,8 +194,8 @@ class Codec:
             raise CodesError(
                 f"{where}: got code {highest}, expected 0 to {quantizer.codewords - 1}; these are another model's codes"
             )
-        frames = frame_count(-(-codes.samples * SAMPLE_RATE // codes.sample_rate))
-        if codes.fingerprint is not None and length != (expected := -(-frames // FRAMES_PER_CODE)):
+        expected = self.model.features.code_count(codes.samples, codes.sample_rate)
+        if codes.fingerprint is not None and length != expected:
             raise CodesError(
                 f"{where}: got {length} codes, expected {expected} for {codes.samples} samples"
                 f" at {codes.sample_rate} Hz"

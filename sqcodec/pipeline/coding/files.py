@@ -14,6 +14,7 @@ from sqcodec.bitstream.sqc_header import MAGIC, read_header
 from sqcodec.codes import Codes
 from sqcodec.corpus.audio import RAW_SUBTYPES, AudioSource, RawEncoding, RawFormat
 from sqcodec.errors import SqcodecError
+from sqcodec.model.model_header import read_summary
 from sqcodec.pipeline.coding.codec import Codec, open_codec, resampled
 from sqcodec.pipeline.finding.models import Found, find_for_decoding, find_for_encoding
 from sqcodec.pipeline.paths import check_target, is_pipe, is_special, shown, spooled, written
@@ -140,7 +141,7 @@ def encode_with(
     with written(target) as draft:
         draft.write_bytes(content)
     return Encoded(
-        seconds=codes.samples / codes.sample_rate,
+        seconds=codes.seconds,
         codes=codes.indices.size,
         size=len(content),
         nominal_bit_rate=codec.bit_rate * codebooks / codec.model.quantizer.codebooks,
@@ -205,7 +206,7 @@ def decode_with(
     )
     sound = _silenced(sound, opened.lost)
     if rate != SAMPLE_RATE:
-        sound = resampled(sound, SAMPLE_RATE, rate, -(-codes.samples * SAMPLE_RATE // codes.sample_rate))
+        sound = resampled(sound, SAMPLE_RATE, rate, codes.samples_at(SAMPLE_RATE))
     if rate == codes.sample_rate:
         sound = _cut(sound, codes.samples)  # the recording's own rate gives back its own length
     with written(target) as draft:
@@ -228,13 +229,13 @@ def read_opened(codec: Codec, content: bytes, where: str) -> Opened:
     """The codes in a file's content, of whatever format, with their model. Raises CodesError: not readable with it."""
     if content.startswith(MAGIC):
         return Opened(codec, sqc.unpack(content, codec.space, where=where), (), "")
-    return Opened(codec, npy.unpack(content, where=where), (), "")
+    return Opened(codec, npy.unpack(content, where=where, features=codec.model.features), (), "")
 
 
 def _recovered(codec: Codec, content: bytes, where: str, note: str) -> Opened:
     intact = recovery.recover(content, codec.space, where=where)
-    seconds = intact.codes.samples / intact.codes.sample_rate
-    lost = tuple(Span(0.02 * block.start, min(seconds, 0.02 * block.stop)) for block in intact.lost)
+    rate, seconds = codec.model.features.code_rate, intact.codes.seconds
+    lost = tuple(Span(block.start / rate, min(seconds, block.stop / rate)) for block in intact.lost)
     return Opened(codec, intact.codes, lost, note)
 
 
@@ -272,7 +273,7 @@ def _model_of(codes: Codes, where: str, model: str | None) -> Found:
     found = find_for_encoding(model)
     bare = (
         f"{where}: a bare array, without the model's fingerprint, length, loudness and speaker:"
-        f" taken as codes of {found.path}, 320 samples a code, gain 1"
+        f" taken as codes of {found.path}, {read_summary(found.path).features.samples_per_code} samples a code, gain 1"
     )
     return Found(found.path, "\n".join(_notes(found.note, bare)))
 

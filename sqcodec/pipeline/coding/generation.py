@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sqcodec.codes import Codes, code_count
+from sqcodec.codes import Codes
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.errors import SqcodecError
 from sqcodec.pipeline.coding.codec import Codec, open_codec
@@ -85,7 +85,7 @@ def _sampled(
     known: NDArray[np.uint16] = start.indices if start else np.zeros((len(prior.codewords), 0), np.uint16)
     drawn = prior.sample(
         torch.from_numpy(known.astype(np.int64)).to(codec.device),
-        code_count(samples, SAMPLE_RATE),
+        codec.model.features.code_count(samples, SAMPLE_RATE),
         codec.voice(voice),
         temperature=sampling.temperature,
         top_p=sampling.top_p,

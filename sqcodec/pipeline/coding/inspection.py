@@ -15,8 +15,10 @@ from sqcodec.model.model_header import ModelSummary, read_summary
 from sqcodec.pipeline.finding.code_spaces import read_space
 from sqcodec.pipeline.finding.models import find_for_decoding, resolve
 from sqcodec.pipeline.paths import shown, spooled
+from sqcodec.spectrogram import FEATURES
 
 _BINS = 64
+_USUAL = FEATURES["log-mel"]  # whose rates codes are taken to have while their model is not found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +87,7 @@ def _inspect_npy(content: bytes, where: str, model: str | None) -> Inspection:
         found, note = _find(codes.fingerprint, model)
     else:
         found, note = (read_summary(resolve(model)) if model else None), "a bare array: length and level are assumed"
+        codes = npy.unpack(content, where=where, features=found.features if found else _USUAL)
     return _inspection(content, where, codes, found, note, None)
 
 
@@ -105,7 +108,7 @@ def _inspection(
     assert told is not None
     seconds, gain = told.samples / told.sample_rate, told.gain
     books = _books(codes.indices, found) if codes else ()
-    number, length = codes.indices.shape if codes else (header.books, header.length) if header else (0, 0)
+    number, length = codes.indices.shape if codes else (header.books, header.length(_USUAL)) if header else (0, 0)
     rate = length / seconds
     widths = [(size - 1).bit_length() for size in found.codewords[:number]] if found else []
     return Inspection(
@@ -160,10 +163,10 @@ def draw(source: Path, target: Path, *, model: str | None) -> None:
 
     with spooled(source) as path:
         content = npy.read_bytes(path)
-    indices = _indices(content, shown(source), model)
+    indices, rate = _indices(content, shown(source), model)
     figure, axes = pyplot.subplots(len(indices), 2, figsize=(11, 3 * len(indices)), squeeze=False, width_ratios=(3, 1))
     for (left, right), row, number in zip(axes, indices, range(len(indices)), strict=True):
-        left.plot(0.02 * np.arange(len(row)), row, ".", markersize=2)
+        left.plot(np.arange(len(row)) / rate, row, ".", markersize=2)
         left.set(xlabel="time, s", ylabel=f"code of book {number}")
         right.hist(row, bins=_BINS, orientation="horizontal")
         right.set(xlabel="times")
@@ -176,8 +179,11 @@ def draw(source: Path, target: Path, *, model: str | None) -> None:
         pyplot.close(figure)
 
 
-def _indices(content: bytes, where: str, model: str | None) -> NDArray[np.uint16]:
+def _indices(content: bytes, where: str, model: str | None) -> tuple[NDArray[np.uint16], float]:
+    """Codes [K, T] and how many there are per second."""
     if not content.startswith(MAGIC):
-        return npy.unpack(content, where=where).indices
-    found = find_for_decoding(read_header(content, where=where).identity, model)
-    return sqc.unpack(content, read_space(found.path), where=where).indices
+        codes = npy.unpack(content, where=where)
+        found = _find(codes.fingerprint, model)[0] if codes.fingerprint else None
+        return codes.indices, (found.features if found else _USUAL).code_rate
+    space = read_space(find_for_decoding(read_header(content, where=where).identity, model).path)
+    return sqc.unpack(content, space, where=where).indices, space.features.code_rate

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sqcodec.codes import Codes, code_count
+from sqcodec.codes import Codes
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.errors import AudioError, CodesError
 from sqcodec.features.mel import extract
@@ -128,7 +128,7 @@ def _between(codec: Codec, first: _Latents, second: _Latents, weight: float) -> 
     """The codes that lie `weight` of the way from the first recording to the second."""
     one, other = first.codes, second.codes
     samples = round((1 - weight) * one.samples + weight * other.samples)
-    length = code_count(samples, SAMPLE_RATE)
+    length = codec.model.features.code_count(samples, SAMPLE_RATE)
     parts = [
         torch.nn.functional.interpolate(end.encoded.transpose(1, 2), size=length, mode="linear", align_corners=True)
         for end in (first, second)

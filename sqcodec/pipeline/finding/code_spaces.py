@@ -21,5 +21,9 @@ def read_space(path: Path) -> CodeSpace:
     if (tables and tables.digest) != header.tables or (tables and tables.codewords != header.codewords):
         raise ModelError(f"{path}: its entropy tables are damaged; fetch the model again")
     return CodeSpace(
-        fingerprint=header.fingerprint, codewords=header.codewords, speakers=header.speakers, tables=tables
+        fingerprint=header.fingerprint,
+        features=header.features,
+        codewords=header.codewords,
+        speakers=header.speakers,
+        tables=tables,
     )

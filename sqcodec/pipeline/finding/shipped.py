@@ -9,7 +9,6 @@ from sqcodec.model.model_header import read_metadata, read_summary
 from sqcodec.pipeline.finding.models import SHIPPED
 
 _CARD = "README.md"
-_CODES_PER_SECOND = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +46,10 @@ def shipped_model(name: str) -> ShippedModel:
 def _described(path: Path) -> ShippedModel:
     summary, recipe = read_summary(path), read_metadata(path)["recipe"]
     bits = [(words - 1).bit_length() for words in summary.codewords]
-    rates = tuple(_CODES_PER_SECOND * sum(bits[:books]) for books in range(1, len(bits) + 1))
+    code_rate = summary.features.code_rate
+    rates = tuple(round(code_rate * sum(bits[:books])) for books in range(1, len(bits) + 1))
     network, card = recipe["network"], path.with_name(_CARD)
-    ahead = 20.0 * (1 + network["encoder_lookahead"] + network["decoder_lookahead"]) if "dim" in network else None
+    codes = 1 + network["encoder_lookahead"] + network["decoder_lookahead"] if "dim" in network else None
     return ShippedModel(
         name=path.parent.name,
         path=path,
@@ -59,6 +59,6 @@ def _described(path: Path) -> ShippedModel:
         features=recipe["features"]["kind"],
         bit_rates=rates,
         default=recipe.get("bit_rate") or rates[-1],
-        lookahead=ahead,
+        lookahead=None if codes is None else 1000 * codes / code_rate,
         card=card.read_text("utf-8") if card.is_file() else "",
     )
