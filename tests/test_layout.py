@@ -13,7 +13,7 @@ from sqcodec.recipe import available_recipes, load_recipe
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "sqcodec"
 
-GROUND = {"errors", "spectrogram", "codes"}
+GROUND = {"errors", "spectrogram", "codes", "resampling", "recording"}
 STAGES = {"corpus", "features", "quantizers", "model", "bitstream", "vocoder", "prior", "metrics", "report"}
 VERBS = {"pipeline.finding", "pipeline.coding", "pipeline.training", "pipeline.measuring"}
 BELOW_VERBS = GROUND | STAGES | {"dsp", "recipe", "train", "pipeline"}
@@ -21,7 +21,9 @@ BELOW_VERBS = GROUND | STAGES | {"dsp", "recipe", "train", "pipeline"}
 MAY_IMPORT = {
     "errors": set(),
     "spectrogram": set(),
-    "codes": {"spectrogram"},
+    "codes": set(),
+    "resampling": {"errors"},
+    "recording": {"resampling"},
     "dsp": GROUND,
     "ranks": set(),
     "nn": {"ranks"},

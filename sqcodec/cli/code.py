@@ -101,7 +101,7 @@ def encode(
 @click.option(
     "--vocoder", metavar="NAME", help="istft, world, griffin-lim, a file or a run [default: the best there is]."
 )
-@click.option("--rate", type=click.IntRange(1000, 384000), default=16000, show_default=True, help="Of OUT, in Hz.")
+@click.option("--rate", type=click.IntRange(1000, 384000), help="Of OUT, in Hz [default: the model's].")
 @click.option("--recover", is_flag=True, help="Decode what is intact of a damaged .sqc, the rest as silence.")
 @_RAW
 @_JOBS
@@ -115,7 +115,7 @@ def decode(
     model: str | None,
     speaker: str | None,
     vocoder: str | None,
-    rate: int,
+    rate: int | None,
     recover: bool,
     raw: Literal["s16le", "f32le"] | None,
     jobs: int,
@@ -188,7 +188,7 @@ def _decode_folder(
     model: str | None,
     speaker: str | None,
     vocoder: str | None,
-    rate: int,
+    rate: int | None,
     how: Workers,
     device: str,
 ) -> None:

@@ -123,6 +123,7 @@ def _tell(target: Path, done: "Manipulated") -> None:
     if done.note:
         click.echo(done.note, err=True)
     click.echo(
-        f"{target}: {done.seconds:.2f} s at 16000 Hz{speaker_text(done.speaker)}, model {model_text(done.model)}",
+        f"{target}: {done.seconds:.2f} s at {done.sample_rate} Hz{speaker_text(done.speaker)},"
+        f" model {model_text(done.model)}",
         err=str(target) == "-",
     )

@@ -34,4 +34,5 @@ def vocode(
     done = vocode_file(recording, target, vocoder=vocoder, features=features, device=device)
     for note in done.notes:
         click.echo(note, err=True)
-    click.echo(f"{target}: {done.seconds:.2f} s at 16000 Hz, {done.vocoder}, {done.features}", err=str(target) == "-")
+    text = f"{done.seconds:.2f} s at {done.sample_rate} Hz, {done.vocoder}, {done.features}"
+    click.echo(f"{target}: {text}", err=str(target) == "-")

@@ -15,10 +15,10 @@ from sqcodec.codes import Codes
 from sqcodec.corpus.audio import RAW_SUBTYPES, AudioSource, RawEncoding, RawFormat
 from sqcodec.errors import SqcodecError
 from sqcodec.model.model_header import read_summary
-from sqcodec.pipeline.coding.codec import Codec, open_codec, resampled
+from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.finding.models import Found, find_for_decoding, find_for_encoding
 from sqcodec.pipeline.paths import check_target, is_pipe, is_special, shown, spooled, written
-from sqcodec.spectrogram import SAMPLE_RATE
+from sqcodec.resampling import resampled
 
 CodesFormat = Literal["sqc", "npy"]
 SOUND_FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
@@ -130,13 +130,7 @@ def encode_with(
     codec: Codec, audio: AudioSource, target: Path, *, speaker: str | None, form: CodesFormat, codebooks: int
 ) -> Encoded:
     """As `encode_file`, with a model that is open and a number of its codebooks."""
-    codes = codec.encode_blocks(
-        audio.blocks,
-        samples=lambda: audio.input_samples,
-        sample_rate=audio.rate,
-        speaker=speaker,
-        codebooks=codebooks,
-    )
+    codes = codec.encode_recording(audio, speaker=speaker, codebooks=codebooks)
     content = npy.pack(codes) if form == "npy" else sqc.pack(codes, codec.space)
     with written(target) as draft:
         draft.write_bytes(content)
@@ -160,12 +154,12 @@ def decode_file(
     model: str | None = None,
     speaker: str | None = None,
     vocoder: str | None = None,
-    rate: int = SAMPLE_RATE,
+    rate: int | None = None,
     device: str = "auto",
     recover: bool = False,
     raw: RawEncoding | None = None,
 ) -> Decoded:
-    """Decode a codes file into a sound file at `rate` Hz, which appears complete or not at all.
+    """Decode a codes file into a sound file at `rate` Hz (None: the model's), which appears complete or not at all.
 
     recover: decode what is intact of a damaged `.sqc`, with silence for the rest, which `lost` lists. raw: samples
     without a header are written. Raises CodesError: the codes cannot be read or do not fit the model; ModelError: no
@@ -175,6 +169,7 @@ def decode_file(
     with spooled(source) as path:
         content = npy.read_bytes(path)
     opened = _open(content, shown(source), model, device, recover)
+    rate = rate or opened.codec.sample_rate
     samples, limited = decode_with(
         opened, target, where=shown(source), speaker=speaker, vocoder=vocoder, rate=rate, raw=raw
     )
@@ -204,9 +199,8 @@ def decode_with(
     sound: Iterable[NDArray[np.float32]] = opened.codec.decode_blocks(
         codes, speaker=speaker, vocoder=vocoder, where=where
     )
-    sound = _silenced(sound, opened.lost)
-    if rate != SAMPLE_RATE:
-        sound = resampled(sound, SAMPLE_RATE, rate, codes.samples_at(SAMPLE_RATE))
+    sound = _silenced(sound, opened.lost, opened.codec.sample_rate)
+    sound = resampled(sound, opened.codec.sample_rate, rate)
     if rate == codes.sample_rate:
         sound = _cut(sound, codes.samples)  # the recording's own rate gives back its own length
     with written(target) as draft:
@@ -250,12 +244,14 @@ def _codes_format(target: Path, form: CodesFormat | None) -> CodesFormat:
     return named
 
 
-def _silenced(blocks: Iterable[NDArray[np.float32]], spans: tuple[Span, ...]) -> Iterator[NDArray[np.float32]]:
-    """Blocks [n] at SAMPLE_RATE with zeros where something was lost."""
+def _silenced(
+    blocks: Iterable[NDArray[np.float32]], spans: tuple[Span, ...], rate: int
+) -> Iterator[NDArray[np.float32]]:
+    """Blocks [n] at `rate` with zeros where something was lost."""
     place = 0
     for block in blocks:
         for span in spans:
-            start, stop = (max(0, round(time * SAMPLE_RATE) - place) for time in span)
+            start, stop = (max(0, round(time * rate) - place) for time in span)
             block[start:stop] = 0
         place += len(block)
         yield block

@@ -113,12 +113,13 @@ def decode_folder(
     model: str | None,
     speaker: str | None,
     vocoder: str | None,
-    rate: int,
+    rate: int | None,
     device: str,
     how: Workers,
     progress: Progress,
 ) -> FolderDone:
-    """Decode every codes file under `source` into WAV files in `target`, which mirrors its folders.
+    """Decode every codes file under `source` into WAV files at `rate` Hz (None: the model's) in `target`, which mirrors
+    its folders.
 
     A file that is newer than its codes is kept. Raises SqcodecError: no codes files, or `target` lies within `source`.
     """
@@ -172,13 +173,13 @@ def _encode(
 
 
 def _decode(
-    task: _Task, model: str | None, device: str, speaker: str | None, vocoder: str | None, rate: int
+    task: _Task, model: str | None, device: str, speaker: str | None, vocoder: str | None, rate: int | None
 ) -> _Result:
     content, where = npy.read_bytes(task.source), str(task.source)
     name = _name_in(content, where)
     found = find_for_decoding(name, model) if name else find_for_encoding(model)
     codec = _codec(str(found.path.resolve()), device)
-    opened = read_opened(codec, content, where)
+    opened, rate = read_opened(codec, content, where), rate or codec.sample_rate
     done = decode_with(opened, task.target, where=where, speaker=speaker, vocoder=vocoder, rate=rate)
     return _Result(done.samples / rate, len(content), None)
 

@@ -16,7 +16,7 @@ from sqcodec.errors import AudioError, CorpusError
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.pipeline.training.corpora import Progress, download_corpus, scan
-from sqcodec.pipeline.training.shards import SHORTEST, SILENCE, UTTERANCES_A_SHARD, ShardTask, make_shard
+from sqcodec.pipeline.training.shards import SILENCE, UTTERANCES_A_SHARD, ShardTask, make_shard, shortest
 from sqcodec.recipe import Recipe, find_recipe, load_recipe
 from sqcodec.spectrogram import FEATURES, SAMPLE_RATE, FeatureConfig
 
@@ -95,7 +95,15 @@ def prepare(
 def _digest(manifest: Manifest, config: FeatureConfig) -> str:
     """Changes when a recording, its place in the splits or the features change."""
     rows = [(u.name, str(u.path), u.speaker, u.split, *_stamp(u.path)) for u in manifest.utterances]
-    tree = [store.FORMAT, config.as_dict(), SHORTEST, SILENCE, rows, manifest.left_out, sorted(manifest.usual_rates)]
+    tree = [
+        store.FORMAT,
+        config.as_dict(),
+        shortest(config),
+        SILENCE,
+        rows,
+        manifest.left_out,
+        sorted(manifest.usual_rates),
+    ]
     return hashlib.sha256(json.dumps(tree).encode()).hexdigest()
 
 
