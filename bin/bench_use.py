@@ -22,7 +22,7 @@ from torch.nn import functional
 
 import sqcodec
 from sqcodec.features import mel
-from sqcodec.model.blockwise import decode_features, encode_features
+from sqcodec.model.blockwise import decode_features, encode_features, with_context
 from sqcodec.model.model_file import save_model
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.coding import folders
@@ -111,7 +111,7 @@ def networks(recordings: list[np.ndarray], folder: Path, direction: str) -> Pair
     seconds = sum(each.shape[1] for each in features) / 100
     codebook = unfolded["quantizer.codebook"]
     encoder, decoder = authors_encoder(unfolded), AuthorsDecoder(unfolded)
-    framed = [torch.cat([each[:, :1], each, each[:, -1:]], dim=1)[None] for each in features]
+    framed = [with_context(codec.model, each)[None] for each in features]
 
     def ours_codes() -> list[Tensor]:
         of = [encode_features(codec.model, [each], each.shape[1], codec.device) for each in features]

@@ -14,9 +14,8 @@ from sqcodec.model.paper_network import PaperDecoder, PaperEncoder, jitter
 from sqcodec.quantizers.build import build_quantizer
 from sqcodec.quantizers.quantizer import Quantized
 from sqcodec.recipe import ConvNextConfig, MelConfig, PaperNetworkConfig, Recipe, TargetConfig
-from sqcodec.spectrogram import FEATURES, FeatureConfig
+from sqcodec.spectrogram import FeatureConfig
 
-FRAMES_PER_CODE = 2
 UNLABELLED = 0  # the speaker that is given to a decoder which knows none
 
 
@@ -39,7 +38,7 @@ class SpectrogramCodec(nn.Module):
     def __init__(self, recipe: Recipe, speakers: tuple[str, ...], classes: MelClasses | None = None) -> None:
         super().__init__()
         self.recipe, self.speakers, self.classes = recipe, speakers, classes
-        self.features: FeatureConfig = FEATURES[recipe.features.kind]
+        self.features: FeatureConfig = recipe.features.configuration
         self.quantizer = build_quantizer(recipe.quantizer)
         self.likelihood = build_likelihood(recipe.target, classes)
         bands, latents = self.features.n_mels, self.quantizer.channels
@@ -57,8 +56,8 @@ class SpectrogramCodec(nn.Module):
                     outputs=outputs,
                 )
             case ConvNextConfig() as network:
-                self.encoder = ConvNextEncoder(network, n_mels=bands, outputs=latents)
-                self.decoder = ConvNextDecoder(network, dim=self.quantizer.dim, outputs=outputs)
+                self.encoder = ConvNextEncoder(network, self.features, outputs=latents)
+                self.decoder = ConvNextDecoder(network, self.features, dim=self.quantizer.dim, outputs=outputs)
 
     def forward(
         self,
@@ -74,7 +73,7 @@ class SpectrogramCodec(nn.Module):
         frames: [B], how many frames of each row are no padding (see `PaperEncoder`); None: all T.
         """
         encoded = self.encoder(features, frames)
-        valid = None if frames is None else _valid(frames // FRAMES_PER_CODE, encoded.shape[1])
+        valid = None if frames is None else _valid(frames // self.features.frames_per_code, encoded.shape[1])
         quantized = self.quantizer(encoded, temperature, generator, valid=valid)
         probability = getattr(self.recipe.network, "jitter", 0.0)
         z_q = jitter(quantized.z_q, probability, generator) if self.training and probability else quantized.z_q
@@ -90,29 +89,29 @@ class SpectrogramCodec(nn.Module):
 
     @torch.inference_mode()
     def encode(self, features: Tensor, frames: Tensor | None = None, *, codebooks: int | None = None) -> Tensor:
-        """features [B, F, T + 2], T even, one frame of context on each side -> codes [B, K, T / 2] int64.
+        """features [B, F, T + 2] of whole codes, one frame of context on each side -> codes [B, K, T / 2] int64.
 
+        2 stands for the frames per code.
         frames: as in `forward`; the codes of padding mean nothing. codebooks: how many to use; None: all.
         """
         return self.quantizer.encode_by(self.encoder(features, frames), codebooks or self.quantizer.codebooks)
 
     @torch.inference_mode()
     def decode(self, codes: Tensor, speaker: Tensor) -> Tensor:
-        """codes [B, K, T] int64, speaker [B] int64 -> features [B, F, 2 T]."""
+        """codes [B, K, T] int64, speaker [B] int64 -> features [B, F, 2 T], 2 frames per code."""
         return self.likelihood.features(self.decoder(self.quantizer.decode(codes), speaker))
 
     @property
     def bit_rate(self) -> float:
         """Nominal bit/s: codes a second times bits a code."""
-        codes_per_second = 16000 / (self.features.hop_length * FRAMES_PER_CODE)
-        return codes_per_second * self.quantizer.codebooks * (self.quantizer.codewords - 1).bit_length()
+        return self.features.code_rate * self.quantizer.codebooks * (self.quantizer.codewords - 1).bit_length()
 
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits of SHA-256 over what gives codes a meaning: codebooks, features, layout."""
         layout = {
             "features": self.features.as_dict(),
-            "frames_per_code": FRAMES_PER_CODE,
+            "frames_per_code": self.features.frames_per_code,
             "codebooks": self.quantizer.codebooks,
         }
         codebook = self.quantizer.codebook.detach().cpu().contiguous().numpy().astype("<f4")

@@ -7,13 +7,13 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from sqcodec.errors import RecipeError
+from sqcodec.recipe.features_section import FeaturesConfig
 from sqcodec.recipe.network_section import ConvNextConfig, NetworkConfig
 from sqcodec.recipe.prior_section import PriorConfig
 from sqcodec.recipe.quantizer_section import QuantizerConfig
 from sqcodec.recipe.section import Count, Fraction, Level, Positive, Precision, Section
 from sqcodec.recipe.target_section import TargetConfig
 from sqcodec.recipe.vocoder_section import VocoderConfig
-from sqcodec.spectrogram import FeatureKind
 
 Splits = dict[str, str]
 
@@ -53,7 +53,7 @@ class TrainConfig(Section):
 
     steps: Count
     batch: Count
-    frames: Annotated[int, Field(ge=2, multiple_of=2, strict=True)]
+    frames: Annotated[int, Field(ge=2, strict=True)]
     learning_rate: Positive
     milestones: tuple[Annotated[int, Field(ge=0, strict=True)], ...]
     milestone_factor: Annotated[float, Field(gt=0, le=1)]
@@ -66,12 +66,6 @@ class TrainConfig(Section):
     save_every: Count
     evaluate_every: Count
     evaluate_split: str
-
-
-class FeaturesConfig(Section):
-    """Which spectrogram: see `sqcodec.spectrogram.FEATURES`."""
-
-    kind: FeatureKind
 
 
 class Recipe(Section):
@@ -106,6 +100,15 @@ class Recipe(Section):
     def _one_variance_an_utterance_needs_masks(self) -> Self:
         if isinstance(self.network, ConvNextConfig) and getattr(self.quantizer, "variance", "") == "II":
             raise ValueError("quantizer.variance II needs network.kind paper, whose encoder keeps padding out")
+        return self
+
+    @model_validator(mode="after")
+    def _crops_hold_whole_codes(self) -> Self:
+        per_code = self.features.configuration.frames_per_code
+        if self.train.frames % per_code:
+            raise ValueError(f"train.frames must be a multiple of {per_code}, the frames per code")
+        if per_code != 2 and not isinstance(self.network, ConvNextConfig):
+            raise ValueError(f"features.frames_per_code: network.kind paper makes codes of 2 frames, got {per_code}")
         return self
 
     @model_validator(mode="after")

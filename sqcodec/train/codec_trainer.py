@@ -22,7 +22,6 @@ from sqcodec.model.objective import objective
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.quantizers.residual import ResidualQuantizer
 from sqcodec.recipe import Recipe, ResidualConfig
-from sqcodec.spectrogram import FEATURES
 from sqcodec.train.checkpoint import load_checkpoint, save_checkpoint
 from sqcodec.train.crops import Crops, band_statistics, step_seed
 from sqcodec.train.elbo import bound
@@ -241,7 +240,7 @@ class Trainer:
         if self.step % self.recipe.train.log_every == 0 or last:
             self._stop_if_bad()
             means = dict(zip(TERMS, (self.sums / self.summed).tolist(), strict=True))
-            codes = self.recipe.train.frames // 2
+            codes = self.recipe.train.frames // self.codec.features.frames_per_code
             means = {name: value for name, value in means.items() if math.isfinite(value)}  # VQ has no log variance
             entry |= means | {"mse": means["mse"] * self.codec.features.decibels_per_unit**2}
             entry |= {"posterior_entropy": means["entropy"] / codes}
@@ -271,7 +270,7 @@ class Trainer:
     def _classes(self) -> MelClasses | None:
         if self.recipe.target.kind == "mel":
             return None
-        return find_classes(self.store.splits["train"].features, FEATURES[self.recipe.features.kind])
+        return find_classes(self.store.splits["train"].features, self.recipe.features.configuration)
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a checkpoint to go on."""

@@ -87,7 +87,7 @@ class Codec:
             self.voice(speaker)  # its errors come before the work
         config = self.model.features
         statistics, features = features_of(recording, config)
-        probe, pieces = Probe(), []
+        probe, pieces = Probe(config), []
         frames = config.frame_count(statistics.samples)
         for part, codes in encode_features(self.model, features, frames, self.device, codebooks=codebooks):
             probe.offer_(part, codes)

@@ -13,6 +13,7 @@ from sqcodec.codes import Codes
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.errors import AudioError, CodesError
 from sqcodec.features.mel import extract
+from sqcodec.model.blockwise import with_context
 from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.coding.files import SOUND_FORMATS, sound_format, write_sound
 from sqcodec.pipeline.finding.models import find_for_encoding
@@ -115,10 +116,8 @@ class _Latents:
             raise AudioError(f"{path}: got {audio.seconds:.0f} s, expected at most {_LONGEST} s to morph; cut it first")
         samples = audio.read(codec.sample_rate)
         features = extract(torch.from_numpy(samples), codec.model.features)
-        behind = 1 + features.shape[1] % 2
-        padded = torch.cat([features[:, :1], features, features[:, -1:].expand(-1, behind)], dim=1)
         with torch.inference_mode():
-            encoded = codec.model.encoder(padded[None].to(codec.device))
+            encoded = codec.model.encoder(with_context(codec.model, features)[None].to(codec.device))
         return cls(codec.encode(samples, speaker=speaker), encoded)
 
 

@@ -106,8 +106,7 @@ def _opened(path: Path, device: str) -> Codec:
 def _spectral_error(codec: Codec, samples: Signal, speaker: str | None, codebooks: int) -> SquaredError | None:
     """The dB^2 protocol of DESIGN on one file: T as librosa counts, odd last frame dropped, no replicated edges."""
     config = codec.model.features
-    frames = 1 + len(samples) // config.hop_length
-    frames -= frames % config.frames_per_code
+    frames = 2 + (len(samples) // config.hop_length - 1) // config.frames_per_code * config.frames_per_code
     if frames < _SHORTEST_SCORED or not samples.any():
         return None
     device = next(codec.model.parameters()).device

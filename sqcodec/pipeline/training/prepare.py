@@ -18,7 +18,7 @@ from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.pipeline.training.corpora import Progress, download_corpus, scan
 from sqcodec.pipeline.training.shards import SILENCE, UTTERANCES_A_SHARD, ShardTask, make_shard, shortest
 from sqcodec.recipe import Recipe, find_recipe, load_recipe
-from sqcodec.spectrogram import FEATURES, SAMPLE_RATE, FeatureConfig
+from sqcodec.spectrogram import FeatureConfig
 
 SHARDS_A_PROCESS = 4  # starting another takes as long as making some shards, mostly to import torch
 
@@ -74,7 +74,7 @@ def prepare(
     remarks = download_corpus(recipe, data, progress) if fetch else ()
     manifest = scan(recipe, path.parent, data=data, list_file=list_file)
     out = out or Path("data") / recipe.name
-    digest = _digest(manifest, FEATURES[recipe.features.kind])
+    digest = _digest(manifest, recipe.features.configuration)
     fresh = store.store_digest(out) != digest
     if fresh:
         device = str(find_device(device))
@@ -153,7 +153,7 @@ def _build(
     strict: bool,
     progress: Progress,
 ) -> None:
-    config = FEATURES[recipe.features.kind]
+    config = recipe.features.configuration
     tasks = _tasks(
         manifest, _resume(out, digest), config, device, threads=1 if jobs > 1 or backend != "local" else None
     )
@@ -236,12 +236,13 @@ def _report_text(reports: list[Report]) -> str:
 
 
 def _summaries(out: Path) -> tuple[SplitSummary, ...]:
+    opened = store.open_store(out)
     return tuple(
         SplitSummary(
             name=name,
             utterances=len(split.rows),
             speakers=len({row.speaker for row in split.rows}),
-            hours=len(split.audio) / SAMPLE_RATE / 3600,
+            hours=len(split.audio) / opened.features.sample_rate / 3600,
         )
-        for name, split in store.open_store(out).splits.items()
+        for name, split in opened.splits.items()
     )

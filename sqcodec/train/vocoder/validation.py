@@ -13,7 +13,6 @@ from sqcodec.features.mel import extract
 from sqcodec.metrics.pesq import pesq_wb
 from sqcodec.spectrogram import FeatureConfig
 
-_FULL_SCALE = 32767
 _LONGEST = 1000  # frames; a longer recording is heard from its start
 
 
@@ -28,7 +27,7 @@ class Synthesiser(Protocol):
     """What is listened to."""
 
     def synthesise(self, features: Tensor) -> Tensor:
-        """features [B, F, T] -> sound [B, 160 T - 80]."""
+        """features [B, F, T] -> sound [B, hop T - hop / 2]."""
 
 
 class Listener:
@@ -59,7 +58,7 @@ class Listener:
 
     def _stored(self, row: StoreRow) -> tuple[Tensor, Tensor]:
         frames = min(row.frames, _LONGEST)
-        stored = self._split.features[row.frame : row.frame + frames].astype(np.float32)
-        sound = self._split.audio[row.sample : row.sample + min(row.samples, 160 * frames - 80)]
+        stored, hop = self._split.features_of(row, frames=frames), self._config.hop_length
         level = row.gain if self._config.dynamic_range is None else 1.0
-        return torch.from_numpy(stored).T, torch.from_numpy(sound.astype(np.float32) * np.float32(level / _FULL_SCALE))
+        sound = self._split.sound(row, samples=min(row.samples, hop * frames - hop // 2), gain=level)
+        return torch.from_numpy(stored), torch.from_numpy(sound)

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from sqcodec.corpus.store import FeatureStore
 from sqcodec.errors import TrainingError
 from sqcodec.recipe import Recipe, TrainedVocoderConfig
-from sqcodec.spectrogram import FEATURES
 from sqcodec.train.checkpoint import load_checkpoint, save_checkpoint
 from sqcodec.train.interruption import stop_signals
 from sqcodec.train.log import TrainingLog
@@ -41,7 +40,7 @@ class VocoderTrainer(ABC):
         codec: str | None,
     ) -> None:
         self.recipe, self.config, self.store, self.folder = recipe, config, store, folder
-        self.fabric, self.codec, self.features = fabric, codec, FEATURES[recipe.features.kind]
+        self.fabric, self.codec, self.features = fabric, codec, recipe.features.configuration
         self.step, self.sums, self.summed = 0, dict[str, Tensor](), dict[str, int]()
         self.listener = Listener(
             store.splits[config.train.evaluate_split], self.features, files=config.train.evaluate_files

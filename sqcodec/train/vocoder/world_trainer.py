@@ -46,7 +46,7 @@ class WorldTrainer(VocoderTrainer):
     def _train_step(self) -> Mapping[str, Tensor]:
         train, split = self.config.train, self.store.splits["train"]
         drawing = self._draw.draw(step_seed(train.seed, self.step, CROPS))
-        features = features_of(drawing, split.features, self.features, frames=train.frames, device=self.fabric.device)
+        features = features_of(drawing, split, self.features, frames=train.frames, device=self.fabric.device)
         wanted = torch.stack(list(map(self._wanted, drawing.crops))).to(self.fabric.device)
         network = cast(WorldNetwork, self.networks["generator"])
         terms = world_losses(Prediction(*self.generator(features)), wanted, network.mean, network.deviation)
