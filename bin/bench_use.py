@@ -28,7 +28,9 @@ from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.coding import folders
 from sqcodec.pipeline.training.prepare import prepare
 from sqcodec.recipe import load_recipe
-from sqcodec.spectrogram import SAMPLE_RATE
+from sqcodec.spectrogram import FEATURES
+
+SAMPLE_RATE = FEATURES["log-mel"].sample_rate
 
 LONG = 60 * SAMPLE_RATE  # samples
 SHORT = 3 * SAMPLE_RATE

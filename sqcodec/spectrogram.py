@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-SAMPLE_RATE = 16000  # Hz, of everything inside: every recording is resampled to it once, on reading
-HOP_LENGTH = 160  # samples between frames: 100 frames/s
 PEAK = 0.999  # amplitude that peak normalisation maps the loudest sample to
 
 FeatureKind = Literal["paper-mel", "log-mel"]
@@ -82,11 +80,11 @@ class FeatureConfig:
 
 FEATURES: dict[FeatureKind, FeatureConfig] = {
     "paper-mel": FeatureConfig(
-        kind="paper-mel", n_fft=2048, win_length=400, hop_length=HOP_LENGTH, n_mels=80, f_min=50.0, f_max=8000.0,
+        kind="paper-mel", n_fft=2048, win_length=400, hop_length=160, n_mels=80, f_min=50.0, f_max=8000.0,
         floor=1e-5, pre_emphasis=0.97, dynamic_range=80.0,
     ),
     "log-mel": FeatureConfig(
-        kind="log-mel", n_fft=1024, win_length=640, hop_length=HOP_LENGTH, n_mels=80, f_min=0.0, f_max=8000.0,
+        kind="log-mel", n_fft=1024, win_length=640, hop_length=160, n_mels=80, f_min=0.0, f_max=8000.0,
         floor=1e-5, pre_emphasis=0.0, dynamic_range=None,
     ),
 }  # fmt: skip
@@ -96,8 +94,3 @@ def feature_config(section: Mapping[str, Any]) -> FeatureConfig:
     """The configuration that the section `features` of a recipe describes: its kind at 16 kHz, and the values that are
     given (null: as the kind has it)."""
     return replace(FEATURES[section["kind"]], **{key: value for key, value in section.items() if value is not None})
-
-
-def frame_count(samples: int) -> int:
-    """Frames of an N-sample recording: ceil((N + 80) / 160), frame t centred on sample 160 t."""
-    return -(-(samples + HOP_LENGTH // 2) // HOP_LENGTH)

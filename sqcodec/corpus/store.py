@@ -108,7 +108,7 @@ def open_store(folder: Path) -> FeatureStore:
     splits = {name: _open_split(folder, name, header) for name in header["splits"]}
     return FeatureStore(
         folder=folder,
-        features=FeatureConfig(**header["features"]),
+        features=_configuration(folder, header),
         splits=splits,
         digest=str(header["digest"]),
         corpus=header.get("corpus"),
@@ -257,6 +257,15 @@ def _read_header(folder: Path) -> dict[str, Any]:
         raise CorpusError(f"{path}: got store format {found}, expected {FORMAT}; remove {folder} and make it again")
     assert isinstance(header, dict)
     return header
+
+
+def _configuration(folder: Path, header: dict[str, Any]) -> FeatureConfig:
+    try:
+        return FeatureConfig(**header["features"])
+    except (TypeError, KeyError) as error:
+        raise CorpusError(
+            f"{folder / 'store.json'}: its features cannot be read ({error}); remove {folder} and make it again"
+        ) from error
 
 
 def _open_split(folder: Path, name: str, header: dict[str, Any]) -> StoreSplit:

@@ -13,7 +13,7 @@ from sqcodec.recipe.prior_section import PriorConfig
 from sqcodec.recipe.quantizer_section import QuantizerConfig
 from sqcodec.recipe.section import Count, Fraction, Level, Positive, Precision, Section
 from sqcodec.recipe.target_section import TargetConfig
-from sqcodec.recipe.vocoder_section import VocoderConfig
+from sqcodec.recipe.vocoder_section import IstftConfig, VocoderConfig
 
 Splits = dict[str, str]
 
@@ -109,6 +109,12 @@ class Recipe(Section):
             raise ValueError(f"train.frames must be a multiple of {per_code}, the frames per code")
         if per_code != 2 and not isinstance(self.network, ConvNextConfig):
             raise ValueError(f"features.frames_per_code: network.kind paper makes codes of 2 frames, got {per_code}")
+        return self
+
+    @model_validator(mode="after")
+    def _vocoder_crops_hold_the_windows(self) -> Self:
+        if isinstance(self.vocoder, IstftConfig):
+            self.vocoder.check_crops(self.features.configuration.hop_length)
         return self
 
     @model_validator(mode="after")

@@ -15,7 +15,7 @@ from sqcodec.model.model_header import ModelSummary, read_summary
 from sqcodec.pipeline.finding.code_spaces import read_space
 from sqcodec.pipeline.finding.models import find_for_decoding, resolve
 from sqcodec.pipeline.paths import shown, spooled
-from sqcodec.spectrogram import FEATURES
+from sqcodec.spectrogram import FEATURES, PEAK
 
 _BINS = 64
 _USUAL = FEATURES["log-mel"]  # whose rates codes are taken to have while their model is not found
@@ -121,7 +121,7 @@ def _inspection(
         seconds=seconds,
         samples=told.samples,
         sample_rate=told.sample_rate,
-        level=20 * float(np.log10(0.999 * gain)) if gain else None,
+        level=20 * float(np.log10(PEAK * gain)) if gain else None,
         model=str(found.path) if found else None,
         fingerprint=codes.fingerprint if codes else header.identity if header else None,
         speaker=codes.speaker if codes else None,

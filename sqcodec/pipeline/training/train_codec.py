@@ -69,7 +69,8 @@ def _finish(trainer: Trainer, folder: Path) -> Trained:
     entries = read_log(folder / "log.jsonl")
     draw_curves(entries, folder / "curves.png")
     split = trainer.store.splits[trainer.recipe.train.evaluate_split]
-    draw_spectrograms(reconstruct_some(trainer.codec, split, trainer.fabric.device, 3), folder / "spectrograms.png")
+    some, rate = reconstruct_some(trainer.codec, split, trainer.fabric.device, 3), trainer.codec.features.frame_rate
+    draw_spectrograms(some, folder / "spectrograms.png", rate)
     tested = next((entry for entry in reversed(entries) if "test_mse" in entry), None)
     if tested is None:
         raise TrainingError(f"{folder}: the log holds no evaluation; it was changed by hand or is of another training")

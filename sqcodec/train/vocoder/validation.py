@@ -11,13 +11,15 @@ from sqcodec.corpus.store import StoreRow, StoreSplit
 from sqcodec.errors import MetricError, TrainingError
 from sqcodec.features.mel import extract
 from sqcodec.metrics.pesq import pesq_wb
+from sqcodec.metrics.signals import METRIC_RATE
+from sqcodec.resampling import resample
 from sqcodec.spectrogram import FeatureConfig
 
 _LONGEST = 1000  # frames; a longer recording is heard from its start
 
 
 class Heard(NamedTuple):
-    """figures: for the log; sounds: [n] at 16 kHz by name."""
+    """figures: for the log; sounds: [n] by name."""
 
     figures: dict[str, float]
     sounds: dict[str, NDArray[np.float32]]
@@ -39,7 +41,7 @@ class Listener:
     def listen(self, vocoder: Synthesiser) -> Heard:
         """test_mel_distance: mean |difference| of the features, in dB; test_pesq: wide band, where the package is
         installed. Recordings that PESQ refuses count in neither."""
-        distances, scores, sounds = [], [], {}
+        distances, scores, sounds, rate = [], [], {}, self._config.sample_rate
         for row in self._rows:
             features, natural = self._stored(row)
             made = vocoder.synthesise(features[None])[0, : len(natural)].cpu()
@@ -48,7 +50,7 @@ class Listener:
             distances.append(difference.abs().mean().item() * self._config.decibels_per_unit)
             sounds[row.name] = made.numpy()
             try:
-                scores.append(pesq_wb(natural.numpy(), made.numpy()))
+                scores.append(pesq_wb(*(resample(sound.numpy(), rate, METRIC_RATE) for sound in (natural, made))))
             except MetricError:  # no package, or nothing in the recording that PESQ calls speech
                 continue
         if not np.isfinite(distances).all():

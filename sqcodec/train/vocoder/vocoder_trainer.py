@@ -163,7 +163,7 @@ class VocoderTrainer(ABC):
         self._stop_if_bad()
         heard = self.listener.listen(self.vocoder())
         for name, sound in heard.sounds.items():
-            log.hear(name, sound, self.step)
+            log.hear(name, sound, self.step, self.features.sample_rate)
         return heard.figures
 
     def _stop_if_bad(self) -> None:

@@ -9,25 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.corpus.store import FeatureStore, StoreRow, StoreSplit
+from sqcodec.spectrogram import FeatureConfig
 from sqcodec.vocoder.world import analyse
-
-_FULL_SCALE = 32767
-_FRAMES_A_MINUTE = 6000
 
 _Values = NDArray[np.float32]
 
 
-def chosen_rows(split: StoreSplit, minutes: float) -> list[StoreRow]:
+def chosen_rows(split: StoreSplit, minutes: float, frame_rate: float) -> list[StoreRow]:
     """Every n-th utterance of a split, n the least with which they last no longer than `minutes` (one at least)."""
-    every = 1
-    while every < len(split.rows) and sum(row.frames for row in split.rows[::every]) > minutes * _FRAMES_A_MINUTE:
+    every, most = 1, minutes * 60 * frame_rate
+    while every < len(split.rows) and sum(row.frames for row in split.rows[::every]) > most:
         every += 1
     return list(split.rows[::every])
 
 
 def world_targets(store: FeatureStore, rows: Sequence[StoreRow], *, envelope: int) -> list[_Values]:
-    """For each of the rows of the training split [T, 2 + n]: F0 in Hz (0: unvoiced), coded envelope and aperiodicity,
-    all of the recording divided by its gain, as it lies in the store.
+    """For each of the rows of the training split [T, 1 + n + a]: F0 in Hz (0: unvoiced), coded envelope and
+    aperiodicity, all of the recording divided by its gain, as it lies in the store.
 
     All processors work on what `<store>/train/world-<n>.npz` does not hold yet.
     """
@@ -35,18 +33,17 @@ def world_targets(store: FeatureStore, rows: Sequence[StoreRow], *, envelope: in
     known = dict(np.load(path, allow_pickle=False)) if path.is_file() else {}
     missing = [row for row in rows if row.name not in known]
     if missing:
-        audio = store.splits["train"].audio
+        split = store.splits["train"]
         analysed = joblib.Parallel(n_jobs=joblib.cpu_count())(
-            joblib.delayed(_analysed)(np.array(audio[row.sample : row.sample + row.samples]), row.frames, envelope)
-            for row in missing
+            joblib.delayed(_analysed)(split.sound(row), store.features, row.frames, envelope) for row in missing
         )
         known |= {row.name: values for row, values in zip(missing, analysed, strict=True)}
         _write(path, known)
     return [known[row.name] for row in rows]
 
 
-def _analysed(audio: NDArray[np.int16], frames: int, envelope: int) -> _Values:
-    f0, coded, aperiodicity = analyse(audio.astype(np.float32) * np.float32(1 / _FULL_SCALE), envelope)
+def _analysed(sound: NDArray[np.float32], config: FeatureConfig, frames: int, envelope: int) -> _Values:
+    f0, coded, aperiodicity = analyse(sound, config, envelope=envelope)
     values = np.concatenate([f0[:, None], coded, aperiodicity], axis=1).astype(np.float32)
     return np.concatenate([values, values[-1:]])[:frames]  # WORLD may have one frame less than the features
 
