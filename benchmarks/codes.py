@@ -12,17 +12,16 @@ import torch
 from numpy.typing import NDArray
 
 import sqcodec
-from benchmarks.speech import recordings
+from benchmarks.speech import SAMPLE_RATE, recordings
 from benchmarks.timing import usage
 from sqcodec.bitstream import sqc
 from sqcodec.bitstream.ans import pack_codes, unpack_codes
 from sqcodec.bitstream.entropy_tables import TOTAL, Tables
 from sqcodec.bitstream.sqc_header import read_header
-from sqcodec.codes import Codes, code_count
+from sqcodec.codes import Codes
 from sqcodec.corpus.store import open_store
 from sqcodec.errors import ModelError
 from sqcodec.pipeline.training.count_tables import codes_of
-from sqcodec.spectrogram import SAMPLE_RATE
 
 CODES_PER_SECOND = 50
 BLOCK = 10 * CODES_PER_SECOND
@@ -101,7 +100,7 @@ def sizes(codec: "sqcodec.Codec", coded: Sequence[Codes]) -> Iterator[str]:
     joined = np.concatenate([codes.indices for codes in coded], axis=1)
     for seconds in SIZES:
         samples = seconds * SAMPLE_RATE
-        length = code_count(samples, SAMPLE_RATE)
+        length = codec.model.features.code_count(samples, SAMPLE_RATE)
         starts = range(0, joined.shape[1] - length, length)
         if not starts:
             continue

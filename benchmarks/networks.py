@@ -17,14 +17,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import sqcodec
-from benchmarks.speech import Samples, usable_recordings
+from benchmarks.speech import SAMPLE_RATE, Samples, usable_recordings
 from benchmarks.timing import Figures, Setting, Work, cpu_ratios, usage
 from sqcodec.features import mel
 from sqcodec.model.assembly import build_codec
 from sqcodec.model.blockwise import decode_features, encode_features
 from sqcodec.model.model_file import save_model
 from sqcodec.recipe import load_recipe
-from sqcodec.spectrogram import SAMPLE_RATE
 
 LONG = 60 * SAMPLE_RATE  # samples
 Direction = Literal["codes", "features"]

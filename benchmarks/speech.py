@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.corpus.folder import find_recordings
 from sqcodec.errors import CorpusError
-from sqcodec.spectrogram import SAMPLE_RATE
 
 Samples = NDArray[np.float32]
+SAMPLE_RATE = 16000  # Hz, of everything that is measured
 TINY = Path(__file__).resolve().parent.parent / "recipes" / "tiny" / "speech"
 
 
 def recordings(folder: Path, *, every: int = 1) -> list[Samples]:
     """Each `every`-th recording below a folder, in the order of their names, mono at 16 kHz."""
-    return [AudioSource(path).read() for path in list(find_recordings(folder).values())[::every]]
+    return [AudioSource(path).read(SAMPLE_RATE) for path in list(find_recordings(folder).values())[::every]]
 
 
 def usable_recordings(folder: Path) -> list[Samples]:

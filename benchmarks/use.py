@@ -16,12 +16,12 @@ import soxr
 import torch
 
 from benchmarks.networks import LONG, random_codec
-from benchmarks.speech import Samples, usable_recordings
+from benchmarks.speech import SAMPLE_RATE, Samples, usable_recordings
 from benchmarks.timing import Figures, Setting, Usage, child_usage, cpu_ratios, usage, wall_ratios
 from sqcodec.features import mel
 from sqcodec.pipeline.coding import folders
 from sqcodec.pipeline.training.prepare import prepare
-from sqcodec.spectrogram import FEATURES, SAMPLE_RATE
+from sqcodec.spectrogram import FEATURES
 
 SHORT = 3 * SAMPLE_RATE  # samples
 COMMAND = [sys.executable, "-c", "from sqcodec.cli.main import main; main()"]

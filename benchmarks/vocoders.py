@@ -9,18 +9,19 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from benchmarks.speech import Samples, recordings
+from benchmarks.speech import SAMPLE_RATE, Samples, recordings
 from benchmarks.timing import usage
 from sqcodec.errors import MetricError
 from sqcodec.features.mel import extract
 from sqcodec.metrics import pitch
 from sqcodec.metrics.pesq import pesq_wb
 from sqcodec.metrics.stoi import stoi
-from sqcodec.pipeline.coding.copy_synthesis import vocode_blocks
+from sqcodec.pipeline.coding.copy_synthesis import vocode_recording
 from sqcodec.pipeline.finding.vocoders import find_vocoder
+from sqcodec.recording import ArrayRecording
 from sqcodec.report.figure import write_figure
 from sqcodec.report.table import markdown
-from sqcodec.spectrogram import FEATURES, SAMPLE_RATE, FeatureConfig
+from sqcodec.spectrogram import FEATURES, FeatureConfig
 from sqcodec.vocoder.interface import Vocoder
 from sqcodec.vocoder.istft import IstftVocoder
 
@@ -73,7 +74,7 @@ def find_vocoders(names: Sequence[str], iterations: Sequence[int], features: Fea
 
 
 def copy_synthesis(sound: Samples, vocoder: Vocoder) -> Samples:
-    return np.concatenate(list(vocode_blocks(lambda: [sound], vocoder)))
+    return np.concatenate(list(vocode_recording(ArrayRecording(sound, SAMPLE_RATE), vocoder)))
 
 
 def scored(sound: Samples, made: Samples) -> list[float]:

@@ -5,13 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sqcodec.spectrogram import SAMPLE_RATE, frame_count
-
-
-def code_count(samples: int, sample_rate: int) -> int:
-    """Codes a book of a recording of `samples` at sample_rate (Hz): one for each two frames, the last of one or two."""
-    return -(-frame_count(-(-samples * SAMPLE_RATE // sample_rate)) // 2)
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Codes:
@@ -28,3 +21,12 @@ class Codes:
     gain: float
     speaker: str | None
     fingerprint: str | None
+
+    @property
+    def seconds(self) -> float:
+        """Length of the recording."""
+        return self.samples / self.sample_rate
+
+    def samples_at(self, rate: int) -> int:
+        """Samples of the recording at another rate (Hz): ceil(samples x rate / sample_rate)."""
+        return -(-self.samples * rate // self.sample_rate)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sqcodec.spectrogram import SAMPLE_RATE, FeatureConfig
+from sqcodec.spectrogram import FeatureConfig
 
 
 class StftConfig(NamedTuple):
@@ -138,7 +138,7 @@ def mel_filters(config: FeatureConfig) -> Tensor:
     """Triangular mel filters with Slaney's scale and area normalisation: [F, n_fft // 2 + 1], float32."""
     limits = hz_to_mel(torch.tensor([config.f_min, config.f_max], dtype=torch.float64))
     edges = mel_to_hz(torch.linspace(limits[0].item(), limits[1].item(), config.n_mels + 2, dtype=torch.float64))
-    bins = torch.linspace(0.0, SAMPLE_RATE / 2, config.n_fft // 2 + 1, dtype=torch.float64)
+    bins = torch.linspace(0.0, config.sample_rate / 2, config.n_fft // 2 + 1, dtype=torch.float64)
     width = edges.diff()
     rising = (bins - edges[:-2, None]) / width[:-1, None]
     falling = (edges[2:, None] - bins) / width[1:, None]

@@ -4,11 +4,11 @@ Letters, used everywhere: B batch, N samples, T frames, D latent dimension, F me
 book.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
-SAMPLE_RATE = 16000  # Hz, of everything inside: every recording is resampled to it once, on reading
-HOP_LENGTH = 160  # samples between frames: 100 frames/s
 PEAK = 0.999  # amplitude that peak normalisation maps the loudest sample to
 
 FeatureKind = Literal["paper-mel", "log-mel"]
@@ -18,8 +18,9 @@ FeatureKind = Literal["paper-mel", "log-mel"]
 class FeatureConfig:
     """How a spectrogram is computed; recorded in model and vocoder files, so that unlike ones never meet.
 
-    Frequencies in Hz, lengths in samples at `SAMPLE_RATE`; `floor` is the smallest mel amplitude that is kept
-    apart; values more than `dynamic_range` dB below the utterance's maximum are cut (None: no utterance statistics).
+    Frequencies in Hz, lengths in samples at `sample_rate`; `floor` is the smallest mel amplitude that is kept apart;
+    values more than `dynamic_range` dB below the utterance's maximum are cut (None: no utterance statistics). A codec
+    makes one code of `frames_per_code` frames.
     """
 
     kind: FeatureKind
@@ -32,20 +33,64 @@ class FeatureConfig:
     floor: float
     pre_emphasis: float
     dynamic_range: float | None
+    sample_rate: int = 16000
+    frames_per_code: int = 2
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames per second."""
+        return self.sample_rate / self.hop_length
+
+    @property
+    def code_rate(self) -> float:
+        """Codes per second of one codebook."""
+        return self.sample_rate / self.samples_per_code
+
+    @property
+    def samples_per_code(self) -> int:
+        """Samples from the first frame of one code to that of the next."""
+        return self.hop_length * self.frames_per_code
+
+    @property
+    def decibels_per_unit(self) -> float:
+        """dB that one feature unit stands for: the dynamic range, or 20 / ln 10 for natural logarithms."""
+        return self.dynamic_range or 20 / math.log(10)
+
+    @property
+    def name(self) -> str:
+        """The kind, and what is unlike the kind at 16 kHz: `log-mel (sample_rate 24000, hop_length 240)`."""
+        usual = asdict(FEATURES[self.kind])
+        unlike = ", ".join(f"{key} {value}" for key, value in asdict(self).items() if value != usual[key])
+        return f"{self.kind} ({unlike})" if unlike else self.kind
+
+    def frame_count(self, samples: int) -> int:
+        """Frames of a recording of `samples`: ceil((samples + hop / 2) / hop), frame t centred on sample hop t."""
+        return -(-(samples + self.hop_length // 2) // self.hop_length)
+
+    def code_count(self, samples: int, rate: int) -> int:
+        """Codes per codebook of a recording of `samples` at `rate` (Hz); the last may be of fewer frames."""
+        return -(-self.frame_count(-(-samples * self.sample_rate // rate)) // self.frames_per_code)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What files keep and fingerprints hash: a sample rate of 16 kHz and 2 frames per code are left out, so that
+        files from before they could be chosen keep their bytes and names."""
+        usual = {"sample_rate": FeatureConfig.sample_rate, "frames_per_code": FeatureConfig.frames_per_code}
+        return {key: value for key, value in asdict(self).items() if key not in usual or value != usual[key]}
 
 
 FEATURES: dict[FeatureKind, FeatureConfig] = {
     "paper-mel": FeatureConfig(
-        kind="paper-mel", n_fft=2048, win_length=400, hop_length=HOP_LENGTH, n_mels=80, f_min=50.0, f_max=8000.0,
+        kind="paper-mel", n_fft=2048, win_length=400, hop_length=160, n_mels=80, f_min=50.0, f_max=8000.0,
         floor=1e-5, pre_emphasis=0.97, dynamic_range=80.0,
     ),
     "log-mel": FeatureConfig(
-        kind="log-mel", n_fft=1024, win_length=640, hop_length=HOP_LENGTH, n_mels=80, f_min=0.0, f_max=8000.0,
+        kind="log-mel", n_fft=1024, win_length=640, hop_length=160, n_mels=80, f_min=0.0, f_max=8000.0,
         floor=1e-5, pre_emphasis=0.0, dynamic_range=None,
     ),
 }  # fmt: skip
 
 
-def frame_count(samples: int) -> int:
-    """Frames of an N-sample recording: ceil((N + 80) / 160), frame t centred on sample 160 t."""
-    return -(-(samples + HOP_LENGTH // 2) // HOP_LENGTH)
+def feature_config(section: Mapping[str, Any]) -> FeatureConfig:
+    """The configuration that the section `features` of a recipe describes: its kind at 16 kHz, and the values that are
+    given (null: as the kind has it)."""
+    return replace(FEATURES[section["kind"]], **{key: value for key, value in section.items() if value is not None})

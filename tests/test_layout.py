@@ -14,7 +14,7 @@ from sqcodec.recipe import available_recipes, load_recipe
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "sqcodec"
 
-GROUND = {"errors", "spectrogram", "codes", "processors", "storage"}
+GROUND = {"errors", "spectrogram", "codes", "processors", "recording", "resampling", "storage"}
 STAGES = {"corpus", "features", "quantizers", "model", "bitstream", "vocoder", "prior", "metrics", "report"}
 VERBS = {"pipeline.finding", "pipeline.coding", "pipeline.training", "pipeline.measuring"}
 BELOW_VERBS = GROUND | STAGES | {"dsp", "recipe", "train", "pipeline"}
@@ -23,8 +23,10 @@ MAY_IMPORT = {
     "errors": set(),
     "spectrogram": set(),
     "storage": {"errors"},
-    "codes": {"spectrogram"},
+    "codes": set(),
     "processors": set(),
+    "resampling": {"errors"},
+    "recording": {"resampling"},
     "dsp": GROUND,
     "ranks": set(),
     "nn": {"ranks"},
@@ -180,6 +182,46 @@ def test_training_asks_no_part_what_it_is(source: str) -> None:
 def test_the_test_of_isinstance_sees_one() -> None:
     source = "from sqcodec.m import A, B, C\nisinstance(x, A | int)\nmatch x:\n    case B(): pass\n    case int(): pass"
     assert classes_asked_for(ast.parse(source)) == {"A", "B"}
+
+
+RATES = {16000, 320, 0.02}  # Hz, samples per code, seconds per code of a 16 kHz model
+STATED_RATES = {  # rates that are no model's
+    "sqcodec/spectrogram.py": "what a feature configuration is unless it says otherwise",
+    "sqcodec/metrics/signals.py": "the rate that wide-band PESQ and DNSMOS are defined at",
+    "sqcodec/bitstream/sqc_header.py": "rates that the file format has short forms for",
+    "sqcodec/corpus/folder.py": "rates of recordings that prep does not remark on",
+    "sqcodec/corpus/zerospeech2019.py": "the rate of the challenge's recordings",
+}
+
+
+def rates_in(tree: ast.Module) -> set[float | str]:
+    """Numbers that are a 16 kHz model's rates, and imports of rates as constants; `std=0.02` is none."""
+    of_weights = {keyword.value for node in ast.walk(tree) if isinstance(node, ast.Call) for keyword in node.keywords
+                  if keyword.arg == "std"}  # fmt: skip
+    numbers = {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and node not in of_weights
+    }
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names} & {
+        "SAMPLE_RATE",
+        "HOP_LENGTH",
+        "FRAMES_PER_CODE",
+        "CODE_RATE",
+    }
+    return numbers & RATES | names
+
+
+@pytest.mark.parametrize("source", [source for source in SOURCES if source not in STATED_RATES])
+def test_rates_belong_to_the_feature_configuration(source: str) -> None:
+    assert not rates_in(ast.parse((ROOT / source).read_text("utf-8")))
+
+
+def test_the_rate_test_sees_a_rate() -> None:
+    assert rates_in(ast.parse("def f(x, rate=16_000):\n    return 0.02 * x + 320.0")) == RATES
+    assert rates_in(ast.parse("from sqcodec.spectrogram import HOP_LENGTH as hop")) == {"HOP_LENGTH"}
+    assert not rates_in(ast.parse("initialise(weight, std=0.02)"))
+    assert all((ROOT / source).is_file() for source in STATED_RATES)
 
 
 def test_no_two_files_have_one_name() -> None:

@@ -1,10 +1,13 @@
 """Recipes: what ships loads, wrong keys are named all at once, overrides are typed."""
 
+from dataclasses import replace
+
 import pytest
 import yaml
 
 from sqcodec.errors import RecipeError
 from sqcodec.recipe import CodecRecipe, VocoderRecipe, available_recipes, find_recipe, load_recipe, validate_recipe
+from sqcodec.spectrogram import FEATURES
 
 VOCODERS_ALONE = {"istft", "world"}
 SECTIONS = ("quantizer", "target", "network", "train")
@@ -222,3 +225,38 @@ def test_a_former_key_can_be_set_with_a_warning():
     assert recipe.quantizer.freeze_step == 11
     whole = load_recipe("tiny", (f"quantizer={{{RESIDUAL}, warmup: 1, settled: null}}",)).quantizer
     assert (whole.warmup_steps, whole.freeze_step) == (1, None)
+
+
+def test_features_say_what_is_unlike_their_kind():
+    given = ("features.sample_rate=24000", "features.hop_length=240", "features.win_length=960")
+    features = load_recipe("folder", given).features
+    assert features.configuration == replace(FEATURES[features.kind], sample_rate=24000, hop_length=240, win_length=960)
+    assert features.model_dump(mode="json") == {
+        "kind": features.kind, "sample_rate": 24000, "hop_length": 240, "win_length": 960,
+    }  # fmt: skip
+
+
+def test_features_that_are_as_their_kind_are_kept_as_before():
+    """Checkpoints compare the section, model files hold it."""
+    features = load_recipe("vctk", ("features.sample_rate=null",)).features
+    assert features.model_dump(mode="json") == {"kind": "paper-mel"}
+    assert features.configuration == FEATURES["paper-mel"]
+
+
+@pytest.mark.parametrize(
+    ("override", "text"),
+    [
+        ("features.sample_rate=12000", "f_max must lie above f_min and be at most half the sample_rate, got 8000"),
+        ("features.f_min=9000", "f_max must lie above f_min"),
+        ("features.hop_length=320", "win_length must be at least 2 hop_length and at most n_fft, got 400 with"),
+        ("features.n_fft=256", "win_length must be at least 2 hop_length and at most n_fft, got 400 with"),
+        ("features.hop_length=161", "features.hop_length: Input should be a multiple of 2, got 161"),
+        ("features.frames_per_code=4", "features.frames_per_code: network.kind paper makes codes of 2 frames, got 4"),
+        ("features.frames_per_code=3", "train.frames must be a multiple of 3, the frames per code"),
+        ("train.frames=33", "train.frames must be a multiple of 2, the frames per code"),
+    ],
+)
+def test_features_that_cannot_be_are_refused(override, text):
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("vctk", (override,))
+    assert text in str(caught.value)

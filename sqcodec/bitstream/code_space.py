@@ -1,16 +1,19 @@
-"""What gives the bytes of a `.sqc` file their meaning: a model's codebooks, speakers and entropy tables."""
+"""What gives the bytes of a `.sqc` file their meaning: a model's codebooks, rates, speakers and entropy tables."""
 
 import hashlib
 from dataclasses import dataclass
 
 from sqcodec.bitstream.entropy_tables import Tables
+from sqcodec.spectrogram import FeatureConfig
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CodeSpace:
-    """The codes of one model. fingerprint: of the codes, 16 digits; codewords: V of each book, in their order."""
+    """The codes of one model. fingerprint: of the codes, 16 digits; codewords: V of each book, in their order;
+    features: what is coded, which tells how many codes a recording has."""
 
     fingerprint: str
+    features: FeatureConfig
     codewords: tuple[int, ...]
     speakers: tuple[str, ...]
     tables: Tables | None

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
-from sqcodec.spectrogram import SAMPLE_RATE
+from sqcodec.spectrogram import FEATURES, FeatureConfig
 
 VERSION = 1
-SAMPLES_PER_CODE = 320  # what a bare array, which does not know the recording's length, is taken to stand for
+_USUAL = FEATURES["log-mel"]  # whose rates a bare array is taken to have while its model is not known
 _MAGIC = b"\x93NUMPY"
 _TAIL = re.compile(rb'"crc32": "([0-9a-f]{8})"}\Z')
 _DIGITS = 10  # the CRC's eight digits and the two characters that close the JSON
@@ -51,18 +51,17 @@ def pack(codes: Codes) -> bytes:
     return content + b'%08x"}' % zlib.crc32(content)
 
 
-def unpack(content: bytes, *, where: str) -> Codes:
+def unpack(content: bytes, *, where: str, features: FeatureConfig = _USUAL) -> Codes:
     """What `pack` wrote, or a bare integer array [T] or [K, T] (its `fingerprint` is None, gain 1, speaker None).
 
+    features: of the model that a bare array is for; it does not know its length, so it gets that of whole codes.
     Raises CodesError, naming `where`: foreign, truncated, changed, more after the end, or values that cannot be codes.
     """
     first = _read_array(content, 0, where)
     if first.stop == len(content):
         indices = _bare_indices(first.values, where)
-        samples = SAMPLES_PER_CODE * indices.shape[1]
-        return Codes(
-            indices=indices, samples=samples, sample_rate=SAMPLE_RATE, gain=1.0, speaker=None, fingerprint=None
-        )
+        samples, rate = features.samples_per_code * indices.shape[1], features.sample_rate
+        return Codes(indices=indices, samples=samples, sample_rate=rate, gain=1.0, speaker=None, fingerprint=None)
     tail = _TAIL.search(content[-40:])
     if tail is None:
         raise CodesError(

@@ -40,14 +40,15 @@ def recover(content: bytes, space: CodeSpace, *, where: str) -> Recovered:
     """
     header = read_header(content, where=where)
     check_header(header, space, where)
-    if header.length // BLOCK > len(content):  # each block has a byte; a damaged header must not make us fill memory
+    length = header.length(space.features)
+    if length // BLOCK > len(content):  # each block has a byte; a damaged header must not make us fill memory
         raise CodesError(f"{where}: too little is left of it, {len(content)} bytes; copy or encode it again")
     found = {block.number: part for block, part in _intact(content, header, space)}
     if not found:
         raise CodesError(f"{where}: nothing is intact: the header or every block is damaged; copy or encode it again")
-    indices = np.zeros((header.books, header.length), np.uint16)
+    indices = np.zeros((header.books, length), np.uint16)
     lost, held = [], np.zeros((header.books, 1), np.uint16)
-    for block in blocks(header.length):
+    for block in blocks(length):
         part = found.get(block.number)
         indices[:, block.start : block.stop] = held if part is None else part
         held = indices[:, block.stop - 1 : block.stop].copy()
@@ -57,7 +58,7 @@ def recover(content: bytes, space: CodeSpace, *, where: str) -> Recovered:
 
 def _intact(content: bytes, header: Header, space: CodeSpace) -> Iterator[tuple[Block, NDArray[np.uint16]]]:
     """The blocks that can be read, with their codes; after a damaged one, the next is looked for byte by byte."""
-    left, place, tries = list(blocks(header.length)), header.size, iter(range(_TRIES))
+    left, place, tries = list(blocks(header.length(space.features))), header.size, iter(range(_TRIES))
     while left:
         block, found = left[0], read_block(content, place, header, left[0], space)
         if found is None:

@@ -14,10 +14,10 @@ from sqcodec.bitstream.ans import longest, pack_codes, unpack_codes
 from sqcodec.bitstream.code_space import CodeSpace
 from sqcodec.bitstream.entropy_tables import Tables
 from sqcodec.bitstream.sqc_header import Header, pack_header, read_header, read_varint, varint
-from sqcodec.codes import Codes, code_count
+from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
 
-BLOCK = 500  # codes a book, 10 s; the last block takes what is left, 250 to 749 where there are several
+BLOCK = 500  # codes a book, 10 s at 50 codes/s; the last block takes what is left, 250 to 749 where there are several
 _CHECKSUM_MASK = 0xFFFFFF
 
 
@@ -56,11 +56,12 @@ def unpack(content: bytes, space: CodeSpace, *, where: str) -> Codes:
     """What `pack` wrote. Raises CodesError, naming `where`: another model's, damaged, cut, or something was added."""
     header = read_header(content, where=where)
     check_header(header, space, where)
-    parts, place = [], header.size
-    for block in blocks(header.length):
+    parts, place, length = [], header.size, header.length(space.features)
+    for block in blocks(length):
         found = read_block(content, place, header, block, space)
         if found is None:
-            whole = "" if header.length <= BLOCK else f" (block {block.number}, from {block.start * 0.02:.0f} s on)"
+            begin = block.start / space.features.code_rate
+            whole = "" if length <= BLOCK else f" (block {block.number}, from {begin:.0f} s on)"
             raise CodesError(
                 f"{where}: the checksum does not match{whole}: the file was damaged, cut, or something was added;"
                 " copy or encode it again, or decode what is intact with `recover`"
@@ -95,7 +96,7 @@ def read_block(content: bytes, place: int, header: Header, block: Block, space: 
 def decode_block(content: bytes, place: int, header: Header, block: Block, space: CodeSpace) -> Found | None:
     """What lies at byte `place`, taken as this block; None when it cannot be one."""
     stop = len(content)
-    if block.stop < header.length:
+    if block.stop < header.length(space.features):
         try:
             size, place = read_varint(content, place)
         except IndexError:
@@ -112,7 +113,7 @@ def _check(codes: Codes, space: CodeSpace) -> None:
     books, length = codes.indices.shape
     if not 1 <= books <= len(space.codewords):
         raise CodesError(f"got {books} rows of codes, expected 1 to {len(space.codewords)}, the model's codebooks")
-    if length != (expected := code_count(codes.samples, codes.sample_rate)):
+    if length != (expected := space.features.code_count(codes.samples, codes.sample_rate)):
         raise CodesError(
             f"got {length} codes, expected {expected} for {codes.samples} samples at {codes.sample_rate} Hz"
         )

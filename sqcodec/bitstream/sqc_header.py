@@ -14,14 +14,15 @@ import math
 from typing import NamedTuple
 
 from sqcodec.bitstream.code_space import CodeSpace
-from sqcodec.codes import Codes, code_count
+from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
-from sqcodec.spectrogram import SAMPLE_RATE
+from sqcodec.spectrogram import FeatureConfig
 
 MAGIC = b"SQC"
 VERSION = 1
 _TABLES, _RATE, _SPEAKER, _BOOKS = 1, 2, 4, 8  # flags
 _RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000)
+_UNMARKED = 16000  # Hz, the sample rate of a file without flag 2
 _UNITY = 201  # the gain's byte that stands for 1
 
 
@@ -37,10 +38,9 @@ class Header(NamedTuple):
     tables: bool
     size: int
 
-    @property
-    def length(self) -> int:
-        """Codes a book."""
-        return code_count(self.samples, self.sample_rate)
+    def length(self, features: FeatureConfig) -> int:
+        """Codes a book, of a model for these features."""
+        return features.code_count(self.samples, self.sample_rate)
 
 
 def read_header(content: bytes, *, where: str) -> Header:
@@ -57,7 +57,7 @@ def read_header(content: bytes, *, where: str) -> Header:
         identity, place = content[4:10].hex(), 11
         gain = content[10]
         samples, place = read_varint(content, place)
-        sample_rate, place = _read_rate(content, place) if flags & _RATE else (SAMPLE_RATE, place)
+        sample_rate, place = _read_rate(content, place) if flags & _RATE else (_UNMARKED, place)
         speaker, place = read_varint(content, place) if flags & _SPEAKER else (None, place)
         books, place = read_varint(content, place) if flags & _BOOKS else (1, place)
     except IndexError:
@@ -72,7 +72,7 @@ def read_header(content: bytes, *, where: str) -> Header:
 def pack_header(codes: Codes, space: CodeSpace, *, tables: bool) -> bytes:
     """The header of these codes, coded with the model's tables or without."""
     books = len(codes.indices)
-    flags = (_TABLES * tables | _RATE * (codes.sample_rate != SAMPLE_RATE)
+    flags = (_TABLES * tables | _RATE * (codes.sample_rate != _UNMARKED)
              | _SPEAKER * (codes.speaker is not None) | _BOOKS * (books != 1))  # fmt: skip
     header = MAGIC + bytes([VERSION * 16 + flags]) + bytes.fromhex(space.identities[-1 if tables else 0])
     header += bytes([_gain_byte(codes.gain)]) + varint(codes.samples)

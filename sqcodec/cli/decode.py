@@ -29,7 +29,7 @@ from sqcodec.cli.wording import echo_done, echo_folder_done, model_text, speaker
 @model_option
 @click.option("--speaker", metavar="NAME", help="Whose voice to give it [default: the one stored in CODES].")
 @vocoder_option
-@click.option("--rate", type=RATE, default=16000, show_default=True, help="Sample rate of OUT, in Hz.")
+@click.option("--rate", type=RATE, help="Sample rate of OUT, in Hz [default: the model's].")
 @click.option("--recover", is_flag=True, help="Decode what is intact of a damaged .sqc, the rest as silence.")
 @raw_option
 @jobs_option
@@ -43,7 +43,7 @@ def decode(
     model: str | None,
     speaker: str | None,
     vocoder: str | None,
-    rate: int,
+    rate: int | None,
     recover: bool,
     raw: Literal["s16le", "f32le"] | None,
     jobs: int,

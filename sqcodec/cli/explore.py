@@ -115,5 +115,5 @@ def perturb(
 
 
 def _tell(target: Path, done: "Manipulated") -> None:
-    text = f"{done.seconds:.2f} s at 16000 Hz{speaker_text(done.speaker)}, model {model_text(done.model)}"
+    text = f"{done.seconds:.2f} s at {done.sample_rate} Hz{speaker_text(done.speaker)}, model {model_text(done.model)}"
     echo_done(target, (done.note,) if done.note else (), text)

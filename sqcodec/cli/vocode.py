@@ -31,4 +31,5 @@ def vocode(
     from sqcodec.pipeline.coding.copy_synthesis import vocode_file
 
     done = vocode_file(recording, target, vocoder=vocoder, features=features, device=device)
-    echo_done(target, done.notes, f"{done.seconds:.2f} s at 16000 Hz, {done.vocoder}, {done.features}")
+    text = f"{done.seconds:.2f} s at {done.sample_rate} Hz, {done.vocoder}, {done.features}"
+    echo_done(target, done.notes, text)

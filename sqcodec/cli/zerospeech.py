@@ -75,7 +75,7 @@ def submit(
     "--distance", type=click.Choice(["cosine", "kl", "levenshtein"]), default="cosine", show_default=True,
     help="Between frames, with time warping; levenshtein between sequences.",
 )  # fmt: skip
-@click.option("--frequency", type=float, default=50.0, show_default=True, help="Vectors a second in FEATURES.")
+@click.option("--frequency", type=float, help="Vectors a second in FEATURES [default: 50, or the model's].")
 @_LEADERBOARD
 @json_option
 @cpu_device_option

@@ -1,4 +1,4 @@
-"""The one way to read a recording: any format of libsndfile, in blocks of 16 kHz mono."""
+"""The one way to read a recording: any format of libsndfile, in blocks of one channel at the rate asked for."""
 
 import re
 from collections.abc import Iterator
@@ -8,11 +8,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import soundfile
-import soxr
 from numpy.typing import NDArray
 
 from sqcodec.errors import AudioError
-from sqcodec.spectrogram import SAMPLE_RATE
+from sqcodec.resampling import resampled
 
 # Headers of these are estimates or absent, so that only reading tells the length; a short file is not a broken one.
 _UNSURE_LENGTH = ("OGG", "MP3")
@@ -32,7 +31,7 @@ class RawFormat(NamedTuple):
 
 
 class AudioSource:
-    """A recording that is read block by block, as often as wanted, at 16 kHz and mixed down to one channel.
+    """A recording that is read block by block, as often as wanted, at any rate and mixed down to one channel.
 
     raw: what the file holds when it has no header.
     rate: Hz, channels: both of the file. Raises AudioError (path and reason) at once when the file is missing, is not
@@ -63,32 +62,26 @@ class AudioSource:
         return self._counted
 
     @property
-    def samples(self) -> int:
-        """Samples at 16 kHz: ceil(input_samples x 16000 / rate)."""
-        return -(-self.input_samples * SAMPLE_RATE // self.rate)
+    def seconds(self) -> float:
+        """Length of the recording."""
+        return self.input_samples / self.rate
 
-    def blocks(self, block_samples: int = 1 << 18) -> Iterator[NDArray[np.float32]]:
-        """Yield the recording as [n] float32 pieces at 16 kHz, together exactly `samples` long.
+    def blocks(self, rate: int, block_samples: int = 1 << 18) -> Iterator[NDArray[np.float32]]:
+        """The recording as [n] float32 pieces at `rate` (Hz), together ceil(input_samples x rate / self.rate) long.
 
         block_samples bounds each piece (but for the resampler's delay) and, over all channels, what is read at once.
         Raises AudioError: truncated, broken, or samples that are not finite.
         """
-        if self.rate == SAMPLE_RATE:
-            yield from self._mono_blocks(block_samples)
-            return
-        resampler, made = self._resampler(), 0
-        for block in self._mono_blocks(min(block_samples, max(1024, block_samples * self.rate // SAMPLE_RATE))):
-            resampled = resampler.resample_chunk(block)
-            made += len(resampled)
-            if len(resampled):
-                yield resampled
-        rest = resampler.resample_chunk(np.zeros(0, np.float32), last=True)[: self.samples - made]
-        if self.samples > made:
-            yield np.pad(rest, (0, self.samples - made - len(rest)))
+        at_once = min(block_samples, max(1024, block_samples * self.rate // rate))
+        try:
+            pieces = resampled(self._mono_blocks(at_once), self.rate, rate)
+        except AudioError as error:
+            raise self._broken(str(error)) from error
+        yield from pieces
 
-    def read(self) -> NDArray[np.float32]:
-        """The whole recording, [samples] float32 at 16 kHz. Raises AudioError as `blocks` does."""
-        return np.concatenate(list(self.blocks()))
+    def read(self, rate: int) -> NDArray[np.float32]:
+        """The whole recording, [N] float32 at `rate` (Hz). Raises AudioError as `blocks` does."""
+        return np.concatenate(list(self.blocks(rate)))
 
     def _mono_blocks(self, block_samples: int) -> Iterator[NDArray[np.float32]]:
         """Blocks [n] at the file's own rate; learns its real length on the way."""
@@ -112,12 +105,6 @@ class AudioSource:
         if self._declared is not None and count < self._declared:
             raise self._broken(f"truncated: got {count} of {self._declared} samples; copy or download the file again")
         self._counted = count
-
-    def _resampler(self) -> soxr.ResampleStream:
-        try:
-            return soxr.ResampleStream(self.rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
-        except (RuntimeError, ValueError) as error:
-            raise self._broken(f"got a sample rate of {self.rate} Hz, which cannot be resampled: {error}") from error
 
     @contextmanager
     def _open(self) -> Iterator[soundfile.SoundFile]:

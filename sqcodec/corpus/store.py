@@ -2,7 +2,7 @@
 
     <store>/store.json              format, feature configuration, digest of what it was made from, counts
     <store>/<split>/features.npy    float16 [T, F], all utterances one after the other
-    <store>/<split>/audio.npy       int16 [N], 16 kHz, each utterance divided by its gain
+    <store>/<split>/audio.npy       int16 [N], at the features' sample rate, each utterance divided by its gain
     <store>/<split>/index.jsonl     one `StoreRow` a line
 
 It is made of shards in `<store>.partial/`; each of them, and the store itself, appears by one rename.
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.errors import CorpusError
-from sqcodec.spectrogram import FeatureConfig, FeatureKind
+from sqcodec.spectrogram import FeatureConfig
 from sqcodec.storage import written_folder
 
 FORMAT = 1
@@ -44,11 +44,26 @@ class StoreRow:
 
 @dataclass(frozen=True, eq=False)
 class StoreSplit:
-    """One split: features float16 [T, F], audio int16 [N] at 16 kHz (peak-normalised), one row an utterance."""
+    """One split: features float16 [T, F], audio int16 [N] (peak-normalised), one row an utterance."""
 
     features: NDArray[np.float16]
     audio: NDArray[np.int16]
     rows: tuple[StoreRow, ...]
+
+    def features_of(self, row: StoreRow, start: int = 0, frames: int | None = None) -> NDArray[np.float32]:
+        """Features [F, t] of an utterance: `frames` of them (None: all that follow) from frame `start` on."""
+        first, stop = row.frame + start, row.frame + (row.frames if frames is None else start + frames)
+        return self.features[first:stop].astype(np.float32).T
+
+    def sound(
+        self, row: StoreRow, start: int = 0, samples: int | None = None, *, gain: float = 1.0
+    ) -> NDArray[np.float32]:
+        """Sound [n] of an utterance times gain: `samples` (None: all that follow) from sample `start` on.
+
+        Its peak is 1 with a gain of 1; `row.gain` brings it to the level of the recording.
+        """
+        first, stop = row.sample + start, row.sample + (row.samples if samples is None else start + samples)
+        return self.audio[first:stop].astype(np.float32) * np.float32(gain / _FULL_SCALE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,14 +74,14 @@ class FeatureStore:
     """
 
     folder: Path
-    features: FeatureKind
+    features: FeatureConfig
     splits: dict[str, StoreSplit]
     digest: str
     corpus: str | None
 
 
 class StoredUtterance(NamedTuple):
-    """What a store keeps of one recording: features [F, T] and audio [N] at 16 kHz divided by gain."""
+    """What a store keeps of one recording: features [F, T] and audio [N] divided by gain."""
 
     name: str
     speaker: str
@@ -93,7 +108,7 @@ def open_store(folder: Path) -> FeatureStore:
     splits = {name: _open_split(folder, name, header) for name in header["splits"]}
     return FeatureStore(
         folder=folder,
-        features=header["features"]["kind"],
+        features=_configuration(folder, header),
         splits=splits,
         digest=str(header["digest"]),
         corpus=header.get("corpus"),
@@ -149,7 +164,7 @@ def assemble(
         counts = {split: _join(draft / split, folders, config.n_mels) for split, folders in shards.items()}
         header = {
             "format": FORMAT,
-            "features": asdict(config),
+            "features": config.as_dict(),
             "digest": digest,
             "corpus": corpus,
             "splits": {split: count for split, count in counts.items() if count["utterances"]},
@@ -226,6 +241,15 @@ def _read_header(folder: Path) -> dict[str, Any]:
         raise CorpusError(f"{path}: got store format {found}, expected {FORMAT}; remove {folder} and make it again")
     assert isinstance(header, dict)
     return header
+
+
+def _configuration(folder: Path, header: dict[str, Any]) -> FeatureConfig:
+    try:
+        return FeatureConfig(**header["features"])
+    except (TypeError, KeyError) as error:
+        raise CorpusError(
+            f"{folder / 'store.json'}: its features cannot be read ({error}); remove {folder} and make it again"
+        ) from error
 
 
 def _open_split(folder: Path, name: str, header: dict[str, Any]) -> StoreSplit:

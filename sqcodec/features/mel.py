@@ -1,10 +1,10 @@
 """Log-mel spectrograms, whole or block by block (DESIGN: features `paper-mel` and `log-mel`).
 
-Frame t is centred on sample 160 t. A window shorter than the FFT is taken without its zero padding: a shift changes the
+Frame t is centred on sample hop t. A window shorter than the FFT is taken without its zero padding: a shift changes the
 phase of a spectrum, never its magnitude, so only win_length samples a frame are read and reflected at the edges.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from sqcodec.dsp import amplitude_to_db, hann_window, mel_bands, pre_emphasise, reflect_index
 from sqcodec.errors import AudioError
-from sqcodec.spectrogram import PEAK, FeatureConfig, frame_count
+from sqcodec.recording import Recording
+from sqcodec.spectrogram import PEAK, FeatureConfig
 
 _FRAMES_AT_ONCE = 64  # 64 x 1025 complex numbers are 0.5 MB: they stay in the cache
 _BLOCK_FRAMES = 1000
@@ -24,7 +25,8 @@ _KEPT_FRAMES = 30_000  # 5 minutes, 9.6 MB of amplitudes
 class Statistics:
     """What the whole recording must tell before its first frame can be scaled.
 
-    samples: at 16 kHz; peak: largest |sample|; loudest: largest mel amplitude of the recording at its own level.
+    samples: at the rate of the features; peak: largest |sample|; loudest: largest mel amplitude of the
+    recording at its own level.
     """
 
     samples: int
@@ -38,7 +40,7 @@ class Statistics:
 
 
 def extract(samples: Tensor, config: FeatureConfig) -> Tensor:
-    """Features of a whole recording: samples [N] float32 at 16 kHz -> [F, ceil((N + 80) / 160)] float32.
+    """Features of a whole recording: samples [N] float32 at config.sample_rate -> [F, config.frame_count(N)].
 
     Raises AudioError: no samples, or samples that are not finite.
     """
@@ -47,15 +49,19 @@ def extract(samples: Tensor, config: FeatureConfig) -> Tensor:
     return _scale(amplitude, statistics, config)
 
 
-def features_of(blocks: Callable[[], Iterable[Tensor]], config: FeatureConfig) -> tuple[Statistics, Iterator[Tensor]]:
-    """Statistics and features [F, t] ... of a recording that `blocks()` yields as [n]; together what `extract` gives.
+def features_of(recording: Recording, config: FeatureConfig) -> tuple[Statistics, Iterator[Tensor]]:
+    """Statistics and features [F, t] ... of a recording, together what `extract` gives.
 
     One of up to 5 minutes is read and analysed once: its mel amplitudes, not scaled yet, are kept meanwhile. A longer
     one is read twice, so that memory does not grow. Raises AudioError: no samples, or samples that are not finite.
     """
-    statistics, kept = _first_pass(blocks(), config, keep=_KEPT_FRAMES)
-    pieces = _amplitude_blocks(blocks(), config, _BLOCK_FRAMES) if kept is None else iter(kept)
+    statistics, kept = _first_pass(_tensors(recording, config), config, keep=_KEPT_FRAMES)
+    pieces = _amplitude_blocks(_tensors(recording, config), config, _BLOCK_FRAMES) if kept is None else iter(kept)
     return statistics, (_scale(piece, statistics, config) for piece in pieces)
+
+
+def _tensors(recording: Recording, config: FeatureConfig) -> Iterable[Tensor]:
+    return map(torch.from_numpy, recording.blocks(config.sample_rate))
 
 
 def measure(blocks: Iterable[Tensor], config: FeatureConfig) -> Statistics:
@@ -126,7 +132,7 @@ def _amplitude_blocks(blocks: Iterable[Tensor], config: FeatureConfig, block_fra
             keep_from = max(0, frame * hop - 2 * half)  # the last frames reflect samples before the end
             held, held_from = held[keep_from - held_from :], keep_from
     total = held_from + len(held)
-    last = frame_count(total) if total else 0
+    last = config.frame_count(total) if total else 0
     while frame < last:
         stop = min(last, frame + block_frames)
         yield _frames_amplitude(held, held_from, total, frame, stop, config)
@@ -140,7 +146,7 @@ def _emphasised(samples: Tensor, previous: float, config: FeatureConfig) -> Tens
 def _mel_amplitude(emphasised: Tensor, held_from: int, total: int, config: FeatureConfig) -> Tensor:
     if not total:
         raise AudioError("the recording holds no samples; expected at least one")
-    return _frames_amplitude(emphasised, held_from, total, 0, frame_count(total), config)
+    return _frames_amplitude(emphasised, held_from, total, 0, config.frame_count(total), config)
 
 
 def _frames_amplitude(

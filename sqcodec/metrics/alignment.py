@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
-from sqcodec.metrics.signals import Signal
+from sqcodec.metrics.signals import METRIC_RATE, Signal
 from sqcodec.metrics.stft import amplitudes
-from sqcodec.spectrogram import SAMPLE_RATE
 
-MOST = SAMPLE_RATE // 4  # samples: no codec worth scoring is later than a quarter of a second
-_MINUTE = 60 * SAMPLE_RATE  # of longer recordings only so much is looked at
+MOST = METRIC_RATE // 4  # samples: no codec worth scoring is later than a quarter of a second
+_MINUTE = 60 * METRIC_RATE  # of longer recordings only so much is looked at
 _HOP = 16  # samples between frames of the envelopes: 1 ms
 _WINDOW = 512  # samples, 32 ms: on 9 files of Codec 2 at 3200 bit/s delays spread over 29 samples; with 8 ms over 125
 _BANDS = 32
@@ -29,7 +28,7 @@ def find_delay(reference: Signal, degraded: Signal) -> int:
 
     Of more than a minute only the minute of most energy is looked at. 0 when either is silent or below 100 ms.
     """
-    if min(len(reference), len(degraded)) < SAMPLE_RATE // 10 or not (reference.any() and degraded.any()):
+    if min(len(reference), len(degraded)) < METRIC_RATE // 10 or not (reference.any() and degraded.any()):
         return 0
     begin, end = _loudest_minute(reference)
     reference, degraded = reference[begin:end], degraded[begin:end]
@@ -53,10 +52,10 @@ def _loudest_minute(signal: Signal) -> tuple[int, int]:
     """Where the minute of most energy begins and ends, in steps of a second; all of a shorter signal."""
     if len(signal) <= _MINUTE:
         return 0, max(len(signal), _MINUTE)
-    whole = len(signal) // SAMPLE_RATE
-    energy = np.square(signal[: whole * SAMPLE_RATE].reshape(whole, SAMPLE_RATE), dtype=np.float64).sum(1)
+    whole = len(signal) // METRIC_RATE
+    energy = np.square(signal[: whole * METRIC_RATE].reshape(whole, METRIC_RATE), dtype=np.float64).sum(1)
     minutes = np.convolve(energy, np.ones(60), mode="valid")
-    begin = int(minutes.argmax()) * SAMPLE_RATE
+    begin = int(minutes.argmax()) * METRIC_RATE
     return begin, begin + _MINUTE
 
 

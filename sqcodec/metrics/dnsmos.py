@@ -5,17 +5,16 @@ By the package `speechmos`, with the networks that it carries; recordings of les
 
 import numpy as np
 
-from sqcodec.metrics.signals import Signal, extra, validate
-from sqcodec.spectrogram import SAMPLE_RATE
+from sqcodec.metrics.signals import METRIC_RATE, Signal, extra, validate
 
-_SHORTEST = SAMPLE_RATE // 4
+_SHORTEST = METRIC_RATE // 4
 
 
 def dnsmos(signal: Signal) -> float:
     """Overall quality (OVRL) of [N] at 16 kHz. Raises MetricError: silent, below 0.25 s, or no package `speechmos`."""
     package = extra("speechmos.dnsmos", "DNSMOS")
     validate(signal, signal, shortest=_SHORTEST)
-    return float(package.run(np.clip(signal, -1.0, 1.0), SAMPLE_RATE)["ovrl_mos"])
+    return float(package.run(np.clip(signal, -1.0, 1.0), METRIC_RATE)["ovrl_mos"])
 
 
 def evaluate(reference: Signal, degraded: Signal) -> dict[str, float]:

@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.errors import MetricError
-from sqcodec.metrics.signals import Signal, extra
-from sqcodec.spectrogram import SAMPLE_RATE
+from sqcodec.metrics.signals import METRIC_RATE, Signal, extra
 
 
 def transcribe(signal: Signal, asr: str) -> str:
@@ -59,7 +58,7 @@ def _output(command: str, signal: Signal) -> str:
 
     with tempfile.TemporaryDirectory(prefix="sqcodec-") as folder:
         path = Path(folder) / "signal.wav"
-        soundfile.write(path, np.clip(signal, -1.0, 1.0), SAMPLE_RATE, subtype="PCM_16")
+        soundfile.write(path, np.clip(signal, -1.0, 1.0), METRIC_RATE, subtype="PCM_16")
         try:
             done = subprocess.run([*shlex.split(command), str(path)], capture_output=True, text=True, check=True)
         except (OSError, subprocess.CalledProcessError) as error:

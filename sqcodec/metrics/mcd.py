@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from sqcodec.errors import MetricError
 from sqcodec.metrics.cepstrum import from_envelope, unbiased
-from sqcodec.metrics.signals import Signal, validate
-from sqcodec.spectrogram import SAMPLE_RATE
+from sqcodec.metrics.signals import METRIC_RATE, Signal, validate
 
 Recipe = Literal["textbook", "espnet", "versa"]
 RECIPES: tuple[Recipe, ...] = get_args(Recipe)
@@ -67,9 +66,9 @@ def _textbook(signal: Signal) -> _Array:
     import pyworld
 
     samples = signal.astype(np.float64)
-    f0, times = pyworld.dio(samples, SAMPLE_RATE)
-    f0 = pyworld.stonemask(samples, f0, times, SAMPLE_RATE)
-    envelope = pyworld.cheaptrick(samples, f0, times, SAMPLE_RATE)
+    f0, times = pyworld.dio(samples, METRIC_RATE)
+    f0 = pyworld.stonemask(samples, f0, times, METRIC_RATE)
+    envelope = pyworld.cheaptrick(samples, f0, times, METRIC_RATE)
     return from_envelope(envelope + _FLOOR, 24, 0.42)[:, 1:]
 
 
@@ -77,10 +76,10 @@ def _versa(signal: Signal) -> _Array:
     import pyworld
     from scipy.signal import firwin, lfilter
 
-    high_pass = firwin(255, 70.0 / (SAMPLE_RATE / 2), pass_zero=False)
+    high_pass = firwin(255, 70.0 / (METRIC_RATE / 2), pass_zero=False)
     samples = lfilter(high_pass, [1.0], signal.astype(np.float64) * _INT16)
-    f0, times = pyworld.harvest(samples, SAMPLE_RATE, f0_floor=40.0, f0_ceil=800.0, frame_period=5.0)
-    envelope = pyworld.cheaptrick(samples, f0, times, SAMPLE_RATE, fft_size=1024)
+    f0, times = pyworld.harvest(samples, METRIC_RATE, f0_floor=40.0, f0_ceil=800.0, frame_period=5.0)
+    envelope = pyworld.cheaptrick(samples, f0, times, METRIC_RATE, fft_size=1024)
     return from_envelope(envelope + _FLOOR, 39, 0.466)
 
 

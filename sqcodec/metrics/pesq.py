@@ -6,12 +6,11 @@ from types import ModuleType
 import numpy as np
 
 from sqcodec.errors import MetricError
-from sqcodec.metrics.signals import Signal, extra, validate
-from sqcodec.spectrogram import SAMPLE_RATE
+from sqcodec.metrics.signals import METRIC_RATE, Signal, extra, validate
 
-_SHORTEST = SAMPLE_RATE // 4  # the standard's own limit: it refuses less than a quarter of a second
+_SHORTEST = METRIC_RATE // 4  # the standard's own limit: it refuses less than a quarter of a second
 _LONGEST = (
-    20 * SAMPLE_RATE
+    20 * METRIC_RATE
 )  # its code has room for 50 utterances of 0.4 s with their pause, and does not look: it crashes
 
 
@@ -38,7 +37,7 @@ def pesq_wb(reference: Signal, degraded: Signal) -> float:
 def _score(package: ModuleType, reference: Signal, degraded: Signal) -> float:
     validate(reference, degraded)
     try:
-        return float(package.pesq(SAMPLE_RATE, reference, degraded, "wb"))
+        return float(package.pesq(METRIC_RATE, reference, degraded, "wb"))
     except package.PesqError as error:
         text = error.args[0] if error.args else type(error).__name__
         raise MetricError(f"PESQ: {text.decode() if isinstance(text, bytes) else text}") from error

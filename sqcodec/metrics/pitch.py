@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.errors import MetricError
-from sqcodec.metrics.signals import Signal, validate
-from sqcodec.spectrogram import SAMPLE_RATE
+from sqcodec.metrics.signals import METRIC_RATE, Signal, validate
 
 GROSS = 0.2  # relative deviation of F0 above which a frame is in gross error
 _SHORTEST = 800  # samples: 50 ms, a few periods of a deep voice
@@ -33,8 +32,8 @@ def f0_track(signal: Signal) -> _Track:
     import pyworld
 
     samples = signal.astype(np.float64)
-    f0, times = pyworld.dio(samples, SAMPLE_RATE)
-    refined: _Track = pyworld.stonemask(samples, f0, times, SAMPLE_RATE)
+    f0, times = pyworld.dio(samples, METRIC_RATE)
+    refined: _Track = pyworld.stonemask(samples, f0, times, METRIC_RATE)
     return refined
 
 

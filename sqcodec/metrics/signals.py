@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from sqcodec.errors import MetricError
 
-Signal = NDArray[np.float32]  # [N] samples at 16 kHz, full scale 1
+METRIC_RATE = 16000  # Hz, of all metrics: wide-band PESQ and DNSMOS know no other; sound is resampled to it
+Signal = NDArray[np.float32]  # [N] samples at METRIC_RATE, full scale 1
 
 
 def validate(reference: Signal, degraded: Signal, *, shortest: int = 1) -> None:

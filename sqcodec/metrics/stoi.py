@@ -6,10 +6,9 @@ STOI: Taal, Hendriks, Heusdens and Jensen, IEEE TASLP 19(7), 2011. ESTOI: Jensen
 import warnings
 
 from sqcodec.errors import MetricError
-from sqcodec.metrics.signals import Signal, extra, validate
-from sqcodec.spectrogram import SAMPLE_RATE
+from sqcodec.metrics.signals import METRIC_RATE, Signal, extra, validate
 
-_SHORTEST = round(0.4096 * SAMPLE_RATE)  # 30 frames of 12.8 ms and one of 25.6 ms more: one segment of the measure
+_SHORTEST = round(0.4096 * METRIC_RATE)  # 30 frames of 12.8 ms and one of 25.6 ms more: one segment of the measure
 
 
 def stoi(reference: Signal, degraded: Signal, *, extended: bool) -> float:
@@ -24,7 +23,7 @@ def stoi(reference: Signal, degraded: Signal, *, extended: bool) -> float:
         warnings.simplefilter("error", RuntimeWarning)  # it warns of too few frames and returns 1e-5
         try:
             # ESTOI adds random noise of 2e-16 to each band; rounding gives equal signals equal figures
-            return round(float(package.stoi(reference, degraded, SAMPLE_RATE, extended=extended)), 9)
+            return round(float(package.stoi(reference, degraded, METRIC_RATE, extended=extended)), 9)
         except RuntimeWarning as warning:
             raise MetricError("too short: expected 30 frames (0.41 s) of speech in the reference") from warning
 

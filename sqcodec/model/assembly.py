@@ -13,7 +13,7 @@ from sqcodec.quantizers.build import build_quantizer
 from sqcodec.recipe import CodecRecipe, ConvNextConfig, PaperNetworkConfig
 from sqcodec.recipe.network_section import NetworkConfig
 from sqcodec.recipe.target_section import MelConfig, TargetConfig
-from sqcodec.spectrogram import FEATURES
+from sqcodec.spectrogram import FeatureConfig
 
 
 def build_codec(
@@ -23,12 +23,12 @@ def build_codec(
 
     speakers: those of the training set; none for a network that takes any. classes: see `find_target_classes`.
     """
-    features = FEATURES[recipe.features.kind]
+    features = recipe.features.configuration
     quantizer = build_quantizer(recipe.quantizer)  # first: the seed of a training decides every draw in this order
     likelihood = build_likelihood(recipe.target, classes)
     encoder, decoder = build_networks(
         recipe.network,
-        n_mels=features.n_mels,
+        features,
         latents=quantizer.channels,
         dim=quantizer.dim,
         outputs=features.n_mels * likelihood.outputs,
@@ -47,19 +47,19 @@ def build_codec(
 
 
 def build_networks(
-    config: NetworkConfig, *, n_mels: int, latents: int, dim: int, outputs: int, speakers: int
+    config: NetworkConfig, features: FeatureConfig, *, latents: int, dim: int, outputs: int, speakers: int
 ) -> tuple[Encoder, Decoder]:
-    """Encoder, n_mels bands -> latents, and decoder, dim -> outputs, of a recipe's section `network`."""
+    """Encoder, features -> latents, and decoder, dim -> outputs, of a recipe's section `network`."""
     match config:
         case PaperNetworkConfig():
             return (
-                PaperEncoder(config, n_mels=n_mels, outputs=latents),
+                PaperEncoder(config, n_mels=features.n_mels, outputs=latents),
                 PaperDecoder(config, dim=dim, speakers=speakers, outputs=outputs),
             )
         case ConvNextConfig():
             return (
-                ConvNextEncoder(config, n_mels=n_mels, outputs=latents),
-                ConvNextDecoder(config, dim=dim, outputs=outputs),
+                ConvNextEncoder(config, features, outputs=latents),
+                ConvNextDecoder(config, features, dim=dim, outputs=outputs),
             )
 
 
@@ -73,4 +73,4 @@ def build_likelihood(config: TargetConfig, classes: MelClasses | None) -> Likeli
 
 def find_target_classes(recipe: CodecRecipe, features: NDArray[np.float16]) -> MelClasses | None:
     """The classes that are a recipe's target, from the training set's features [T, F]; None for other targets."""
-    return None if recipe.target.kind == "mel" else find_classes(features, FEATURES[recipe.features.kind])
+    return None if recipe.target.kind == "mel" else find_classes(features, recipe.features.configuration)

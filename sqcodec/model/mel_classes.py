@@ -49,11 +49,6 @@ def find_classes(features: NDArray[np.float16], config: FeatureConfig) -> MelCla
     present = np.flatnonzero(counts)
     order = present[np.argsort(values[present])]
     share = np.cumsum(counts[order]) / counts.sum()
-    scale = decibels_per_unit(config)
+    scale = config.decibels_per_unit
     low, high = (scale * values[order[np.searchsorted(share, q)]] for q in QUANTILES)
     return MelClasses(lowest=math.floor(low), number=max(2, math.floor(high) - math.floor(low) + 1), scale=scale)
-
-
-def decibels_per_unit(config: FeatureConfig) -> float:
-    """dB that one feature unit stands for: the dynamic range, or 20 / ln 10 for natural logarithms of magnitudes."""
-    return config.dynamic_range or 20 / math.log(10)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sqcodec import storage
 from sqcodec.errors import ModelError
+from sqcodec.spectrogram import FeatureConfig, feature_config
 
 # 1: before recipes had a target; 2: before they chose network, level and loudness; 3: before the header had codewords,
 # and a residual quantiser warmup_steps and freeze_step
@@ -22,8 +23,6 @@ KIND = storage.TensorFormat(
     newer="model format {found}, this sqcodec reads up to {newest}: install a newer sqcodec",
     expected="not a model of sqcodec ({reason}); expected a model.safetensors that 'sqcodec train' wrote",
 )
-_CODES_PER_SECOND = 50
-_MILLISECONDS_PER_CODE = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +38,10 @@ class ModelHeader:
     name: str
     step: int
     fingerprint: str
+    features: FeatureConfig
     speakers: tuple[str, ...]
     codewords: tuple[int, ...]
     tables: str | None
-    features: str
     recipe: Mapping[str, Any]
     classes: Mapping[str, Any] | None
 
@@ -50,7 +49,7 @@ class ModelHeader:
     def bit_rates(self) -> tuple[int, ...]:
         """Nominal bit/s with 1, 2, ... codebooks."""
         bits = [(words - 1).bit_length() for words in self.codewords]
-        return tuple(_CODES_PER_SECOND * sum(bits[:books]) for books in range(1, len(bits) + 1))
+        return tuple(round(self.features.code_rate * sum(bits[:books])) for books in range(1, len(bits) + 1))
 
     @property
     def default_bit_rate(self) -> float:
@@ -63,7 +62,8 @@ class ModelHeader:
         network = self.recipe["network"]
         if "dim" not in network:  # the paper's network, which in files of format 1 and 2 has no kind
             return None
-        return _MILLISECONDS_PER_CODE * (1 + int(network["encoder_lookahead"]) + int(network["decoder_lookahead"]))
+        codes = 1 + int(network["encoder_lookahead"]) + int(network["decoder_lookahead"])
+        return 1000 * codes / self.features.code_rate
 
 
 def read_header(path: Path) -> ModelHeader:
@@ -84,7 +84,7 @@ def header_of(path: Path, tree: Mapping[str, Any]) -> ModelHeader:
             speakers=tuple(map(str, tree["speakers"])),
             codewords=_codewords(tree),
             tables=tree.get("tables"),
-            features=str(recipe["features"]["kind"]),
+            features=feature_config(recipe["features"]),
             recipe=recipe,
             classes=tree.get("classes"),
         )

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from dataclasses import asdict
 from typing import NamedTuple
 
 import torch
@@ -18,7 +17,6 @@ from sqcodec.quantizers.quantizer import Quantized, Quantizer
 from sqcodec.recipe import CodecRecipe
 from sqcodec.spectrogram import FeatureConfig
 
-FRAMES_PER_CODE = 2
 UNLABELLED = 0  # the speaker that is given to a decoder which knows none
 
 
@@ -98,7 +96,7 @@ class SpectrogramCodec(nn.Module):
         frames: [B], how many frames of each row are no padding (see `PaperEncoder`); None: all T.
         """
         encoded = self.encoder(features, frames)
-        valid = None if frames is None else _valid(frames // FRAMES_PER_CODE, encoded.shape[1])
+        valid = None if frames is None else _valid(frames // self.features.frames_per_code, encoded.shape[1])
         quantized = self.quantizer(encoded, temperature, generator, valid=valid)
         z_q = jitter(quantized.z_q, self.jitter, generator) if self.training and self.jitter else quantized.z_q
         return Reconstruction(self.decoder(z_q, speaker), quantized)
@@ -113,29 +111,29 @@ class SpectrogramCodec(nn.Module):
 
     @torch.inference_mode()
     def encode(self, features: Tensor, frames: Tensor | None = None, *, codebooks: int | None = None) -> Tensor:
-        """features [B, F, T + 2], T even, one frame of context on each side -> codes [B, K, T / 2] int64.
+        """features [B, F, T + 2] of whole codes, one frame of context on each side -> codes [B, K, T / 2] int64.
 
+        2 stands for the frames per code.
         frames: as in `forward`; the codes of padding mean nothing. codebooks: how many to use; None: all.
         """
         return self.quantizer.encode(self.encoder(features, frames), codebooks)
 
     @torch.inference_mode()
     def decode(self, codes: Tensor, speaker: Tensor) -> Tensor:
-        """codes [B, K, T] int64, speaker [B] int64 -> features [B, F, 2 T]."""
+        """codes [B, K, T] int64, speaker [B] int64 -> features [B, F, 2 T], 2 frames per code."""
         return self.likelihood.features(self.decoder(self.quantizer.decode(codes), speaker))
 
     @property
     def bit_rate(self) -> float:
         """Nominal bit/s: codes a second times bits a code."""
-        codes_per_second = 16000 / (self.features.hop_length * FRAMES_PER_CODE)
-        return codes_per_second * self.quantizer.codebooks * (self.quantizer.codewords - 1).bit_length()
+        return self.features.code_rate * self.quantizer.codebooks * (self.quantizer.codewords - 1).bit_length()
 
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits of SHA-256 over what gives codes a meaning: codebooks, features, layout."""
         layout = {
-            "features": asdict(self.features),
-            "frames_per_code": FRAMES_PER_CODE,
+            "features": self.features.as_dict(),
+            "frames_per_code": self.features.frames_per_code,
             "codebooks": self.quantizer.codebooks,
         }
         codebook = self.quantizer.codebook.detach().cpu().contiguous().numpy().astype("<f4")

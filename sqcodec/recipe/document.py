@@ -9,13 +9,13 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from sqcodec.errors import RecipeError
+from sqcodec.recipe.features_section import FeaturesConfig
 from sqcodec.recipe.network_section import NetworkConfig
 from sqcodec.recipe.prior_section import PriorConfig
 from sqcodec.recipe.quantizer_section import FORMER_KEYS, QuantizerConfig, current_keys
 from sqcodec.recipe.section import Count, Fraction, Level, Positive, Precision, Section
 from sqcodec.recipe.target_section import TargetConfig
-from sqcodec.recipe.vocoder_section import TrainedVocoderConfig, VocoderConfig
-from sqcodec.spectrogram import FeatureKind
+from sqcodec.recipe.vocoder_section import IstftConfig, TrainedVocoderConfig, VocoderConfig
 
 Splits = dict[str, str]
 
@@ -55,7 +55,7 @@ class TrainConfig(Section):
 
     steps: Count
     batch: Count
-    frames: Annotated[int, Field(ge=2, multiple_of=2, strict=True)]
+    frames: Annotated[int, Field(ge=2, strict=True)]
     learning_rate: Positive
     milestones: tuple[Annotated[int, Field(ge=0, strict=True)], ...]
     milestone_factor: Annotated[float, Field(gt=0, le=1)]
@@ -68,12 +68,6 @@ class TrainConfig(Section):
     save_every: Count
     evaluate_every: Count
     evaluate_split: str
-
-
-class FeaturesConfig(Section):
-    """Which spectrogram: see `sqcodec.spectrogram.FEATURES`."""
-
-    kind: FeatureKind
 
 
 class _Common(Section):
@@ -121,6 +115,21 @@ class CodecRecipe(_Common):
     def _one_variance_an_utterance_needs_masks(self) -> Self:
         if self.quantizer.needs_masks and not self.network.keeps_padding_out:
             raise ValueError("quantizer.variance II needs network.kind paper, whose encoder keeps padding out")
+        return self
+
+    @model_validator(mode="after")
+    def _crops_hold_whole_codes(self) -> Self:
+        per_code = self.features.configuration.frames_per_code
+        if self.train.frames % per_code:
+            raise ValueError(f"train.frames must be a multiple of {per_code}, the frames per code")
+        if per_code != 2 and self.network.kind == "paper":
+            raise ValueError(f"features.frames_per_code: network.kind paper makes codes of 2 frames, got {per_code}")
+        return self
+
+    @model_validator(mode="after")
+    def _vocoder_crops_hold_the_windows(self) -> Self:
+        if isinstance(self.vocoder, IstftConfig):
+            self.vocoder.check_crops(self.features.configuration.hop_length)
         return self
 
     @model_validator(mode="after")

@@ -127,18 +127,15 @@ class IstftConfig(Section):
             raise ValueError(f"lookahead must be at most {most} frames with {self.layers} layers, got {self.lookahead}")
         return self
 
-    @model_validator(mode="after")
-    def _crops_hold_the_windows(self) -> Self:
-        longest = max((*self.losses.resolutions, 1))
-        if 160 * self.train.frames < longest:
-            raise ValueError(f"train.frames must cover {longest} samples, the longest of losses.resolutions")
-        if (
-            not -(-max(self.discriminators.resolutions.members) // 160)
-            <= self.discriminators.frames
-            <= self.train.frames
-        ):
-            raise ValueError("discriminators.frames must cover its longest resolution and be at most train.frames")
-        return self
+    def check_crops(self, hop_length: int) -> None:
+        """Raise ValueError where crops are too short for the windows that losses and discriminators look through."""
+        longest, frames = max((*self.losses.resolutions, 1)), self.discriminators.frames
+        if hop_length * self.train.frames < longest:
+            raise ValueError(f"vocoder.train.frames must cover {longest} samples, the longest of losses.resolutions")
+        if not -(-max(self.discriminators.resolutions.members) // hop_length) <= frames <= self.train.frames:
+            raise ValueError(
+                "vocoder.discriminators.frames must cover its longest resolution and be at most vocoder.train.frames"
+            )
 
 
 TrainedVocoderConfig = WorldConfig | IstftConfig

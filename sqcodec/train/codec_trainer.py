@@ -15,7 +15,6 @@ from sqcodec.corpus.store import FeatureStore
 from sqcodec.errors import TrainingError
 from sqcodec.metrics.codebook_usage import codewords_in_use, count_codes, perplexity
 from sqcodec.model.assembly import build_codec, find_target_classes
-from sqcodec.model.mel_classes import decibels_per_unit
 from sqcodec.model.model_file import save_model
 from sqcodec.model.objective import objective
 from sqcodec.recipe import CodecRecipe
@@ -140,9 +139,10 @@ class CodecTrainer(Trainer):
         """Losses, and at the end of an epoch the usage of its codewords."""
         entry: dict[str, Any] = {}
         if means:
+            codes = self.recipe.train.frames // self.codec.features.frames_per_code
             entry |= {name: value for name, value in means.items() if math.isfinite(value)}  # VQ has no log variance
-            entry |= {"mse": means["mse"] * decibels_per_unit(self.codec.features) ** 2}
-            entry |= {"posterior_entropy": means["entropy"] / (self.recipe.train.frames // 2)}
+            entry |= {"mse": means["mse"] * self.codec.features.decibels_per_unit**2}
+            entry |= {"posterior_entropy": means["entropy"] / codes}
             entry |= {"temperature": self._temperature(), "learning_rate": self.optimizer.param_groups[0]["lr"]}
         if (self.step % self.epoch_steps == 0 or self.is_last) and len(self.counts):
             entry |= usage("epoch", self.counts)

@@ -37,7 +37,9 @@ def draw_curves(entries: list[dict[str, Any]], curves: Mapping[str, str], path: 
     write_figure(figure, path)
 
 
-def draw_spectrograms(pairs: list[tuple[str, NDArray[np.float32], NDArray[np.float32]]], path: Path) -> None:
+def draw_spectrograms(
+    pairs: list[tuple[str, NDArray[np.float32], NDArray[np.float32]]], path: Path, frame_rate: float
+) -> None:
     """Draw source above reconstruction, one column for each (name, [F, T], [F, T]), all on one scale."""
     figure = Figure(figsize=(5 * len(pairs), 6), layout="constrained")
     grid = figure.subplots(2, len(pairs), squeeze=False)
@@ -52,7 +54,7 @@ def draw_spectrograms(pairs: list[tuple[str, NDArray[np.float32], NDArray[np.flo
                 aspect="auto",
                 vmin=low,
                 vmax=high,
-                extent=(0, image.shape[1] / 100, 0, len(image)),
+                extent=(0, image.shape[1] / frame_rate, 0, len(image)),
             )
             axes.set_title(f"{name.rpartition('/')[2]}: {kind}", fontsize=9)
             axes.set(xlabel="s", ylabel="mel band")

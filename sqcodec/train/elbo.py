@@ -59,11 +59,10 @@ def bound(codec: SpectrogramCodec, split: StoreSplit, device: torch.device, seed
         quadratic += done.quantized.quadratic.double().sum().item()
     if codec.likelihood.shared_variance:
         likelihood = 0.5 * error.values * (1 + math.log(2 * math.pi * error.total / error.values))
-    frames_per_second = 16000 / codec.features.hop_length
     return Bound(
         reconstruction=likelihood,
         prior=codes * math.log(max(codec.quantizer.codewords, 1)),
         entropy=entropy,
         quadratic=quadratic,
-        seconds=error.values / codec.features.n_mels / frames_per_second,
+        seconds=error.values / codec.features.n_mels / codec.features.frame_rate,
     )

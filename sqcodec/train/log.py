@@ -8,8 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sqcodec.spectrogram import SAMPLE_RATE
-
 
 class TrainingLog:
     """Appends entries {"step": ..., name: value, ...} to log.jsonl and the scalars to TensorBoard."""
@@ -32,9 +30,9 @@ class TrainingLog:
             if name != "step" and isinstance(value, int | float):
                 self._board.add_scalar(name, value, entry["step"])
 
-    def hear(self, name: str, sound: NDArray[np.float32], step: int) -> None:
-        """Put sound [n] at 16 kHz into TensorBoard."""
-        self._board.add_audio(name, torch.from_numpy(sound.clip(-1.0, 1.0)), step, sample_rate=SAMPLE_RATE)
+    def hear(self, name: str, sound: NDArray[np.float32], step: int, sample_rate: int) -> None:
+        """Put sound [n] into TensorBoard."""
+        self._board.add_audio(name, torch.from_numpy(sound.clip(-1.0, 1.0)), step, sample_rate=sample_rate)
 
     def close(self) -> None:
         """Flush and close both."""

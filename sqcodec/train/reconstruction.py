@@ -13,10 +13,9 @@ from sqcodec.corpus.store import StoreRow, StoreSplit
 from sqcodec.errors import TrainingError
 from sqcodec.metrics.codebook_usage import count_codes
 from sqcodec.metrics.mel_error import SquaredError, squared_error
-from sqcodec.model.mel_classes import decibels_per_unit
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.quantizers.quantizer import Quantized
-from sqcodec.spectrogram import HOP_LENGTH
+from sqcodec.spectrogram import FeatureConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +45,9 @@ class Decoded(NamedTuple):
 
 
 def evaluate(codec: SpectrogramCodec, split: StoreSplit, device: torch.device) -> Evaluation:
-    """Reconstruct each utterance of a seen speaker and score frames 1 to T - 2; T as librosa counts, odd last dropped.
+    """Reconstruct each utterance of a seen speaker and score frames 1 to T - 2.
+
+    T is as librosa counts, but for frames at the end that make no whole code.
 
     Utterances of speakers that the model has not seen, or shorter than 4 frames, are left out and counted.
     Raises TrainingError: none is left.
@@ -62,7 +63,7 @@ def evaluate(codec: SpectrogramCodec, split: StoreSplit, device: torch.device) -
             right += int((classes.of(done.features) == classes.of(done.source)).sum().item())
             clipped += classes.clipped(done.source)
     return Evaluation(
-        mse=error.db2(decibels_per_unit(codec.features)),
+        mse=error.db2(codec.features.decibels_per_unit),
         counts=counts,
         accuracy=right / error.values if classes else None,
         clipped=clipped / error.values if classes else None,
@@ -85,7 +86,7 @@ def reconstruct_some(
 
 def scored_rows(codec: SpectrogramCodec, split: StoreSplit) -> list[StoreRow]:
     """Utterances of seen speakers with 4 frames or more. Raises TrainingError: there are none."""
-    rows = [row for row in split.rows if codec.knows(row.speaker) and _scored_frames(row) >= 4]
+    rows = [row for row in split.rows if codec.knows(row.speaker) and _scored_frames(row, codec.features) >= 4]
     if not rows:
         raise TrainingError(
             "no utterance of the evaluation split has a speaker that the model was trained on and at least 4 frames;"
@@ -105,8 +106,8 @@ def decoded(
     training = codec.training
     codec.eval()
     for row in rows:
-        stored = split.features[row.frame : row.frame + _scored_frames(row)]
-        features = torch.tensor(stored, dtype=torch.float32, device=device).T
+        stored = split.features_of(row, frames=_scored_frames(row, codec.features))
+        features = torch.from_numpy(stored).to(device)
         with torch.inference_mode():
             encoded = codec.encoder(features[None])
             quantized = codec.quantizer.draw(encoded, draw) if draw else codec.quantizer(encoded, 1.0)
@@ -116,6 +117,5 @@ def decoded(
     codec.train(training)
 
 
-def _scored_frames(row: StoreRow) -> int:
-    frames = 1 + row.samples // HOP_LENGTH
-    return frames - frames % 2
+def _scored_frames(row: StoreRow, config: FeatureConfig) -> int:
+    return 2 + (row.samples // config.hop_length - 1) // config.frames_per_code * config.frames_per_code

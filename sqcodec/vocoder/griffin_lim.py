@@ -15,14 +15,13 @@ from torch import Tensor
 
 from sqcodec.dsp import hann_window
 from sqcodec.recipe import GriffinLimConfig
-from sqcodec.spectrogram import HOP_LENGTH, FeatureConfig
+from sqcodec.spectrogram import FeatureConfig
 from sqcodec.vocoder.refinement import mel_amplitude, shortest_filters, shortest_stft
 
 _SEGMENT = 1000  # frames between cuts, give or take _SEARCH
 _SEARCH = 200
 _CONTEXT = 50  # frames rendered beyond each cut and thrown away
 _SEED = 0  # of the first phases: equal features give equal sound
-_SHORTEST = 8  # frames: the FFT's reflected padding needs more samples than half its length
 
 _Samples = NDArray[np.float32]
 
@@ -36,8 +35,9 @@ class GriffinLim:
         self.features, self.settings = features, settings
 
     def synthesise(self, features: Tensor) -> Tensor:
-        """features [B, F, T] -> sound [B, 160 T - 80] at 16 kHz, frame t on sample 160 t."""
-        length = HOP_LENGTH * features.shape[2] - HOP_LENGTH // 2
+        """features [B, F, T] -> sound [B, hop T - hop / 2], frame t on sample hop t."""
+        hop = self.features.hop_length
+        length = hop * features.shape[2] - hop // 2
         return torch.stack(
             [torch.from_numpy(np.concatenate(list(self.render([one], length)))) for one in features.unbind()]
         )
@@ -50,7 +50,8 @@ class GriffinLim:
         from scipy.signal import lfilter  # slow to import, and encoding does without it
 
         state, made = np.zeros(1), 0
-        for piece in _joined(_segments(pieces), self.features, self.settings.iterations, self.settings.momentum):
+        segments = _segments(pieces, _shortest(self.features))
+        for piece in _joined(segments, self.features, self.settings.iterations, self.settings.momentum):
             wanted = piece[: samples - made]
             if len(wanted):  # the inverse of pre-emphasis; with a coefficient of 0 it changes nothing
                 sound, state = lfilter([1.0], [1.0, -self.features.pre_emphasis], wanted, zi=state)
@@ -66,7 +67,12 @@ class _Segment(NamedTuple):
     stop: int | None  # frame at which it ends, None for the last
 
 
-def _segments(features: Iterable[Tensor]) -> Iterator[_Segment]:
+def _shortest(config: FeatureConfig) -> int:
+    """Frames that a segment must have: the FFT's reflected padding needs more samples than half its length."""
+    return max(8, 2 + shortest_stft(config).n_fft // (2 * config.hop_length))
+
+
+def _segments(features: Iterable[Tensor], shortest: int) -> Iterator[_Segment]:
     held, start = torch.empty(0), 0
     for block in features:
         held = torch.cat([held.to(block), block], dim=1) if held.numel() else block
@@ -76,7 +82,7 @@ def _segments(features: Iterable[Tensor]) -> Iterator[_Segment]:
             yield _Segment(held[:, : cut + _CONTEXT], start, cut)
             held, start = held[:, cut - _CONTEXT :], _CONTEXT
     if held.numel():
-        missing = max(1, _SHORTEST - held.shape[1])  # one more: the last frame makes 80 samples after its centre
+        missing = max(1, shortest - held.shape[1])  # one more: the last frame makes half a hop after its centre
         yield _Segment(torch.cat([held, held[:, -1:].expand(-1, missing)], dim=1), start, None)
 
 

@@ -11,7 +11,7 @@ from sqcodec.spectrogram import FeatureConfig
 
 
 class Vocoder(Protocol):
-    """Frame t makes samples 160 t - 80 to 160 t + 79 at 16 kHz; the 80 before the first sample are dropped.
+    """Frame t makes samples hop (t - 1/2) to hop (t + 1/2) - 1; what lies before the first sample is dropped.
 
     features: the configuration it is made for. Sound is at the level that the features have: peak-normalised for those
     with utterance statistics.
@@ -24,7 +24,7 @@ class Vocoder(Protocol):
         """`griffin-lim`, `world` or `istft`."""
 
     def synthesise(self, features: Tensor) -> Tensor:
-        """features [B, F, T] -> sound [B, 160 T - 80]."""
+        """features [B, F, T] -> sound [B, hop T - hop / 2]."""
 
     def render(self, pieces: Iterable[Tensor], samples: int) -> Iterator[NDArray[np.float32]]:
         """Features [F, t] piece after piece -> sound [n], together `samples` long; memory does not grow with it."""

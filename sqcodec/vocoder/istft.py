@@ -1,6 +1,7 @@
 """The ISTFT vocoder: a ConvNeXt trunk, a head that predicts a complex spectrum, one inverse STFT (Vocos design).
 
-Frame t makes samples 160 t - 80 to 160 t + 79. The network works at the rate of the frames, so it is quick on a CPU.
+Frame t makes samples hop (t - 1/2) to hop (t + 1/2) - 1. The network works at the rate of the frames, so it is
+quick on a CPU.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,17 +15,23 @@ from torch import Tensor, nn
 from sqcodec.dsp import StftConfig, inverse_stft_same
 from sqcodec.nn.convnext import Trunk
 from sqcodec.recipe import IstftConfig, RefinementConfig
-from sqcodec.spectrogram import HOP_LENGTH, FeatureConfig
-from sqcodec.vocoder.refinement import SPREAD, refine
+from sqcodec.spectrogram import FeatureConfig
+from sqcodec.vocoder.refinement import refine, spread
 from sqcodec.vocoder.windows import windows, with_last_repeated
 
-STFT = StftConfig(n_fft=640, win_length=640, hop_length=HOP_LENGTH)  # whatever the features' window is
-_SPREAD = 2  # frames on each side of a frame whose windows reach its 160 samples
+_HOPS = 4  # that the window of the inverse STFT is long, whatever the features' window is
+_SPREAD = 2  # frames on each side of a frame whose windows reach its samples
 _LOUDEST = 1e2  # a magnitude no speech has; keeps an early network from overflowing
 
 
+def head_stft(features: FeatureConfig) -> StftConfig:
+    """What the head's spectrum is of: at 16 kHz and a hop of 10 ms, 40 ms or 321 bins."""
+    length = _HOPS * features.hop_length
+    return StftConfig(n_fft=length, win_length=length, hop_length=features.hop_length)
+
+
 class IstftNetwork(nn.Module):
-    """Features [B, F, T] -> sound [B, 160 T]. `behind` and `ahead` frames of context make a block equal the whole."""
+    """Features [B, F, T] -> sound [B, hop T]. `behind` and `ahead` frames of context make a block equal the whole."""
 
     def __init__(self, config: IstftConfig, features: FeatureConfig) -> None:
         super().__init__()
@@ -35,17 +42,18 @@ class IstftNetwork(nn.Module):
             layers=config.layers,
             lookahead=config.lookahead,
         )
-        self.head = nn.Linear(config.dim, STFT.n_fft + 2)
+        self.stft = head_stft(features)
+        self.head = nn.Linear(config.dim, self.stft.n_fft + 2)
         nn.init.trunc_normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
         self.behind, self.ahead = self.trunk.behind + _SPREAD, self.trunk.ahead + _SPREAD
 
     def forward(self, features: Tensor) -> Tensor:
-        """features [B, F, T] float32 -> sound [B, 160 T] float32."""
-        return inverse_stft_same(self.spectrum(features), STFT)
+        """features [B, F, T] float32 -> sound [B, hop T] float32."""
+        return inverse_stft_same(self.spectrum(features), self.stft)
 
     def spectrum(self, features: Tensor) -> Tensor:
-        """features [B, F, T] -> complex spectrum [B, T, 321]: magnitude by exp, phase by cosine and sine."""
+        """features [B, F, T] -> complex spectrum [B, T, bins]: magnitude by exp, phase by cosine and sine."""
         hidden = self.trunk(features)
         with torch.autocast(hidden.device.type, enabled=False):  # a phase needs more than the 8 bits of bfloat16
             log_magnitude, phase = self.head(hidden.float()).chunk(2, dim=-1)
@@ -59,22 +67,23 @@ class IstftVocoder:
 
     def __init__(self, network: IstftNetwork, features: FeatureConfig, refinement: RefinementConfig) -> None:
         self.network, self.features, self.refinement = network.eval(), features, refinement
-        reach = SPREAD * refinement.iterations
+        reach = spread(features) * refinement.iterations
         self.behind, self.ahead = network.behind + reach, network.ahead + reach
 
     @torch.inference_mode()
     def synthesise(self, features: Tensor) -> Tensor:
-        """features [B, F, T] -> sound [B, 160 T - 80] at 16 kHz, frame t on sample 160 t; the whole at once."""
+        """features [B, F, T] -> sound [B, hop T - hop / 2], frame t on sample hop t; the whole at once."""
         extended = torch.cat([features, features[:, :, -1:]], dim=2)
-        return self._made(extended)[:, HOP_LENGTH // 2 : HOP_LENGTH * features.shape[2]]
+        return self._made(extended)[:, self.features.hop_length // 2 : self.features.hop_length * features.shape[2]]
 
     @torch.inference_mode()
     def render(self, pieces: Iterable[Tensor], samples: int) -> Iterator[NDArray[np.float32]]:
         """Features [F, t] piece after piece -> sound [n], together `samples` long, in blocks of 10 s that join to what
         `synthesise` makes. Zeros where there are no frames."""
-        made, skipped = 0, HOP_LENGTH // 2
+        hop = self.features.hop_length
+        made, skipped = 0, hop // 2
         for window in windows(with_last_repeated(pieces), behind=self.behind, ahead=self.ahead):
-            sound = self._made(window.features[None])[0, HOP_LENGTH * window.start : HOP_LENGTH * window.stop]
+            sound = self._made(window.features[None])[0, hop * window.start : hop * window.stop]
             piece: NDArray[np.float32] = sound[skipped:][: samples - made].cpu().numpy()
             made, skipped = made + len(piece), 0
             yield piece

@@ -1,7 +1,7 @@
 """A few Griffin-Lim iterations that bring a sound's spectrogram to the one that was asked for.
 
 The sound's own fine structure stays: each magnitude is scaled as its mel bands are off, not replaced by what the bands
-alone would say. Frame t of the features lies in the middle of samples 160 t to 160 t + 159.
+alone would say. Frame t of the features lies in the middle of samples hop t to hop (t + 1) - 1.
 """
 
 from functools import lru_cache
@@ -22,14 +22,18 @@ from sqcodec.dsp import (
 )
 from sqcodec.spectrogram import FeatureConfig
 
-SPREAD = 4  # frames on each side that one iteration reaches: two by the STFT, two by its inverse
 _SMALLEST = 1e-9  # amplitude below which a phase means nothing
 _FRAMES_AT_ONCE = 128  # their spectra stay in the cache, which saves a third of the time
 _MOST = 100.0  # a band is raised or lowered by 40 dB at most in one iteration
 
 
+def spread(config: FeatureConfig) -> int:
+    """Frames on each side that one iteration reaches: as many by the STFT as by its inverse."""
+    return 2 * -(-(config.win_length - config.hop_length) // (2 * config.hop_length))
+
+
 def refine(sound: Tensor, features: Tensor, config: FeatureConfig, *, iterations: int, momentum: float) -> Tensor:
-    """sound [B, 160 T], features [B, F, T] -> sound [B, 160 T] (fast Griffin-Lim, Perraudin et al., WASPAA 2013)."""
+    """sound [B, hop T], features [B, F, T] -> sound [B, hop T] (fast Griffin-Lim, Perraudin et al., WASPAA 2013)."""
     if not iterations:
         return sound
     emphasised = pre_emphasise(sound, 0.0, config.pre_emphasis)

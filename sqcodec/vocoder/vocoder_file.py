@@ -57,7 +57,7 @@ def save_vocoder(
     header = {
         "format": FORMAT,
         "vocoder": config.model_dump(mode="json"),
-        "features": asdict(features),
+        "features": features.as_dict(),
         "step": step,
         "codec": codec,
     }

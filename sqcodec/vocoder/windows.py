@@ -34,7 +34,7 @@ def windows(pieces: Iterable[Tensor], *, behind: int, ahead: int) -> Iterator[Wi
 
 
 def with_last_repeated(pieces: Iterable[Tensor]) -> Iterator[Tensor]:
-    """The pieces [F, t], and their last frame once more: it makes the samples that lie more than 80 behind the last."""
+    """The pieces [F, t], and their last frame once more: it makes what lies more than half a hop behind the last."""
     last: Tensor | None = None
     for piece in pieces:
         if piece.shape[1]:

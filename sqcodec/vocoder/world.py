@@ -13,12 +13,10 @@ from torch import Tensor, nn
 
 from sqcodec.nn.convnext import Trunk
 from sqcodec.recipe import WorldConfig
-from sqcodec.spectrogram import HOP_LENGTH, SAMPLE_RATE, FeatureConfig
+from sqcodec.spectrogram import FeatureConfig
 from sqcodec.vocoder.windows import windows, with_last_repeated
 
-FRAME_PERIOD = 1000.0 * HOP_LENGTH / SAMPLE_RATE  # ms
 F0_LOW, F0_HIGH, F0_CLASSES = 60.0, 800.0, 180  # Hz; classes of 25 cents
-FFT_SIZE = 1024  # of the spectral envelope at 16 kHz
 _CENTS = 1200.0 * math.log2(F0_HIGH / F0_LOW) / F0_CLASSES
 _AROUND = 3  # classes on each side of the likeliest that the F0 is averaged over
 _SEGMENT = 1000  # frames after which the next pause between voiced sounds ends a segment
@@ -28,7 +26,8 @@ _Frames = NDArray[np.float64]
 
 
 class WorldParameters(NamedTuple):
-    """f0: [T] in Hz, 0 where unvoiced; envelope: [T, n] coded by pyworld; aperiodicity: [T, 1] coded, in dB."""
+    """f0: [T] in Hz, 0 where unvoiced; envelope: [T, n] coded by pyworld; aperiodicity: [T, a] coded, in dB, one
+    band up to 16 kHz and more beyond."""
 
     f0: _Frames
     envelope: _Frames
@@ -37,7 +36,7 @@ class WorldParameters(NamedTuple):
 
 class Prediction(NamedTuple):
     """The network's output: voicing logits [B, T], F0 class logits [B, T, classes], envelope [B, T, n] and
-    aperiodicity [B, T, 1], both scaled to zero mean and unit variance over the training data."""
+    aperiodicity [B, T, a], both scaled to zero mean and unit variance over the training data."""
 
     voicing: Tensor
     f0: Tensor
@@ -45,45 +44,64 @@ class Prediction(NamedTuple):
     aperiodicity: Tensor
 
 
-def analyse(sound: NDArray[np.float32], envelope: int) -> WorldParameters:
-    """Sound [N] at 16 kHz -> parameters of its 1 + floor(N / 160) frames: harvest and StoneMask, CheapTrick, D4C."""
+def analyse(sound: NDArray[np.float32], config: FeatureConfig, *, envelope: int) -> WorldParameters:
+    """Sound [N] -> parameters of its 1 + floor(N / hop) frames: harvest and StoneMask, CheapTrick, D4C."""
     import pyworld  # slow to import
 
-    samples = sound.astype(np.float64)
-    f0, times = pyworld.harvest(samples, SAMPLE_RATE, f0_floor=F0_LOW, f0_ceil=F0_HIGH, frame_period=FRAME_PERIOD)
-    f0 = pyworld.stonemask(samples, f0, times, SAMPLE_RATE)
-    spectrum = pyworld.cheaptrick(samples, f0, times, SAMPLE_RATE, fft_size=FFT_SIZE)
-    aperiodicity = pyworld.d4c(samples, f0, times, SAMPLE_RATE, fft_size=FFT_SIZE)
+    samples, rate, size = sound.astype(np.float64), config.sample_rate, fft_size(config)
+    f0, times = pyworld.harvest(samples, rate, f0_floor=F0_LOW, f0_ceil=F0_HIGH, frame_period=_period(config))
+    f0 = pyworld.stonemask(samples, f0, times, rate)
+    spectrum = pyworld.cheaptrick(samples, f0, times, rate, fft_size=size)
+    aperiodicity = pyworld.d4c(samples, f0, times, rate, fft_size=size)
     return WorldParameters(
         f0,
-        pyworld.code_spectral_envelope(spectrum, SAMPLE_RATE, envelope),
-        pyworld.code_aperiodicity(aperiodicity, SAMPLE_RATE),
+        pyworld.code_spectral_envelope(spectrum, rate, envelope),
+        pyworld.code_aperiodicity(aperiodicity, rate),
     )
 
 
-def synthesise(parameters: WorldParameters) -> NDArray[np.float32]:
-    """Parameters of T frames -> sound [160 T], frame t on sample 160 t."""
+def aperiodicity_bands(config: FeatureConfig) -> int:
+    """Bands of the coded aperiodicity: 1 at 16 kHz, 3 at 24, 5 at 48."""
     import pyworld
 
+    return int(pyworld.get_num_aperiodicities(config.sample_rate))
+
+
+def _period(config: FeatureConfig) -> float:
+    return 1000.0 * config.hop_length / config.sample_rate  # ms
+
+
+def fft_size(config: FeatureConfig) -> int:
+    """Of the spectral envelope: 1024 at 16 kHz."""
+    import pyworld
+
+    return int(pyworld.get_cheaptrick_fft_size(config.sample_rate))
+
+
+def synthesise(parameters: WorldParameters, config: FeatureConfig) -> NDArray[np.float32]:
+    """Parameters of T frames -> sound [hop T], frame t on sample hop t."""
+    import pyworld
+
+    rate, size = config.sample_rate, fft_size(config)
     envelope, aperiodicity = map(np.ascontiguousarray, (parameters.envelope, parameters.aperiodicity))
     sound = pyworld.synthesize(
         np.ascontiguousarray(parameters.f0),
-        pyworld.decode_spectral_envelope(envelope, SAMPLE_RATE, FFT_SIZE),
-        pyworld.decode_aperiodicity(aperiodicity, SAMPLE_RATE, FFT_SIZE),
-        SAMPLE_RATE,
-        FRAME_PERIOD,
+        pyworld.decode_spectral_envelope(envelope, rate, size),
+        pyworld.decode_aperiodicity(aperiodicity, rate, size),
+        rate,
+        _period(config),
     )
-    fitted: NDArray[np.float32] = np.resize(sound, HOP_LENGTH * len(parameters.f0)).astype(np.float32)
+    fitted: NDArray[np.float32] = np.resize(sound, config.hop_length * len(parameters.f0)).astype(np.float32)
     fitted[len(sound) :] = 0.0
     return fitted
 
 
-def louder_envelope(envelope: int) -> _Frames:
+def louder_envelope(config: FeatureConfig, *, envelope: int) -> _Frames:
     """What the coded envelope [n] gains when every power is multiplied by e: the code is linear in the logarithm."""
     import pyworld
 
-    loud = np.full((1, FFT_SIZE // 2 + 1), np.e)
-    code: _Frames = pyworld.code_spectral_envelope(loud, SAMPLE_RATE, envelope)[0]
+    loud = np.full((1, fft_size(config) // 2 + 1), np.e)
+    code: _Frames = pyworld.code_spectral_envelope(loud, config.sample_rate, envelope)[0]
     return code
 
 
@@ -114,18 +132,19 @@ class WorldNetwork(nn.Module):
             layers=config.layers,
             lookahead=config.lookahead,
         )
-        self.sizes = [1, F0_CLASSES, config.envelope, 1]
+        bands = aperiodicity_bands(features)
+        self.sizes = [1, F0_CLASSES, config.envelope, bands]
         self.head = nn.Linear(config.dim, sum(self.sizes))
         self.behind, self.ahead = self.trunk.behind, self.trunk.ahead
         # Mean and deviation of each coefficient of envelope and aperiodicity over the training data.
         self.mean: Tensor
         self.deviation: Tensor
-        self.register_buffer("mean", torch.zeros(config.envelope + 1))
-        self.register_buffer("deviation", torch.ones(config.envelope + 1))
+        self.register_buffer("mean", torch.zeros(config.envelope + bands))
+        self.register_buffer("deviation", torch.ones(config.envelope + bands))
 
     @torch.no_grad()
     def normalise_(self, mean: Tensor, deviation: Tensor) -> None:
-        """Set mean and deviation [n + 1] of coded envelope and aperiodicity over the training data."""
+        """Set mean and deviation [n + a] of coded envelope and aperiodicity over the training data."""
         self.mean.copy_(mean)
         self.deviation.copy_(deviation.clamp_min(1e-3))
 
@@ -138,7 +157,8 @@ class WorldNetwork(nn.Module):
         """One set of parameters for each of the batch."""
         f0 = torch.where(prediction.voicing > 0, f0_of(prediction.f0), 0.0)
         coded = torch.cat([prediction.envelope, prediction.aperiodicity], dim=-1) * self.deviation + self.mean
-        arrays = (value.double().cpu().numpy() for value in (f0, coded[..., :-1], coded[..., -1:].clamp_max(0.0)))
+        envelope, aperiodicity = coded[..., : self.sizes[2]], coded[..., self.sizes[2] :]
+        arrays = (value.double().cpu().numpy() for value in (f0, envelope, aperiodicity.clamp_max(0.0)))
         return [WorldParameters(*one) for one in zip(*arrays, strict=True)]
 
 
@@ -151,8 +171,9 @@ class WorldVocoder:
         self.network, self.features = network.eval(), features
 
     def synthesise(self, features: Tensor) -> Tensor:
-        """features [B, F, T] -> sound [B, 160 T - 80] at 16 kHz, frame t on sample 160 t."""
-        length = HOP_LENGTH * features.shape[2] - HOP_LENGTH // 2
+        """features [B, F, T] -> sound [B, hop T - hop / 2], frame t on sample hop t."""
+        hop = self.features.hop_length
+        length = hop * features.shape[2] - hop // 2
         return torch.stack(
             [torch.from_numpy(np.concatenate(list(self.render([one], length)))) for one in features.unbind()]
         )
@@ -165,7 +186,7 @@ class WorldVocoder:
         """
         made = 0
         for segment in _segments(self._predicted(pieces)):
-            piece = synthesise(segment)[: samples - made]
+            piece = synthesise(segment, self.features)[: samples - made]
             made += len(piece)
             yield piece
         yield np.zeros(samples - made, np.float32)

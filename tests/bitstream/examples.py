@@ -4,9 +4,11 @@ import numpy as np
 
 from sqcodec.bitstream.code_space import CodeSpace
 from sqcodec.bitstream.entropy_tables import Tables, count
-from sqcodec.codes import Codes, code_count
+from sqcodec.codes import Codes
+from sqcodec.spectrogram import FEATURES
 
 SPEAKERS = ("p225", "p226", "s5")
+LOG_MEL = FEATURES["log-mel"]
 
 
 def walk(length: int, books: int, size: int, seed: int) -> np.ndarray:
@@ -26,6 +28,7 @@ def make_tables(books: int = 1, size: int = 16) -> Tables:
 def make_space(books: int = 1, size: int = 16, *, tables: bool = True, speakers=SPEAKERS) -> CodeSpace:
     return CodeSpace(
         fingerprint="0123456789abcdef",
+        features=LOG_MEL,
         codewords=(size,) * books,
         speakers=speakers,
         tables=make_tables(books, size) if tables else None,
@@ -35,7 +38,8 @@ def make_space(books: int = 1, size: int = 16, *, tables: bool = True, speakers=
 def make_codes(samples: int = 48_000, books: int = 1, size: int = 16, seed: int = 9, **changes) -> Codes:
     rate = changes.get("sample_rate", 16000)
     fields = {
-        "indices": walk(code_count(samples, rate), books, size, seed), "samples": samples, "sample_rate": rate,
+        "indices": walk(LOG_MEL.code_count(samples, rate), books, size, seed),
+        "samples": samples, "sample_rate": rate,
         "gain": 1.0, "speaker": "p226", "fingerprint": "0123456789abcdef",
     }  # fmt: skip
     return Codes(**(fields | changes))

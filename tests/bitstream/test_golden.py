@@ -10,6 +10,7 @@ from sqcodec.bitstream.code_space import CodeSpace
 from sqcodec.bitstream.entropy_tables import from_arrays
 from sqcodec.bitstream.sqc_header import VERSION, read_header
 from sqcodec.pipeline.finding.code_spaces import read_space
+from sqcodec.spectrogram import FEATURES
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FILES = sorted(path.relative_to(GOLDEN).as_posix() for path in GOLDEN.glob("v*/*.sqc"))
@@ -21,7 +22,13 @@ def space_of(path: Path) -> CodeSpace:
     with np.load(path.with_name("three-books.npz")) as arrays:
         tables = from_arrays(arrays, where="x")
     speakers = ("p225", "p226", "s5")
-    return CodeSpace(fingerprint="0123456789abcdef", codewords=(10, 10, 10), speakers=speakers, tables=tables)
+    return CodeSpace(
+        fingerprint="0123456789abcdef",
+        features=FEATURES["log-mel"],
+        codewords=(10, 10, 10),
+        speakers=speakers,
+        tables=tables,
+    )
 
 
 def test_every_version_has_golden_files() -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from sqcodec.bitstream.npy import pack, read_codes, unpack
 from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
+from sqcodec.spectrogram import FEATURES
 
 
 def example(indices=None, **changes) -> Codes:
@@ -80,6 +82,12 @@ def test_a_bare_array_is_accepted(dtype, order) -> None:
     got = unpack(saved(values), where="x")
     assert np.array_equal(got.indices, values)
     assert (got.samples, got.sample_rate, got.gain, got.speaker, got.fingerprint) == (960, 16000, 1.0, None, None)
+
+
+def test_a_bare_array_has_the_rates_of_its_model() -> None:
+    features = replace(FEATURES["log-mel"], sample_rate=24000, hop_length=240)
+    got = unpack(saved(np.arange(5)), where="x", features=features)
+    assert (got.samples, got.sample_rate, got.seconds) == (2400, 24000, 0.1)
 
 
 def test_a_bare_array_of_one_dimension_is_one_book() -> None:

@@ -1,6 +1,7 @@
 """.sqc: size, round trip, every kind of damage, recovery."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from sqcodec.bitstream.sqc_header import read_header, varint
 from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
 from tests import reference
-from tests.bitstream.examples import make_codes, make_space
+from tests.bitstream.examples import make_codes, make_space, walk
 
 SPACE, PLAIN = make_space(), make_space(tables=False)
 LONG = make_codes(16000 * 63)  # 3151 codes, 6 blocks
@@ -45,6 +46,21 @@ def test_there_and_back(samples, rate, books, used, size, tables, speaker, seed)
     assert got.indices.dtype == np.uint16
     assert same(recover(content, space, where="x").codes, codes)
     assert recover(content, space, where="x").lost == ()
+
+
+def test_the_model_s_rates_say_how_many_codes_there_are() -> None:
+    """48 kHz with a hop of 512 samples and 3 frames per code: 31.25 codes per second."""
+    features = replace(SPACE.features, sample_rate=48000, hop_length=512, frames_per_code=3, f_max=24000.0)
+    space = replace(SPACE, features=features)
+    length = features.code_count(48_000 * 40, 48_000)
+    codes = make_codes(48_000 * 40, sample_rate=48_000, indices=walk(length, 1, 16, 1))
+    content = pack(codes, space)
+    assert length == 1251  # 40 s, and half a hop for the first frame
+    assert same(unpack(content, space, where="x"), codes)
+    assert same(recover(content, space, where="x").codes, codes)
+    damaged = content[:-20] + b"x" + content[-19:]
+    with pytest.raises(CodesError, match=r"does not match \(block 2, from 32 s on\)"):  # code 1000
+        unpack(damaged, space, where="x")
 
 
 @given(st.lists(st.integers(0, 15), min_size=151, max_size=151))

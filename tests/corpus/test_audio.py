@@ -17,11 +17,11 @@ def test_length_is_exact_at_any_rate_and_block_size(tmp_path: Path, rate: int, s
     soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(samples), rate, subtype="FLOAT")
     source = AudioSource(path)
     expected = -(-samples * 16000 // rate)
-    assert (source.rate, source.channels, source.input_samples, source.samples) == (rate, 1, samples, expected)
-    whole = source.read()
+    assert (source.rate, source.channels, source.input_samples, source.seconds) == (rate, 1, samples, samples / rate)
+    whole = source.read(16000)
     assert whole.dtype == np.float32
     assert whole.shape == (expected,)
-    pieces = list(source.blocks(1024))
+    pieces = list(source.blocks(16000, 1024))
     assert max(map(len, pieces)) < 4096
     np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-6)  # float32 rounding: blocks change no sum
 
@@ -30,21 +30,21 @@ def test_resampling_is_soxr_high_quality(tmp_path: Path) -> None:
     samples = (0.1 * np.random.default_rng(1).standard_normal(48000)).astype(np.float32)
     soundfile.write(tmp_path / "a.wav", samples, 48000, subtype="FLOAT")
     expected = soxr.resample(samples, 48000, 16000, quality="HQ")
-    np.testing.assert_allclose(AudioSource(tmp_path / "a.wav").read(), expected, atol=1e-6)
+    np.testing.assert_allclose(AudioSource(tmp_path / "a.wav").read(16000), expected, atol=1e-6)
 
 
 def test_channels_are_averaged(tmp_path: Path) -> None:
     left_right = np.tile([[0.5, -0.25]], (1000, 1))
     soundfile.write(tmp_path / "a.wav", left_right, 16000, subtype="FLOAT")
-    assert AudioSource(tmp_path / "a.wav").read() == pytest.approx(np.full(1000, 0.125))
+    assert AudioSource(tmp_path / "a.wav").read(16000) == pytest.approx(np.full(1000, 0.125))
 
 
 @pytest.mark.parametrize(("name", "kind"), [("a.ogg", "VORBIS"), ("a.opus", "OPUS"), ("a.mp3", None), ("a.flac", None)])
 def test_lossy_formats_count_what_is_read(tmp_path: Path, record, name: str, kind: str | None) -> None:
     how = {"format": "OGG", "subtype": kind} if kind else {}
     source = AudioSource(record(tmp_path / name, seconds=1.0, **how))
-    before = source.samples
-    assert len(source.read()) == before == source.samples
+    before = source.input_samples
+    assert len(source.read(source.rate)) == before == source.input_samples
     assert abs(before - 16000) <= 1700  # an MP3 keeps its encoder's padding
 
 
@@ -53,7 +53,7 @@ def test_truncated_files_are_refused(tmp_path: Path, record, name: str) -> None:
     path = record(tmp_path / name)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(AudioError, match=rf"{re.escape(str(path))}: broken: "):
-        AudioSource(path).read()
+        AudioSource(path).read(16000)
 
 
 def test_truncated_wav_says_how_much_is_there(tmp_path: Path, record) -> None:
@@ -69,7 +69,7 @@ def test_wav_from_a_pipe_is_not_truncated(tmp_path: Path, record) -> None:
     size = content.index(b"data") + 4
     content[size : size + 4] = b"\xff\xff\xff\xff"
     path.write_bytes(content)
-    assert AudioSource(path).samples == 4800
+    assert AudioSource(path).input_samples == 4800
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -79,7 +79,7 @@ def test_samples_that_are_not_finite_are_refused(tmp_path: Path, bad: float) -> 
     soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
     source = AudioSource(tmp_path / "a.wav")
     with pytest.raises(AudioError, match=r"a\.wav: not finite: NaN or infinity within samples 1000 to 2000; repair"):
-        list(source.blocks(1000))
+        list(source.blocks(16000, 1000))
 
 
 def test_empty_missing_and_foreign_files_are_refused(tmp_path: Path) -> None:
@@ -104,12 +104,12 @@ def test_numbers_that_are_no_sound_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "loud.wav"
     soundfile.write(path, np.array([0.0, 3e38, 0.0]), 44100, subtype="FLOAT")
     with pytest.raises(AudioError) as caught:
-        AudioSource(path).read()
+        AudioSource(path).read(16000)
     assert str(caught.value) == (
         f"{path}: no sound: values up to 3e+38 within samples 0 to 3, expected -1 to 1; repair or leave out the file"
     )
     soundfile.write(path, np.array([0.0, 2.0**31, 0.0]), 16000, subtype="FLOAT")  # integers taken for floats
-    assert AudioSource(path).read().max() == 2.0**31
+    assert AudioSource(path).read(16000).max() == 2.0**31
 
 
 def test_opus_is_decoded_once(tmp_path: Path, record, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,5 +127,5 @@ def test_opus_is_decoded_once(tmp_path: Path, record, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(soundfile.SoundFile, "read", counted)
     source = AudioSource(path)
-    assert len(source.read()) == source.samples
+    assert len(source.read(source.rate)) == source.input_samples
     assert sum(decoded) == 1 + source.input_samples

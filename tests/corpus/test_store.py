@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +33,36 @@ def build(folder: Path, digest: str = "d") -> list[StoredUtterance]:
     return items
 
 
+def test_a_row_gives_its_features_and_its_sound(tmp_path: Path) -> None:
+    second = build(tmp_path / "s")[1]
+    split = store.open_store(tmp_path / "s").splits["train"]
+    row = split.rows[1]
+    # float16 keeps 11 bits of numbers below 1, int16 steps of 1 / 32767
+    np.testing.assert_allclose(split.features_of(row), second.features, rtol=0, atol=2**-11)
+    np.testing.assert_allclose(split.sound(row), second.audio, rtol=0, atol=0.5 / 32767 + 1e-7)
+    assert np.array_equal(split.features_of(row, 1, 3), split.features_of(row)[:, 1:4])
+    assert np.array_equal(split.sound(row, 100, 50), split.sound(row)[100:150])
+    assert split.sound(row, gain=row.gain) == pytest.approx(0.5 * split.sound(row), rel=1e-6)
+    assert (split.features_of(row).dtype, split.sound(row).dtype) == (np.float32, np.float32)
+
+
+def test_a_store_carries_its_whole_configuration(tmp_path: Path) -> None:
+    """At 16 kHz its header is as it was; another rate is written and read."""
+    build(tmp_path / "s")
+    assert "sample_rate" not in json.loads((tmp_path / "s" / "store.json").read_text("utf-8"))["features"]
+    config = replace(CONFIG, sample_rate=24000, hop_length=240)
+    store.write_shard(tmp_path / "shard", [utterance("a", 3)], [])
+    store.assemble(
+        tmp_path / "other", {"train": [tmp_path / "shard"]}, config=config, digest="d", corpus="folder", reports=[],
+        report_text="",
+    )  # fmt: skip
+    assert store.open_store(tmp_path / "other").features == config
+
+
 def test_round_trip(tmp_path: Path) -> None:
     items = build(tmp_path / "s")
     opened = store.open_store(tmp_path / "s")
-    assert (opened.folder, opened.features, opened.digest) == (tmp_path / "s", "paper-mel", "d")
+    assert (opened.folder, opened.features, opened.digest) == (tmp_path / "s", CONFIG, "d")
     assert opened.corpus == "folder"
     assert list(opened.splits) == ["train"]  # a split without utterances is left out
     split = opened.splits["train"]

@@ -5,6 +5,7 @@ import torch
 
 from sqcodec.errors import RecipeError
 from sqcodec.model.assembly import build_codec
+from sqcodec.model.blockwise import decode_features, encode_features, with_context
 from sqcodec.model.model_file import load_model, save_model
 from sqcodec.model.spectrogram_codec import UNLABELLED
 from sqcodec.recipe import load_recipe
@@ -32,6 +33,27 @@ def test_the_shipped_recipe_has_the_bit_rates_and_the_look_ahead_it_says():
     assert codec.quantizer.codebooks == 8
     # an even frame waits for 2 + 2 frames of the encoder and 4 of the decoder: 80 ms, of 100 allowed
     assert codec.encoder.lookahead + codec.decoder.lookahead == 8
+
+
+@pytest.mark.parametrize("per_code", [1, 3])
+def test_a_code_may_be_of_another_number_of_frames(per_code, tmp_path):
+    codec = small(f"features.frames_per_code={per_code}", "train.frames=120")
+    features = torch.randn(80, 200, generator=torch.Generator().manual_seed(1))
+    whole = codec.encode(with_context(codec, features)[None])[0]
+    assert whole.shape == (3, -(-200 // per_code))
+    blocks = [codes for _, codes in encode_features(codec, features.split(50, dim=1), 200, torch.device("cpu"))]
+    assert torch.equal(torch.cat(blocks, dim=1), whole)
+    decoded = torch.cat(list(decode_features(codec, whole.numpy().astype("uint16"), UNLABELLED)), dim=1)
+    assert decoded.shape == (80, per_code * whole.shape[1])
+    save_model(tmp_path / "model.safetensors", codec, 0)
+    assert load_model(tmp_path / "model.safetensors").fingerprint == codec.fingerprint != small().fingerprint
+
+
+@pytest.mark.parametrize(("frames", "behind"), [(6, 1), (7, 2)])
+def test_edges_are_repeated_to_whole_codes_and_a_frame_of_context(frames, behind):
+    features = torch.arange(2.0 * frames).reshape(2, frames)
+    got = with_context(small(), features)
+    assert torch.equal(got, torch.cat([features[:, :1], features, features[:, -1:].expand(-1, behind)], dim=1))
 
 
 def test_it_knows_every_speaker_by_no_name():

@@ -156,6 +156,11 @@ def test_a_store_of_other_features_or_splits_is_refused(store, tmp_path):
     assert str(caught.value).startswith(
         f"{store} holds paper-mel features, recipe zerospeech2019 expects log-mel; prepare the corpus"
     )
+    with pytest.raises(TrainingError) as caught:
+        run(with_steps(1, "features.sample_rate=24000", "features.hop_length=200"), store, tmp_path / "run")
+    assert str(caught.value).startswith(
+        f"{store} holds paper-mel features, recipe zerospeech2019 expects paper-mel (hop_length 200, sample_rate 24000)"
+    )
     with pytest.raises(TrainingError, match="has no split 'nothing', it has train, test; set train.evaluate_split"):
         run(with_steps(1, "train.evaluate_split=nothing"), store, tmp_path / "run")
 

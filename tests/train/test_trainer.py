@@ -123,7 +123,8 @@ def test_a_bad_loss_is_named_by_its_first_step_and_never_saved(tmp_path, factor,
     with pytest.raises(TrainingError) as caught:
         train(bad)
     assert str(caught.value) == (
-        f"the loss is not finite at step 7 (step_number 7): the loss was {shown}. Change it with `overrides` and train again;"
+        f"the loss is not finite at step 7 (step_number 7): the loss was {shown}. Change it with `overrides` and"
+        " train again;"
         f" the last good state is in {tmp_path / 'run' / 'checkpoint.pt'}"
     )
     assert bad.step == 8  # where the next log was due

@@ -1,5 +1,7 @@
 """The ISTFT vocoder without training: exact lengths, alignment, blocks, batches, how far it looks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,12 +10,13 @@ from sqcodec.dsp import StftConfig, inverse_stft_same, stft_same
 from sqcodec.features.mel import extract
 from sqcodec.nn.convnext import ahead_of_each
 from sqcodec.spectrogram import FEATURES
-from sqcodec.vocoder.istft import STFT, IstftNetwork, IstftVocoder
-from sqcodec.vocoder.refinement import refine
+from sqcodec.vocoder.istft import IstftNetwork, IstftVocoder, head_stft
+from sqcodec.vocoder.refinement import refine, spread
 from tests.conftest import speech_like
 from tests.vocoder.conftest import small_istft
 
 LOG_MEL, PAPER_MEL = FEATURES["log-mel"], FEATURES["paper-mel"]
+STFT = head_stft(LOG_MEL)
 
 
 def vocoder(*overrides: str, features=LOG_MEL) -> IstftVocoder:
@@ -35,6 +38,15 @@ def test_lengths_are_exact(frames: int) -> None:
         assert sound.shape == (max(1, samples),)
         assert sound.dtype == np.float32
         assert np.isfinite(sound).all()
+
+
+def test_lengths_are_exact_at_another_rate_and_window() -> None:
+    """48 kHz, a hop of 512 samples and a window of six hops, so that refinement reaches further."""
+    wide = replace(LOG_MEL, sample_rate=48_000, hop_length=512, win_length=3072, n_fft=4096, f_max=24_000.0)
+    made, features = vocoder(features=wide), torch.randn(1, 80, 30)
+    whole = made.synthesise(features)
+    assert (whole.shape, spread(wide), spread(LOG_MEL)) == ((1, 512 * 30 - 256), 6, 4)
+    assert np.array_equal(rendered(made, features[0], whole.shape[1]), whole[0].numpy())
 
 
 @pytest.mark.parametrize("overrides", [(), ("vocoder.refinement.iterations=0", "vocoder.lookahead=9")])

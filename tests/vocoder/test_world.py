@@ -1,5 +1,6 @@
 """The WORLD vocoder: exact lengths, block by block as at once, F0 classes, and WORLD's own round trip on speech."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ from sqcodec.metrics import pitch
 from sqcodec.spectrogram import FEATURES
 from sqcodec.vocoder.world import (
     F0_CLASSES,
-    FFT_SIZE,
     WorldNetwork,
     WorldParameters,
     WorldVocoder,
@@ -19,6 +19,7 @@ from sqcodec.vocoder.world import (
     analyse,
     f0_class,
     f0_of,
+    fft_size,
     louder_envelope,
     synthesise,
 )
@@ -79,11 +80,20 @@ def test_f0_classes_go_round_trip() -> None:
 
 def test_a_louder_envelope_is_a_louder_sound() -> None:
     x = speech_like(16000)
-    quiet, loud = analyse(x, 24), analyse(2 * x, 24)
-    difference = loud.envelope - quiet.envelope - 2 * np.log(2.0) * louder_envelope(24)
+    quiet, loud = analyse(x, LOG_MEL, envelope=24), analyse(2 * x, LOG_MEL, envelope=24)
+    difference = loud.envelope - quiet.envelope - 2 * np.log(2.0) * louder_envelope(LOG_MEL, envelope=24)
     assert np.abs(difference).mean() < 1e-3  # CheapTrick adds a fixed 1e-12 of noise
-    assert louder_envelope(24).shape == (24,)
-    assert FFT_SIZE == 1024
+    assert louder_envelope(LOG_MEL, envelope=24).shape == (24,)
+    assert fft_size(LOG_MEL) == 1024
+
+
+@pytest.mark.parametrize(("rate", "bands"), [(16_000, 1), (24_000, 3), (48_000, 5)])
+def test_analysis_and_synthesis_at_any_rate(rate: int, bands: int) -> None:
+    config = replace(LOG_MEL, sample_rate=rate, hop_length=rate // 100)
+    found = analyse(speech_like(rate // 2, rate=rate), config, envelope=24)
+    assert (found.envelope.shape, found.aperiodicity.shape) == ((51, 24), (51, bands))
+    assert WorldNetwork(small_world(), config).sizes == [1, F0_CLASSES, 24, bands]
+    assert synthesise(found, config).shape == (51 * rate // 100,)
 
 
 def test_world_gives_back_the_pitch_of_the_speech_that_ships() -> None:
@@ -92,7 +102,7 @@ def test_world_gives_back_the_pitch_of_the_speech_that_ships() -> None:
     for path in sorted(SPEECH.glob("*/*.flac"))[::8]:
         sound, rate = soundfile.read(path, dtype="float32")
         x = sound[::3] if rate == 48000 else sound
-        made = synthesise(analyse(x, 40))[: len(x)]
+        made = synthesise(analyse(x, LOG_MEL, envelope=40), LOG_MEL)[: len(x)]
         one, other = pitch.f0_track(x), pitch.f0_track(np.pad(made, (0, len(x) - len(made))))
         both = (one > 0) & (other > 0)
         cents.append(np.abs(1200 * np.log2(other[both] / one[both])))

@@ -1,12 +1,10 @@
 """The verbs `encode` and `decode` on arrays and on blocks: recording -> codes -> recording."""
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import soxr
-import torch
 from numpy.typing import NDArray
 
 from sqcodec.bitstream import sqc
@@ -17,13 +15,13 @@ from sqcodec.features.mel import Statistics, features_of
 from sqcodec.model.blockwise import decode_features, encode_features
 from sqcodec.model.folding import fold_
 from sqcodec.model.model_file import open_model
-from sqcodec.model.spectrogram_codec import FRAMES_PER_CODE, UNLABELLED, SpectrogramCodec
+from sqcodec.model.spectrogram_codec import UNLABELLED, SpectrogramCodec
 from sqcodec.pipeline.coding.speaker_search import Probe, nearest_speaker
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.finding.code_spaces import space_of
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.finding.vocoders import FoundVocoder, find_vocoder
-from sqcodec.spectrogram import SAMPLE_RATE, frame_count
+from sqcodec.recording import ArrayRecording, Recording
 from sqcodec.vocoder.interface import Vocoder
 
 _Samples = NDArray[np.float32]
@@ -49,6 +47,7 @@ class Codec:
     def __init__(self, model: SpectrogramCodec, path: Path, space: CodeSpace) -> None:
         self.model, self.path, self.space = model, path, space
         self.fingerprint, self.speakers, self.bit_rate = model.fingerprint, model.speakers, model.bit_rate
+        self.sample_rate = model.features.sample_rate  # Hz, of what goes into the networks and comes out
         self.device = next(model.parameters()).device
         self._vocoders: dict[str | None, FoundVocoder] = {}
 
@@ -56,12 +55,13 @@ class Codec:
         self,
         audio: _Samples,
         *,
-        sample_rate: int = SAMPLE_RATE,
+        sample_rate: int | None = None,
         speaker: str | None = None,
         codebooks: int | None = None,
     ) -> Codes:
-        """audio [N] in -1 to 1 at sample_rate (Hz) -> codes. speaker: whose voice it is; None finds the nearest.
-        codebooks: how many to use; None: all.
+        """audio [N] in -1 to 1 at sample_rate (Hz; None: the model's) -> codes.
+
+        speaker: whose voice it is; None finds the nearest. codebooks: how many to use; None: all.
 
         Raises AudioError: not one channel of floats, empty, or not finite; CodesError: the model has no such speaker.
         """
@@ -70,28 +70,14 @@ class Codec:
                 f"got an array {audio.shape} of {audio.dtype}, expected samples [N] of float32, in -1 to 1"
             )
         samples = np.array(audio, dtype=np.float32)
-        if sample_rate != SAMPLE_RATE:
-            samples = np.concatenate(list(resampled([samples], sample_rate, SAMPLE_RATE, len(samples))))
-        return self.encode_blocks(
-            lambda: [samples],
-            samples=lambda: len(audio),
-            sample_rate=sample_rate,
-            speaker=speaker,
-            codebooks=codebooks,
-        )
+        recording = ArrayRecording(samples, self.sample_rate if sample_rate is None else sample_rate)
+        return self.encode_recording(recording, speaker=speaker, codebooks=codebooks)
 
-    def encode_blocks(
-        self,
-        blocks: Callable[[], Iterable[_Samples]],
-        *,
-        samples: Callable[[], int],
-        sample_rate: int,
-        speaker: str | None,
-        codebooks: int | None = None,
+    def encode_recording(
+        self, recording: Recording, *, speaker: str | None = None, codebooks: int | None = None
     ) -> Codes:
-        """As `encode`, of a recording that `blocks()` yields as [n] at 16 kHz; a long one twice.
+        """As `encode`, of a recording that is read block by block; a long one twice.
 
-        samples, sample_rate: of the recording before it was resampled; its length is asked for when it has been read.
         Raises ModelError: the model is a plain VAE; CodesError: it has no such speaker.
         """
         if not self.model.quantizer.codebooks:
@@ -101,23 +87,23 @@ class Codec:
         if speaker is not None:
             self.voice(speaker)  # its errors come before the work
         config = self.model.features
-        statistics, features = features_of(lambda: map(torch.from_numpy, blocks()), config)
-        probe, pieces = Probe(), []
-        frames = frame_count(statistics.samples)
+        statistics, features = features_of(recording, config)
+        probe, pieces = Probe(config), []
+        frames = config.frame_count(statistics.samples)
         for part, codes in encode_features(self.model, features, frames, self.device, codebooks=codebooks):
             probe.offer_(part, codes)
             pieces.append(codes.numpy().astype(np.uint16))
         return Codes(
             indices=np.concatenate(pieces, axis=1),
-            samples=samples(),
-            sample_rate=sample_rate,
+            samples=recording.input_samples,
+            sample_rate=recording.rate,
             gain=self._gain(statistics),
             speaker=speaker or nearest_speaker(self.model, probe),
             fingerprint=self.fingerprint,
         )
 
     def decode(self, codes: Codes, *, speaker: str | None = None, vocoder: str | None = None) -> _Samples:
-        """codes -> ceil(samples x 16000 / sample_rate) samples at 16 kHz, at the recording's level, within -1 to 1.
+        """codes -> sound [codes.samples_at(self.sample_rate)] at the model's rate and the recording's level, -1 to 1.
 
         speaker: whose voice to give it; None means the one stored. vocoder: a kind, a file or a run; None means the
         best that there is. Raises CodesError: the codes do not fit the model, or no such speaker; ModelError: the codes
@@ -170,7 +156,7 @@ class Codec:
         return self._vocoders[name]
 
     def _rendered(self, codes: Codes, voice: int, vocoder: Vocoder) -> Iterator[_Samples]:
-        samples = -(-codes.samples * SAMPLE_RATE // codes.sample_rate)
+        samples = codes.samples_at(self.sample_rate)
         if codes.gain == 0.0:  # digital silence comes back as it was
             for start in range(0, samples, 1 << 18):
                 yield np.zeros(min(1 << 18, samples - start), np.float32)
@@ -198,8 +184,8 @@ class Codec:
             raise CodesError(
                 f"{where}: got code {highest}, expected 0 to {quantizer.codewords - 1}; these are another model's codes"
             )
-        frames = frame_count(-(-codes.samples * SAMPLE_RATE // codes.sample_rate))
-        if codes.fingerprint is not None and length != (expected := -(-frames // FRAMES_PER_CODE)):
+        expected = self.model.features.code_count(codes.samples, codes.sample_rate)
+        if codes.fingerprint is not None and length != expected:
             raise CodesError(
                 f"{where}: got {length} codes, expected {expected} for {codes.samples} samples"
                 f" at {codes.sample_rate} Hz"
@@ -233,24 +219,6 @@ class Codec:
             + (f"; did you mean {' or '.join(near)}?" if near else ".")
             + f" It knows {len(self.speakers)}: {_some(self.speakers)}"
         )
-
-
-def resampled(blocks: Iterable[_Samples], rate: int, to_rate: int, samples: int) -> Iterator[_Samples]:
-    """Blocks [n] at `rate`, together `samples` long -> blocks at `to_rate`, together ceil(samples x to_rate / rate).
-
-    Raises AudioError: a rate that cannot be resampled.
-    """
-    total, made = -(-samples * to_rate // rate) if rate > 0 else 0, 0
-    try:
-        resampler = soxr.ResampleStream(rate, to_rate, 1, dtype="float32", quality="HQ")
-    except (RuntimeError, ValueError) as error:
-        raise AudioError(f"{rate} Hz cannot be resampled to {to_rate} Hz: {error}") from None
-    for block in blocks:
-        sound = resampler.resample_chunk(block)[: total - made]
-        made += len(sound)
-        yield sound
-    rest = resampler.resample_chunk(np.zeros(0, np.float32), last=True)[: total - made]
-    yield np.pad(rest, (0, total - made - len(rest)))
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -1,11 +1,10 @@
 """The verb `vocode`: a recording to features and back, without a codec, to hear a vocoder alone."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from sqcodec.corpus.audio import AudioSource
@@ -14,7 +13,8 @@ from sqcodec.pipeline.coding.files import SOUND_FORMATS, write_sound
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.finding.vocoders import KINDS, find_vocoder, resolve_vocoder
 from sqcodec.pipeline.paths import check_target, spooled, written
-from sqcodec.spectrogram import FEATURES, SAMPLE_RATE, FeatureConfig, FeatureKind
+from sqcodec.recording import Recording
+from sqcodec.spectrogram import FEATURES, FeatureConfig, FeatureKind
 from sqcodec.vocoder.interface import Vocoder
 from sqcodec.vocoder.vocoder_file import read_header
 
@@ -23,9 +23,10 @@ _Samples = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class Vocoded:
-    """What `vocode_file` did; samples at 16 kHz."""
+    """What `vocode_file` did; samples at sample_rate (Hz)."""
 
     samples: int
+    sample_rate: int
     vocoder: str
     features: FeatureKind
     notes: tuple[str, ...]
@@ -33,13 +34,13 @@ class Vocoded:
     @property
     def seconds(self) -> float:
         """Duration of the sound."""
-        return self.samples / SAMPLE_RATE
+        return self.samples / self.sample_rate
 
 
 def vocode_file(
     source: Path, target: Path, *, vocoder: str | None = None, features: FeatureKind | None = None, device: str = "auto"
 ) -> Vocoded:
-    """Turn a recording into features and those into a sound file at 16 kHz, which appears complete or not at all.
+    """Turn a recording into features and those into a sound file at their rate, which appears complete or not at all.
 
     vocoder: a kind, a file, a run folder or a run's name; None: the best for the features. features: None means what
     the vocoder was made for, or log-mel where none is named. Raises AudioError: the recording cannot be read;
@@ -50,24 +51,25 @@ def vocode_file(
     found = find_vocoder(vocoder, config, device=find_device(device))
     with spooled(source) as path, written(target) as draft:
         audio = AudioSource(path)
-        sound = vocode_blocks(audio.blocks, found.vocoder)
+        sound = vocode_recording(audio, found.vocoder)
         form = SOUND_FORMATS.get(target.suffix.lower(), SOUND_FORMATS[".wav"])  # a pipe has no suffix
-        samples, limited = write_sound(draft, sound, SAMPLE_RATE, form)
+        samples, limited = write_sound(draft, sound, config.sample_rate, form)
     clipped = f"{target}: {limited} of {samples} samples were beyond full scale and were limited" if limited else ""
     return Vocoded(
         samples=samples,
+        sample_rate=config.sample_rate,
         vocoder=found.vocoder.kind,
         features=config.kind,
         notes=tuple(note for note in (found.note, clipped) if note),
     )
 
 
-def vocode_blocks(blocks: Callable[[], Iterable[_Samples]], vocoder: Vocoder) -> Iterator[_Samples]:
-    """Copy-synthesis of a recording at 16 kHz that `blocks()` yields as [n] -> [n], at its own level and length.
+def vocode_recording(recording: Recording, vocoder: Vocoder) -> Iterator[_Samples]:
+    """Copy-synthesis of a recording: pieces [n] at the vocoder's rate, at its own level and length.
 
     Digital silence stays silence.
     """
-    statistics, features = features_of(lambda: map(torch.from_numpy, blocks()), vocoder.features)
+    statistics, features = features_of(recording, vocoder.features)
     level = 1.0 if vocoder.features.dynamic_range is None and statistics.peak else statistics.gain
     for sound in vocoder.render(features, statistics.samples):
         yield sound * np.float32(level)

@@ -14,10 +14,11 @@ from sqcodec.bitstream.sqc_header import MAGIC, read_header
 from sqcodec.codes import Codes
 from sqcodec.corpus.audio import RAW_SUBTYPES, AudioSource, RawEncoding, RawFormat
 from sqcodec.errors import SqcodecError
-from sqcodec.pipeline.coding.codec import Codec, open_codec, resampled
+from sqcodec.model import model_header
+from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.finding.models import Found, find_for_decoding, find_for_encoding
 from sqcodec.pipeline.paths import check_target, is_pipe, is_special, shown, spooled, written
-from sqcodec.spectrogram import SAMPLE_RATE
+from sqcodec.resampling import resampled
 
 CodesFormat = Literal["sqc", "npy"]
 SOUND_FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
@@ -142,18 +143,12 @@ def encode_with(
     codec: Codec, audio: AudioSource, target: Path, *, speaker: str | None, form: CodesFormat, codebooks: int
 ) -> Encoded:
     """As `encode_file`, with a model that is open and a number of its codebooks."""
-    codes = codec.encode_blocks(
-        audio.blocks,
-        samples=lambda: audio.input_samples,
-        sample_rate=audio.rate,
-        speaker=speaker,
-        codebooks=codebooks,
-    )
+    codes = codec.encode_recording(audio, speaker=speaker, codebooks=codebooks)
     content = npy.pack(codes) if form == "npy" else sqc.pack(codes, codec.space)
     with written(target) as draft:
         draft.write_bytes(content)
     return Encoded(
-        seconds=codes.samples / codes.sample_rate,
+        seconds=codes.seconds,
         codes=codes.indices.size,
         size=len(content),
         nominal_bit_rate=codec.bit_rate * codebooks / codec.model.quantizer.codebooks,
@@ -172,12 +167,12 @@ def decode_file(
     model: str | None = None,
     speaker: str | None = None,
     vocoder: str | None = None,
-    rate: int = SAMPLE_RATE,
+    rate: int | None = None,
     device: str = "auto",
     recover: bool = False,
     raw: RawEncoding | None = None,
 ) -> Decoded:
-    """Decode a codes file into a sound file at `rate` Hz, which appears complete or not at all.
+    """Decode a codes file into a sound file at `rate` Hz (None: the model's), which appears complete or not at all.
 
     recover: decode what is intact of a damaged `.sqc`, with silence for the rest, which `lost` lists. raw: samples
     without a header are written. Raises CodesError: the codes cannot be read or do not fit the model; ModelError: no
@@ -188,6 +183,7 @@ def decode_file(
         file = identify(npy.read_bytes(path), shown(source))
     found = find_model_of(file, model)
     codec = open_codec(found.path, device)
+    rate = rate or codec.sample_rate
     opened = _recovered(codec, file) if recover and file.codes is None else open_with(codec, file)
     done = decode_with(opened, target, where=file.where, speaker=speaker, vocoder=vocoder, rate=rate, raw=raw)
     return Decoded(
@@ -217,9 +213,8 @@ def decode_with(
     sound: Iterable[NDArray[np.float32]] = opened.codec.decode_blocks(
         codes, speaker=speaker, vocoder=vocoder, where=where
     )
-    sound = _silenced(sound, opened.lost)
-    if rate != SAMPLE_RATE:
-        sound = resampled(sound, SAMPLE_RATE, rate, -(-codes.samples * SAMPLE_RATE // codes.sample_rate))
+    sound = _silenced(sound, opened.lost, opened.codec.sample_rate)
+    sound = resampled(sound, opened.codec.sample_rate, rate)
     if rate == codes.sample_rate:
         sound = _cut(sound, codes.samples)  # the recording's own rate gives back its own length
     with written(target) as draft:
@@ -241,13 +236,17 @@ def find_model_of(file: CodesFile, model: str | None) -> Found:
 
 def open_with(codec: Codec, file: CodesFile) -> Opened:
     """The codes in a file, with their model. Raises CodesError: not readable with it."""
-    return Opened(codec, file.codes or sqc.unpack(file.content, codec.space, where=file.where), ())
+    if file.codes is None:
+        return Opened(codec, sqc.unpack(file.content, codec.space, where=file.where), ())
+    if file.identity is None:  # a bare array: its length follows from the model's rates
+        return Opened(codec, npy.unpack(file.content, where=file.where, features=codec.model.features), ())
+    return Opened(codec, file.codes, ())
 
 
 def _recovered(codec: Codec, file: CodesFile) -> Opened:
     intact = recovery.recover(file.content, codec.space, where=file.where)
-    seconds = intact.codes.samples / intact.codes.sample_rate
-    lost = tuple(Span(0.02 * block.start, min(seconds, 0.02 * block.stop)) for block in intact.lost)
+    rate, seconds = codec.model.features.code_rate, intact.codes.seconds
+    lost = tuple(Span(block.start / rate, min(seconds, block.stop / rate)) for block in intact.lost)
     return Opened(codec, intact.codes, lost)
 
 
@@ -262,12 +261,14 @@ def _codes_format(target: Path, form: CodesFormat | None) -> CodesFormat:
     return named
 
 
-def _silenced(blocks: Iterable[NDArray[np.float32]], spans: tuple[Span, ...]) -> Iterator[NDArray[np.float32]]:
-    """Blocks [n] at SAMPLE_RATE with zeros where something was lost."""
+def _silenced(
+    blocks: Iterable[NDArray[np.float32]], spans: tuple[Span, ...], rate: int
+) -> Iterator[NDArray[np.float32]]:
+    """Blocks [n] at `rate` with zeros where something was lost."""
     place = 0
     for block in blocks:
         for span in spans:
-            start, stop = (max(0, round(time * SAMPLE_RATE) - place) for time in span)
+            start, stop = (max(0, round(time * rate) - place) for time in span)
             block[start:stop] = 0
         place += len(block)
         yield block
@@ -283,9 +284,10 @@ def bare_array(file: CodesFile, found: Found) -> str:
     """What a bare array lacks and is taken for; "" for any other file."""
     if file.identity is not None:
         return ""
+    samples = model_header.read_header(found.path).features.samples_per_code
     return (
         f"{file.where}: a bare array, without the model's fingerprint, length, loudness and speaker:"
-        f" taken as codes of {found.path}, 320 samples a code, gain 1"
+        f" taken as codes of {found.path}, {samples} samples a code, gain 1"
     )
 
 

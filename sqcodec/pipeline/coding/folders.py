@@ -114,12 +114,13 @@ def decode_folder(
     model: str | None,
     speaker: str | None,
     vocoder: str | None,
-    rate: int,
+    rate: int | None,
     device: str,
     how: Workers,
     progress: Progress,
 ) -> FolderDone:
-    """Decode every codes file under `source` into WAV files in `target`, which mirrors its folders.
+    """Decode every codes file under `source` into WAV files at `rate` Hz (None: the model's) in `target`, which mirrors
+    its folders.
 
     A file that is newer than its codes is kept. Raises SqcodecError: no codes files, or `target` lies within `source`.
     """
@@ -189,11 +190,12 @@ def _encode(
 
 
 def _decode(
-    task: _Task, model: str | None, device: str, speaker: str | None, vocoder: str | None, rate: int
+    task: _Task, model: str | None, device: str, speaker: str | None, vocoder: str | None, rate: int | None
 ) -> _Result:
     file = identify(npy.read_bytes(task.source), str(task.source))
     found = find_model_of(file, model)
     codec = _codec(str(found.path.resolve()), device)
+    rate = rate or codec.sample_rate
     done = decode_with(
         open_with(codec, file), task.target, where=file.where, speaker=speaker, vocoder=vocoder, rate=rate
     )

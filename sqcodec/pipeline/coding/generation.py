@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sqcodec.codes import Codes, code_count
+from sqcodec.codes import Codes
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.errors import SqcodecError
 from sqcodec.pipeline.coding.codec import Codec, open_codec
@@ -18,7 +18,6 @@ from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.paths import written
 from sqcodec.prior.prior_file import PRIOR, load_prior
 from sqcodec.prior.transformer import CodePrior
-from sqcodec.spectrogram import SAMPLE_RATE
 
 _GAIN = 0.5  # -6 dB: what is generated has no loudness of its own
 
@@ -64,7 +63,7 @@ def generate(
         codec.voice(speaker)
     where = codec.path.with_name(PRIOR)
     prior = load_prior(where, fingerprint=codec.fingerprint, speakers=codec.speakers, device=codec.device)
-    start = codec.encode(AudioSource(prompt).read(), speaker=speaker) if prompt else None
+    start = codec.encode(AudioSource(prompt).read(codec.sample_rate), speaker=speaker) if prompt else None
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(sampling.number):
         rng = np.random.default_rng([sampling.seed, number])
@@ -73,19 +72,19 @@ def generate(
         codes = _sampled(codec, prior, start, voice, sampling, int(rng.integers(2**62)))
         path = folder / f"{number + 1:04}.wav"
         with written(path) as draft:
-            done = write_sound(draft, codec.decode_blocks(codes), SAMPLE_RATE, SOUND_FORMATS[".wav"])
-        yield Generated(path, done.samples / SAMPLE_RATE, voice)
+            done = write_sound(draft, codec.decode_blocks(codes), codec.sample_rate, SOUND_FORMATS[".wav"])
+        yield Generated(path, done.samples / codec.sample_rate, voice)
 
 
 def _sampled(
     codec: Codec, prior: CodePrior, start: Codes | None, voice: str | None, sampling: Sampling, seed: int
 ) -> Codes:
     """The prompt's codes and `sampling.seconds` of new ones."""
-    samples = round(sampling.seconds * SAMPLE_RATE) + (start.samples if start else 0)
+    samples = round(sampling.seconds * codec.sample_rate) + (start.samples if start else 0)
     known: NDArray[np.uint16] = start.indices if start else np.zeros((len(prior.codewords), 0), np.uint16)
     drawn = prior.sample(
         torch.from_numpy(known.astype(np.int64)).to(codec.device),
-        code_count(samples, SAMPLE_RATE),
+        codec.model.features.code_count(samples, codec.sample_rate),
         codec.voice(voice),
         temperature=sampling.temperature,
         top_p=sampling.top_p,
@@ -94,7 +93,7 @@ def _sampled(
     return Codes(
         indices=drawn.cpu().numpy().astype(np.uint16),
         samples=samples,
-        sample_rate=SAMPLE_RATE,
+        sample_rate=codec.sample_rate,
         gain=start.gain if start else _GAIN,
         speaker=voice,
         fingerprint=codec.fingerprint,

@@ -16,8 +16,10 @@ from sqcodec.model.model_header import read_header as read_model_header
 from sqcodec.pipeline.finding.code_spaces import read_space
 from sqcodec.pipeline.finding.models import find_for_decoding, resolve
 from sqcodec.pipeline.paths import shown, spooled
+from sqcodec.spectrogram import FEATURES, PEAK
 
 _BINS = 64
+_USUAL = FEATURES["log-mel"]  # whose rates codes are taken to have while their model is not found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ def inspect_file(source: Path, *, model: str | None, plot: Path | None = None) -
     if plot and read.codes is None:
         raise ModelError(read.note)
     if plot and read.codes:
-        _draw(read.codes.indices, plot)
+        _draw(read.codes.indices, (read.found.features if read.found else _USUAL).code_rate, plot)
     return _inspection(content, shown(source), read)
 
 
@@ -95,17 +97,19 @@ def inspect_bytes(content: bytes, where: str, model: str | None) -> Inspection:
 
 def _read(content: bytes, where: str, model: str | None) -> _Read:
     if not content.startswith(MAGIC):
-        return _read_npy(npy.unpack(content, where=where), model)
+        return _read_npy(content, where, model)
     header = read_header(content, where=where)
     found, note = _find(header.identity, model)
     codes = sqc.unpack(content, read_space(found.path), where=where) if found else None
     return _Read(codes, found, note, header)
 
 
-def _read_npy(codes: Codes, model: str | None) -> _Read:
+def _read_npy(content: bytes, where: str, model: str | None) -> _Read:
+    codes = npy.unpack(content, where=where)
     if codes.fingerprint is not None:
         return _Read(codes, *_find(codes.fingerprint, model), None)
     found = read_model_header(resolve(model)) if model else None
+    codes = npy.unpack(content, where=where, features=found.features if found else _USUAL)
     return _Read(codes, found, "a bare array: length and level are assumed", None)
 
 
@@ -125,7 +129,7 @@ def _inspection(content: bytes, where: str, read: _Read) -> Inspection:
     assert told is not None
     seconds, gain = told.samples / told.sample_rate, told.gain
     books = _books(codes.indices, found) if codes else ()
-    number, length = codes.indices.shape if codes else (header.books, header.length) if header else (0, 0)
+    number, length = codes.indices.shape if codes else (header.books, header.length(_USUAL)) if header else (0, 0)
     rate = length / seconds
     widths = [(size - 1).bit_length() for size in found.codewords[:number]] if found else []
     return Inspection(
@@ -138,7 +142,7 @@ def _inspection(content: bytes, where: str, read: _Read) -> Inspection:
         seconds=seconds,
         samples=told.samples,
         sample_rate=told.sample_rate,
-        level=20 * float(np.log10(0.999 * gain)) if gain else None,
+        level=20 * float(np.log10(PEAK * gain)) if gain else None,
         model=str(found.path) if found else None,
         fingerprint=codes.fingerprint if codes else header.identity if header else None,
         speaker=codes.speaker if codes else None,
@@ -171,8 +175,8 @@ def _books(indices: NDArray[np.uint16], found: ModelHeader | None) -> tuple[Book
     return tuple(books)
 
 
-def _draw(indices: NDArray[np.uint16], target: Path) -> None:
-    """Draw codes [K, T] over time and how often each comes. Raises SqcodecError: the target cannot be written."""
+def _draw(indices: NDArray[np.uint16], rate: float, target: Path) -> None:
+    """Draw codes [K, T], `rate` per second, and how often each comes. Raises SqcodecError: cannot be written."""
     from matplotlib.figure import Figure
 
     from sqcodec.report.figure import write_figure
@@ -180,7 +184,7 @@ def _draw(indices: NDArray[np.uint16], target: Path) -> None:
     figure = Figure(figsize=(11, 3 * len(indices)), layout="constrained")
     axes = figure.subplots(len(indices), 2, squeeze=False, width_ratios=(3, 1))
     for (left, right), row, number in zip(axes, indices, range(len(indices)), strict=True):
-        left.plot(0.02 * np.arange(len(row)), row, ".", markersize=2)
+        left.plot(np.arange(len(row)) / rate, row, ".", markersize=2)
         left.set(xlabel="time, s", ylabel=f"code of book {number}")
         right.hist(row, bins=_BINS, orientation="horizontal")
         right.set(xlabel="times")

@@ -9,25 +9,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sqcodec.codes import Codes, code_count
+from sqcodec.codes import Codes
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.errors import AudioError, CodesError
 from sqcodec.features.mel import extract
+from sqcodec.model.blockwise import with_context
 from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.coding.files import SOUND_FORMATS, sound_format, write_sound
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.paths import check_target, spooled, written
-from sqcodec.spectrogram import SAMPLE_RATE
 
-_PAUSE = SAMPLE_RATE // 4  # samples between the steps of a morph
+_PAUSE = 0.25  # seconds between the steps of a morph
 _LONGEST = 60  # seconds of each recording of a morph, which is not worked on in blocks
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manipulated:
-    """What was written: seconds of sound, its voice, the model, and how that was chosen ("" for nothing to say)."""
+    """What was written: seconds of sound at sample_rate (Hz), its voice, the model; note: of the choice ("": none)."""
 
     seconds: float
+    sample_rate: int
     speaker: str | None
     model: Path
     note: str
@@ -95,11 +96,10 @@ def morph_files(
     def sound() -> Iterator[NDArray[np.float32]]:
         for step in range(steps):
             if step:
-                yield np.zeros(_PAUSE, np.float32)
+                yield np.zeros(round(_PAUSE * codec.sample_rate), np.float32)
             yield codec.decode(_between(codec, ends[0], ends[1], step / (steps - 1)), speaker=voice)
 
-    samples = _write(target, sound())
-    return Manipulated(seconds=samples / SAMPLE_RATE, speaker=voice, model=found.path, note=found.note)
+    return _written(codec, target, sound(), voice, found.note)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,15 +112,12 @@ class _Latents:
     @classmethod
     def of(cls, codec: Codec, path: Path, speaker: str | None) -> "_Latents":
         audio = AudioSource(path)
-        if audio.samples > _LONGEST * SAMPLE_RATE:
-            seconds = audio.samples / SAMPLE_RATE
-            raise AudioError(f"{path}: got {seconds:.0f} s, expected at most {_LONGEST} s to morph; cut it first")
-        samples = audio.read()
+        if audio.seconds > _LONGEST:
+            raise AudioError(f"{path}: got {audio.seconds:.0f} s, expected at most {_LONGEST} s to morph; cut it first")
+        samples = audio.read(codec.sample_rate)
         features = extract(torch.from_numpy(samples), codec.model.features)
-        behind = 1 + features.shape[1] % 2
-        padded = torch.cat([features[:, :1], features, features[:, -1:].expand(-1, behind)], dim=1)
         with torch.inference_mode():
-            encoded = codec.model.encoder(padded[None].to(codec.device))
+            encoded = codec.model.encoder(with_context(codec.model, features)[None].to(codec.device))
         return cls(codec.encode(samples, speaker=speaker), encoded)
 
 
@@ -128,7 +125,7 @@ def _between(codec: Codec, first: _Latents, second: _Latents, weight: float) -> 
     """The codes that lie `weight` of the way from the first recording to the second."""
     one, other = first.codes, second.codes
     samples = round((1 - weight) * one.samples + weight * other.samples)
-    length = code_count(samples, SAMPLE_RATE)
+    length = codec.model.features.code_count(samples, codec.sample_rate)
     parts = [
         torch.nn.functional.interpolate(end.encoded.transpose(1, 2), size=length, mode="linear", align_corners=True)
         for end in (first, second)
@@ -136,7 +133,7 @@ def _between(codec: Codec, first: _Latents, second: _Latents, weight: float) -> 
     mixed = ((1 - weight) * parts[0] + weight * parts[1]).transpose(1, 2)
     indices = codec.model.quantizer.encode(mixed)[0].cpu().numpy().astype(np.uint16)
     gain = one.gain ** (1 - weight) * other.gain**weight
-    return replace(one, indices=indices, samples=samples, sample_rate=SAMPLE_RATE, gain=gain)
+    return replace(one, indices=indices, samples=samples, sample_rate=codec.sample_rate, gain=gain)
 
 
 def _through_codes(
@@ -153,15 +150,16 @@ def _through_codes(
         audio = AudioSource(path)
         found = find_for_encoding(model)
         codec = open_codec(found.path, device)
-        codes = codec.encode_blocks(
-            audio.blocks, samples=lambda: audio.input_samples, sample_rate=audio.rate, speaker=speaker
-        )
-    samples = _write(target, codec.decode_blocks(change(codec, codes)))
-    return Manipulated(
-        seconds=samples / SAMPLE_RATE, speaker=codec.speaker_of(codes, None), model=found.path, note=found.note
-    )
+        codes = codec.encode_recording(audio, speaker=speaker)
+    sound = codec.decode_blocks(change(codec, codes))
+    return _written(codec, target, sound, codec.speaker_of(codes, None), found.note)
 
 
-def _write(target: Path, sound: Iterable[NDArray[np.float32]]) -> int:
+def _written(
+    codec: Codec, target: Path, sound: Iterable[NDArray[np.float32]], voice: str | None, note: str
+) -> Manipulated:
+    """Write blocks [n] at the codec's rate, and say so."""
+    rate = codec.sample_rate
     with written(target) as draft:
-        return write_sound(draft, sound, SAMPLE_RATE, sound_format(target, None)).samples
+        samples = write_sound(draft, sound, rate, sound_format(target, None)).samples
+    return Manipulated(seconds=samples / rate, sample_rate=rate, speaker=voice, model=codec.path, note=note)

@@ -3,33 +3,36 @@
 import torch
 from torch import Tensor
 
-from sqcodec.model.spectrogram_codec import FRAMES_PER_CODE, SpectrogramCodec
+from sqcodec.model.spectrogram_codec import SpectrogramCodec
+from sqcodec.spectrogram import FeatureConfig
 
-_PROBE_FRAMES = 300  # 3 s, on which the speakers are compared
+_PROBE = 3.0  # seconds, on which the speakers are compared
 _SPEAKERS_AT_ONCE = 16
 
 
 class Probe:
     """The part on which voices are compared: of all windows of 3 s that were offered, the one with most energy.
 
-    features: [F, t]; codes: [K, t / 2]. Energy is the mean of the features, which are logarithmic.
+    features: [F, t]; codes: [K, t / frames per code]. Energy is the mean of the features, which are logarithmic.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, config: FeatureConfig) -> None:
+        self._per_code = config.frames_per_code
+        self._longest = round(_PROBE * config.code_rate) * self._per_code
         self.features, self.codes, self._energy = torch.empty(0, 0), torch.empty(0, 0), -float("inf")
 
     def offer_(self, features: Tensor, codes: Tensor) -> None:
-        """Take the best window of features [F, t] (t even) and codes [K, t / 2], if it beats the one held."""
-        length = min(_PROBE_FRAMES, features.shape[1])
+        """Take the best window of features [F, t] and their codes, if it beats the one held."""
+        length = min(self._longest, features.shape[1])
         if length < self.features.shape[1]:
             return  # the short rest of a long recording
-        windows = features.mean(0).unfold(0, length, FRAMES_PER_CODE).mean(1)
+        windows = features.mean(0).unfold(0, length, self._per_code).mean(1)
         best = int(windows.argmax())
         if windows[best] > self._energy:
-            start = best * FRAMES_PER_CODE
+            start = best * self._per_code
             self._energy = windows[best].item()
             self.features = features[:, start : start + length].clone()
-            self.codes = codes[:, best : best + length // FRAMES_PER_CODE].clone()
+            self.codes = codes[:, best : best + length // self._per_code].clone()
 
 
 def nearest_speaker(model: SpectrogramCodec, probe: Probe) -> str | None:

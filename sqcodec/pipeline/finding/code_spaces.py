@@ -29,5 +29,9 @@ def space_of(header: ModelHeader, arrays: Mapping[str, NDArray[Any]]) -> CodeSpa
     if (tables and tables.digest) != header.tables or (tables and tables.codewords != header.codewords):
         raise ModelError(f"{header.path}: its entropy tables are damaged; fetch the model again")
     return CodeSpace(
-        fingerprint=header.fingerprint, codewords=header.codewords, speakers=header.speakers, tables=tables
+        fingerprint=header.fingerprint,
+        features=header.features,
+        codewords=header.codewords,
+        speakers=header.speakers,
+        tables=tables,
     )

@@ -51,7 +51,7 @@ def _described(path: Path) -> ShippedModel:
         size=sum(file.stat().st_size for file in path.parent.rglob("*") if file.is_file()),
         fingerprint=header.fingerprint,
         step=header.step,
-        features=header.features,
+        features=header.features.kind,
         bit_rates=header.bit_rates,
         default=header.default_bit_rate,
         lookahead=header.lookahead,

@@ -51,7 +51,7 @@ def find_vocoder(
         return FoundVocoder(load_vocoder(path, features, device), path, "" if shipped else told)
     if name in ("istft", "world"):
         raise VocoderError(
-            f"vocoder {name}: no weights for {features.kind} features under {RUNS.resolve()}, and none ship with this"
+            f"vocoder {name}: no weights for {features.name} features under {RUNS.resolve()}, and none ship with this"
             f" version; 'sqcodec train recipes/{name}' with `stage` vocoder and `overrides`"
             f" features.kind={features.kind} makes some"
         )

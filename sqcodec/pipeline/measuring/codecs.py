@@ -18,10 +18,8 @@ from numpy.typing import NDArray
 from sqcodec.errors import SqcodecError
 from sqcodec.features.mel import extract
 from sqcodec.metrics.mel_error import SquaredError, squared_error
-from sqcodec.model.mel_classes import decibels_per_unit
-from sqcodec.model.spectrogram_codec import FRAMES_PER_CODE
+from sqcodec.metrics.signals import METRIC_RATE
 from sqcodec.pipeline.coding.codec import Codec, open_codec
-from sqcodec.spectrogram import HOP_LENGTH, SAMPLE_RATE
 
 Signal = NDArray[np.float32]
 CODEC2_MODES = ("3200", "2400", "1600", "1400", "1300", "1200", "700C")  # bit/s
@@ -30,7 +28,7 @@ _SHORTEST_SCORED = 4  # frames: the dB^2 protocol scores frames 1 to T - 2
 
 @dataclass(frozen=True, kw_only=True)
 class Coded:
-    """What a system made of a recording: sound at 16 kHz, the bits of its payload, and what only models have.
+    """What a system made of a recording: sound at its rate, the bits of its payload, and what only models have.
 
     payload bits leave the container out. codes: the file as it is written; error: the dB^2 protocol's, or None, in
     feature units of which each stands for `decibels`.
@@ -50,9 +48,11 @@ class System(Protocol):
     def name(self) -> str: ...  # noqa: D102
     @property
     def identity(self) -> str: ...  # noqa: D102
+    @property
+    def sample_rate(self) -> int: ...  # noqa: D102
 
     def code(self, samples: Signal, speaker: str | None) -> Coded:
-        """Encode and decode a recording [N] at 16 kHz. Raises SqcodecError: it cannot."""
+        """Encode and decode a recording [N] at sample_rate. Raises SqcodecError: it cannot."""
         ...
 
 
@@ -77,8 +77,13 @@ class ModelSystem:
         stamps = [f"{path.stat().st_size} {path.stat().st_mtime_ns}" for path in paths]
         return " ".join([self.fingerprint, str(self.codebooks), self.vocoder, *stamps])
 
+    @property
+    def sample_rate(self) -> int:
+        """Hz, the model's."""
+        return _opened(self.path, self.device).sample_rate
+
     def code(self, samples: Signal, speaker: str | None) -> Coded:
-        """Encode and decode [N] at 16 kHz, with the nearest voice if `speaker` is unknown to the model."""
+        """Encode and decode [N] at sample_rate, with the nearest voice if `speaker` is unknown to the model."""
         codec = _opened(self.path, self.device)
         known = speaker if speaker in codec.speakers else None
         codes = codec.encode(samples, speaker=known, codebooks=self.codebooks)
@@ -89,7 +94,7 @@ class ModelSystem:
             bits=bits,
             codes=codec.pack(codes),
             error=_spectral_error(codec, samples, codec.speaker_of(codes, None), self.codebooks),
-            decibels=decibels_per_unit(codec.model.features),
+            decibels=codec.model.features.decibels_per_unit,
         )
 
 
@@ -100,12 +105,12 @@ def _opened(path: Path, device: str) -> Codec:
 
 def _spectral_error(codec: Codec, samples: Signal, speaker: str | None, codebooks: int) -> SquaredError | None:
     """The dB^2 protocol of DESIGN on one file: T as librosa counts, odd last frame dropped, no replicated edges."""
-    frames = 1 + len(samples) // HOP_LENGTH
-    frames -= frames % FRAMES_PER_CODE
+    config = codec.model.features
+    frames = 2 + (len(samples) // config.hop_length - 1) // config.frames_per_code * config.frames_per_code
     if frames < _SHORTEST_SCORED or not samples.any():
         return None
     device = next(codec.model.parameters()).device
-    features = extract(torch.from_numpy(samples), codec.model.features)[:, :frames].to(device)
+    features = extract(torch.from_numpy(samples), config)[:, :frames].to(device)
     voice = torch.tensor([codec.voice(speaker)], device=device)
     decoded = codec.model.decode(codec.model.encode(features[None], codebooks=codebooks), voice)[0]
     return squared_error(features[:, 1:-1], decoded)
@@ -116,6 +121,7 @@ class Codec2System:
     """Codec 2 (Rowe, 2010) by `c2enc` and `c2dec`: 8 kHz inside, so everything is resampled on both sides."""
 
     mode: str
+    sample_rate: int = METRIC_RATE
 
     @property
     def name(self) -> str:
@@ -125,16 +131,16 @@ class Codec2System:
     identity = name
 
     def code(self, samples: Signal, speaker: str | None) -> Coded:
-        """Encode and decode [N] at 16 kHz; bits are those of its frames, which it fills up to whole bytes."""
+        """Encode and decode [N] at sample_rate; bits are those of its frames, which it fills up to whole bytes."""
         del speaker
         with tempfile.TemporaryDirectory(prefix="sqcodec-") as name:
             folder = Path(name)
-            _to_int16(soxr.resample(samples, SAMPLE_RATE, 8000, quality="HQ")).tofile(folder / "in.raw")
+            _to_int16(soxr.resample(samples, self.sample_rate, 8000, quality="HQ")).tofile(folder / "in.raw")
             _run(["c2enc", self.mode, "in.raw", "coded.bin"], folder)  # no .c2: that suffix adds a header
             _run(["c2dec", self.mode, "coded.bin", "out.raw"], folder)
             sound = np.fromfile(folder / "out.raw", np.int16).astype(np.float32) / 32768.0
             bits = 8 * (folder / "coded.bin").stat().st_size
-        return Coded(sound=soxr.resample(sound, 8000, SAMPLE_RATE, quality="HQ"), bits=bits)
+        return Coded(sound=soxr.resample(sound, 8000, self.sample_rate, quality="HQ"), bits=bits)
 
 
 @dataclass(frozen=True)
@@ -145,6 +151,7 @@ class OpusSystem:
     """
 
     kilobits: str
+    sample_rate: int = METRIC_RATE
 
     @property
     def name(self) -> str:
@@ -157,14 +164,14 @@ class OpusSystem:
         return f"{self.name} in frames of 60 ms"
 
     def code(self, samples: Signal, speaker: str | None) -> Coded:
-        """Encode and decode [N] at 16 kHz; bits are those of the audio packets, without the Ogg container."""
+        """Encode and decode [N] at sample_rate; bits are those of the audio packets, without the Ogg container."""
         del speaker
         with tempfile.TemporaryDirectory(prefix="sqcodec-") as name:
             folder = Path(name)
-            soundfile.write(folder / "in.wav", _to_int16(samples), SAMPLE_RATE)
+            soundfile.write(folder / "in.wav", _to_int16(samples), self.sample_rate)
             options = ["--quiet", "--bitrate", self.kilobits, "--framesize", "60"]
             _run(["opusenc", *options, "in.wav", "coded.opus"], folder)
-            _run(["opusdec", "--quiet", "--rate", str(SAMPLE_RATE), "coded.opus", "out.wav"], folder)
+            _run(["opusdec", "--quiet", "--rate", str(self.sample_rate), "coded.opus", "out.wav"], folder)
             sound = soundfile.read(folder / "out.wav", dtype="float32", always_2d=True)[0][:, 0]
             bits = 8 * sum(ogg_packets((folder / "coded.opus").read_bytes())[2:])  # after OpusHead and OpusTags
         return Coded(sound=np.ascontiguousarray(sound), bits=bits)

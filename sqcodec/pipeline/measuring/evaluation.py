@@ -19,6 +19,7 @@ from sqcodec.corpus.audio import AudioSource
 from sqcodec.corpus.folder import find_recordings, read_list
 from sqcodec.corpus.splits import Utterance
 from sqcodec.errors import CorpusError, SqcodecError
+from sqcodec.metrics.signals import METRIC_RATE
 from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.measuring import results
@@ -26,7 +27,7 @@ from sqcodec.pipeline.measuring.codecs import ModelSystem, System, find_baseline
 from sqcodec.pipeline.measuring.scoring import Settings, Signal, left_out, score_signals
 from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.pipeline.paths import written
-from sqcodec.spectrogram import SAMPLE_RATE
+from sqcodec.resampling import resample
 from sqcodec.storage import write_bytes, write_text
 
 Progress = Callable[[int, int], None]  # how many of the files and systems are done, how many there are
@@ -233,12 +234,14 @@ def _make_row(task: _Task) -> dict[str, Any]:
     utterance = task.utterance
     row: dict[str, Any] = {"system": task.system.name, "file": utterance.name, "speaker": utterance.speaker}
     try:
-        samples = AudioSource(utterance.path).read()
-        coded = task.system.code(samples, utterance.speaker)
+        source, rate = AudioSource(utterance.path), task.system.sample_rate
+        samples = source.read(METRIC_RATE)
+        coded = task.system.code(samples if rate == METRIC_RATE else source.read(rate), utterance.speaker)
+        sound = resample(coded.sound, rate, METRIC_RATE)
     except SqcodecError as error:
         return {**row, "error": str(error), "key": task.key}
-    done = score_signals(samples, coded.sound, task.settings, text=_transcript(utterance.path))
-    seconds = len(samples) / SAMPLE_RATE
+    done = score_signals(samples, sound, task.settings, text=_transcript(utterance.path))
+    seconds = len(samples) / METRIC_RATE
     scores = {"bit_rate": coded.bits / seconds, **done.scores}
     if coded.error is not None:
         scores["db2"] = coded.error.db2(coded.decibels)
@@ -259,7 +262,7 @@ def _make_row(task: _Task) -> dict[str, Any]:
 def _save_sound(path: Path, samples: Signal) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with written(path) as draft:  # several systems may write one reference
-        soundfile.write(draft, np.clip(samples, -1.0, 1.0), SAMPLE_RATE, subtype="PCM_16", format="FLAC")
+        soundfile.write(draft, np.clip(samples, -1.0, 1.0), METRIC_RATE, subtype="PCM_16", format="FLAC")
 
 
 def _transcript(path: Path) -> str | None:

@@ -17,10 +17,10 @@ from sqcodec.metrics import dnsmos, external, level, mcd, pesq, pitch, stft, sto
 from sqcodec.metrics.alignment import find_delay, remove_delay
 from sqcodec.metrics.bootstrap import Mean, bootstrap_mean
 from sqcodec.metrics.mcd import Recipe
+from sqcodec.metrics.signals import METRIC_RATE
 from sqcodec.metrics.wer import word_error_rate
 from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.report.table import Cell, Column, cell_text, plain
-from sqcodec.spectrogram import SAMPLE_RATE
 
 Signal = NDArray[np.float32]
 _Group = Callable[[Signal, Signal], dict[str, float]]
@@ -88,7 +88,7 @@ def score_signals(reference: Signal, degraded: Signal, settings: Settings, *, te
     """Every metric of [N] and [M] at 16 kHz. text: what is said, else what the recogniser hears in the reference."""
     delay = find_delay(reference, degraded) if settings.align else None
     aligned = remove_delay(degraded, delay or 0, len(reference))
-    scores: dict[str, float] = {} if delay is None else {"delay": 1e3 * delay / SAMPLE_RATE}
+    scores: dict[str, float] = {} if delay is None else {"delay": 1e3 * delay / METRIC_RATE}
     failed: dict[str, str] = {}
     for keys, group in _groups(settings, text):
         try:
@@ -201,7 +201,8 @@ def score_folders(
 def _score_pair(pair: tuple[str, tuple[Path, Path]], *, settings: Settings) -> tuple[str, FileScores]:
     """pair: a name, and its recordings of the reference and of what is scored."""
     name, (reference, degraded) = pair
-    return name, score_signals(AudioSource(reference).read(), AudioSource(degraded).read(), settings)
+    one, other = (AudioSource(path).read(METRIC_RATE) for path in (reference, degraded))
+    return name, score_signals(one, other, settings)
 
 
 def _pairs(reference: Path, degraded: Path) -> dict[str, tuple[Path, Path]]:

@@ -23,7 +23,6 @@ from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.measuring.units import codewords_of, read_vectors
 from sqcodec.pipeline.paths import written_folder
-from sqcodec.spectrogram import SAMPLE_RATE
 
 LANGUAGES = ("english", "surprise")
 DISTANCES = ("dtw_cosine", "dtw_kl", "levenshtein")
@@ -79,7 +78,7 @@ def submit_zerospeech2019(
             target = draft / "2019" / language / "test"
             target.mkdir(parents=True)
             for name, path in test.items():
-                _write_vectors(target / f"{name}.txt", codewords_of(codec, AudioSource(path).read()))
+                _write_vectors(target / f"{name}.txt", codewords_of(codec, AudioSource(path).read(codec.sample_rate)))
             notes += _speak(codec, wanted, test, target, vocoder=vocoder)
             texts, sounds = texts + len(test), sounds + len(wanted)
         _write_metadata(draft, codec, author=author, affiliation=affiliation)
@@ -108,7 +107,7 @@ def _wanted(path: Path, test: dict[str, Path], language: str, *, given: bool) ->
     """(test file, voice) of the list, and what to say about it."""
     voices = VOICES[language]
     if not given and not path.is_file():
-        spoken = [name for name, file in test.items() if AudioSource(file).samples >= SHORTEST_SPOKEN * SAMPLE_RATE]
+        spoken = [name for name, file in test.items() if AudioSource(file).seconds >= SHORTEST_SPOKEN]
         chosen = [(name, voices[place % len(voices)]) for place, name in enumerate(spoken)]
         return chosen, f"no synthesis.txt: the {len(chosen)} test files of a second or more, voices in turn"
     try:
@@ -140,10 +139,10 @@ def _speak(
     for name, voice in wanted:
         known = voice in codec.speakers
         strange |= set() if known else {voice}
-        codes = codec.encode(AudioSource(test[name]).read(), speaker=voice if known else None)
+        codes = codec.encode(AudioSource(test[name]).read(codec.sample_rate), speaker=voice if known else None)
         sound = codec.decode(codes, vocoder=vocoder)
         number = name.partition("_")[2] or name
-        soundfile.write(target / f"{voice}_{number}.wav", sound, SAMPLE_RATE, subtype="PCM_16")
+        soundfile.write(target / f"{voice}_{number}.wav", sound, codec.sample_rate, subtype="PCM_16")
     return [f"{voice}: unknown to the model; spoken in the voice nearest to the source" for voice in sorted(strange)]
 
 

@@ -24,9 +24,8 @@ from sqcodec.metrics.zerospeech import UnitRates, unit_rates
 from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.report.table import number, plain
-from sqcodec.spectrogram import SAMPLE_RATE
 
-CODE_RATE = 50.0  # vectors a second of our models
+FILE_RATE = 50.0  # vectors a second of files, which do not say, as of the challenge's baseline and our 16 kHz models
 Vectors = NDArray[np.float64]
 
 
@@ -36,6 +35,7 @@ class _Folder:
 
     root: Path
     paths: dict[str, Path]
+    rate: float = FILE_RATE
 
     def read(self, name: str) -> Vectors:
         """The vectors [T, D] of a file. Raises CorpusError: there is none, or it cannot be read."""
@@ -53,15 +53,20 @@ class _Model:
     root: Path
     paths: dict[str, Path]
 
+    @property
+    def rate(self) -> float:
+        """Vectors a second."""
+        return self.codec.model.features.code_rate
+
     def read(self, name: str) -> Vectors:
         """The codewords [T, D] of a recording. Raises CorpusError: there is none of this name."""
         if name not in self.paths:
             raise CorpusError(f"{self.root}: got no recording {name}, expected one for each file of the task")
-        return codewords_of(self.codec, AudioSource(self.paths[name]).read())
+        return codewords_of(self.codec, AudioSource(self.paths[name]).read(self.codec.sample_rate))
 
 
 def codewords_of(codec: Codec, samples: NDArray[np.float32]) -> Vectors:
-    """The codewords [T, D] of a recording [N] at 16 kHz; of several codebooks their sum."""
+    """The codewords [T, D] of a recording [N] at the codec's rate; of several codebooks their sum."""
     codes = codec.encode(samples, speaker=codec.speakers[0] if codec.speakers else None)  # it changes no code
     with torch.inference_mode():
         indices = torch.from_numpy(codes.indices.astype(np.int64))[None]
@@ -100,16 +105,18 @@ def abx(
     model: str | None,
     data: Path | None,
     distance: str,
-    frequency: float = CODE_RATE,
+    frequency: float | None = None,
     device: str = "cpu",
 ) -> AbxError:
     """ABX error of files of vectors (`features`), or of a model's codewords for recordings in `data`.
 
-    frequency: vectors a second, for items that are cut out of files. Raises CorpusError: task, vectors or recordings
-    are missing or wrong; MetricError: vectors that the distance cannot compare.
+    frequency: vectors a second, for items that are cut out of files; None: the model's, or 50.
+    Raises CorpusError: task, vectors or recordings are missing or wrong; MetricError: vectors that the distance cannot
+    compare.
     """
     task = read_task(task_file)
     source = _source(features, model, data, device)
+    frequency = source.rate if frequency is None else frequency
     known: dict[str, Vectors] = {}
     sequences = []
     for part in task.parts:
@@ -176,7 +183,7 @@ def _listed(path: Path) -> dict[str, float]:
 def _durations(source: _Folder, data: Path) -> dict[str, float]:
     recordings = {Path(name).name: path for name, path in find_recordings(data).items()}
     names = {path.stem for path in source.paths.values()}
-    return {name: AudioSource(path).samples / SAMPLE_RATE for name, path in sorted(recordings.items()) if name in names}
+    return {name: AudioSource(path).seconds for name, path in sorted(recordings.items()) if name in names}
 
 
 def leaderboard(name: str, *, abx: float | None, bit_rate: float | None) -> str:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from sqcodec.corpus.store import FeatureStore, StoreRow, StoreSplit
 from sqcodec.errors import ModelError, TrainingError
+from sqcodec.model.blockwise import with_context
 from sqcodec.model.model_file import load_model
-from sqcodec.model.spectrogram_codec import FRAMES_PER_CODE, SpectrogramCodec
+from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.storage import written
 
 
@@ -23,10 +24,10 @@ def coded_store(store: FeatureStore, model: Path, folder: Path, device: torch.de
     out. Raises ModelError: no such codec, or one for other features; TrainingError: it knows none of the speakers.
     """
     codec = load_model(model, device)
-    if codec.features.kind != store.features:
+    if codec.features != store.features:
         raise ModelError(
-            f"{model}: codes {codec.features.kind} features, got a store of {store.features}; choose the store it was"
-            " trained on, or another codec"
+            f"{model}: codes {codec.features.name} features, got a store of {store.features.name}; choose the store it"
+            " was trained on, or another codec"
         )
     folder.mkdir(parents=True, exist_ok=True)
     splits = {name: _coded(split, codec, folder / f"{name}-features.npy") for name, split in store.splits.items()}
@@ -58,11 +59,9 @@ def _coded(split: StoreSplit, codec: SpectrogramCodec, path: Path) -> StoreSplit
 def _reconstructed(split: StoreSplit, row: StoreRow, codec: SpectrogramCodec) -> NDArray[np.float32]:
     """Features [T, F] of one utterance, coded and decoded with its true speaker."""
     device = next(codec.parameters()).device
-    stored = split.features[row.frame : row.frame + row.frames].astype(np.float32)
-    odd = row.frames % FRAMES_PER_CODE
-    padded = torch.from_numpy(np.concatenate([stored[:1], stored, stored[-1:].repeat(1 + odd, axis=0)])).to(device)
+    padded = with_context(codec, torch.from_numpy(split.features_of(row)).to(device))
     speaker = torch.tensor([codec.place_of(row.speaker)], device=device)
     books = 1 + zlib.crc32(row.name.encode()) % codec.quantizer.codebooks
-    decoded = codec.decode(codec.encode(padded.T[None], codebooks=books), speaker)[0, :, : row.frames]
+    decoded = codec.decode(codec.encode(padded[None], codebooks=books), speaker)[0, :, : row.frames]
     array: NDArray[np.float32] = decoded.T.cpu().numpy()
     return array

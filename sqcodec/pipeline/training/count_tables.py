@@ -49,9 +49,9 @@ def make_tables(model: str, features: Path, *, split: str, out: Path | None, dev
 
 
 def _check(store: FeatureStore, codec: SpectrogramCodec, split: str) -> None:
-    if store.features != codec.features.kind:
+    if store.features != codec.features:
         raise CorpusError(
-            f"{store.folder} holds {store.features} features, the model expects {codec.features.kind};"
+            f"{store.folder} holds {store.features.name} features, the model expects {codec.features.name};"
             " prepare the corpus with its recipe"
         )
     if missing := {"train", split} - store.splits.keys():
@@ -70,8 +70,8 @@ def codes_of(
     """The utterances, or some at equal distances where there are very many, and their codes [K, T]."""
     every = -(-sum(row.frames for row in split.rows) // _FRAMES)
     for row in split.rows[:: max(1, every)]:
-        stored = torch.tensor(np.asarray(split.features[row.frame : row.frame + row.frames]), dtype=torch.float32)
-        pieces = [codes.numpy() for _, codes in encode_features(codec, [stored.T], row.frames, device)]
+        stored = torch.from_numpy(split.features_of(row))
+        pieces = [codes.numpy() for _, codes in encode_features(codec, [stored], row.frames, device)]
         yield row, np.concatenate(pieces, axis=1).astype(np.uint16)
 
 

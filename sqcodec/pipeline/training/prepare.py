@@ -5,7 +5,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,9 +16,9 @@ from sqcodec.errors import AudioError, CorpusError
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.pipeline.training.corpora import Progress, download_corpus, scan
-from sqcodec.pipeline.training.shards import SHORTEST, SILENCE, UTTERANCES_A_SHARD, ShardTask, make_shard
+from sqcodec.pipeline.training.shards import SILENCE, UTTERANCES_A_SHARD, ShardTask, make_shard, shortest
 from sqcodec.recipe import CodecRecipe, Recipe, find_recipe, load_recipe
-from sqcodec.spectrogram import FEATURES, SAMPLE_RATE, FeatureConfig
+from sqcodec.spectrogram import FeatureConfig
 
 SHARDS_A_PROCESS = 4  # starting another takes as long as making some shards, mostly to import torch
 
@@ -75,7 +75,7 @@ def prepare(
     remarks = download_corpus(recipe, data, progress) if fetch else ()
     manifest = scan(recipe, path.parent, data=data, list_file=list_file)
     out = out or Path("data") / recipe.name
-    digest = _digest(manifest, FEATURES[recipe.features.kind])
+    digest = _digest(manifest, recipe.features.configuration)
     fresh = store.store_digest(out) != digest
     if fresh:
         device = str(find_device(device))
@@ -97,7 +97,15 @@ def prepare(
 def _digest(manifest: Manifest, config: FeatureConfig) -> str:
     """Changes when a recording, its place in the splits or the features change."""
     rows = [(u.name, str(u.path), u.speaker, u.split, *_stamp(u.path)) for u in manifest.utterances]
-    tree = [store.FORMAT, asdict(config), SHORTEST, SILENCE, rows, manifest.left_out, sorted(manifest.usual_rates)]
+    tree = [
+        store.FORMAT,
+        config.as_dict(),
+        shortest(config),
+        SILENCE,
+        rows,
+        manifest.left_out,
+        sorted(manifest.usual_rates),
+    ]
     return hashlib.sha256(json.dumps(tree).encode()).hexdigest()
 
 
@@ -147,7 +155,7 @@ def _build(
     strict: bool,
     progress: Progress,
 ) -> None:
-    config = FEATURES[recipe.features.kind]
+    config = recipe.features.configuration
     tasks = _tasks(
         manifest, _resume(out, digest), config, device, threads=1 if jobs > 1 or backend != "local" else None
     )
@@ -230,12 +238,13 @@ def _report_text(reports: list[Report]) -> str:
 
 
 def _summaries(out: Path) -> tuple[SplitSummary, ...]:
+    opened = store.open_store(out)
     return tuple(
         SplitSummary(
             name=name,
             utterances=len(split.rows),
             speakers=len({row.speaker for row in split.rows}),
-            hours=len(split.audio) / SAMPLE_RATE / 3600,
+            hours=len(split.audio) / opened.features.sample_rate / 3600,
         )
-        for name, split in store.open_store(out).splits.items()
+        for name, split in opened.splits.items()
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sqcodec.corpus import store
 from sqcodec.corpus.audio import AudioSource
@@ -13,10 +14,10 @@ from sqcodec.corpus.splits import Utterance
 from sqcodec.corpus.store import Report, StoredUtterance
 from sqcodec.errors import AudioError
 from sqcodec.features.mel import extract
-from sqcodec.spectrogram import PEAK, SAMPLE_RATE, FeatureConfig
+from sqcodec.spectrogram import PEAK, FeatureConfig
 
 UTTERANCES_A_SHARD = 64  # what an interruption can cost a process
-SHORTEST = 400  # samples, one analysis window of 25 ms
+_SHORTEST = 0.025  # seconds, one analysis window of the paper
 SILENCE = 1e-4  # peak; -80 dB of full scale
 
 
@@ -30,6 +31,11 @@ class ShardTask:
     usual_rates: frozenset[int]
     device: str
     threads: int | None
+
+
+def shortest(config: FeatureConfig) -> int:
+    """Samples that a recording must have."""
+    return round(_SHORTEST * config.sample_rate)
 
 
 def make_shard(task: ShardTask) -> tuple[int, list[Report]]:
@@ -46,22 +52,23 @@ def _stored(task: ShardTask, reports_: list[Report]) -> Iterator[StoredUtterance
     for utterance in task.utterances:
         try:
             source = AudioSource(utterance.path)
-            samples = source.read()
-            peak = _checked_peak(samples, utterance.path)
+            samples = source.read(task.config.sample_rate)
+            peak = _checked_peak(samples, utterance.path, task.config)
         except AudioError as error:
             reason, _, detail = str(error).removeprefix(f"{utterance.path}: ").partition(": ")
             reports_.append(Report(utterance.name, reason, detail, skipped=True))
             continue
-        reports_ += _remarks(utterance.name, source, task.usual_rates)
+        reports_ += _remarks(utterance.name, source, task)
         features = extract(torch.from_numpy(samples).to(task.device), task.config).cpu().numpy()
         gain = peak / PEAK
         yield StoredUtterance(utterance.name, utterance.speaker, features, samples / np.float32(gain), gain)
 
 
-def _checked_peak(samples: np.ndarray[tuple[int, ...], np.dtype[np.float32]], path: Path) -> float:
-    if len(samples) < SHORTEST:
+def _checked_peak(samples: NDArray[np.float32], path: Path, config: FeatureConfig) -> float:
+    if len(samples) < (least := shortest(config)):
         raise AudioError(
-            f"{path}: too short: got {len(samples)} samples at {SAMPLE_RATE} Hz, expected {SHORTEST} (25 ms) or more"
+            f"{path}: too short: got {len(samples)} samples at {config.sample_rate} Hz, expected {least} (25 ms) or"
+            " more"
         )
     peak = float(np.abs(samples).max())
     if peak < SILENCE:
@@ -69,10 +76,10 @@ def _checked_peak(samples: np.ndarray[tuple[int, ...], np.dtype[np.float32]], pa
     return peak
 
 
-def _remarks(name: str, source: AudioSource, usual_rates: frozenset[int]) -> Iterator[Report]:
+def _remarks(name: str, source: AudioSource, task: ShardTask) -> Iterator[Report]:
     if source.channels > 1:
         yield Report(name, "mixed down", f"{source.channels} channels became one", skipped=False)
-    if source.rate < SAMPLE_RATE:
+    if source.rate < task.config.sample_rate:
         yield Report(name, "narrow band", f"{source.rate} Hz says nothing above {source.rate / 2:g} Hz", skipped=False)
-    elif source.rate not in usual_rates:
+    elif source.rate not in task.usual_rates:
         yield Report(name, "unusual rate", f"resampled from {source.rate} Hz", skipped=False)

@@ -13,9 +13,10 @@ def open_store_of(recipe: Recipe, features: Path, evaluate_split: str) -> Featur
     Raises CorpusError: no store; TrainingError: of other features, or without one of the splits.
     """
     store = open_store(features)
-    if store.features != recipe.features.kind:
+    expected = recipe.features.configuration
+    if store.features != expected:
         raise TrainingError(
-            f"{features} holds {store.features} features, recipe {recipe.name} expects {recipe.features.kind};"
+            f"{features} holds {store.features.name} features, recipe {recipe.name} expects {expected.name};"
             " prepare the corpus with this recipe or train another one"
         )
     for split in ("train", evaluate_split):

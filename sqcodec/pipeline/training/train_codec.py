@@ -60,7 +60,8 @@ def _finish(trainer: CodecTrainer, folder: Path) -> Trained:
     _count_tables(trainer, folder / "model.safetensors")
     draw_curves(read_log(folder / "log.jsonl"), CODEC_CURVES, folder / "curves.png")
     split = trainer.store.splits[trainer.recipe.train.evaluate_split]
-    draw_spectrograms(reconstruct_some(trainer.codec, split, trainer.fabric.device, 3), folder / "spectrograms.png")
+    some, rate = reconstruct_some(trainer.codec, split, trainer.fabric.device, 3), trainer.codec.features.frame_rate
+    draw_spectrograms(some, folder / "spectrograms.png", rate)
     tested = last_evaluation(folder, "test_mse")
     return Trained(
         folder=folder, step=trainer.step, test_mse=tested["test_mse"], test_perplexity=tested.get("test_perplexity")

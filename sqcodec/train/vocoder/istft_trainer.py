@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from sqcodec.recipe import IstftConfig
-from sqcodec.spectrogram import HOP_LENGTH
 from sqcodec.train.crops import band_statistics, step_seed
 from sqcodec.train.vocoder.discriminators import Families
 from sqcodec.train.vocoder.losses import discriminator_loss, generator_loss, matching_loss, spectral_loss
@@ -51,7 +50,7 @@ class IstftTrainer(VocoderTrainer):
         train, losses = self.config.train, self.config.losses
         batch = self.crops.draw(step_seed(train.seed, self.step, CROPS))
         made = self.generator(batch.features)
-        spectral = spectral_loss(made, batch.sound, losses.resolutions)
+        spectral = spectral_loss(made, batch.sound, losses.resolutions, self.features.sample_rate)
         terms = {"mel": spectral.mel, "stft": spectral.stft}
         total = losses.mel * spectral.mel + losses.stft * spectral.stft
         start = self.config.discriminators.start
@@ -66,7 +65,7 @@ class IstftTrainer(VocoderTrainer):
 
     def _window(self, natural: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
         """The part of both, [B, n], that the discriminators see in this step."""
-        length = HOP_LENGTH * self.config.discriminators.frames
+        length = self.features.hop_length * self.config.discriminators.frames
         random = np.random.default_rng(step_seed(self.config.train.seed, self.step, WINDOW))
         first = int(random.integers(natural.shape[1] - length + 1))
         return natural[:, first : first + length], made[:, first : first + length]

@@ -23,15 +23,16 @@ class SpectralLoss(NamedTuple):
     stft: Tensor
 
 
-def spectral_loss(made: Tensor, natural: Tensor, resolutions: tuple[int, ...]) -> SpectralLoss:
+def spectral_loss(made: Tensor, natural: Tensor, resolutions: tuple[int, ...], sample_rate: int) -> SpectralLoss:
     """made, natural: [B, N], N at least the longest of `resolutions` (FFT lengths; a quarter from frame to frame)."""
-    losses = [_at(made, natural, n_fft) for n_fft in resolutions]
+    losses = [_at(made, natural, n_fft, sample_rate) for n_fft in resolutions]
     mel, stft = zip(*losses, strict=True)
     return SpectralLoss(torch.stack(mel).mean(), torch.stack(stft).mean())
 
 
-def _at(made: Tensor, natural: Tensor, n_fft: int) -> tuple[Tensor, Tensor]:
-    config = replace(FEATURES["log-mel"], n_fft=n_fft, win_length=n_fft, n_mels=n_fft // _BINS_A_BAND)
+def _at(made: Tensor, natural: Tensor, n_fft: int, sample_rate: int) -> tuple[Tensor, Tensor]:
+    whole = replace(FEATURES["log-mel"], sample_rate=sample_rate, f_max=sample_rate / 2)
+    config = replace(whole, n_fft=n_fft, win_length=n_fft, n_mels=n_fft // _BINS_A_BAND)
     filters = mel_filters(config).to(made.device)
     made, natural = _magnitude(made, n_fft), _magnitude(natural, n_fft)
     mel = (_log(made @ filters.T) - _log(natural @ filters.T)).abs().mean()

@@ -6,21 +6,19 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from sqcodec.corpus.store import StoreRow, StoreSplit
 from sqcodec.errors import TrainingError
 from sqcodec.recipe import VocoderTrainConfig
-from sqcodec.spectrogram import HOP_LENGTH, PEAK, FeatureConfig
+from sqcodec.spectrogram import PEAK, FeatureConfig
 
-_FULL_SCALE = 32767
 _WIDEST = 1.5  # standard deviation of the blur, in frames and in bands
 
 
 class Batch(NamedTuple):
-    """features: [B, F, T]; sound: [B, 160 T], of which frame t is to make samples 160 t to 160 t + 159."""
+    """features: [B, F, T]; sound: [B, hop T], of which frame t is to make samples hop t to hop (t + 1) - 1."""
 
     features: Tensor
     sound: Tensor
@@ -58,7 +56,8 @@ class Draw:
                 " lower vocoder.train.frames or prepare longer recordings"
             )
         self._train, self._levelled = train, config.dynamic_range is None
-        # Frame 0 would make 80 samples before the first, and the last frame some after the end: neither is in a crop.
+        # Frame 0 would make half a hop before the first sample, and the last frame some after the end: neither is in a
+        # crop.
         self._ends = np.cumsum([row.frames - train.frames - 1 for row in self._rows])
 
     def draw(self, seed: int) -> Drawing:
@@ -78,17 +77,14 @@ class Draw:
 
 
 def features_of(
-    drawing: Drawing, features: NDArray[np.float16], config: FeatureConfig, *, frames: int, device: torch.device
+    drawing: Drawing, split: StoreSplit, config: FeatureConfig, *, frames: int, device: torch.device
 ) -> Tensor:
     """The crops' features [B, F, T], at the level drawn, blurred where drawn."""
-    return blurred(
-        torch.stack([_levelled(crop, features, config, frames) for crop in drawing.crops]).to(device), drawing
-    )
+    return blurred(torch.stack([_levelled(crop, split, config, frames) for crop in drawing.crops]).to(device), drawing)
 
 
-def _levelled(crop: Crop, features: NDArray[np.float16], config: FeatureConfig, frames: int) -> Tensor:
-    first = crop.row.frame + crop.start
-    stored = torch.from_numpy(features[first : first + frames].astype(np.float32)).T
+def _levelled(crop: Crop, split: StoreSplit, config: FeatureConfig, frames: int) -> Tensor:
+    stored = torch.from_numpy(split.features_of(crop.row, crop.start, frames))
     if config.dynamic_range is not None:
         return stored
     louder = math.log(crop.gain / crop.row.gain)  # a gain is an offset of the logarithm, but for the floor
@@ -126,10 +122,10 @@ class SoundCrops:
     def draw(self, seed: int) -> Batch:
         """A batch that the seed alone decides."""
         drawing = self._draw.draw(seed)
-        features = features_of(drawing, self._split.features, self._config, frames=self._frames, device=self._device)
+        features = features_of(drawing, self._split, self._config, frames=self._frames, device=self._device)
         return Batch(features, torch.stack(list(map(self._sound, drawing.crops))).to(self._device))
 
     def _sound(self, crop: Crop) -> Tensor:
-        first = crop.row.sample + crop.start * HOP_LENGTH - HOP_LENGTH // 2
-        sound = self._split.audio[first : first + self._frames * HOP_LENGTH].astype(np.float32)
-        return torch.from_numpy(sound * np.float32(crop.gain / _FULL_SCALE))
+        hop = self._config.hop_length
+        first, samples = crop.start * hop - hop // 2, self._frames * hop
+        return torch.from_numpy(self._split.sound(crop.row, first, samples, gain=crop.gain))

@@ -11,14 +11,15 @@ from sqcodec.corpus.store import StoreRow, StoreSplit
 from sqcodec.errors import MetricError, TrainingError
 from sqcodec.features.mel import extract
 from sqcodec.metrics.pesq import pesq_wb
+from sqcodec.metrics.signals import METRIC_RATE
+from sqcodec.resampling import resample
 from sqcodec.spectrogram import FeatureConfig
 
-_FULL_SCALE = 32767
 _LONGEST = 1000  # frames; a longer recording is heard from its start
 
 
 class Heard(NamedTuple):
-    """figures: for the log; sounds: [n] at 16 kHz by name."""
+    """figures: for the log; sounds: [n] by name."""
 
     figures: dict[str, float]
     sounds: dict[str, NDArray[np.float32]]
@@ -28,7 +29,7 @@ class Synthesiser(Protocol):
     """What is listened to."""
 
     def synthesise(self, features: Tensor) -> Tensor:
-        """features [B, F, T] -> sound [B, 160 T - 80]."""
+        """features [B, F, T] -> sound [B, hop T - hop / 2]."""
 
 
 class Listener:
@@ -40,16 +41,16 @@ class Listener:
     def listen(self, vocoder: Synthesiser) -> Heard:
         """test_mel_distance: mean |difference| of the features, in dB; test_pesq: wide band, where the package is
         installed. Recordings that PESQ refuses count in neither."""
-        distances, scores, sounds = [], [], {}
+        distances, scores, sounds, rate = [], [], {}, self._config.sample_rate
         for row in self._rows:
             features, natural = self._stored(row)
             made = vocoder.synthesise(features[None])[0, : len(natural)].cpu()
             natural = natural[: len(made)]
             difference = extract(made, self._config) - extract(natural, self._config)
-            distances.append(difference.abs().mean().item() * decibels(self._config))
+            distances.append(difference.abs().mean().item() * self._config.decibels_per_unit)
             sounds[row.name] = made.numpy()
             try:
-                scores.append(pesq_wb(natural.numpy(), made.numpy()))
+                scores.append(pesq_wb(*(resample(sound.numpy(), rate, METRIC_RATE) for sound in (natural, made))))
             except MetricError:  # no package, or nothing in the recording that PESQ calls speech
                 continue
         if not np.isfinite(distances).all():
@@ -59,12 +60,7 @@ class Listener:
 
     def _stored(self, row: StoreRow) -> tuple[Tensor, Tensor]:
         frames = min(row.frames, _LONGEST)
-        stored = self._split.features[row.frame : row.frame + frames].astype(np.float32)
-        sound = self._split.audio[row.sample : row.sample + min(row.samples, 160 * frames - 80)]
+        stored, hop = self._split.features_of(row, frames=frames), self._config.hop_length
         level = row.gain if self._config.dynamic_range is None else 1.0
-        return torch.from_numpy(stored).T, torch.from_numpy(sound.astype(np.float32) * np.float32(level / _FULL_SCALE))
-
-
-def decibels(config: FeatureConfig) -> float:
-    """dB in one unit of the features."""
-    return config.dynamic_range or 20.0 / float(np.log(10.0))
+        sound = self._split.sound(row, samples=min(row.samples, hop * frames - hop // 2), gain=level)
+        return torch.from_numpy(stored), torch.from_numpy(sound)

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from sqcodec.corpus.store import FeatureStore
 from sqcodec.recipe import Recipe, TrainedVocoderConfig
-from sqcodec.spectrogram import FEATURES
 from sqcodec.train.log import TrainingLog
 from sqcodec.train.trainer import Milestones, Trainer
 from sqcodec.train.vocoder.validation import Listener
@@ -40,7 +39,7 @@ class VocoderTrainer(Trainer):
         milestones = Milestones(train.steps, train.log_every, train.evaluate_every, train.save_every)
         super().__init__(folder, fabric, milestones)
         self.recipe, self.config, self.store = recipe, config, store
-        self.codec, self.features = codec, FEATURES[recipe.features.kind]
+        self.codec, self.features = codec, recipe.features.configuration
         self.listener = Listener(store.splits[train.evaluate_split], self.features, files=train.evaluate_files)
         self.networks, self.optimizers = self._build()
         self.average: nn.Module = deepcopy(self.networks["generator"]).requires_grad_(False).eval()
@@ -105,7 +104,7 @@ class VocoderTrainer(Trainer):
         """Copy-synthesis of some held-out recordings."""
         heard = self.listener.listen(self.vocoder())
         for name, sound in heard.sounds.items():
-            log.hear(name, sound, self.step)
+            log.hear(name, sound, self.step, self.features.sample_rate)
         return {**heard.figures}
 
     def cause(self, _losses: Mapping[str, float]) -> str:

@@ -28,11 +28,11 @@ class WorldTrainer(VocoderTrainer):
         train, split = self.config.train, self.store.splits["train"]
         torch.manual_seed(step_seed(train.seed, 0, INITIAL))
         network = WorldNetwork(self.config, self.features)
-        rows = chosen_rows(split, self.config.minutes)
+        rows = chosen_rows(split, self.config.minutes, self.features.frame_rate)
         self._draw = Draw(rows, self.features, train)
         values = world_targets(self.store, rows, envelope=self.config.envelope)
         self._targets = {row.name: torch.from_numpy(value) for row, value in zip(rows, values, strict=True)}
-        self._offset = torch.from_numpy(louder_envelope(self.config.envelope)).float()
+        self._offset = torch.from_numpy(louder_envelope(self.features, envelope=self.config.envelope)).float()
         network.trunk.scale.set_(*band_statistics(split))
         coded = np.concatenate(values)[:, 1:]
         network.normalise_(torch.from_numpy(coded.mean(0)), torch.from_numpy(coded.std(0)))
@@ -46,7 +46,7 @@ class WorldTrainer(VocoderTrainer):
     def _update(self) -> Mapping[str, Tensor]:
         train, split = self.config.train, self.store.splits["train"]
         drawing = self._draw.draw(step_seed(train.seed, self.step, CROPS))
-        features = features_of(drawing, split.features, self.features, frames=train.frames, device=self.fabric.device)
+        features = features_of(drawing, split, self.features, frames=train.frames, device=self.fabric.device)
         wanted = torch.stack(list(map(self._wanted, drawing.crops))).to(self.fabric.device)
         network = cast(WorldNetwork, self.networks["generator"])
         terms = world_losses(Prediction(*self.generator(features)), wanted, network.mean, network.deviation)
@@ -55,16 +55,18 @@ class WorldTrainer(VocoderTrainer):
         return {**terms, "loss": total}
 
     def _wanted(self, crop: Crop) -> Tensor:
-        """Targets [T, 2 + n] of a crop, the envelope at the level of its features."""
+        """Targets [T, 1 + n + a] of a crop, the envelope at the level of its features."""
         values = self._targets[crop.row.name][crop.start : crop.start + self.config.train.frames].clone()
-        values[:, 1:-1] += 2.0 * math.log(crop.gain) * self._offset  # an envelope is a power
+        values[:, 1 : 1 + self.config.envelope] += 2.0 * math.log(crop.gain) * self._offset  # an envelope is a power
         return values
 
 
 def world_losses(made: Prediction, wanted: Tensor, mean: Tensor, deviation: Tensor) -> dict[str, Tensor]:
     """voicing: cross-entropy; f0: cross-entropy against a class and its neighbours, voiced frames; envelope and
-    aperiodicity: mean |difference| in deviations, the latter in voiced frames. wanted: [B, T, 2 + n]."""
+    aperiodicity: mean |difference| in deviations, the latter in voiced frames. wanted: [B, T, 1 + n + a]."""
     f0, coded = wanted[..., 0], (wanted[..., 1:] - mean) / deviation
+    coefficients = made.envelope.shape[-1]
+    envelope, aperiodicity = coded[..., :coefficients], coded[..., coefficients:]
     voiced = (f0 > 0).float()
     share = voiced.mean().clamp_min(1e-3)
     places = torch.arange(F0_CLASSES, device=f0.device) + 0.5
@@ -72,6 +74,6 @@ def world_losses(made: Prediction, wanted: Tensor, mean: Tensor, deviation: Tens
     return {
         "voicing": functional.binary_cross_entropy_with_logits(made.voicing, voiced),
         "f0": (-(label * made.f0.log_softmax(-1)).sum(-1) * voiced).mean() / share,
-        "envelope": (made.envelope - coded[..., :-1]).abs().mean(),
-        "aperiodicity": ((made.aperiodicity - coded[..., -1:]).abs()[..., 0] * voiced).mean() / share,
+        "envelope": (made.envelope - envelope).abs().mean(),
+        "aperiodicity": ((made.aperiodicity - aperiodicity).abs().mean(-1) * voiced).mean() / share,
     }

@@ -25,7 +25,7 @@ def test_the_spectral_loss_matches_librosa() -> None:
         mel.append(np.abs(log(filters @ one) - log(filters @ other)).mean())
         convergence = np.linalg.norm(one - other) / np.linalg.norm(other)
         stft.append(convergence + np.abs(log(one) - log(other)).mean())
-    got = spectral_loss(*(torch.from_numpy(x).float() for x in (made, natural)), (512, 128))
+    got = spectral_loss(*(torch.from_numpy(x).float() for x in (made, natural)), (512, 128), 16000)
     # float32 FFTs and sums of 1e4 terms
     assert got.mel.item() == pytest.approx(np.mean(mel), rel=1e-4)
     assert got.stft.item() == pytest.approx(np.mean(stft), rel=1e-4)
@@ -41,9 +41,9 @@ def log(amplitude):
 
 def test_a_perfect_sound_costs_nothing_and_silence_has_a_gradient() -> None:
     natural = torch.randn(1, 2048)
-    assert spectral_loss(natural, natural, (512,)) == (0.0, 0.0)
+    assert spectral_loss(natural, natural, (512,), 16000) == (0.0, 0.0)
     silent = torch.zeros(1, 2048, requires_grad=True)
-    sum(spectral_loss(silent, natural, (512,))).backward()
+    sum(spectral_loss(silent, natural, (512,), 16000)).backward()
     assert torch.isfinite(silent.grad).all()
 
 

@@ -51,7 +51,11 @@ def test_the_round_trip_keeps_pitch_and_voicing(trained, record_property) -> Non
         features = extract(torch.from_numpy(x), FEATURES["log-mel"])
         made = np.concatenate(list(vocoder.render([features], len(x))))
         errors["network"].append(compared(x, made))
-        errors["pyworld"].append(compared(x, np.resize(synthesise(analyse(x, 40)), len(x))))
+        errors["pyworld"].append(
+            compared(
+                x, np.resize(synthesise(analyse(x, FEATURES["log-mel"], envelope=40), FEATURES["log-mel"]), len(x))
+            )
+        )
     cents = {name: float(np.median(np.concatenate([one for one, _ in pairs]))) for name, pairs in errors.items()}
     voicing = {name: float(100 * np.mean([two for _, two in pairs])) for name, pairs in errors.items()}
     record_property("median F0 error, cents", cents)
@@ -71,7 +75,7 @@ def compared(x, made):
 
 def test_targets_are_computed_once(trained, monkeypatch) -> None:
     store, _ = trained
-    rows = chosen_rows(store.splits["train"], 2)
+    rows = chosen_rows(store.splits["train"], 2, 100.0)
     kept = world_targets(store, rows, envelope=40)
     monkeypatch.setattr("sqcodec.train.vocoder.world_targets._in_processes", None)  # what is kept needs no analysis
     assert all(np.array_equal(a, b) for a, b in zip(kept, world_targets(store, rows, envelope=40), strict=True))
@@ -92,7 +96,7 @@ def test_a_process_that_ends_early_is_an_error(tmp_path, monkeypatch) -> None:
 def test_rows_are_chosen_evenly_to_fit_the_minutes(trained) -> None:
     split = trained[0].splits["train"]
     minutes = sum(row.frames for row in split.rows) / 6000
-    assert chosen_rows(split, minutes + 1) == list(split.rows)
-    half = chosen_rows(split, minutes / 2)
+    assert chosen_rows(split, minutes + 1, 100.0) == list(split.rows)
+    half = chosen_rows(split, minutes / 2, 100.0)
     assert half in (list(split.rows[::2]), list(split.rows[::3]))
-    assert chosen_rows(split, 1e-6) == [split.rows[0]]
+    assert chosen_rows(split, 1e-6, 100.0) == [split.rows[0]]
