@@ -14,7 +14,7 @@ from sqcodec.model.assembly import build_codec
 from sqcodec.model.mel_classes import MelClasses
 from sqcodec.model.model_header import FORMAT, KIND, TABLES, ModelHeader, header_of
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
-from sqcodec.nn.uninitialised import Undrawn
+from sqcodec.nn.uninitialised import NoInitialisation
 from sqcodec.recipe import validate_recipe
 from sqcodec.recipe.quantizer_section import current_keys
 from sqcodec.storage import read_tensors, save_tensors
@@ -88,7 +88,7 @@ def open_model(path: Path, device: torch.device | str = "cpu") -> OpenedModel:
     tree, tensors = read_tensors(path, KIND)
     header = header_of(path, tree)
     tables = {name.removeprefix(TABLES): value.numpy() for name, value in tensors.items() if name.startswith(TABLES)}
-    with Undrawn():
+    with NoInitialisation():
         codec = _codec(header)
     try:
         codec.load_state_dict({name: value for name, value in tensors.items() if not name.startswith(TABLES)})

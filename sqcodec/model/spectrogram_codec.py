@@ -17,7 +17,7 @@ from sqcodec.quantizers.quantizer import Quantized, Quantizer
 from sqcodec.recipe import CodecRecipe
 from sqcodec.spectrogram import FeatureConfig
 
-UNLABELLED = 0  # the speaker that is given to a decoder which knows none
+NO_SPEAKER = 0  # the speaker that is given to a decoder which knows none
 
 
 class Reconstruction(NamedTuple):
@@ -105,9 +105,9 @@ class SpectrogramCodec(nn.Module):
         """Whether it can code this speaker: one of the training's, or anybody where the network takes any."""
         return not self.speakers or speaker in self.speakers
 
-    def place_of(self, speaker: str) -> int:
+    def speaker_index(self, speaker: str) -> int:
         """The number of a speaker that it knows, as `decode` takes it."""
-        return self.speakers.index(speaker) if self.speakers else UNLABELLED
+        return self.speakers.index(speaker) if self.speakers else NO_SPEAKER
 
     @torch.inference_mode()
     def encode(self, features: Tensor, frames: Tensor | None = None, *, codebooks: int | None = None) -> Tensor:

@@ -42,7 +42,7 @@ class Trunk(nn.Module):
 
 
 class BandScale(nn.Module):
-    """Mean and deviation of each band over the training data: features leave at zero mean and unit variance."""
+    """Mean and standard deviation of each band over the training data; the latter is called `deviation` in files."""
 
     def __init__(self, n_mels: int) -> None:
         super().__init__()
@@ -51,19 +51,24 @@ class BandScale(nn.Module):
         self.register_buffer("mean", torch.zeros(n_mels, 1))
         self.register_buffer("deviation", torch.ones(n_mels, 1))
 
+    @property
+    def std(self) -> Tensor:
+        """Standard deviation [F, 1]."""
+        return self.deviation
+
     @torch.no_grad()
-    def set_(self, mean: Tensor, deviation: Tensor) -> None:
-        """Set mean and deviation [F]; a band that never changes stays as it is."""
+    def set_(self, mean: Tensor, std: Tensor) -> None:
+        """Set mean and standard deviation [F]; a band that never changes stays as it is."""
         self.mean.copy_(mean[:, None])
-        self.deviation.copy_(deviation.clamp_min(1e-3)[:, None])
+        self.std.copy_(std.clamp_min(1e-3)[:, None])
 
     def forward(self, features: Tensor) -> Tensor:
         """features [B, F, T] -> scaled [B, F, T]."""
-        return (features - self.mean) / self.deviation
+        return (features - self.mean) / self.std
 
     def inverse(self, scaled: Tensor) -> Tensor:
         """scaled [B, F, T] -> features [B, F, T]."""
-        return scaled * self.deviation + self.mean
+        return scaled * self.std + self.mean
 
 
 class Blocks(nn.Module):

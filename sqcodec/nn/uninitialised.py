@@ -9,7 +9,7 @@ from torch.overrides import TorchFunctionMode
 _DRAWS = (Tensor.uniform_, Tensor.normal_, Tensor.erfinv_)
 
 
-class Undrawn(TorchFunctionMode):
+class NoInitialisation(TorchFunctionMode):
     """Within it, initialisers leave tensors as they were allocated, with arbitrary values.
 
     The meta device would do the same, but with it some operations import torch._dynamo, which takes a second.

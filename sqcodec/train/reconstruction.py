@@ -111,7 +111,7 @@ def decoded(
         with torch.inference_mode():
             encoded = codec.encoder(features[None])
             quantized = codec.quantizer.draw(encoded, draw) if draw else codec.quantizer(encoded, 1.0)
-            speaker = torch.tensor([codec.place_of(row.speaker)], device=device)
+            speaker = torch.tensor([codec.speaker_index(row.speaker)], device=device)
             raw = codec.decoder(quantized.z_q, speaker)
             yield Decoded(features[:, 1:-1], codec.likelihood.features(raw)[0], quantized, raw)
     codec.train(training)

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from sqcodec.errors import VocoderError
-from sqcodec.nn.uninitialised import Undrawn
+from sqcodec.nn.uninitialised import NoInitialisation
 from sqcodec.recipe import IstftConfig, TrainedVocoderConfig, VocoderConfig, WorldConfig
 from sqcodec.spectrogram import FeatureConfig
 from sqcodec.storage import TensorFormat, read_tensors, save_tensors
@@ -104,7 +104,7 @@ def load_vocoder(
 
 
 def _with_weights(make: Callable[[], Network], path: Path) -> Network:
-    with Undrawn():
+    with NoInitialisation():
         network = make()
     try:
         network.load_state_dict(read_tensors(path, _KIND)[1])

@@ -136,17 +136,17 @@ class WorldNetwork(nn.Module):
         self.sizes = [1, F0_CLASSES, config.envelope, bands]
         self.head = nn.Linear(config.dim, sum(self.sizes))
         self.behind, self.ahead = self.trunk.behind, self.trunk.ahead
-        # Mean and deviation of each coefficient of envelope and aperiodicity over the training data.
+        # Mean and standard deviation (in files: deviation) of the coefficients of envelope and aperiodicity.
         self.mean: Tensor
         self.deviation: Tensor
         self.register_buffer("mean", torch.zeros(config.envelope + bands))
         self.register_buffer("deviation", torch.ones(config.envelope + bands))
 
     @torch.no_grad()
-    def normalise_(self, mean: Tensor, deviation: Tensor) -> None:
-        """Set mean and deviation [n + a] of coded envelope and aperiodicity over the training data."""
+    def normalise_(self, mean: Tensor, std: Tensor) -> None:
+        """Set mean and standard deviation [n + a] of coded envelope and aperiodicity over the training data."""
         self.mean.copy_(mean)
-        self.deviation.copy_(deviation.clamp_min(1e-3))
+        self.deviation.copy_(std.clamp_min(1e-3))
 
     def forward(self, features: Tensor) -> Prediction:
         """features [B, F, T] float32."""

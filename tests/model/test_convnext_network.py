@@ -7,7 +7,7 @@ from sqcodec.errors import RecipeError
 from sqcodec.model.assembly import build_codec
 from sqcodec.model.blockwise import decode_features, encode_features, with_context
 from sqcodec.model.model_file import load_model, save_model
-from sqcodec.model.spectrogram_codec import UNLABELLED
+from sqcodec.model.spectrogram_codec import NO_SPEAKER
 from sqcodec.recipe import load_recipe
 
 SMALL = (
@@ -43,7 +43,7 @@ def test_a_code_may_be_of_another_number_of_frames(per_code, tmp_path):
     assert whole.shape == (3, -(-200 // per_code))
     blocks = [codes for _, codes in encode_features(codec, features.split(50, dim=1), 200, torch.device("cpu"))]
     assert torch.equal(torch.cat(blocks, dim=1), whole)
-    decoded = torch.cat(list(decode_features(codec, whole.numpy().astype("uint16"), UNLABELLED)), dim=1)
+    decoded = torch.cat(list(decode_features(codec, whole.numpy().astype("uint16"), NO_SPEAKER)), dim=1)
     assert decoded.shape == (80, per_code * whole.shape[1])
     save_model(tmp_path / "model.safetensors", codec, 0)
     assert load_model(tmp_path / "model.safetensors").fingerprint == codec.fingerprint != small().fingerprint
@@ -60,7 +60,7 @@ def test_it_knows_every_speaker_by_no_name():
     codec = small()
     assert codec.speakers == ()
     assert codec.knows("anybody")
-    assert codec.place_of("anybody") == UNLABELLED
+    assert codec.speaker_index("anybody") == NO_SPEAKER
 
 
 def test_a_block_with_the_margin_gives_what_the_whole_gives():
@@ -71,7 +71,7 @@ def test_a_block_with_the_margin_gives_what_the_whole_gives():
     block = codec.encoder(features[:, :, start - margin : stop + margin + 2])
     kept = block[:, margin // 2 : (margin + stop - start) // 2]
     torch.testing.assert_close(kept, whole[:, start // 2 : stop // 2], rtol=1e-5, atol=1e-5)  # other order of sums
-    latents, voice = torch.randn(1, 60, 6), torch.tensor([UNLABELLED])
+    latents, voice = torch.randn(1, 60, 6), torch.tensor([NO_SPEAKER])
     decoded, margin = codec.decoder(latents, voice), codec.decoder.margin
     part = codec.decoder(latents[:, 25 - margin : 35 + margin], voice)
     torch.testing.assert_close(part[:, :, 2 * margin : 2 * margin + 20], decoded[:, :, 50:70], rtol=1e-5, atol=1e-5)
@@ -88,7 +88,7 @@ def test_the_encoder_sees_as_far_ahead_as_it_says_and_no_further():
 def test_the_decoder_sees_as_far_ahead_as_it_says_and_no_further():
     codec = small()
     latents = torch.randn(1, 40, 6, requires_grad=True)
-    codec.decoder(latents, torch.tensor([UNLABELLED]))[0, :, 40].sum().backward()
+    codec.decoder(latents, torch.tensor([NO_SPEAKER]))[0, :, 40].sum().backward()
     reached = latents.grad.abs().sum((0, 2)).nonzero().flatten()
     assert 2 * (int(reached.max()) - 20) == codec.decoder.lookahead
 
@@ -110,7 +110,7 @@ def test_a_file_gives_back_codes_and_spectrograms(tmp_path, dtype):
     features = torch.randn(1, 80, 42)
     codes = codec.encode(features)
     assert torch.equal(again.encode(features), codes)
-    voice = torch.tensor([UNLABELLED])
+    voice = torch.tensor([NO_SPEAKER])
     assert torch.equal(again.decode(codes[:, :2], voice), codec.decode(codes[:, :2], voice))
 
 

@@ -15,7 +15,7 @@ from sqcodec.features.mel import Statistics, features_of
 from sqcodec.model.blockwise import decode_features, encode_features
 from sqcodec.model.folding import fold_
 from sqcodec.model.model_file import open_model
-from sqcodec.model.spectrogram_codec import UNLABELLED, SpectrogramCodec
+from sqcodec.model.spectrogram_codec import NO_SPEAKER, SpectrogramCodec
 from sqcodec.pipeline.coding.speaker_search import Probe, nearest_speaker
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.finding.code_spaces import space_of
@@ -85,7 +85,7 @@ class Codec:
                 f"{self.path}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer"
             )
         if speaker is not None:
-            self.voice(speaker)  # its errors come before the work
+            self.speaker_index(speaker)  # its errors come before the work
         config = self.model.features
         statistics, features = features_of(recording, config)
         probe, pieces = Probe(config), []
@@ -143,7 +143,7 @@ class Codec:
     ) -> Iterator[_Samples]:
         """As `decode`, in pieces [n] of about 10 s and not limited to -1 to 1; errors name `where`."""
         self._check(codes, where)
-        voice = self.voice(self.speaker_of(codes, speaker, where))
+        voice = self.speaker_index(self.speaker_of(codes, speaker, where))
         return self._rendered(codes, voice, self.vocoder(vocoder).vocoder)
 
     def vocoder(self, name: str | None) -> FoundVocoder:
@@ -201,7 +201,7 @@ class Codec:
             raise CodesError(f"{where}: no speaker is stored; choose one with `speaker`: {_some(self.speakers)}")
         return name
 
-    def voice(self, speaker: str | None) -> int:
+    def speaker_index(self, speaker: str | None) -> int:
         """The number of a speaker as the model takes it. Raises CodesError: the model has no such speaker."""
         if not self.speakers:
             if speaker is not None:
@@ -209,10 +209,10 @@ class Codec:
                     f"speaker {speaker!r}: the model {self.path} takes any voice and knows none by name; leave the"
                     " speaker out, or use a model that was trained with speakers"
                 )
-            return UNLABELLED
+            return NO_SPEAKER
         assert speaker is not None
         if speaker in self.speakers:
-            return self.model.place_of(speaker)
+            return self.model.speaker_index(speaker)
         near = difflib.get_close_matches(speaker, self.speakers, n=3)
         raise CodesError(
             f"speaker {speaker!r}: unknown to the model {self.path}"

@@ -16,7 +16,7 @@ from sqcodec.corpus.audio import RAW_SUBTYPES, AudioSource, RawEncoding, RawForm
 from sqcodec.errors import SqcodecError
 from sqcodec.model import model_header
 from sqcodec.pipeline.coding.codec import Codec, open_codec
-from sqcodec.pipeline.finding.models import Found, find_for_decoding, find_for_encoding
+from sqcodec.pipeline.finding.models import FoundModel, find_for_decoding, find_for_encoding
 from sqcodec.pipeline.paths import check_target, is_pipe, is_special, shown, spooled, written
 from sqcodec.resampling import resampled
 
@@ -229,7 +229,7 @@ def identify(content: bytes, where: str) -> CodesFile:
     return CodesFile(content, where, codes.fingerprint, codes)
 
 
-def find_model_of(file: CodesFile, model: str | None) -> Found:
+def find_model_of(file: CodesFile, model: str | None) -> FoundModel:
     """The model that wrote a file; of a bare array, the one to encode with. Raises ModelError."""
     return find_for_encoding(model) if file.identity is None else find_for_decoding(file.identity, model)
 
@@ -280,7 +280,7 @@ def _cut(blocks: Iterable[NDArray[np.float32]], samples: int) -> Iterator[NDArra
         samples -= min(samples, len(block))
 
 
-def bare_array(file: CodesFile, found: Found) -> str:
+def bare_array(file: CodesFile, found: FoundModel) -> str:
     """What a bare array lacks and is taken for; "" for any other file."""
     if file.identity is not None:
         return ""

@@ -60,7 +60,7 @@ def generate(
         raise SqcodecError(f"{folder}: a file; expected the folder to write to")
     codec = open_codec(find_for_encoding(model).path, device)
     if speaker is not None:
-        codec.voice(speaker)
+        codec.speaker_index(speaker)
     where = codec.path.with_name(PRIOR)
     prior = load_prior(where, fingerprint=codec.fingerprint, speakers=codec.speakers, device=codec.device)
     start = codec.encode(AudioSource(prompt).read(codec.sample_rate), speaker=speaker) if prompt else None
@@ -85,7 +85,7 @@ def _sampled(
     drawn = prior.sample(
         torch.from_numpy(known.astype(np.int64)).to(codec.device),
         codec.model.features.code_count(samples, codec.sample_rate),
-        codec.voice(voice),
+        codec.speaker_index(voice),
         temperature=sampling.temperature,
         top_p=sampling.top_p,
         generator=torch.Generator(codec.device).manual_seed(seed),

@@ -15,7 +15,7 @@ SHIPPED = Path(__file__).parents[2] / "models"
 _FILE = "model.safetensors"
 
 
-class Found(NamedTuple):
+class FoundModel(NamedTuple):
     """A model file, and what the user should be told about how it was chosen ("" for nothing)."""
 
     path: Path
@@ -38,27 +38,27 @@ def resolve(model: str | Path) -> Path:
     )
 
 
-def find_for_encoding(model: str | Path | None) -> Found:
+def find_for_encoding(model: str | Path | None) -> FoundModel:
     """The model asked for, or that of SQCODEC_MODEL, or what ships, or the newest run (which the note says).
 
     Raises ModelError: nothing found.
     """
     named = model or os.environ.get(ENVIRONMENT)
     if named:
-        return Found(resolve(named), "")
+        return FoundModel(resolve(named), "")
     shipped = sorted(SHIPPED.glob(f"**/{_FILE}"))
     if shipped:
-        return Found(shipped[0], "")
+        return FoundModel(shipped[0], "")
     runs = sorted(RUNS.glob(f"**/{_FILE}"), key=lambda path: path.stat().st_mtime)
     if runs:
-        return Found(runs[-1], f"no `model` given: using the newest run, {runs[-1].parent}")
+        return FoundModel(runs[-1], f"no `model` given: using the newest run, {runs[-1].parent}")
     raise ModelError(
         f"no model: none under {RUNS.resolve()}, {ENVIRONMENT} is not set, and none ships with this version;"
         " 'sqcodec train RECIPE' makes one, or name one with `model`"
     )
 
 
-def find_for_decoding(fingerprint: str, model: str | Path | None) -> Found:
+def find_for_decoding(fingerprint: str, model: str | Path | None) -> FoundModel:
     """The model that wrote the codes: `model` if given, else the one of this fingerprint, wherever it lies.
 
     Raises ModelError: `model` has another fingerprint, or no model has this one.
@@ -70,10 +70,10 @@ def find_for_decoding(fingerprint: str, model: str | Path | None) -> Found:
                 f"{header.path}: fingerprint {' or '.join(_like(fingerprint, header))}, but the codes were written with"
                 f" {fingerprint}; leave `model` out to search for it, or name the model that wrote the codes"
             )
-        return Found(header.path, "")
+        return FoundModel(header.path, "")
     for header in _candidates():
         if fingerprint in names_of(header):
-            return Found(header.path, "")
+            return FoundModel(header.path, "")
     raise ModelError(
         f"no model of fingerprint {fingerprint}, which the codes were written with: looked at {_environment_text()},"
         f" under {RUNS.resolve()} and at what ships; name it with `model`, or copy its run folder to {RUNS}/"

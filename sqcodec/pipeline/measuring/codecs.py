@@ -111,7 +111,7 @@ def _spectral_error(codec: Codec, samples: Signal, speaker: str | None, codebook
         return None
     device = next(codec.model.parameters()).device
     features = extract(torch.from_numpy(samples), config)[:, :frames].to(device)
-    voice = torch.tensor([codec.voice(speaker)], device=device)
+    voice = torch.tensor([codec.speaker_index(speaker)], device=device)
     decoded = codec.model.decode(codec.model.encode(features[None], codebooks=codebooks), voice)[0]
     return squared_error(features[:, 1:-1], decoded)
 

@@ -99,7 +99,7 @@ def evaluate(
         raise SqcodecError(f"{out}: no file could be coded; the first: {errors[0]}")
     told = [note for note in (found.note, spoken.note) if note]
     notes = (*told, *absent, *left_out(settings), *_failures(errors))
-    standings = results.stand(systems, rows, out)
+    summaries = results.summarise(systems, rows, out)
     about = {
         "sqcodec": __version__,
         "model": str(found.path),
@@ -109,7 +109,7 @@ def evaluate(
         "files": len(utterances),
         "settings": asdict(settings),
     }
-    table = results.write(out, standings, rows, about=about, settings=settings, heard=heard, notes=notes)
+    table = results.write(out, summaries, rows, about=about, settings=settings, heard=heard, notes=notes)
     return Evaluated(
         folder=out, table=table, files=len(utterances), systems=tuple(system.name for system in systems),
         errors=len(errors), notes=notes,

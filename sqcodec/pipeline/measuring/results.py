@@ -24,7 +24,7 @@ _WEIGHTS = {"bit_rate": "seconds", "db2": "values"}  # these are ratios of sums,
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class SystemResult:
     """One system's figures: a cell a column; rates of a model's codes and the use of each of its codebooks."""
 
     name: str
@@ -45,15 +45,15 @@ def sound_file(out: Path, system: str, name: str) -> Path:
     return out / "sounds" / system / f"{name}.flac"
 
 
-def stand(systems: Sequence[System], rows: Sequence[dict[str, Any]], out: Path) -> list[Standing]:
+def summarise(systems: Sequence[System], rows: Sequence[dict[str, Any]], out: Path) -> list[SystemResult]:
     """The systems' figures from their rows."""
-    standings = []
+    summaries = []
     for system in systems:
         own = [row for row in rows if row["system"] == system.name and "error" not in row]
         cells = {key: cell for key in COLUMNS if (cell := _cell(own, key)) is not None}
         is_model = isinstance(system, ModelSystem)
-        standings.append(_with_rates(system, cells, own, out) if is_model and own else _plain(system, cells))
-    return standings
+        summaries.append(_with_rates(system, cells, own, out) if is_model and own else _plain(system, cells))
+    return summaries
 
 
 def _cell(rows: Sequence[dict[str, Any]], key: str) -> Cell | None:
@@ -66,11 +66,11 @@ def _cell(rows: Sequence[dict[str, Any]], key: str) -> Cell | None:
     return Cell(*mean, failed=failed)
 
 
-def _plain(system: System, cells: dict[str, Cell]) -> Standing:
-    return Standing(name=system.name, cells=cells, rates=None, codewords=(), in_use=(), perplexity=())
+def _plain(system: System, cells: dict[str, Cell]) -> SystemResult:
+    return SystemResult(name=system.name, cells=cells, rates=None, codewords=(), in_use=(), perplexity=())
 
 
-def _with_rates(system: System, cells: dict[str, Cell], rows: Sequence[dict[str, Any]], out: Path) -> Standing:
+def _with_rates(system: System, cells: dict[str, Cell], rows: Sequence[dict[str, Any]], out: Path) -> SystemResult:
     assert isinstance(system, ModelSystem)
     space = read_space(system.path)
     codewords = space.codewords[: system.codebooks]
@@ -88,7 +88,7 @@ def _with_rates(system: System, cells: dict[str, Cell], rows: Sequence[dict[str,
         )
         for book, size in enumerate(codewords)
     ]
-    return Standing(
+    return SystemResult(
         name=system.name, cells=cells, rates=counted, codewords=codewords,
         in_use=tuple(map(codewords_in_use, counts)), perplexity=tuple(map(perplexity, counts)),
     )  # fmt: skip
@@ -96,7 +96,7 @@ def _with_rates(system: System, cells: dict[str, Cell], rows: Sequence[dict[str,
 
 def write(
     out: Path,
-    standings: Sequence[Standing],
+    summaries: Sequence[SystemResult],
     rows: Sequence[dict[str, Any]],
     *,
     about: dict[str, Any],
@@ -106,17 +106,17 @@ def write(
 ) -> str:
     """Write scores.json, scores.md and index.html into `out`; returns the Markdown table."""
     columns = [
-        column for key, column in columns_of(settings).items() if any(key in standing.cells for standing in standings)
+        column for key, column in columns_of(settings).items() if any(key in summary.cells for summary in summaries)
     ]
-    table = _table(standings, columns)
-    write_json(out / "scores.json", _tree(standings, about, notes))
-    write_text(out / "scores.md", _document(table, standings, about, notes))
+    table = _table(summaries, columns)
+    write_json(out / "scores.json", _tree(summaries, about, notes))
+    write_text(out / "scores.md", _document(table, summaries, about, notes))
     listening = page.Page(
         title=f"{about['fingerprint']} on {about['files']} files",
         columns=columns,
-        systems=[page.System(standing.name, standing.cells) for standing in standings],
+        systems=[page.System(summary.name, summary.cells) for summary in summaries],
         utterances=_utterances(out, rows, heard),
-        notes=[*_about_lines(about), *_rate_lines(standings), *notes],
+        notes=[*_about_lines(about), *_rate_lines(summaries), *notes],
     )
     write_text(out / "index.html", page.render(listening))
     return table
@@ -133,30 +133,30 @@ def _utterances(out: Path, rows: Sequence[dict[str, Any]], heard: Sequence[str])
     return made
 
 
-def _table(standings: Sequence[Standing], columns: Sequence[Column]) -> str:
+def _table(summaries: Sequence[SystemResult], columns: Sequence[Column]) -> str:
     rows = [["", *(column.heading for column in columns)]]
-    for standing in standings:
-        cells = [standing.cells.get(column.key) for column in columns]
+    for summary in summaries:
+        cells = [summary.cells.get(column.key) for column in columns]
         shown = [cell_text(cell, column) if cell else "–" for cell, column in zip(cells, columns, strict=True)]
-        rows.append([standing.name, *shown])
+        rows.append([summary.name, *shown])
     return markdown([list(row) for row in zip(*rows, strict=True)])  # many figures, few systems: a line a figure
 
 
-def _tree(standings: Sequence[Standing], about: dict[str, Any], notes: Sequence[str]) -> dict[str, Any]:
+def _tree(summaries: Sequence[SystemResult], about: dict[str, Any], notes: Sequence[str]) -> dict[str, Any]:
     systems: dict[str, dict[str, Any]] = {}
-    for standing in standings:
-        systems[standing.name] = {
-            "scores": {key: {**cell._asdict(), "unit": COLUMNS[key].unit} for key, cell in standing.cells.items()}
+    for summary in summaries:
+        systems[summary.name] = {
+            "scores": {key: {**cell._asdict(), "unit": COLUMNS[key].unit} for key, cell in summary.cells.items()}
         }
-        if standing.rates is not None:
-            systems[standing.name] |= {
-                "rates": standing.rates._asdict(),
-                "codewords": {"all": standing.codewords, "in_use": standing.in_use, "perplexity": standing.perplexity},
+        if summary.rates is not None:
+            systems[summary.name] |= {
+                "rates": summary.rates._asdict(),
+                "codewords": {"all": summary.codewords, "in_use": summary.in_use, "perplexity": summary.perplexity},
             }
     return {**about, "systems": systems, "notes": list(notes)}
 
 
-def _document(table: str, standings: Sequence[Standing], about: dict[str, Any], notes: Sequence[str]) -> str:
+def _document(table: str, summaries: Sequence[SystemResult], about: dict[str, Any], notes: Sequence[str]) -> str:
     lines = [
         "# Evaluation",
         "",
@@ -167,7 +167,7 @@ def _document(table: str, standings: Sequence[Standing], about: dict[str, Any], 
         table,
         "",
     ]
-    lines += [*_rate_lines(standings), ""]
+    lines += [*_rate_lines(summaries), ""]
     return "\n".join([*lines, *(f"- {note}" for note in notes)]).rstrip() + "\n"
 
 
@@ -180,18 +180,18 @@ def _about_lines(about: dict[str, Any]) -> list[str]:
     ]
 
 
-def _rate_lines(standings: Sequence[Standing]) -> list[str]:
-    return [_rate_line(standing, standing.rates) for standing in standings if standing.rates is not None]
+def _rate_lines(summaries: Sequence[SystemResult]) -> list[str]:
+    return [_rate_line(summary, summary.rates) for summary in summaries if summary.rates is not None]
 
 
-def _rate_line(standing: Standing, rated: Rates) -> str:
+def _rate_line(summary: SystemResult, rated: Rates) -> str:
     nominal, unigram, conditional, on_disk = (number(rate, 1) for rate in rated[:4])
     use = "; ".join(
         f"{used} of {size} codewords in use, perplexity {number(evenness, 1)}"
-        for used, size, evenness in zip(standing.in_use, standing.codewords, standing.perplexity, strict=True)
+        for used, size, evenness in zip(summary.in_use, summary.codewords, summary.perplexity, strict=True)
     )
     return (
-        f"{standing.name}: {rated.codes} codes in {rated.seconds:.1f} s: nominal {nominal} bit/s, by unigram entropy"
+        f"{summary.name}: {rated.codes} codes in {rated.seconds:.1f} s: nominal {nominal} bit/s, by unigram entropy"
         f" {unigram}, by entropy given the code before {conditional} (too low with so few codes), .sqc files on disk"
         f" {on_disk}; {use}."
     )

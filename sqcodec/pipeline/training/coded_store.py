@@ -60,7 +60,7 @@ def _reconstructed(split: StoreSplit, row: StoreRow, codec: SpectrogramCodec) ->
     """Features [T, F] of one utterance, coded and decoded with its true speaker."""
     device = next(codec.parameters()).device
     padded = with_context(codec, torch.from_numpy(split.features_of(row)).to(device))
-    speaker = torch.tensor([codec.place_of(row.speaker)], device=device)
+    speaker = torch.tensor([codec.speaker_index(row.speaker)], device=device)
     books = 1 + zlib.crc32(row.name.encode()) % codec.quantizer.codebooks
     decoded = codec.decode(codec.encode(padded[None], codebooks=books), speaker)[0, :, : row.frames]
     array: NDArray[np.float32] = decoded.T.cpu().numpy()

@@ -82,4 +82,4 @@ def _coded(codec: SpectrogramCodec, split: StoreSplit, device: torch.device) -> 
     rows = tuple(row for row in split.rows if codec.knows(row.speaker))
     known = StoreSplit(features=split.features, audio=split.audio, rows=rows)
     for row, codes in codes_of(codec, known, device):
-        yield CodedUtterance(codes, codec.place_of(row.speaker))
+        yield CodedUtterance(codes, codec.speaker_index(row.speaker))

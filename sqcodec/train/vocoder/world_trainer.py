@@ -61,10 +61,10 @@ class WorldTrainer(VocoderTrainer):
         return values
 
 
-def world_losses(made: Prediction, wanted: Tensor, mean: Tensor, deviation: Tensor) -> dict[str, Tensor]:
+def world_losses(made: Prediction, wanted: Tensor, mean: Tensor, std: Tensor) -> dict[str, Tensor]:
     """voicing: cross-entropy; f0: cross-entropy against a class and its neighbours, voiced frames; envelope and
-    aperiodicity: mean |difference| in deviations, the latter in voiced frames. wanted: [B, T, 1 + n + a]."""
-    f0, coded = wanted[..., 0], (wanted[..., 1:] - mean) / deviation
+    aperiodicity: mean |difference| in standard deviations, the latter in voiced frames. wanted: [B, T, 1 + n + a]."""
+    f0, coded = wanted[..., 0], (wanted[..., 1:] - mean) / std
     coefficients = made.envelope.shape[-1]
     envelope, aperiodicity = coded[..., :coefficients], coded[..., coefficients:]
     voiced = (f0 > 0).float()

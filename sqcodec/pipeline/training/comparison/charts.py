@@ -37,13 +37,13 @@ def _draw(path: Path, draw: Callable[[Figure], None], width: float) -> Path:
 def _bars(axes: Axes, rows: Sequence[Row]) -> None:
     """Test MSE of each system with its standard deviation over seeds; the paper's as a line."""
     for place, row in enumerate(rows):
-        mean, deviation = row.figures["test_mse"]
-        axes.bar(place, mean, yerr=deviation, capsize=4, color="tab:blue", width=0.7)
+        mean, std = row.figures["test_mse"]
+        axes.bar(place, mean, yerr=std, capsize=4, color="tab:blue", width=0.7)
         if row.published:
             axes.hlines(row.published[0], place - 0.4, place + 0.4, color="black", linestyle="--")
     axes.set_xticks(range(len(rows)), [row.system for row in rows], rotation=30)
     lowest = min(row.figures["test_mse"][0] for row in rows)
-    axes.set(title="test MSE, mean and deviation over seeds", ylabel="dB$^2$", ylim=(0.8 * lowest, None))
+    axes.set(title="test MSE, mean and standard deviation over seeds", ylabel="dB$^2$", ylim=(0.8 * lowest, None))
 
 
 def _perplexity(figure: Figure, results: Sequence[Result]) -> None:
@@ -98,8 +98,8 @@ def _capacity(figure: Figure, *, rows: Sequence[Row], key: str) -> None:
     for system in dict.fromkeys(row.system for row in rows):
         for axes, name in ((left, "test_perplexity"), (right, "test_mse")):
             points = [(row.sweep[1], *row.figures[name]) for row in rows if row.system == system and row.sweep]
-            values, means, deviations = zip(*points, strict=True)
-            axes.errorbar(values, means, [d or 0.0 for d in deviations], marker="o", capsize=3, label=system)
+            values, means, stds = zip(*points, strict=True)
+            axes.errorbar(values, means, [d or 0.0 for d in stds], marker="o", capsize=3, label=system)
     numbers = sorted({row.sweep[1] for row in rows if row.sweep and isinstance(row.sweep[1], float)})
     if key == "quantizer.codewords":
         left.plot(numbers, numbers, color="black", linestyle=":", label="upper bound")

@@ -110,8 +110,8 @@ def _plain(value: float | str) -> str:
 def _show(row: Row, name: str, digits: int, scale: float = 1.0) -> str:
     if name not in row.figures:
         return table.number(None, digits)
-    mean, deviation = row.figures[name]
-    spread = "" if deviation is None else f" ± {deviation * scale:.{digits}f}"
+    mean, std = row.figures[name]
+    spread = "" if std is None else f" ± {std * scale:.{digits}f}"
     return f"{mean * scale:.{digits}f}{spread}"
 
 
