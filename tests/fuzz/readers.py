@@ -103,14 +103,14 @@ def read_npy(content: bytes, known: Known) -> str | None:
 def read_wav(content: bytes, path: Path) -> str | None:
     path.write_bytes(content)
     raw = AudioSource(path, RawFormat("s16le", 16000)) if len(content) % 2 == 0 and content else None
-    if raw is not None and len(raw.read()) != len(content) // 2:
+    if raw is not None and len(raw.read(raw.rate)) != len(content) // 2:
         return "raw samples lost"
     audio, total = AudioSource(path), 0
-    for block in audio.blocks():
+    for block in audio.blocks(audio.rate):
         if not np.isfinite(block).all():
             return "samples that are not finite"
         total += len(block)
-    return None if total == audio.samples else f"{total} samples, {audio.samples} were said"
+    return None if total == audio.input_samples else f"{total} samples, {audio.input_samples} were said"
 
 
 def read_model(content: bytes, path: Path) -> str | None:
