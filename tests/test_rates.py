@@ -14,8 +14,9 @@ from sqcodec.pipeline.coding.copy_synthesis import vocode_file
 from sqcodec.pipeline.coding.files import decode_file, encode_file
 from sqcodec.pipeline.coding.inspection import inspect_file
 from sqcodec.pipeline.training.prepare import prepare
+from sqcodec.pipeline.training.run_folder import stage_folder
 from sqcodec.pipeline.training.train_codec import train
-from sqcodec.pipeline.training.train_vocoder import train_vocoder, vocoder_folder
+from sqcodec.pipeline.training.train_vocoder import train_vocoder
 from sqcodec.recipe import load_recipe
 from tests.conftest import speech_like
 from tests.train.vocoder.conftest import ISTFT, WORLD
@@ -68,14 +69,14 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         own = (48_000, 16_000)[number % 2]  # a codec that never heard a band empty makes little of it
         soundfile.write(path, speech_like(2 * own + 1441 * number, rate=own, seed=number), own)
     features = FEATURES[rate]
-    prepare("istft", data=folder / "speech", out=folder / "store", overrides=(features, *CODEC))
+    prepare("folder", data=folder / "speech", out=folder / "store", overrides=(features, *CODEC))
     vocoders = {}
     for kind in BY_RATE[rate]:
-        recipe = load_recipe(kind, (features, *CODEC, *VOCODERS[kind]))
-        target = vocoder_folder(folder / kind, on_codec=False)
+        recipe = load_recipe(kind, (features, *VOCODERS[kind]))
+        target = stage_folder(folder / kind, "vocoder")
         done = train_vocoder(recipe, folder / "store", target, device="cpu", resume=False, report=lambda entry: None)
         vocoders[kind] = done.folder / "vocoder.safetensors"
-    recipe = load_recipe("istft", (features, *CODEC))
+    recipe = load_recipe("folder", (features, *CODEC)).codec
     train(recipe, folder / "store", folder / "run", device="cpu", resume=False, report=lambda entry: None)
     return Run(rate, folder / "store", folder / "run" / "model.safetensors", vocoders)
 

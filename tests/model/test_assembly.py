@@ -24,8 +24,8 @@ QUANTIZER = GaussianConfig(variance="I", codewords=16, dim=4, initial_variance=1
 def by_hand():
     features = FEATURES["log-mel"]
     quantizer = GaussianQuantizer(QUANTIZER)
-    encoder = ConvNextEncoder(NETWORK, n_mels=features.n_mels, outputs=quantizer.channels)
-    decoder = ConvNextDecoder(NETWORK, dim=quantizer.dim, outputs=features.n_mels)
+    encoder = ConvNextEncoder(NETWORK, features, outputs=quantizer.channels)
+    decoder = ConvNextDecoder(NETWORK, features, dim=quantizer.dim, outputs=features.n_mels)
     return SpectrogramCodec(encoder, quantizer, decoder, features=features, likelihood=GaussianLikelihood(0.0, "batch"))
 
 

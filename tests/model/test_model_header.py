@@ -39,8 +39,8 @@ def test_the_header_of_a_file(tmp_path: Path) -> None:
     make_model(tmp_path / "model.safetensors")
     found = read_header(tmp_path / "model.safetensors")
     assert (found.path, found.format, found.speakers) == (tmp_path / "model.safetensors", FORMAT, SPEAKERS)
-    assert (found.features, found.tables, found.classes) == ("paper-mel", None, None)
-    assert found.recipe["features"]["kind"] == found.features
+    assert (found.features.kind, found.tables, found.classes) == ("paper-mel", None, None)
+    assert found.recipe["features"]["kind"] == found.features.kind
 
 
 @pytest.mark.parametrize("module", ["sqcodec.model.model_header", "sqcodec.storage"])
