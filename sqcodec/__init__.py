@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from sqcodec import former_names
 from sqcodec.errors import SqcodecError
 
 if TYPE_CHECKING:
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     from sqcodec.pipeline.coding.codec import Codec, load
 
 __version__ = "0.1.0"
+former_names.install()
 __all__ = ["Codec", "Codes", "SqcodecError", "__version__", "load"]
 
 

@@ -14,13 +14,14 @@ from sqcodec.recipe import available_recipes, load_recipe
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "sqcodec"
 
-GROUND = {"errors", "spectrogram", "codes", "processors", "recording", "resampling", "storage"}
+GROUND = {"errors", "former_names", "spectrogram", "codes", "processors", "recording", "resampling", "storage"}
 STAGES = {"corpus", "features", "quantizers", "model", "bitstream", "vocoder", "prior", "metrics", "report"}
 VERBS = {"pipeline.finding", "pipeline.coding", "pipeline.training", "pipeline.measuring"}
 BELOW_VERBS = GROUND | STAGES | {"dsp", "recipe", "train", "pipeline"}
 # room -> the rooms it may import besides itself
 MAY_IMPORT = {
     "errors": set(),
+    "former_names": set(),
     "spectrogram": set(),
     "storage": {"errors"},
     "codes": set(),

@@ -1,12 +1,14 @@
 """The verbs `encode` and `decode` on arrays and on blocks: recording -> codes -> recording."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sqcodec import former_names
 from sqcodec.bitstream import sqc
 from sqcodec.bitstream.code_space import CodeSpace
 from sqcodec.codes import Codes
@@ -219,6 +221,26 @@ class Codec:
             + (f"; did you mean {' or '.join(near)}?" if near else ".")
             + f" It knows {len(self.speakers)}: {_some(self.speakers)}"
         )
+
+    def voice(self, speaker: str | None) -> int:
+        """The name of `speaker_index` in release 0.1.0."""
+        former_names.warn("Codec.voice", "Codec.speaker_index")
+        return self.speaker_index(speaker)
+
+    def encode_blocks(
+        self,
+        blocks: Callable[[], Iterable[_Samples]],
+        *,
+        samples: Callable[[], int],
+        sample_rate: int,
+        speaker: str | None,
+        codebooks: int | None = None,
+    ) -> Codes:
+        """As in release 0.1.0: `blocks()` are at the model's rate, the recording had `samples()` at sample_rate."""
+        former_names.warn("Codec.encode_blocks", "Codec.encode_recording")
+        recording = ArrayRecording(np.concatenate(list(blocks())), self.sample_rate)
+        codes = self.encode_recording(recording, speaker=speaker, codebooks=codebooks)
+        return replace(codes, samples=samples(), sample_rate=sample_rate)
 
 
 def _some(names: tuple[str, ...]) -> str:
