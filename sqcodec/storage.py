@@ -50,14 +50,15 @@ def written(path: Path, *, error: type[SqcodecError] = SqcodecError) -> Iterator
         mode = _mode(final)
         _sweep(final.parent)
         draft = _draft_in(final.parent)
-        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        with _locked(draft), _removed(draft):
-            mode = stat.S_IMODE(draft.stat().st_mode) if mode is None else mode
-            yield draft
-            _settle(draft)
-            if stat.S_IMODE(draft.stat().st_mode) != mode:
-                draft.chmod(mode)
-            draft.replace(final)
+        with _removed(draft):  # from before it is there: a signal may come at any moment
+            os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            with _locked(draft):
+                mode = stat.S_IMODE(draft.stat().st_mode) if mode is None else mode
+                yield draft
+                _settle(draft)
+                if stat.S_IMODE(draft.stat().st_mode) != mode:
+                    draft.chmod(mode)
+                draft.replace(final)
 
 
 @contextmanager
@@ -71,16 +72,17 @@ def written_folder(path: Path, *, replace: bool = False, error: type[SqcodecErro
         final.parent.mkdir(parents=True, exist_ok=True)
         _sweep(final.parent)
         draft = _draft_in(final.parent)
-        draft.mkdir()
-        with _locked(draft), _removed(draft):
-            yield draft
-            for file in draft.rglob("*"):
-                if file.is_file():
-                    _settle(file)
-            if replace and final.exists():
-                _exchange(draft, final)
-            else:
-                draft.rename(final)
+        with _removed(draft):
+            draft.mkdir()
+            with _locked(draft):
+                yield draft
+                for file in draft.rglob("*"):
+                    if file.is_file():
+                        _settle(file)
+                if replace and final.exists():
+                    _exchange(draft, final)
+                else:
+                    draft.rename(final)
 
 
 def write_bytes(path: Path, content: bytes, *, error: type[SqcodecError] = SqcodecError) -> None:
