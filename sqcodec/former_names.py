@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -95,9 +96,21 @@ def look_up(name: str, former: str, present: Sequence[str]) -> Any:
     raise AttributeError(f"module {former!r} is now {' and '.join(present)}, where there is no {name!r}")
 
 
+def of_package(package: str, name: str, module: str) -> Any:
+    """`name` of a package that was a module in release 0.1.0, whose names are in its `module` now.
+
+    Raises AttributeError: it is not there, or it is a module of the package, which `import` then finds by itself.
+    """
+    if name.startswith("_") or find_spec(f"{package}.{name}"):
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+    found = look_up(name, package, [f"{package}.{module}"])
+    warn(f"{package}.{name}", f"{package}.{module}.{name}")
+    return found
+
+
 def warn(former: str, present: str) -> None:
     """Say that a name is a former one."""
-    warnings.warn(f"{former} is now {present}; the former name goes with the next release", FutureWarning, stacklevel=3)
+    warnings.warn(f"{former} is now {present}; the former name goes with the next release", FutureWarning, stacklevel=4)
 
 
 def install() -> None:
