@@ -21,7 +21,7 @@ from benchmarks.speech import SAMPLE_RATE, Samples, usable_recordings
 from benchmarks.timing import Figures, Setting, Work, cpu_ratios, usage
 from sqcodec.features import mel
 from sqcodec.model.assembly import build_codec
-from sqcodec.model.blockwise import decode_features, encode_features
+from sqcodec.model.blockwise import decode_features, encode_features, with_context
 from sqcodec.model.model_file import save_model
 from sqcodec.recipe import load_recipe
 
@@ -117,7 +117,7 @@ def codes_pair(
 ) -> tuple[Callable[[], list[Tensor]], Callable[[], list[Tensor]]]:
     """Features [F, T] of each recording to codes [T / 2], theirs and ours."""
     encoder = authors_encoder(weights)
-    framed = [torch.cat([each[:, :1], each, each[:, -1:]], dim=1)[None] for each in features]
+    framed = [with_context(codec.model, each)[None] for each in features]
 
     def theirs() -> list[Tensor]:
         codebook, scalar = weights["quantizer.codebook"], weights["quantizer.log_var_scalar"]

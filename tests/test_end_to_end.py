@@ -70,6 +70,7 @@ def fails(*arguments):
     return result.stderr
 
 
+@pytest.mark.slow
 def test_a_recipe_with_a_codec_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tree = yaml.safe_load(find_recipe("folder").read_text()) | {"name": "mine"}
@@ -90,6 +91,7 @@ def test_a_recipe_with_a_codec_alone(tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_a_recipe_with_a_vocoder_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     prepared = succeeds("prep", "recipes/istft", "--data", RECORDINGS, "--jobs", 1)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import soundfile
 
 from sqcodec.corpus import folder
@@ -14,6 +15,7 @@ from tests.pipeline.measuring.test_scoring import SETTINGS
 NAMES = ["p1/1", "p1/2", "p2/1"]
 
 
+@pytest.mark.slow
 def test_commands_agree_on_the_recordings_of_a_folder(workplace: Path) -> None:
     for name in ("in/p1/1.WAV", "in/p1/2.snd", "real/p2/1.w64", "in/p1/.hidden.wav", "in/__MACOSX/p1/1.wav"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)

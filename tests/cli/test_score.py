@@ -55,6 +55,7 @@ def test_score_prints_a_table(pairs: Path, every_package) -> None:
     assert all(line.endswith(" 2") for line in lines)
 
 
+@pytest.mark.slow
 def test_score_prints_json(pairs: Path, every_package) -> None:
     result = run("score", "ref", "deg", "--json", "--no-align", "--mcd", "versa")
     assert result.exit_code == 0, result.output

@@ -65,6 +65,7 @@ def test_a_pipe_carries_sqc_and_a_wav(coded: Path) -> None:
     assert sound.stdout_bytes == Path("out.wav").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_pipe_of_the_readme_runs_in_a_shell(coded: Path) -> None:
     line = "sqcodec encode - - < in.wav | sqcodec decode - - > out.wav"
     assert line in (Path(__file__).parents[2] / "README.md").read_text("utf-8")

@@ -165,6 +165,7 @@ def test_bit_rates_side_by_side(submission: Path) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_abx_of_files_of_vectors(challenge: Path) -> None:
     said = {"a": [1.0, 0.0], "e": [0.0, 1.0]}
     lines = []

@@ -67,6 +67,7 @@ def test_the_error_is_the_oracle_s(kind, tmp_path) -> None:
         assert got.low <= got.error <= got.high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_codes_are_at_chance(kind, tmp_path) -> None:
     rng = np.random.default_rng(3)

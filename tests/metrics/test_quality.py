@@ -56,6 +56,7 @@ def test_pesq_does_not_depend_on_level() -> None:
     assert pesq.pesq_wb(CLEAN, 0.5 * NOISY) == pytest.approx(pesq.pesq_wb(CLEAN, NOISY), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_pesq_survives_many_utterances() -> None:
     package = pytest.importorskip("pesq", reason="the eval extra is not installed")
     rng = np.random.default_rng(0)
@@ -77,6 +78,7 @@ def test_stoi_is_the_package_s_figure() -> None:
     assert stoi.evaluate(CLEAN, NOISY) == pytest.approx({"stoi": expected[False], "estoi": expected[True]}, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_dnsmos_falls_with_noise() -> None:
     pytest.importorskip("speechmos.dnsmos", reason="the eval extra is not installed")
     clean, noisy = dnsmos.evaluate(SILENCE, CLEAN)["dnsmos"], dnsmos.evaluate(SILENCE, NOISY)["dnsmos"]

@@ -29,6 +29,7 @@ def by_hand():
     return SpectrogramCodec(encoder, quantizer, decoder, features=features, likelihood=GaussianLikelihood(0.0, "batch"))
 
 
+@pytest.mark.slow
 def test_a_codec_by_hand_trains_in_a_plain_loop_and_codes():
     torch.manual_seed(0)
     codec, speaker = by_hand(), torch.zeros(8, dtype=torch.int64)

@@ -31,6 +31,7 @@ def with_steps(steps, *more):
     return load_recipe("zerospeech2019", (*SMALL, f"train.steps={steps}", *more))
 
 
+@pytest.mark.slow
 def test_a_training_leaves_model_log_and_pictures(recipe, store, tmp_path):
     entries = []
     done = run(recipe, store, tmp_path / "run", report=entries.append)

@@ -111,6 +111,7 @@ def test_every_stage_of_a_residual_quantiser_is_counted(store, tmp_path):
     assert not torch.allclose(prefixes[1], prefixes[2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighting", ["sums", "means"])
 def test_vq_trains_with_either_weighting(store, tmp_path, weighting):
     section = (

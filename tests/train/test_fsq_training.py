@@ -1,5 +1,6 @@
 """A quantiser without parameters is trained, evaluated and counted as the others are."""
 
+import pytest
 import torch
 
 from sqcodec.model.model_file import load_model
@@ -11,6 +12,7 @@ from sqcodec.train.log import read_log
 from tests.train.conftest import SMALL
 
 
+@pytest.mark.slow
 def test_fsq_trains_and_its_codes_are_counted(store, tmp_path):
     recipe = load_recipe(
         "zerospeech2019", (*SMALL, "train.steps=150", "train.log_every=10", "quantizer={kind: fsq, levels: [4, 3]}")

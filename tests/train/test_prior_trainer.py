@@ -57,6 +57,7 @@ def train(trainer: PriorTrainer, report=lambda entry: None) -> list[dict[str, fl
     return read_log(trainer.folder / "log.jsonl")
 
 
+@pytest.mark.slow
 def test_it_learns_a_chain_and_tells_the_speakers_apart(tmp_path) -> None:
     test = chains(6, 40, 1)
     trainer = make_trainer(tmp_path / "run", make_config(), make_corpus(chains(40, 40, 0), test))

@@ -84,6 +84,7 @@ def test_blocks_and_the_whole_are_equal_and_repeatable() -> None:
     assert len(whole) == len(x)
 
 
+@pytest.mark.slow
 def test_cuts_are_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     config = FEATURES["paper-mel"]
     x = speech_like(16000 * 26)

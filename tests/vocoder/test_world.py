@@ -51,6 +51,7 @@ def test_lengths_are_exact(frames: int) -> None:
     assert np.array_equal(rendered[: 160 * frames - 80], sound[0].numpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("voicing", [0.0, 100.0])
 def test_blocks_equal_the_whole(voicing: float) -> None:
     """With 100 no frame is unvoiced and segments end at their longest."""
@@ -96,6 +97,7 @@ def test_analysis_and_synthesis_at_any_rate(rate: int, bands: int) -> None:
     assert synthesise(found, config).shape == (51 * rate // 100,)
 
 
+@pytest.mark.slow
 def test_world_gives_back_the_pitch_of_the_speech_that_ships() -> None:
     """The plain round trip, which bounds what a network can do; its pitch is measured by another tracker (dio)."""
     cents, voicing = [], []

@@ -52,6 +52,7 @@ def test_everything_is_written(recordings: Path) -> None:
     assert done.table in Path("out/scores.md").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_means_rates_and_usage_are_those_of_the_rows(recordings: Path) -> None:
     evaluate()
     rows = [json.loads(line) for line in Path("out/scores.jsonl").read_text().splitlines()]
@@ -91,6 +92,7 @@ def test_the_spectral_error_is_the_protocol_s(recordings: Path, kind: str, decib
     assert tree["systems"][kind]["scores"]["db2"]["mean"] == pytest.approx(decibels**2 * total / values, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_speakers_that_the_model_knows_keep_their_voice(recordings: Path) -> None:
     evaluate()
     assert read_codes(Path("out/codes/tiny/p226/1.sqc")).speaker == "p226"
@@ -139,6 +141,7 @@ def test_a_model_of_several_codebooks_takes_part_at_several_rates(recordings: Pa
         evaluation.evaluate("runs/residual", Path("out"), SETTINGS, data=Path("data"), bit_rates=[100])
 
 
+@pytest.mark.slow
 def test_results_among_the_recordings_are_not_recordings(recordings: Path) -> None:
     for _ in range(2):
         done = evaluation.evaluate(MODEL, Path("data/out"), SETTINGS, data=Path("data"))
@@ -170,6 +173,7 @@ def test_nothing_but_broken_recordings_is_an_error(workplace: Path) -> None:
         evaluate()
 
 
+@pytest.mark.slow
 def test_silence_has_no_quality(recordings: Path) -> None:
     soundfile.write("data/p225/silence.wav", np.zeros(20_000), 16000)
     evaluate()
