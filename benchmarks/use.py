@@ -86,9 +86,9 @@ def short_against_long(recordings: Sequence[Samples], folder: Path, runs: int) -
 def _encode_folder(source: Path, out: Path, model: Path, how: folders.Workers) -> None:
     done = folders.encode_folder(
         source, out, model=str(model), speaker="p225", device="cpu", form="sqc", codebooks=None, bit_rate=None,
-        how=how, progress=lambda _done, _total: None,
+        workers=how, progress=lambda _done, _total: None,
     )  # fmt: skip
-    assert done.done
+    assert done.processed
     assert not done.failed
 
 

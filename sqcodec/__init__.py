@@ -1,4 +1,4 @@
-"""Speech to a few hundred bits a second and back: Gaussian SQ-VAE codecs to train, use and measure."""
+"""Neural speech codecs at a few hundred bit/s: train, use and measure Gaussian SQ-VAEs."""
 
 from typing import TYPE_CHECKING, Any
 

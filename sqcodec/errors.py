@@ -1,41 +1,41 @@
-"""The errors a user can meet. Each text says where, what was got, what was expected, and what to do next."""
+"""The errors that a user can see. Each text says where, what was got, what was expected, and what to do next."""
 
 
 class SqcodecError(Exception):
-    """Root of every error that sqcodec raises on purpose; the command line prints it and exits with status 1."""
+    """Base class of all errors of sqcodec. The command line prints the text and exits with status 1."""
 
 
 class AudioError(SqcodecError):
-    """A recording cannot be read, or holds nothing that can be coded."""
+    """A recording cannot be read, or it has no samples to encode."""
 
 
 class CorpusError(SqcodecError):
-    """A corpus, a split list or a feature store is missing, incomplete or not what the recipe expects."""
+    """A corpus, a split list or a feature store is missing, incomplete, or does not match the recipe."""
 
 
 class RecipeError(SqcodecError):
-    """A recipe, or an override of one, is not valid."""
+    """A recipe or an override of its values is not valid."""
 
 
 class ModelError(SqcodecError):
-    """A model is missing, broken, or not the one that wrote the codes."""
+    """A model is missing or damaged, or another model wrote the codes."""
 
 
 class VocoderError(SqcodecError):
-    """A vocoder is missing, broken, or made for other features."""
+    """A vocoder is missing or damaged, or it takes other features."""
 
 
 class CodesError(SqcodecError):
-    """A codes file is foreign, truncated, corrupted, or does not fit the model."""
+    """A codes file has another format, is truncated or damaged, or does not fit the model."""
 
 
 class TrainingError(SqcodecError):
-    """A training cannot start, go on, or has diverged."""
+    """A training cannot start or continue, or it has diverged."""
 
 
 class StoppedError(TrainingError):
-    """A training stopped because it was asked to; its state is saved."""
+    """A training was stopped by a signal; its state is saved."""
 
 
 class MetricError(SqcodecError):
-    """A figure cannot be computed: of these recordings (silent, too short), or because a package is missing."""
+    """A metric cannot be computed: a recording is silent or too short, or a package is missing."""

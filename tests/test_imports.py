@@ -89,7 +89,7 @@ def test_inspect_imports_no_torch(workplace: Path) -> None:
     assert "codewords in use" in done.stdout
 
 
-def test_the_blocked_are_blocked(workplace: Path) -> None:
+def test_blocked_modules_cannot_be_imported(workplace: Path) -> None:
     done = run(("torch",), COMMAND, "encode", "in.wav", "out.sqc")
     assert done.returncode != 0
     assert "RuntimeError: torch was imported" in done.stderr

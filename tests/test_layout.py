@@ -114,7 +114,7 @@ def test_the_command_line_defers_heavy_imports(path: Path) -> None:
     assert not any(module.startswith(("sqcodec.pipeline", "sqcodec.recipe")) for module in modules)
 
 
-def test_coding_and_training_are_strangers() -> None:
+def test_coding_and_training_do_not_import_each_other() -> None:
     assert "pipeline.training" not in MAY_IMPORT["pipeline.coding"]
     assert "pipeline.coding" not in MAY_IMPORT["pipeline.training"]
     assert {room_of(source.split("/")[:-1]) for source in SOURCES} >= VERBS
@@ -145,7 +145,7 @@ def test_files_are_written_by_storage_alone(source: str) -> None:
     assert not writing_by_hand(ast.parse((ROOT / source).read_text("utf-8")))
 
 
-def test_the_test_of_writing_sees_each_way_by_hand() -> None:
+def test_the_write_test_finds_direct_writes() -> None:
     by_hand = [
         "draft.replace(path)", "draft.rename(path)", "os.replace(a, b)", "os.rename(a, b)", "os.fsync(file.fileno())",
         "shutil.move(a, b)", "from os import replace", "from safetensors.torch import save", "import safetensors",
@@ -175,7 +175,7 @@ def classes_asked_for(tree: ast.Module) -> set[str]:
 
 
 @pytest.mark.parametrize("source", [source for source in SOURCES if source.startswith("sqcodec/train/")])
-def test_training_asks_no_part_what_it_is(source: str) -> None:
+def test_training_has_no_isinstance(source: str) -> None:
     """Encoders, decoders, quantisers and likelihoods say themselves what they need."""
     assert not classes_asked_for(ast.parse((ROOT / source).read_text("utf-8")))
 
@@ -252,7 +252,7 @@ def test_the_option_test_sees_options() -> None:
     assert flags_in(tree) == {"--model", "--list"}
 
 
-def test_no_module_is_a_drawer_for_everything() -> None:
+def test_no_module_is_named_utils_or_common() -> None:
     drawers = {"utils", "util", "helpers", "common", "core", "misc"}
     assert not [source for source in SOURCES if drawers & set(Path(source).with_suffix("").parts)]
 
@@ -319,7 +319,7 @@ def test_scripts_can_be_run(script: str) -> None:
     assert (ROOT / "bin" / script).read_text("utf-8").startswith("#!/usr/bin/env ")
 
 
-def test_quickstart_names_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_quickstart_names_a_missing_file(tmp_path: Path) -> None:
     done = subprocess.run(
         [ROOT / "bin" / "quickstart", "no.wav"], cwd=tmp_path, capture_output=True, text=True, check=False
     )

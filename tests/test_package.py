@@ -36,7 +36,7 @@ def test_an_unknown_attribute_is_an_attribute_error() -> None:
         _ = sqcodec.nonsense
 
 
-def test_the_command_tells_its_version() -> None:
+def test_version_of_the_command() -> None:
     done = CliRunner().invoke(main, ["--version"])
     assert (done.exit_code, done.output) == (0, f"sqcodec {sqcodec.__version__}\n")
 
@@ -59,7 +59,7 @@ def test_the_wheel_carries_types_and_recipes() -> None:
     assert forced[str(ROOT / "recipes")] == "sqcodec/recipes"
 
 
-def test_the_wheel_is_told_to_carry_recipes() -> None:
+def test_the_wheel_configuration_includes_recipes() -> None:
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel == {"packages": ["sqcodec"], "force-include": {"recipes": "sqcodec/recipes"}}
     assert (ROOT / "sqcodec" / "py.typed").is_file()
@@ -107,7 +107,7 @@ def test_the_shortest_test_file_is_as_short_as_zerospeech_s() -> None:
     assert shortest == pytest.approx(0.09)
 
 
-def test_as_in_vctk_a_number_is_a_sentence() -> None:
+def test_file_numbers_are_sentences_as_in_vctk() -> None:
     numbers = [path.name.split("_")[1] for path in (SPEECH / "VCTK-Corpus-0.92").rglob("*.flac")]
     assert len(set(numbers)) < len(numbers)
     assert {number <= "005" for number in numbers} == {True, False}

@@ -1,1 +1,1 @@
-"""Thin Click commands: parse, make one library call, echo."""
+"""Click commands: each parses its options, makes one library call and prints the result."""

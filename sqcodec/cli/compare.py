@@ -6,18 +6,18 @@ from typing import Literal
 
 import click
 
-from sqcodec.cli.options import PATH, device_option, jobs_option, scheduler_option, set_option, where
+from sqcodec.cli.options import PATH, chosen_backend, device_option, jobs_option, scheduler_option, set_option
 from sqcodec.cli.wording import with_options
 
 
 @click.command()
 @click.argument("recipe")
-@click.option("--systems", help="Names joined by commas [default: every system of the target].")
-@click.option("--seeds", default="0,1,2", show_default=True, help="Numbers joined by commas.")
-@click.option("--sweep", "sweeps", multiple=True, metavar="KEY=V1,V2,...", help="Vary one value of the recipe.")
+@click.option("--systems", help="Systems, separated by commas [default: all systems of the target].")
+@click.option("--seeds", default="0,1,2", show_default=True, help="Random seeds, separated by commas.")
+@click.option("--sweep", "sweeps", multiple=True, metavar="KEY=V1,V2,...", help="Train with each value of KEY.")
 @click.option("--target", type=click.Choice(["mel", "mel-classes"]), default="mel", show_default=True)
 @click.option("--features", type=PATH, help="Feature store [default: data/NAME of the recipe].")
-@click.option("--out", type=PATH, help="Folder of the comparison [default: runs/compare-NAME].")
+@click.option("--out", type=PATH, help="Folder for the results [default: runs/compare-NAME].")
 @set_option
 @device_option
 @jobs_option
@@ -44,57 +44,57 @@ def compare(
     backend: str,
     scheduler: str | None,
 ) -> None:
-    """Train several quantisers of RECIPE with several seeds and lay the results side by side.
+    """Train several quantisers of RECIPE with several seeds and print a table of the results.
 
     \b
     Example: sqcodec compare recipes/zerospeech2019 --systems vq-ema,sq-I,sq-IV --seeds 0,1 --set train.steps=2000
     Capacity: sqcodec compare recipes/tiny --systems vq-ema,sq-IV --sweep quantizer.codewords=64,128,256,512
-    Finished trainings are kept and interrupted ones go on when the same command is given again.
+    Run the same command again to continue: finished trainings are kept, interrupted ones resume.
     """
     from sqcodec import recipe as recipes
     from sqcodec.pipeline.training import comparison
 
     if backend == "loky":
-        click.echo("Warning: --backend loky goes with the next release; use local", err=True)
+        click.echo("Warning: --backend loky will be removed in the next release; use local", err=True)
         backend = "local"
     name = recipes.load_recipe(recipe, overrides).name
-    done = comparison.compare(
+    result = comparison.compare(
         recipe,
         comparison.plan(
             recipe,
             systems=systems.split(",") if systems else [],
-            seeds=_numbers(seeds),
+            seeds=_parse_seeds(seeds),
             overrides=overrides,
-            sweeps=[_swept(text) for text in sweeps],
+            sweeps=[_parse_sweep(text) for text in sweeps],
             target=target,
         ),
         features or Path("data") / name,
         out or Path("runs") / f"compare-{name}",
         device=device,
         jobs=jobs,
-        backend=where(backend, scheduler),
+        backend=chosen_backend(backend, scheduler),
         command=f"sqcodec {' '.join(sys.argv[1:])}",
         tell=lambda text: click.echo(with_options(text), err=True),
     )
-    click.echo(done.table, nl=False)
-    click.echo(f"Tables: {done.folder / 'table.md'}, {done.folder / 'table.json'}")
-    click.echo(f"Pictures: {', '.join(map(str, done.pictures))}")
-    if done.failed:
+    click.echo(result.table, nl=False)
+    click.echo(f"Tables: {result.folder / 'table.md'}, {result.folder / 'table.json'}")
+    click.echo(f"Pictures: {', '.join(map(str, result.pictures))}")
+    if result.failed:
         raise click.ClickException(
-            f"{len(done.failed)} training(s) came to no end: {with_options('; '.join(done.failed))}"
+            f"{len(result.failed)} training(s) did not finish: {with_options('; '.join(result.failed))}"
         )
 
 
-def _numbers(text: str) -> list[int]:
+def _parse_seeds(text: str) -> list[int]:
     try:
         seeds = [int(part) for part in text.split(",")]
     except ValueError:
-        raise click.UsageError(f"--seeds {text}: expected numbers joined by commas, such as 0,1,2") from None
+        raise click.UsageError(f"--seeds {text}: expected numbers separated by commas, such as 0,1,2") from None
     return list(dict.fromkeys(seeds))
 
 
-def _swept(text: str) -> tuple[str, list[str]]:
-    key, found, values = text.partition("=")
-    if not found or not all(values.split(",")):
+def _parse_sweep(text: str) -> tuple[str, list[str]]:
+    key, equals, values = text.partition("=")
+    if not equals or not all(values.split(",")):
         raise click.UsageError(f"--sweep {text}: expected KEY=V1,V2,..., such as quantizer.codewords=64,128,256")
     return key, values.split(",")

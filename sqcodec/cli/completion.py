@@ -8,13 +8,13 @@ from click.shell_completion import get_completion_class
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print the script that completes sqcodec's commands and options in your shell.
+    """Print the script with which your shell completes commands and options of sqcodec.
 
     \b
     Example: eval "$(sqcodec completion bash)"              (in ~/.bashrc)
              eval "$(sqcodec completion zsh)"               (in ~/.zshrc)
              sqcodec completion fish > ~/.config/fish/completions/sqcodec.fish
     """
-    found = get_completion_class(shell)
-    assert found is not None
-    click.echo(found(ctx.find_root().command, {}, "sqcodec", "_SQCODEC_COMPLETE").source())
+    shell_class = get_completion_class(shell)
+    assert shell_class is not None
+    click.echo(shell_class(ctx.find_root().command, {}, "sqcodec", "_SQCODEC_COMPLETE").source())

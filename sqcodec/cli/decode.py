@@ -10,6 +10,7 @@ from sqcodec.cli.options import (
     PATH_OR_PIPE,
     RATE,
     backend_option,
+    chosen_backend,
     device_option,
     jobs_option,
     model_option,
@@ -17,20 +18,19 @@ from sqcodec.cli.options import (
     raw_option,
     scheduler_option,
     vocoder_option,
-    where,
 )
 from sqcodec.cli.progress import progress_bar
-from sqcodec.cli.wording import echo_done, echo_folder_done, model_text, speaker_text
+from sqcodec.cli.wording import echo_folder_result, echo_result, model_text, speaker_text
 
 
 @click.command()
 @click.argument("codes", type=PATH_OR_PIPE)
 @click.argument("recording", metavar="OUT", type=PATH_OR_PIPE)
 @model_option
-@click.option("--speaker", metavar="NAME", help="Whose voice to give it [default: the one stored in CODES].")
+@click.option("--speaker", metavar="NAME", help="Speaker of the output [default: the speaker stored in CODES].")
 @vocoder_option
-@click.option("--rate", type=RATE, help="Sample rate of OUT, in Hz [default: the model's].")
-@click.option("--recover", is_flag=True, help="Decode what is intact of a damaged .sqc, the rest as silence.")
+@click.option("--rate", type=RATE, help="Sample rate of OUT, Hz [default: the model's].")
+@click.option("--recover", is_flag=True, help="Decode the intact blocks of a damaged .sqc; the others become silence.")
 @raw_option
 @jobs_option
 @backend_option
@@ -52,31 +52,34 @@ def decode(
     quiet: bool,
     device: str,
 ) -> None:
-    """Turn CODES (.sqc or .npy) back into the sound file OUT (.wav, .flac or .ogg). A folder gives a folder of WAVs.
+    """Decode CODES (.sqc or .npy) to the sound file OUT (.wav, .flac or .ogg), or a folder to a folder of WAV files.
 
     \b
     Example: sqcodec decode out.sqc out.wav --speaker p225
              sqcodec decode codes/ decoded/ --jobs 4
-    The model that wrote CODES is found by its fingerprint; - reads standard input or writes a WAV to standard output.
+    The fingerprint in CODES finds the model. - reads standard input or writes a WAV to standard output.
     """
     if codes.is_dir() and (raw or recover):
-        raise click.UsageError("--raw and --recover are for one file, not for a folder.")
+        raise click.UsageError("--raw and --recover need a file, not a folder.")
     from sqcodec.pipeline.coding import files, folders
 
     if codes.is_dir():
         with progress_bar(quiet=quiet) as show:
-            all_done = folders.decode_folder(
+            folder = folders.decode_folder(
                 codes, recording, model=model, speaker=speaker, vocoder=vocoder, rate=rate, device=device,
-                how=folders.Workers(jobs, where(backend, scheduler)), progress=partial(show, "files"),
+                workers=folders.Workers(jobs, chosen_backend(backend, scheduler)), progress=partial(show, "files"),
             )  # fmt: skip
-        echo_folder_done(recording, all_done, quiet=quiet)
+        echo_folder_result(recording, folder, quiet=quiet)
         return
-    done = files.decode_file(
+    decoded = files.decode_file(
         codes, recording, model=model, speaker=speaker, vocoder=vocoder, rate=rate, device=device, recover=recover,
         raw=raw,
     )  # fmt: skip
-    text = f"{done.seconds:.2f} s at {done.sample_rate} Hz{speaker_text(done.speaker)}, model {model_text(done.model)}"
-    echo_done(recording, done.notes, text, quiet=quiet)
-    if done.lost:
-        spans = ", ".join(f"{span.start:.0f} to {span.stop:.2f} s" for span in done.lost)
-        raise click.ClickException(f"{codes}: damaged: silence where the codes are lost, {spans}")
+    text = (
+        f"{decoded.seconds:.2f} s at {decoded.sample_rate} Hz{speaker_text(decoded.speaker)},"
+        f" model {model_text(decoded.model)}"
+    )
+    echo_result(recording, decoded.notes, text, quiet=quiet)
+    if decoded.lost:
+        spans = ", ".join(f"{span.start:.0f} to {span.stop:.2f} s" for span in decoded.lost)
+        raise click.ClickException(f"{codes}: damaged: lost codes became silence, {spans}")

@@ -10,28 +10,34 @@ from sqcodec.cli.options import (
     PATH_OR_PIPE,
     RATE,
     backend_option,
+    chosen_backend,
     device_option,
     jobs_option,
     model_option,
     quiet_option,
     raw_option,
     scheduler_option,
-    where,
 )
 from sqcodec.cli.progress import progress_bar
-from sqcodec.cli.wording import echo_done, echo_folder_done, model_text, speaker_text
+from sqcodec.cli.wording import echo_folder_result, echo_result, model_text, speaker_text
 
 
 @click.command()
 @click.argument("recording", metavar="IN", type=PATH_OR_PIPE)
 @click.argument("codes", type=PATH_OR_PIPE)
 @model_option
-@click.option("--speaker", metavar="NAME", help="Whose voice it is [default: the nearest that the model knows].")
-@click.option("--format", "form", type=click.Choice(["sqc", "npy"]), help="Of CODES [default: its suffix, else sqc].")
-@click.option("--codebooks", type=click.IntRange(min=1), help="How many of the model's to use [default: all].")
-@click.option("--bitrate", type=click.FloatRange(min=1), help="As many codebooks as fit this nominal rate, in bit/s.")
+@click.option("--speaker", metavar="NAME", help="Speaker of IN [default: the nearest speaker of the model].")
+@click.option(
+    "--format", "form", type=click.Choice(["sqc", "npy"]), help="Format of CODES [default: by its suffix, else sqc]."
+)
+@click.option(
+    "--codebooks", type=click.IntRange(min=1), help="Number of codebooks to use [default: by the recipe, else all]."
+)
+@click.option(
+    "--bitrate", type=click.FloatRange(min=1), help="Use the codebooks that fit this nominal bit rate, bit/s."
+)
 @raw_option
-@click.option("--rate", type=RATE, help="Sample rate of --raw, in Hz.")
+@click.option("--rate", type=RATE, help="Sample rate of --raw input, Hz.")
 @jobs_option
 @backend_option
 @scheduler_option
@@ -53,40 +59,41 @@ def encode(
     quiet: bool,
     device: str,
 ) -> None:
-    """Turn the recording IN into CODES: a compact .sqc, or a .npy for NumPy. A folder gives a folder.
+    """Encode the recording IN to CODES (a compact .sqc, or a .npy for NumPy), or a folder to a folder.
 
     \b
     Example: sqcodec encode in.wav out.sqc
              sqcodec encode recordings/ codes/ --jobs 4
-    Any format, rate and length; - reads standard input or writes standard output.
-    Without --model and SQCODEC_MODEL, the newest run under runs/ is used.
+    IN has any format, rate and length. - reads standard input or writes to standard output.
+    The model is --model, else SQCODEC_MODEL, else what ships, else the newest run under runs/.
     """
     if codebooks and bitrate:
-        raise click.UsageError("--codebooks and --bitrate say the same thing twice; give one of them.")
+        raise click.UsageError("--codebooks and --bitrate exclude each other; give one of them.")
     if (raw is None) != (rate is None):
-        raise click.UsageError("--raw and --rate go together: samples without a header need both.")
+        raise click.UsageError("--raw and --rate need each other: samples without a header have no rate.")
     if raw and recording.is_dir():
-        raise click.UsageError("--raw is for one recording, not for a folder.")
+        raise click.UsageError("--raw needs a file, not a folder.")
     from sqcodec.pipeline.coding import files, folders
 
     if recording.is_dir():
         with progress_bar(quiet=quiet) as show:
-            all_done = folders.encode_folder(
+            folder = folders.encode_folder(
                 recording, codes, model=model, speaker=speaker, device=device, form=form, codebooks=codebooks,
-                bit_rate=bitrate, how=folders.Workers(jobs, where(backend, scheduler)),
+                bit_rate=bitrate, workers=folders.Workers(jobs, chosen_backend(backend, scheduler)),
                 progress=partial(show, "files"),
             )  # fmt: skip
-        seconds, size = all_done.seconds, all_done.size
+        seconds, size = folder.seconds, folder.size
         rate_text = f", {size} bytes: {8 * size / seconds:.0f} bit/s" if seconds else ""
-        echo_folder_done(codes, all_done, rate=rate_text, quiet=quiet)
+        echo_folder_result(codes, folder, rate=rate_text, quiet=quiet)
         return
-    done = files.encode_file(
+    encoded = files.encode_file(
         recording, codes, model=model, speaker=speaker, device=device, form=form, raw=files.raw_format(raw, rate),
         codebooks=codebooks, bit_rate=bitrate,
     )  # fmt: skip
-    chosen = f" (nearest of {done.speakers})" if done.found and done.speakers else ""
+    searched = f" (nearest of {encoded.speakers})" if encoded.speaker_searched and encoded.speakers else ""
     text = (
-        f"{done.seconds:.2f} s, {done.codes} codes, {done.size} bytes: {done.bit_rate:.0f} bit/s"
-        f" (nominal {done.nominal_bit_rate:.0f}){speaker_text(done.speaker)}{chosen}, model {model_text(done.model)}"
+        f"{encoded.seconds:.2f} s, {encoded.codes} codes, {encoded.size} bytes: {encoded.bit_rate:.0f} bit/s"
+        f" (nominal {encoded.nominal_bit_rate:.0f}){speaker_text(encoded.speaker)}{searched},"
+        f" model {model_text(encoded.model)}"
     )
-    echo_done(codes, done.notes, text, quiet=quiet)
+    echo_result(codes, encoded.notes, text, quiet=quiet)

@@ -1,4 +1,4 @@
-"""`sqcodec evaluate`: a model beside other codecs, in figures and to listen to."""
+"""`sqcodec evaluate`: compare a model with other codecs, by metrics and by ear."""
 
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ from sqcodec.cli.options import (
     align_option,
     asr_option,
     backend_option,
+    chosen_backend,
     cpu_device_option,
     jobs_option,
     list_option,
@@ -17,7 +18,6 @@ from sqcodec.cli.options import (
     scheduler_option,
     sv_option,
     vocoder_option,
-    where,
 )
 from sqcodec.cli.progress import progress_bar
 from sqcodec.cli.wording import echo_notes
@@ -28,10 +28,12 @@ from sqcodec.cli.wording import echo_notes
 @click.option("--data", type=PATH, help="Folder of recordings.")
 @list_option
 @click.option("--out", type=PATH, required=True, help="Folder for the results.")
-@click.option("--bitrate", metavar="RATES", help="Such as 400,1600, of a model with several codebooks [default: all].")
+@click.option("--bitrate", metavar="RATES", help="Bit rates of the model, such as 400,1600 [default: all codebooks].")
 @vocoder_option
-@click.option("--baseline", metavar="NAMES", help="Such as codec2-3200,codec2-700C,opus-6.")
-@click.option("--listen", type=click.IntRange(min=0), default=8, show_default=True, help="Recordings on the page.")
+@click.option("--baseline", metavar="NAMES", help="Other codecs, such as codec2-3200,codec2-700C,opus-6.")
+@click.option(
+    "--listen", type=click.IntRange(min=0), default=8, show_default=True, help="Number of recordings on the page."
+)
 @mcd_option
 @asr_option
 @sv_option
@@ -62,14 +64,14 @@ def evaluate(
 
     \b
     Example: sqcodec evaluate runs/vctk --data recordings/ --baseline codec2-3200,opus-6 --out results
-    Writes scores.jsonl (a row a file), scores.json, scores.md and index.html, a page to compare and to listen to.
-    An interrupted evaluation goes on where it was. Baselines whose programs are not installed are left out.
+    Writes scores.jsonl (one row per file), scores.json, scores.md and index.html, a page with tables and audio.
+    Run the same command again to continue. Baselines whose programs are not installed are left out.
     """
     from sqcodec.pipeline.measuring import evaluation, scoring
 
     settings = scoring.make_settings(mcd=mcd, align=align, asr=asr, sv=sv)
     with progress_bar() as show:
-        done = evaluation.evaluate(
+        result = evaluation.evaluate(
             model,
             out,
             settings,
@@ -80,13 +82,15 @@ def evaluate(
             baselines=[name for name in (baseline or "").split(",") if name],
             listen=listen,
             jobs=jobs,
-            backend=where(backend, scheduler),
+            backend=chosen_backend(backend, scheduler),
             device=device,
             progress=partial(show, "files and systems"),
         )
-    echo_notes(done.notes)
-    click.echo(done.table)
-    click.echo(f"{done.folder}: {done.files} files, {len(done.systems)} systems; open {done.folder / 'index.html'}")
+    echo_notes(result.notes)
+    click.echo(result.table)
+    click.echo(
+        f"{result.folder}: {result.files} files, {len(result.systems)} systems; open {result.folder / 'index.html'}"
+    )
 
 
 def _rates(text: str | None) -> list[float]:
@@ -95,5 +99,5 @@ def _rates(text: str | None) -> list[float]:
     except ValueError:
         rates = [0.0]
     if any(rate < 1 for rate in rates):
-        raise click.UsageError(f"--bitrate {text}: expected bit/s joined by commas, such as 400,1600")
+        raise click.UsageError(f"--bitrate {text}: expected bit/s separated by commas, such as 400,1600")
     return rates

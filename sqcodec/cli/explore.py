@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqcodec.cli.options import PATH, PATH_OR_PIPE, device_option, model_option, seed_option
-from sqcodec.cli.wording import echo_done, model_text, speaker_text
+from sqcodec.cli.wording import echo_result, model_text, speaker_text
 
 if TYPE_CHECKING:
     from sqcodec.pipeline.coding.manipulation import Manipulated
@@ -14,14 +14,20 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("folder", metavar="OUT_DIR", type=PATH)
-@click.option("--seconds", type=click.FloatRange(0.1, 600), default=5.0, show_default=True, help="Of new speech, each.")
-@click.option("--number", type=click.IntRange(min=1), default=8, show_default=True, help="How many recordings.")
+@click.option(
+    "--seconds", type=click.FloatRange(0.1, 600), default=5.0, show_default=True, help="Length of each recording."
+)
+@click.option("--number", type=click.IntRange(min=1), default=8, show_default=True, help="Number of recordings.")
 @click.option("--temperature", type=click.FloatRange(0.01, 10), default=1.0, show_default=True)
 @click.option(
-    "--top-p", type=click.FloatRange(0, 1), default=0.95, show_default=True, help="Of the most probable codes."
+    "--top-p",
+    type=click.FloatRange(0, 1),
+    default=0.95,
+    show_default=True,
+    help="Draw from the most probable codes of this total probability.",
 )
-@click.option("--speaker", metavar="NAME", help="Whose voice [default: the prompt's, or one drawn for each].")
-@click.option("--prompt", metavar="IN", type=PATH, help="A recording to go on from.")
+@click.option("--speaker", metavar="NAME", help="Speaker [default: the prompt's, else random].")
+@click.option("--prompt", metavar="IN", type=PATH, help="A recording to continue.")
 @seed_option
 @model_option
 @device_option
@@ -46,74 +52,81 @@ def generate(
 
     from sqcodec.pipeline.coding import generation
 
-    how = generation.Sampling(seconds=seconds, number=number, temperature=temperature, top_p=top_p, seed=seed)
-    for made in generation.generate(folder, how, speaker=speaker, prompt=prompt, model=model, device=device):
-        click.echo(f"{made.path}: {made.seconds:.2f} s{speaker_text(made.speaker)}")
+    sampling = generation.Sampling(seconds=seconds, number=number, temperature=temperature, top_p=top_p, seed=seed)
+    for recording in generation.generate(folder, sampling, speaker=speaker, prompt=prompt, model=model, device=device):
+        click.echo(f"{recording.path}: {recording.seconds:.2f} s{speaker_text(recording.speaker)}")
 
 
 @click.command()
 @click.argument("recording", metavar="IN", type=PATH_OR_PIPE)
 @click.argument("target", metavar="OUT", type=PATH_OR_PIPE)
-@click.option("--speaker", required=True, metavar="NAME", help="Whose voice to give it.")
+@click.option("--speaker", required=True, metavar="NAME", help="Speaker of the output.")
 @model_option
 @device_option
 def convert(recording: Path, target: Path, speaker: str, model: str | None, device: str) -> None:
-    """Give the recording IN the voice of another speaker of the model.
+    """Change the speaker of the recording IN to another speaker of the model.
 
     \b
     Example: sqcodec convert in.wav out.wav --speaker p226
     """
     from sqcodec.pipeline.coding import manipulation
 
-    _tell(target, manipulation.convert_file(recording, target, speaker=speaker, model=model, device=device))
+    _echo(target, manipulation.convert_file(recording, target, speaker=speaker, model=model, device=device))
 
 
 @click.command()
 @click.argument("first", metavar="A", type=PATH)
 @click.argument("second", metavar="B", type=PATH)
 @click.argument("target", metavar="OUT", type=PATH_OR_PIPE)
-@click.option("--steps", type=click.IntRange(2, 100), default=5, show_default=True, help="A and B included.")
-@click.option("--speaker", metavar="NAME", help="Whose voice to give all of it [default: the nearest to A's].")
+@click.option(
+    "--steps", type=click.IntRange(2, 100), default=5, show_default=True, help="Number of steps with A and B."
+)
+@click.option("--speaker", metavar="NAME", help="Speaker of the output [default: the nearest speaker to A].")
 @model_option
 @device_option
 def morph(
     first: Path, second: Path, target: Path, steps: int, speaker: str | None, model: str | None, device: str
 ) -> None:
-    """Go from recording A to recording B: latents mixed step by step and quantised, one step after the other in OUT.
+    """Write steps from recording A to recording B to OUT, one after the other: mixed latents, quantised and decoded.
 
     \b
     Example: sqcodec morph a.wav b.wav out.wav --steps 5
     """
     from sqcodec.pipeline.coding import manipulation
 
-    done = manipulation.morph_files(first, second, target, steps=steps, speaker=speaker, model=model, device=device)
-    _tell(target, done)
+    result = manipulation.morph_files(first, second, target, steps=steps, speaker=speaker, model=model, device=device)
+    _echo(target, result)
 
 
 @click.command()
 @click.argument("recording", metavar="IN", type=PATH_OR_PIPE)
 @click.argument("target", metavar="OUT", type=PATH_OR_PIPE)
-@click.option("--neighbours", type=click.IntRange(min=1), default=5, show_default=True, help="Among how many to draw.")
+@click.option(
+    "--neighbours", type=click.IntRange(min=1), default=5, show_default=True, help="Number of candidates per code."
+)
 @seed_option
-@click.option("--speaker", metavar="NAME", help="Whose voice it is [default: the nearest that the model knows].")
+@click.option("--speaker", metavar="NAME", help="Speaker of IN [default: the nearest speaker of the model].")
 @model_option
 @device_option
 def perturb(
     recording: Path, target: Path, neighbours: int, seed: int, speaker: str | None, model: str | None, device: str
 ) -> None:
-    """Replace each code of IN by one of its nearest codewords, drawn evenly: how smooth is the space of the codes?
+    """Replace each code of IN by one of its nearest codewords, drawn uniformly, to hear how smooth the codebook is.
 
     \b
     Example: sqcodec perturb in.wav out.wav --neighbours 5
     """
     from sqcodec.pipeline.coding import manipulation
 
-    done = manipulation.perturb_file(
+    result = manipulation.perturb_file(
         recording, target, neighbours=neighbours, seed=seed, speaker=speaker, model=model, device=device
     )
-    _tell(target, done)
+    _echo(target, result)
 
 
-def _tell(target: Path, done: "Manipulated") -> None:
-    text = f"{done.seconds:.2f} s at {done.sample_rate} Hz{speaker_text(done.speaker)}, model {model_text(done.model)}"
-    echo_done(target, (done.note,) if done.note else (), text)
+def _echo(target: Path, result: "Manipulated") -> None:
+    text = (
+        f"{result.seconds:.2f} s at {result.sample_rate} Hz{speaker_text(result.speaker)},"
+        f" model {model_text(result.model)}"
+    )
+    echo_result(target, (result.note,) if result.note else (), text)

@@ -1,4 +1,4 @@
-"""The `sqcodec` command: its commands in groups, each imported when used; errors become text in one place."""
+"""The `sqcodec` command: groups of commands, each imported on use. Errors become text here."""
 
 import gc
 import importlib
@@ -17,34 +17,34 @@ from sqcodec import __version__
 from sqcodec.cli.wording import with_options
 from sqcodec.errors import SqcodecError
 
-# group -> command -> (module of sqcodec.cli, one line of help): `--help` imports none of the modules
+# group -> command -> (module of sqcodec.cli, one line of help): `sqcodec --help` imports no module
 COMMANDS = {
     "Everyday": {
-        "encode": ("encode", "Turn a recording into codes."),
-        "decode": ("decode", "Turn codes back into sound."),
-        "vocode": ("vocode", "A recording to its spectrogram and back: the vocoder alone."),
-        "inspect": ("inspect", "Show what a codes file holds."),
-        "models": ("models", "What ships: bit rates, look-ahead, model cards."),
+        "encode": ("encode", "Encode a recording to codes."),
+        "decode": ("decode", "Decode codes to sound."),
+        "vocode": ("vocode", "Turn a recording into its spectrogram and back: the vocoder alone."),
+        "inspect": ("inspect", "Show the contents of a codes file."),
+        "models": ("models", "List the models that ship: bit rates, look-ahead, model cards."),
         "completion": ("completion", "Print the completion script of your shell."),
     },
     "Exploring": {
         "generate": ("explore", "Draw speech-like recordings from a model's prior."),
-        "convert": ("explore", "Give a recording the voice of another speaker."),
-        "morph": ("explore", "Go from one recording to another, step by step."),
-        "perturb": ("explore", "Replace codes by their neighbours."),
+        "convert": ("explore", "Change the speaker of a recording."),
+        "morph": ("explore", "Interpolate between two recordings."),
+        "perturb": ("explore", "Replace codes by their nearest codewords."),
     },
     "Measuring": {
-        "evaluate": ("evaluate", "Score a model beside other codecs, and make a page to listen to."),
+        "evaluate": ("evaluate", "Score a model and other codecs, and write a page with audio."),
         "score": ("score", "Score recordings against their references."),
         "abx": ("zerospeech", "ABX error of units across speakers."),
-        "bitrate": ("zerospeech", "Bit rate of units: the challenge's, and a decoder's."),
+        "bitrate": ("zerospeech", "Bit rate of units: by the challenge's formula, and as coded."),
         "submit": ("zerospeech", "Make or check a submission to ZeroSpeech 2019."),
     },
     "Training": {
         "prep": ("prep", "Turn a corpus into a feature store."),
-        "train": ("train", "Train the model of a recipe on a feature store."),
-        "tables": ("tables", "Count a model's codes, so that .sqc files of it become small."),
-        "compare": ("compare", "Train several quantisers and lay the results side by side."),
+        "train": ("train", "Train a model, vocoder or prior on a feature store."),
+        "tables": ("tables", "Count a model's codes for the entropy coding of .sqc files."),
+        "compare": ("compare", "Train several quantisers and tabulate the results."),
         "import-sony": ("sony", "Turn a checkpoint of the official SQ-VAE code into a model."),
         "recipe": ("recipe", "List, show and copy recipes."),
     },
@@ -52,14 +52,14 @@ COMMANDS = {
 
 
 class GroupedCommands(click.Group):
-    """Loads a command when it is called and lists commands by what they are for."""
+    """Imports a command when it is called, and lists the commands in groups."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Every command's name, in the order of the groups."""
+        """Names of all commands, in the order of the groups."""
         return [name for commands in COMMANDS.values() for name in commands]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return the command, or None when there is no such command."""
+        """Import and return the command, or None if there is no such command."""
         for commands in COMMANDS.values():
             if cmd_name in commands:
                 command = getattr(
@@ -76,38 +76,38 @@ class GroupedCommands(click.Group):
                 formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; an error of ours becomes `Error: ...` and exit status 1."""
+        """Run the command; a SqcodecError becomes `Error: ...` and exit status 1."""
         try:
-            with _orderly_end():
+            with _unwind_on_sigterm():
                 return super().invoke(ctx)
         except SqcodecError as error:
             raise click.ClickException(with_options(str(error))) from error
-        except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
+        except BrokenPipeError:  # the reader of the pipe has ended: no message can reach it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise SystemExit(1) from None
 
 
 @contextmanager
-def _orderly_end() -> Iterator[None]:
-    """Let SIGTERM unwind as Ctrl-C does, so that no draft of an output file stays behind."""
+def _unwind_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM unwind the stack as Ctrl-C does: drafts of output files are removed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def leave(number: int, _frame: object) -> None:
+    def unwind(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, leave)
+    previous = signal.signal(signal.SIGTERM, unwind)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)
 
 
 @click.command(cls=GroupedCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__, "--version", message="sqcodec %(version)s")
 def main() -> None:
-    """Neural speech codecs with stochastic quantisation: a few hundred bits a second and back.
+    """Neural speech codecs with stochastic quantisation: speech at a few hundred bit/s.
 
     \b
     sqcodec prep vctk
@@ -115,9 +115,9 @@ def main() -> None:
     sqcodec encode in.wav out.sqc
     sqcodec decode out.sqc out.wav
     """
-    # importing torch makes a million objects that stay: looking for garbage among them takes a tenth of a second
+    # torch creates a million permanent objects on import; the default threshold spends 0.1 s on scanning them
     gc.set_threshold(50_000)
-    # importing pyworld says so with some versions of setuptools; it tells a user nothing
+    # pyworld warns on import with some versions of setuptools; a user cannot act on it
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
 
 

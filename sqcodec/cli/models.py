@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @json_option
 def models(name: str | None, as_json: bool) -> None:
-    """List the models that ship with sqcodec; with NAME, print its model card: data, licence, figures, limits.
+    """List the models that ship with sqcodec, or print the model card of NAME: data, licence, figures, limits.
 
     \b
     Example: sqcodec models
@@ -24,13 +24,13 @@ def models(name: str | None, as_json: bool) -> None:
     """
     from sqcodec.pipeline.finding import shipped
 
-    found = [shipped.shipped_model(name)] if name else list(shipped.shipped_models())
+    listed = [shipped.shipped_model(name)] if name else list(shipped.shipped_models())
     if as_json:
-        click.echo(json.dumps([asdict(model) | {"path": str(model.path)} for model in found]))
+        click.echo(json.dumps([asdict(model) | {"path": str(model.path)} for model in listed]))
     elif name:
-        click.echo(found[0].card.rstrip())
+        click.echo(listed[0].card.rstrip())
     else:
-        for model in found:
+        for model in listed:
             click.echo(_line(model))
 
 
@@ -38,6 +38,6 @@ def _line(model: "ShippedModel") -> str:
     rates = f"{model.bit_rates[0]} to {model.bit_rates[-1]} bit/s" if len(model.bit_rates) > 1 else ""
     ahead = "whole recording" if model.lookahead is None else f"{model.lookahead:.0f} ms"
     return (
-        f"{model.name}: {rates or model.bit_rates[0]} ({model.default:.0f} unless told), look-ahead {ahead},"
+        f"{model.name}: {rates or model.bit_rates[0]} ({model.default:.0f} by default), look-ahead {ahead},"
         f" {model.features}, {model.size / 1e6:.1f} MB, fingerprint {model.fingerprint}"
     )

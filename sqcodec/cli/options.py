@@ -1,4 +1,4 @@
-"""Options and types that several commands share, each with one help text."""
+"""Types and options that several commands share."""
 
 from pathlib import Path
 
@@ -14,11 +14,13 @@ model_option = click.option(
     "--model", metavar="PATH|NAME", help="Model file, run folder, or a name under runs/ [default: SQCODEC_MODEL]."
 )
 vocoder_option = click.option(
-    "--vocoder", metavar="NAME", help="istft, world, griffin-lim, a file or a run [default: the best there is]."
+    "--vocoder", metavar="NAME", help="istft, world, griffin-lim, a file or a run [default: the best with weights]."
 )
 device_option = click.option("--device", default="auto", show_default=True, help=_DEVICES)
 cpu_device_option = click.option("--device", default="cpu", show_default=True, help=_DEVICES)
-jobs_option = click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+jobs_option = click.option(
+    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Number of processes."
+)
 backend_option = click.option(
     "--backend",
     type=click.Choice(["local", "dask"]),
@@ -26,10 +28,12 @@ backend_option = click.option(
     show_default=True,
     help="Processes of this machine, or a Dask cluster.",
 )
-scheduler_option = click.option("--scheduler", metavar="ADDRESS", help="Of --backend dask, such as tcp://host:8786.")
+scheduler_option = click.option(
+    "--scheduler", metavar="ADDRESS", help="Scheduler of --backend dask, such as tcp://host:8786."
+)
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
 raw_option = click.option(
-    "--raw", type=click.Choice(["s16le", "f32le"]), help="The sound has no header: one channel of this."
+    "--raw", type=click.Choice(["s16le", "f32le"]), help="Sound without a header: one channel of this format."
 )
 set_option = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value of the recipe."
@@ -42,15 +46,15 @@ mcd_option = click.option(
     type=click.Choice(MCD_RECIPES),
     default="textbook",
     show_default=True,
-    help="Whose mel-cepstral distortion.",
+    help="Definition of the mel-cepstral distortion.",
 )
 asr_option = click.option("--asr", metavar="COMMAND|ONNX", help="Recogniser for the word error rate.")
-sv_option = click.option("--sv", metavar="COMMAND|ONNX", help="Speaker encoder for the similarity of voices.")
+sv_option = click.option("--sv", metavar="COMMAND|ONNX", help="Speaker encoder for the speaker similarity.")
 align_option = click.option("--align/--no-align", default=True, show_default=True, help="Find and remove the delay.")
 
 
-def where(backend: str, scheduler: str | None) -> str:
-    """--backend and --scheduler as the pipeline takes them: `local`, `dask`, or a scheduler's address."""
+def chosen_backend(backend: str, scheduler: str | None) -> str:
+    """The pipeline's `backend` of --backend and --scheduler: `local`, `dask`, or a scheduler's address."""
     if scheduler and backend != "dask":
         raise click.UsageError("--scheduler is for --backend dask.")
     return scheduler or backend

@@ -1,15 +1,15 @@
-"""The one progress bar."""
+"""The progress bar of all commands."""
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-Show = Callable[[str, int, int], None]  # what is being done, how much of it is done, how much there is
+ShowProgress = Callable[[str, int, int], None]  # kind of work, number done, total number
 
 
 @contextmanager
-def progress_bar(*, quiet: bool = False) -> Iterator[Show]:
-    """A bar for each thing that is done, on standard error when that is a terminal, otherwise silence."""
+def progress_bar(*, quiet: bool = False) -> Iterator[ShowProgress]:
+    """One bar per kind of work, on standard error if it is a terminal; else nothing is shown."""
     if quiet or not sys.stderr.isatty():
         yield _silent
         return

@@ -1,4 +1,4 @@
-"""`sqcodec recipe`: what recipes there are, what is in them, and a copy to change."""
+"""`sqcodec recipe`: list, show and copy recipes."""
 
 import shutil
 from pathlib import Path
@@ -19,7 +19,7 @@ def recipe() -> None:
 
 @recipe.command("list")
 def list_() -> None:
-    """Print each recipe that comes with sqcodec and what it is.
+    """List the recipes that come with sqcodec, each with its headline.
 
     Example: sqcodec recipe list
     """
@@ -45,7 +45,7 @@ def show(name: str) -> None:
 @click.argument("name")
 @click.argument("folder", type=PATH)
 def copy(name: str, folder: Path) -> None:
-    """Copy the recipe NAME with its split lists to FOLDER, to be changed there.
+    """Copy the recipe NAME and its split lists to FOLDER, where you can change them.
 
     Example: sqcodec recipe copy vctk mine
     """

@@ -1,4 +1,4 @@
-"""`sqcodec score`: quality of anybody's recordings against their references."""
+"""`sqcodec score`: quality of recordings against their references."""
 
 import json
 from pathlib import Path
@@ -10,12 +10,12 @@ from sqcodec.cli.options import (
     align_option,
     asr_option,
     backend_option,
+    chosen_backend,
     jobs_option,
     json_option,
     mcd_option,
     scheduler_option,
     sv_option,
-    where,
 )
 from sqcodec.cli.wording import echo_notes, with_options
 
@@ -43,17 +43,17 @@ def score(
     scheduler: str | None,
     as_json: bool,
 ) -> None:
-    """Score the recordings below DEGRADED against those of the same names below REFERENCE (or one file against one).
+    """Score each recording in DEGRADED against that of the same name in REFERENCE; or score one file against another.
 
     \b
     Example: sqcodec score originals/ decoded/
-    Any format and rate; all is resampled to 16 kHz. 95 % intervals are by bootstrap over files.
-    A recogniser or speaker encoder is a command that gets the path of a WAV, or an ONNX model: see docs/evaluation.md.
+    Recordings of any format and rate are resampled to 16 kHz. The 95 % intervals come from a bootstrap over files.
+    --asr and --sv take a command that reads a WAV path, or an ONNX model: see docs/evaluation.md.
     """
     from sqcodec.pipeline.measuring import scoring
 
     settings = scoring.make_settings(mcd=mcd, align=align, asr=asr, sv=sv)
-    done = scoring.score_folders(reference, degraded, settings, jobs=jobs, backend=where(backend, scheduler))
-    echo_notes(done.notes)
-    tree = scoring.as_tree(done)
-    click.echo(with_options(json.dumps(tree, indent=1)) if as_json else scoring.as_text(done, settings))
+    result = scoring.score_folders(reference, degraded, settings, jobs=jobs, backend=chosen_backend(backend, scheduler))
+    echo_notes(result.notes)
+    tree = scoring.as_tree(result)
+    click.echo(with_options(json.dumps(tree, indent=1)) if as_json else scoring.as_text(result, settings))

@@ -10,9 +10,9 @@ from sqcodec.cli.options import PATH
 @click.command("import-sony")
 @click.argument("checkpoint", type=PATH)
 @click.argument("out", type=PATH)
-@click.option("--speakers", required=True, type=PATH, help="The training's speakers.json.")
+@click.option("--speakers", required=True, type=PATH, help="The speakers.json of its training.")
 def import_sony(checkpoint: Path, out: Path, speakers: Path) -> None:
-    """Turn CHECKPOINT of the official SQ-VAE speech code into a model in the folder OUT.
+    """Convert CHECKPOINT of the official SQ-VAE speech code to a model in the folder OUT.
 
     \b
     Example: sqcodec import-sony model.ckpt-500000.pt --speakers speakers.json runs/sony
@@ -20,9 +20,9 @@ def import_sony(checkpoint: Path, out: Path, speakers: Path) -> None:
 
     from sqcodec.pipeline.training.import_sony import import_sony as import_checkpoint
 
-    done = import_checkpoint(checkpoint, speakers, out)
+    imported = import_checkpoint(checkpoint, speakers, out)
     click.echo(
-        f"{done.path}: variance {done.variance}, step {done.step}, {done.speakers} speakers,"
-        f" fingerprint {done.fingerprint}"
+        f"{imported.path}: variance {imported.variance}, step {imported.step}, {imported.speakers} speakers,"
+        f" fingerprint {imported.fingerprint}"
     )
     click.echo(f"Next: sqcodec encode in.wav out.sqc --model {out}")

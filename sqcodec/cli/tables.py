@@ -9,22 +9,22 @@ from sqcodec.cli.options import PATH, device_option
 
 @click.command()
 @click.argument("model", metavar="PATH|NAME")
-@click.option("--features", type=PATH, required=True, help="The feature store it was trained on.")
-@click.option("--split", default="test", show_default=True, help="Split of the store on which the bits are measured.")
+@click.option("--features", type=PATH, required=True, help="Feature store of the model's training.")
+@click.option("--split", default="test", show_default=True, help="Split on which to measure the bits per code.")
 @click.option("--out", type=PATH, help="Write the model with its tables here [default: in place].")
 @device_option
 def tables(model: str, features: Path, split: str, out: Path | None, device: str) -> None:
-    """Count the codes that a model makes of its training set, and keep the counts in its file.
+    """Count a model's codes on its training set, and store the counts in the model file.
 
     \b
     Example: sqcodec tables runs/vctk --features data/vctk
-    'sqcodec train' does it at its end; this is for models from elsewhere. Codes written before still decode.
+    'sqcodec train' ends with this step; imported models need it. Codes files written before still decode.
     """
     from sqcodec.pipeline.training.count_tables import make_tables
 
-    done = make_tables(model, features, split=split, out=out, device=device)
-    fixed, plain, context = done.bits
+    counted = make_tables(model, features, split=split, out=out, device=device)
+    fixed, order_0, order_1 = counted.bits
     click.echo(
-        f"{done.path}: {done.codes} codes counted; on {done.split} a code takes {fixed:.2f} bits at fixed width,"
-        f" {plain:.2f} by its own frequency, {context:.2f} after the code before"
+        f"{counted.path}: {counted.codes} codes counted; bits per code on {counted.split}: {fixed:.2f} at fixed width,"
+        f" {order_0:.2f} of order 0, {order_1:.2f} of order 1"
     )

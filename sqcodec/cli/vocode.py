@@ -6,14 +6,16 @@ from typing import Literal
 import click
 
 from sqcodec.cli.options import PATH_OR_PIPE, device_option, vocoder_option
-from sqcodec.cli.wording import echo_done
+from sqcodec.cli.wording import echo_result
 
 
 @click.command()
 @click.argument("recording", metavar="IN", type=PATH_OR_PIPE)
 @click.argument("target", metavar="OUT", type=PATH_OR_PIPE)
 @vocoder_option
-@click.option("--features", type=click.Choice(["log-mel", "paper-mel"]), help="[default: the vocoder's, else log-mel]")
+@click.option(
+    "--features", type=click.Choice(["log-mel", "paper-mel"]), help="Features [default: the vocoder's, else log-mel]."
+)
 @device_option
 def vocode(
     recording: Path,
@@ -22,14 +24,14 @@ def vocode(
     features: Literal["log-mel", "paper-mel"] | None,
     device: str,
 ) -> None:
-    """Turn the recording IN into a spectrogram and back into the sound file OUT, without a codec.
+    """Copy synthesis: turn the recording IN into a spectrogram and that into the sound file OUT, without a codec.
 
     \b
     Example: sqcodec vocode in.wav out.wav --vocoder griffin-lim
-    This is how to hear what a vocoder alone costs; - reads standard input or writes a WAV to standard output.
+    OUT has the distortion of the vocoder alone. - reads standard input or writes a WAV to standard output.
     """
     from sqcodec.pipeline.coding.copy_synthesis import vocode_file
 
-    done = vocode_file(recording, target, vocoder=vocoder, features=features, device=device)
-    text = f"{done.seconds:.2f} s at {done.sample_rate} Hz, {done.vocoder}, {done.features}"
-    echo_done(target, done.notes, text)
+    vocoded = vocode_file(recording, target, vocoder=vocoder, features=features, device=device)
+    text = f"{vocoded.seconds:.2f} s at {vocoded.sample_rate} Hz, {vocoded.vocoder}, {vocoded.features}"
+    echo_result(target, vocoded.notes, text)

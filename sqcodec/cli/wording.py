@@ -1,4 +1,4 @@
-"""How the command line words what the library says: options, notes, results, speakers and models."""
+"""Texts of the command line: the library's notes and errors with option names, results, speakers and models."""
 
 import re
 from collections.abc import Iterable
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from sqcodec.pipeline.coding.folders import FolderDone
+    from sqcodec.pipeline.coding.folders import FolderResult
 
-# argument of the library, which its texts name as `argument` -> option of the command line
+# argument of the library -> option of the command line; the library's texts write `argument`
 _OPTIONS = {
     "bit_rate": "--bitrate",
     "fetch": "--download",
@@ -26,43 +26,51 @@ _OPTIONS = {
         )
     },
 }  # fmt: skip
+_FLAGS = ("fetch", "recover", "resume", "strict")  # options without a value
+_SETTING = rf"(?:`(?:{'|'.join(_FLAGS)})`|`(?:{'|'.join(_OPTIONS)})` [^\s,;)]+)"
+_COMMAND = re.compile(rf"'(sqcodec [^']+)' with ({_SETTING}(?: and {_SETTING})*)")
 
 
 def with_options(text: str) -> str:
-    """A text of the library with the options in place of its arguments: choose one with `speaker` -> --speaker."""
+    """Replace the arguments in a text of the library by options: choose one with `speaker` -> --speaker.
+
+    A command and its settings become one line to copy: 'sqcodec train X' with `stage` prior and `resume`
+    -> 'sqcodec train X --stage prior --resume'.
+    """
+    text = _COMMAND.sub(lambda found: f"'{found[1]} {found[2].replace(' and `', ' `')}'", text)
     return re.sub(r"`(\w+)`", lambda found: _OPTIONS.get(found[1], found[0]), text)
 
 
 def echo_notes(notes: Iterable[str]) -> None:
-    """Notes of the library to standard error, a line each."""
+    """Print notes of the library to standard error, one per line."""
     for note in notes:
         click.echo(with_options(note), err=True)
 
 
-def echo_done(target: Path, notes: Iterable[str], text: str, *, quiet: bool = False) -> None:
-    """Notes to standard error, the result to standard output, unless that carries the file itself."""
+def echo_result(target: Path, notes: Iterable[str], text: str, *, quiet: bool = False) -> None:
+    """Print notes to standard error and the result to standard output (to standard error if `target` is a pipe)."""
     if not quiet:
         echo_notes(notes)
         click.echo(f"{target}: {text}", err=str(target) == "-")
 
 
-def echo_folder_done(target: Path, done: "FolderDone", *, rate: str = "", quiet: bool) -> None:
-    """As `echo_done`, for a folder. Raises ClickException: some files failed; it lists them."""
-    kept = f"; {done.kept} were there already" if done.kept else ""
-    echo_done(target, done.notes, f"{done.done} files, {done.seconds:.2f} s{rate}{kept}", quiet=quiet)
-    if done.failed:
-        number = len(done.failed) + done.done + done.kept
-        listed = "\n".join(f"  {with_options(failure.reason)}" for failure in done.failed)
-        raise click.ClickException(f"{len(done.failed)} of {number} files failed:\n{listed}")
+def echo_folder_result(target: Path, result: "FolderResult", *, rate: str = "", quiet: bool) -> None:
+    """As `echo_result`, for a folder. Raises ClickException, which lists the failures, if files failed."""
+    kept = f"; {result.kept} were there already" if result.kept else ""
+    echo_result(target, result.notes, f"{result.processed} files, {result.seconds:.2f} s{rate}{kept}", quiet=quiet)
+    if result.failed:
+        number = len(result.failed) + result.processed + result.kept
+        listed = "\n".join(f"  {with_options(failure.reason)}" for failure in result.failed)
+        raise click.ClickException(f"{len(result.failed)} of {number} files failed:\n{listed}")
 
 
 def speaker_text(speaker: str | None) -> str:
-    """`, speaker p225`; nothing where the model takes any voice."""
+    """`, speaker p225`; empty if the model takes any speaker."""
     return f", speaker {speaker}" if speaker else ""
 
 
 def model_text(path: Path) -> str:
-    """The name of a model that ships, the path of any other."""
+    """The name of a model that ships, else the path."""
     from sqcodec.pipeline.finding.models import SHIPPED
 
     return path.parent.name if path.is_relative_to(SHIPPED) else str(path)

@@ -1,1 +1,1 @@
-"""The public verbs: prepare, train, encode, decode. The only package that knows every stage."""
+"""The public functions: prepare, train, encode, decode, measure. Only this package imports every stage."""

@@ -1,4 +1,4 @@
-"""Where to compute: the names that `device` takes."""
+"""The compute device: the names that `device` takes."""
 
 import torch
 
@@ -6,9 +6,9 @@ from sqcodec.errors import SqcodecError
 
 
 def find_device(name: str) -> torch.device:
-    """`auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N` -> device.
+    """The device of `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`.
 
-    Raises SqcodecError: another name, or this machine has no such device.
+    Raises SqcodecError: the name is another one, or this machine has no such device.
     """
     kind, _, index = name.partition(":")
     if kind == "auto":

@@ -1,4 +1,4 @@
-"""Work on many files at once: processes of this machine, or a Dask cluster."""
+"""Parallel work on many files: in processes of this machine, or on a Dask cluster."""
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -11,17 +11,17 @@ from sqcodec.errors import SqcodecError
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-_PATIENCE = 10  # seconds
+_TIMEOUT = 10  # seconds
 
 
 def in_parallel(
     function: Callable[[_Item], _Result], items: Sequence[_Item], *, jobs: int, backend: str
 ) -> Iterator[_Result]:
-    """Call function(item) for each of `items`; yields the results as they come in, in any order.
+    """Call function(item) for each of `items`. Yields the results as they arrive, in any order.
 
-    jobs: processes of this machine. backend: `local`; `dask`, the cluster of Dask's own settings (or one on this
-    machine); or a scheduler's address, such as tcp://10.0.0.1:8786. A cluster decides itself how much it does at once,
-    and gives the work of a worker that dies to another; all must see the same files under the same names.
+    jobs: number of processes of this machine. backend: `local`; `dask` for the cluster in Dask's settings (or a new
+    one on this machine); or a scheduler's address, such as tcp://10.0.0.1:8786. A cluster ignores `jobs`, and repeats
+    the work of a worker that dies on another one. All workers must see the same files under the same paths.
     Raises SqcodecError: a process ended early, Dask is not installed, or no scheduler answers.
     """
     if backend != "local":
@@ -33,7 +33,7 @@ def in_parallel(
 
 
 def _in_processes(function: Callable[[_Item], _Result], items: Sequence[_Item], jobs: int) -> Iterator[_Result]:
-    """New processes for each call, started in the folder that is the current one now."""
+    """Start new processes for this call, in the current folder."""
     no_traceback = signal.SIGINT, signal.SIG_DFL  # Ctrl-C goes to every process
     with ProcessPoolExecutor(jobs, get_context("spawn"), signal.signal, no_traceback) as pool:
         futures = [pool.submit(_on_one_thread, function, item) for item in items]
@@ -42,14 +42,14 @@ def _in_processes(function: Callable[[_Item], _Result], items: Sequence[_Item], 
                 yield future.result()
         except BrokenProcessPool:
             raise SqcodecError(
-                f"a process of {jobs} ended before its work was done (out of memory?); use fewer with `jobs`"
+                f"a process of {jobs} ended before its work was complete (out of memory?); use fewer with `jobs`"
             ) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _on_one_thread(function: Callable[[_Item], _Result], item: _Item) -> _Result:
-    """One thread per process, or the processors are oversubscribed."""
+    """Call function(item) with one torch thread; more would oversubscribe the cores."""
     import torch
 
     torch.set_num_threads(1)
@@ -57,21 +57,21 @@ def _on_one_thread(function: Callable[[_Item], _Result], item: _Item) -> _Result
 
 
 def _on_cluster(function: Callable[[_Item], _Result], items: Sequence[_Item], address: str | None) -> Iterator[_Result]:
-    """As `in_parallel`, on the scheduler at `address`; None: what Dask's settings say (DASK_SCHEDULER_ADDRESS)."""
+    """As `in_parallel`, on the scheduler at `address`. None: the one in Dask's settings (DASK_SCHEDULER_ADDRESS)."""
     try:
         from distributed import Client, as_completed
     except ImportError as error:
         raise SqcodecError("`backend` dask: dask is not installed; install sqcodec[cluster]") from error
     try:
-        client = Client(address, timeout=_PATIENCE, set_as_default=False)
+        client = Client(address, timeout=_TIMEOUT, set_as_default=False)
     except (OSError, ValueError) as error:  # TimeoutError is an OSError
         raise SqcodecError(
-            f"`scheduler` {address}: got no answer within {_PATIENCE} s, expected a Dask scheduler there ({error});"
+            f"`scheduler` {address}: got no answer within {_TIMEOUT} s, expected a Dask scheduler there ({error});"
             " start one with 'dask scheduler'"
         ) from error
     with client:
         futures = [client.submit(_on_one_thread, function, item, pure=False) for item in items]
         for future in as_completed(futures, loop=client.loop):
-            done: _Result = future.result()
+            result: _Result = future.result()
             future.release()  # the cluster need not keep it
-            yield done
+            yield result

@@ -1,4 +1,4 @@
-"""Where input comes from and output goes: checks before the work, whole files or none after it, `-` for pipes."""
+"""Paths of input and output: checks before the work, complete files or none after it, `-` for pipes."""
 
 import shutil
 import sys
@@ -16,7 +16,7 @@ STANDARD_INPUT = "standard input"
 
 
 def is_pipe(path: Path) -> bool:
-    """Whether the path means standard input or output."""
+    """Whether the path is `-`: standard input or output."""
     return str(path) == "-"
 
 
@@ -26,7 +26,7 @@ def shown(source: Path) -> str:
 
 
 def check_target(source: Path, target: Path, suffixes: Iterable[str]) -> None:
-    """Raise SqcodecError when `target` is not a place where a file with one of `suffixes` can be written."""
+    """Raise SqcodecError if no file with one of `suffixes` can be written to `target`."""
     if is_pipe(target):
         return
     if target.is_dir():
@@ -40,13 +40,13 @@ def check_target(source: Path, target: Path, suffixes: Iterable[str]) -> None:
 
 
 def is_special(target: Path) -> bool:
-    """Whether the path is there and no plain file: /dev/null, a named pipe."""
+    """Whether the path exists and is no regular file: /dev/null, a named pipe."""
     return target.exists() and not target.is_file()
 
 
 @contextmanager
 def spooled(source: Path) -> Iterator[Path]:
-    """The file to read: `source`, or standard input in a temporary file, which error texts then name as such."""
+    """The file to read: `source`, or a temporary copy of standard input. Errors then name standard input."""
     if not is_pipe(source):
         yield source
         return
@@ -62,11 +62,11 @@ def spooled(source: Path) -> Iterator[Path]:
 
 @contextmanager
 def written(target: Path) -> Iterator[Path]:
-    """A draft to write, which becomes `target` (or goes to standard output) if all goes well, else leaves no trace.
+    """A draft file to write. On success it becomes `target` or goes to standard output; on an error it is removed.
 
     Raises SqcodecError: the target cannot be written.
     """
-    with _one_error(target):
+    with _write_errors(target):
         if not is_pipe(target) and not is_special(target):
             with storage.written(target) as draft:
                 yield draft
@@ -79,17 +79,17 @@ def written(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def written_folder(target: Path) -> Iterator[Path]:
-    """A draft of a folder, which becomes `target` if all goes well, else leaves no trace.
+    """A draft folder to write. On success it becomes `target`; on an error it is removed.
 
     Raises SqcodecError: the folder cannot be written.
     """
-    with _one_error(target), storage.written_folder(target) as draft:
+    with _write_errors(target), storage.written_folder(target) as draft:
         yield draft
 
 
 @contextmanager
-def _one_error(target: Path) -> Iterator[None]:
-    """Failures to write, libsndfile's too, as one kind of error."""
+def _write_errors(target: Path) -> Iterator[None]:
+    """Turn failures to write, also those of libsndfile, into SqcodecError."""
     try:
         yield
     except BrokenPipeError:

@@ -36,7 +36,7 @@ def load_prior(path: Path, *, fingerprint: str, speakers: tuple[str, ...], devic
     if header.get("fingerprint") != fingerprint or tuple(header.get("speakers", ())) != speakers:
         raise ModelError(
             f"{path}: made for the codes {header.get('fingerprint')}, got a model with {fingerprint};"
-            " train it again with `stage` prior of 'sqcodec train RECIPE'"
+            " train it again: 'sqcodec train RECIPE' with `stage` prior"
         )
     try:
         config = PriorConfig.model_validate(header["prior"])

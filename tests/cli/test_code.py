@@ -23,7 +23,7 @@ def encoded(workplace: Path) -> Path:
     return workplace
 
 
-def test_there_and_back(workplace: Path) -> None:
+def test_encode_and_decode_keep_the_length(workplace: Path) -> None:
     result = run("encode", "in.wav", "codes.npy")
     assert result.exit_code == 0, result.output
     rate = r"\d{3} bytes: \d{4} bit/s \(nominal 200\)"
@@ -40,7 +40,7 @@ def test_there_and_back(workplace: Path) -> None:
     assert sorted(path.name for path in workplace.iterdir()) == ["codes.npy", "in.wav", "out.wav", "runs"]
 
 
-def test_the_speaker_can_be_told(workplace: Path) -> None:
+def test_encode_and_decode_take_a_speaker(workplace: Path) -> None:
     result = run("encode", "in.wav", "codes.npy", "--speaker", "s5")
     size = Path("codes.npy").stat().st_size
     rate = f"{size} bytes: {8 * size / 2.5:.0f} bit/s (nominal 200)"
@@ -59,7 +59,7 @@ def test_the_speaker_can_be_told(workplace: Path) -> None:
         ("a.wav", 16000, 1, "DOUBLE"), ("a.wav", 11025, 1, "PCM_U8"), ("a.aiff", 22050, 3, "PCM_16"),
     ],
 )  # fmt: skip
-def test_any_recording_gives_its_length_back(workplace: Path, name, rate, channels, subtype) -> None:
+def test_any_rate_format_and_channels_keep_the_length(workplace: Path, name, rate, channels, subtype) -> None:
     samples = 12_347
     sound = np.repeat(speech_like(samples, rate=rate)[:, None], channels, axis=1)
     soundfile.write(name, sound, rate, subtype=subtype)
@@ -82,7 +82,7 @@ def test_output_formats_and_rates(encoded: Path, name, subtype, rate) -> None:
     assert (info.frames, info.samplerate, info.subtype) == (-(-40_000 * rate // 16000), rate, subtype)
 
 
-def test_through_pipes(workplace: Path) -> None:
+def test_encode_and_decode_through_pipes(workplace: Path) -> None:
     on_disk = run("encode", "in.wav", "codes.npy")
     assert on_disk.exit_code == 0
     piped = run("encode", "-", "-", "--format", "npy", stdin=Path("in.wav").read_bytes())
@@ -97,7 +97,7 @@ def test_through_pipes(workplace: Path) -> None:
     assert re.fullmatch(rf"-: 2.50 s at 16000 Hz, speaker \w+, {MODEL}\n", sound.stderr)
 
 
-def test_silence_comes_back_as_silence(workplace: Path) -> None:
+def test_silence_decodes_to_silence(workplace: Path) -> None:
     soundfile.write("zero.wav", np.zeros(5001), 16000)
     assert run("encode", "zero.wav", "codes.npy").exit_code == 0
     assert run("decode", "codes.npy", "out.wav").exit_code == 0
@@ -106,12 +106,12 @@ def test_silence_comes_back_as_silence(workplace: Path) -> None:
     assert not sound.any()
 
 
-def test_what_is_beyond_full_scale_is_limited_and_said(encoded: Path) -> None:
+def test_decode_clips_and_warns(encoded: Path) -> None:
     codes = read_codes(Path("codes.npy"))
     object.__setattr__(codes, "gain", 1e5)
     Path("loud.npy").write_bytes(pack(codes))
     result = run("decode", "loud.npy", "out.wav")
-    assert re.fullmatch(r"out.wav: \d+ of 40000 samples were beyond full scale and were limited\n", result.stderr), (
+    assert re.fullmatch(r"out.wav: \d+ of 40000 samples were beyond full scale and were clipped\n", result.stderr), (
         result.output
     )
     assert soundfile.read("out.wav", dtype="int16")[0].max() == 32767
@@ -123,12 +123,12 @@ def test_bare_codes_decode_with_a_warning(workplace: Path) -> None:
     assert result.exit_code == 0, result.output
     assert result.stderr == NEWEST + (
         "bare.npy: a bare array, without the model's fingerprint, length, loudness and speaker: taken as codes of"
-        " runs/tiny/model.safetensors, 320 samples a code, gain 1\n"
+        " runs/tiny/model.safetensors, 320 samples per code, gain 1\n"
     )
     assert soundfile.info("out.wav").frames == 40 * 320
 
 
-def test_a_npy_is_unpacked_once(encoded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decode_unpacks_an_npy_once(encoded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unpacked = []
 
     def counted(content: bytes, *, where: str) -> Codes:
@@ -151,7 +151,7 @@ def test_bare_codes_need_a_speaker(workplace: Path) -> None:
 
 
 @pytest.mark.parametrize("model", ["tiny", "runs/tiny", "runs/tiny/model.safetensors"])
-def test_the_model_by_name_folder_or_path(workplace: Path, model) -> None:
+def test_model_by_name_folder_or_path(workplace: Path, model) -> None:
     make_model(Path("runs/other/model.safetensors"), seed=1)  # newer
     result = run("encode", "in.wav", "codes.npy", "--model", model, "--speaker", "s5")
     assert (result.exit_code, result.stderr) == (0, "")
@@ -159,7 +159,7 @@ def test_the_model_by_name_folder_or_path(workplace: Path, model) -> None:
     assert run("decode", "codes.npy", "out.wav", "--model", model).exit_code == 0
 
 
-def test_the_model_of_the_environment(workplace: Path, tiny_model: Path, monkeypatch) -> None:
+def test_model_of_the_environment(workplace: Path, tiny_model: Path, monkeypatch) -> None:
     make_model(tiny_model, seed=5)
     monkeypatch.setenv("SQCODEC_MODEL", str(tiny_model))
     result = run("encode", "in.wav", "codes.npy", "--speaker", "s5")
@@ -177,17 +177,17 @@ def test_decode_finds_the_model_by_fingerprint_not_the_newest(encoded: Path) -> 
     assert result.stdout == f"out.wav: 2.50 s at 16000 Hz, speaker p225, {MODEL}\n"
 
 
-def test_no_model_of_the_codes_anywhere(encoded: Path, monkeypatch) -> None:
+def test_decode_without_a_model_of_the_fingerprint_fails(encoded: Path, monkeypatch) -> None:
     fingerprint = read_codes(Path("codes.npy")).fingerprint
     make_model(Path("runs/tiny/model.safetensors"), seed=1)
-    text = f"Error: no model of fingerprint {fingerprint}, which the codes were written with: looked at SQCODEC_MODEL"
-    rest = f", under {RUNS.resolve()} and at what ships; name it with --model, or copy its run folder to runs/\n"
+    text = f"Error: no model of fingerprint {fingerprint}, which the codes were written with: searched SQCODEC_MODEL"
+    rest = f", under {RUNS.resolve()} and what ships; name it with --model, or copy its run folder to runs/\n"
     assert refused("decode", "codes.npy", "out.wav") == f"{text} (not set){rest}"
     monkeypatch.setenv("SQCODEC_MODEL", "tiny")
     assert refused("decode", "codes.npy", "out.wav") == f"{text} (tiny){rest}"
 
 
-def test_another_model_is_refused(encoded: Path) -> None:
+def test_decode_refuses_another_model(encoded: Path) -> None:
     wrong = make_model(Path("runs/wrong/model.safetensors"), seed=1).fingerprint
     right = read_codes(Path("codes.npy")).fingerprint
     assert refused("decode", "codes.npy", "out.wav", "--model", "wrong") == (
@@ -196,7 +196,7 @@ def test_another_model_is_refused(encoded: Path) -> None:
     )
 
 
-def test_no_model_at_all(workplace: Path) -> None:
+def test_encode_without_any_model_fails(workplace: Path) -> None:
     Path("runs").rename("elsewhere")
     assert refused("encode", "in.wav", "codes.npy") == (
         f"Error: no model: none under {RUNS.resolve()}, SQCODEC_MODEL is not set, and none ships with this version;"
@@ -279,7 +279,7 @@ def test_a_recording_that_is_not_finite_is_refused(workplace: Path) -> None:
     )
 
 
-def test_an_error_on_standard_input_is_named_so(workplace: Path) -> None:
+def test_errors_name_standard_input(workplace: Path) -> None:
     assert re.fullmatch(
         r"Error: standard input: broken: .*; expected a recording \(WAV, FLAC, Ogg, MP3...\)\n",
         refused("encode", "-", "c.npy", stdin=b"not a recording"),
@@ -295,7 +295,7 @@ def test_wrong_usage_exits_with_2(workplace: Path) -> None:
     assert "Invalid value for '--rate'" in refused("decode", "c.npy", "o.wav", "--rate", "0", exit_code=2)
 
 
-def test_a_link_stays_a_link_and_an_old_file_is_replaced(encoded: Path) -> None:
+def test_output_follows_a_link_and_replaces_a_file(encoded: Path) -> None:
     Path("real.wav").write_bytes(b"old")
     Path("link.wav").symlink_to("real.wav")
     assert run("decode", "codes.npy", "link.wav").exit_code == 0
@@ -303,13 +303,13 @@ def test_a_link_stays_a_link_and_an_old_file_is_replaced(encoded: Path) -> None:
     assert soundfile.info("real.wav").frames == 40_000
 
 
-def test_a_device_file_is_written_to_and_not_replaced(encoded: Path) -> None:
+def test_a_device_file_is_not_replaced(encoded: Path) -> None:
     result = run("decode", "codes.npy", "/dev/null")
     assert result.exit_code == 0, result.output
     assert Path("/dev/null").is_char_device()
 
 
-def test_a_place_that_cannot_be_written_is_named(encoded: Path, monkeypatch) -> None:
+def test_errors_name_an_output_that_cannot_be_written(encoded: Path, monkeypatch) -> None:
     def fail(self, target):
         raise PermissionError(13, "Permission denied")
 

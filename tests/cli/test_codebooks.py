@@ -32,7 +32,7 @@ def residual(workplace: Path) -> Path:
     return workplace
 
 
-def test_a_rate_that_is_too_low_is_named_by_who_asked_for_it(residual: Path) -> None:
+def test_a_bit_rate_below_one_codebook_is_refused(residual: Path) -> None:
     lowest = "the lowest of runs/tiny/model.safetensors is 200 bit/s"
     assert refused("encode", "in.wav", "out.sqc", "--bitrate", "100") == f"Error: --bitrate 100: {lowest}\n"
     make_model(TINY, RESIDUAL, "bit_rate=150")
@@ -43,7 +43,7 @@ def test_a_rate_that_is_too_low_is_named_by_who_asked_for_it(residual: Path) -> 
     ("option", "books"), [([], 3), (["--codebooks", "2"], 2), (["--bitrate", "250"], 1), (["--bitrate", "400"], 2),
                           (["--bitrate", "9999"], 3)],
 )  # fmt: skip
-def test_as_many_as_wanted(residual: Path, option, books) -> None:
+def test_number_of_codebooks_and_bit_rate(residual: Path, option, books) -> None:
     result = run("encode", "in.wav", "out.sqc", "--speaker", "s5", *option)
     assert result.exit_code == 0, result.output
     size = Path("out.sqc").stat().st_size
@@ -65,18 +65,18 @@ def test_as_many_as_wanted(residual: Path, option, books) -> None:
     assert np.array_equal(codec.unpack(Path("out.sqc").read_bytes()).indices, read_codes(Path("out.npy")).indices)
 
 
-def test_folders_take_the_option_too(residual: Path) -> None:
+def test_folders_take_a_number_of_codebooks(residual: Path) -> None:
     Path("in").mkdir()
     Path("in.wav").rename("in/a.wav")
     assert run("encode", "in", "out", "--codebooks", "2", "--format", "npy").exit_code == 0
     assert np.load("out/a.npy").shape == (2, 126)
 
 
-def test_perturb_changes_each_book_within_itself(residual: Path) -> None:
+def test_perturb_stays_within_each_codebook(residual: Path) -> None:
     assert run("perturb", "in.wav", "out.wav", "--speaker", "s5", "--neighbours", "1").exit_code == 0
 
 
-def test_what_the_model_has_not_is_refused(residual: Path) -> None:
+def test_more_codebooks_than_the_model_has_are_refused(residual: Path) -> None:
     note = "no --model given: using the newest run, runs/tiny\n"
     assert refused("encode", "in.wav", "x.sqc", "--codebooks", "4").removeprefix(note) == (
         f"Error: --codebooks 4: {TINY} has 3\n"

@@ -12,7 +12,7 @@ def run(*arguments):
 
 
 @pytest.mark.slow
-def test_compare_prints_the_table_and_where_the_rest_is(tmp_path):
+def test_compare_prints_the_table_and_the_paths(tmp_path):
     store = make_store(tmp_path / "corpus")
     sets = [part for text in SMALL if not text.startswith("vocoder") for part in ("--set", text)]
     out = tmp_path / "out"
@@ -24,13 +24,13 @@ def test_compare_prints_the_table_and_where_the_rest_is(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_former_backend_warns_and_works(tmp_path):
+def test_backend_loky_warns_and_works(tmp_path):
     store = make_store(tmp_path / "corpus")
     sets = [part for text in SMALL if not text.startswith("vocoder") for part in ("--set", text)]
     given = ("--systems", "sq-I", "--seeds", "0", "--features", store, "--out", tmp_path / "out", *sets)
     done = run(*given, "--backend", "loky")
     assert done.exit_code == 0, done.output
-    assert done.stderr.startswith("Warning: --backend loky goes with the next release; use local\n")
+    assert done.stderr.startswith("Warning: --backend loky will be removed in the next release; use local\n")
     assert "loky" not in CliRunner().invoke(main, ["compare", "--help"]).stdout
 
 
@@ -38,7 +38,7 @@ def test_the_former_backend_warns_and_works(tmp_path):
     ("arguments", "text"),
     [
         (("--scheduler", "tcp://127.0.0.1:9"), "--scheduler is for --backend dask."),
-        (("--seeds", "one"), "--seeds one: expected numbers joined by commas, such as 0,1,2"),
+        (("--seeds", "one"), "--seeds one: expected numbers separated by commas, such as 0,1,2"),
         (
             ("--sweep", "quantizer.dim"),
             "--sweep quantizer.dim: expected KEY=V1,V2,..., such as quantizer.codewords=64,",
@@ -46,7 +46,7 @@ def test_the_former_backend_warns_and_works(tmp_path):
         (("--sweep", "quantizer.dim=4,"), "--sweep quantizer.dim=4,: expected KEY=V1,V2,..."),
     ],
 )
-def test_a_wrong_call_is_a_usage_error(arguments, text):
+def test_wrong_options_are_usage_errors(arguments, text):
     done = run(*arguments)
     assert done.exit_code == 2
     assert text in done.stderr

@@ -57,14 +57,14 @@ def test_perturb_takes_codewords_among_the_nearest(pair: Path, monkeypatch) -> N
     assert not np.array_equal(seen[0].indices, seen[2].indices)
 
 
-def test_the_nearest_codeword_of_each(workplace: Path) -> None:
+def test_nearest_codewords_match_brute_force(workplace: Path) -> None:
     codec = sqcodec.load()
     with torch.no_grad():
         codec.model.quantizer.codebook.copy_(torch.arange(16.0)[:, None].expand(-1, 4) ** 2)  # 0, 1, 4, 9, 16...
     assert nearest_codewords(codec, 2)[0, :3].tolist() == [[1, 2], [0, 2], [1, 0]]
 
 
-def test_a_morph_begins_with_one_and_ends_with_the_other(pair: Path) -> None:
+def test_a_morph_starts_and_ends_with_the_recordings(pair: Path) -> None:
     result = run("morph", "in.wav", "b.wav", "out.wav", "--steps", "3", "--speaker", "s5")
     assert result.exit_code == 0, result.output
     lengths = [40_000, 48_000, 56_000]
@@ -78,10 +78,10 @@ def test_a_morph_begins_with_one_and_ends_with_the_other(pair: Path) -> None:
         assert np.array_equal(soundfile.read("end.wav", dtype="int16")[0], part)
 
 
-def test_what_lies_between_is_mixed_and_quantised(pair: Path) -> None:
+def test_a_morph_quantises_the_mixed_latents(pair: Path) -> None:
     codec = sqcodec.load()
     ends = [manipulation._Latents.of(codec, Path(name), "s5") for name in ("in.wav", "b.wav")]
-    halfway = manipulation._between(codec, *ends, 0.5)
+    halfway = manipulation._interpolate(codec, *ends, 0.5)
     assert halfway.samples == 48_000
     assert halfway.gain == pytest.approx((ends[0].codes.gain * ends[1].codes.gain) ** 0.5)
     mixed = [
@@ -93,7 +93,7 @@ def test_what_lies_between_is_mixed_and_quantised(pair: Path) -> None:
     assert (halfway.indices == expected).mean() > 0.98  # float32 against float64 near ties
 
 
-def test_what_is_refused(pair: Path) -> None:
+def test_wrong_arguments_are_refused(pair: Path) -> None:
     soundfile.write("long.wav", speech_like(16000 * 61), 16000)
     assert refused("morph", "in.wav", "long.wav", "out.wav").removeprefix(NEWEST) == (
         "Error: long.wav: got 61 s, expected at most 60 s to morph; cut it first\n"

@@ -27,7 +27,7 @@ def tree(folder: str) -> list[str]:
 
 
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_the_tree_is_mirrored_there_and_back(recordings: Path, jobs) -> None:
+def test_encode_and_decode_mirror_the_tree(recordings: Path, jobs) -> None:
     result = run("encode", "in", "out", "--speaker", "s5", "--jobs", jobs)
     assert result.exit_code == 0, result.output
     size = sum(path.stat().st_size for path in Path("out").rglob("*.sqc"))
@@ -43,7 +43,7 @@ def test_the_tree_is_mirrored_there_and_back(recordings: Path, jobs) -> None:
     assert soundfile.info("back/a.wav").frames == soundfile.info("in/a.wav").frames
 
 
-def test_what_is_there_is_kept_and_what_changed_is_done_again(recordings: Path) -> None:
+def test_files_that_are_up_to_date_are_kept(recordings: Path) -> None:
     assert run("encode", "in", "out", "--speaker", "s5", "--format", "npy").exit_code == 0
     before = {path: path.stat().st_mtime_ns for path in Path("out").rglob("*.npy")}
     Path("out/a.npy").unlink()
@@ -59,7 +59,7 @@ def test_what_is_there_is_kept_and_what_changed_is_done_again(recordings: Path) 
     assert same == {Path("out/deep/d.wav.npy"), Path("out/deep/d.flac.npy")}
 
 
-def test_codes_of_another_model_are_made_again(recordings: Path) -> None:
+def test_codes_of_another_model_are_encoded_again(recordings: Path) -> None:
     assert run("encode", "in", "out", "--speaker", "s5").exit_code == 0
     make_model(Path("runs/other/model.safetensors"), seed=1)
     before = read_header(Path("out/a.sqc").read_bytes(), where="x").identity
@@ -69,7 +69,7 @@ def test_codes_of_another_model_are_made_again(recordings: Path) -> None:
 
 
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_bad_files_are_listed_at_the_end_and_stop_nothing(recordings: Path, jobs) -> None:
+def test_failures_are_listed_and_do_not_stop_the_others(recordings: Path, jobs) -> None:
     Path("in/bad.wav").write_bytes(b"junk")
     Path("in/deep/empty.flac").write_bytes(b"")
     result = run("encode", "in", "out", "--speaker", "s5", "--jobs", jobs)
@@ -95,7 +95,7 @@ def test_bad_files_are_listed_at_the_end_and_stop_nothing(recordings: Path, jobs
         ("decode in out", "in: no codes files in it; expected files named .sqc, .npy"),
     ],
 )
-def test_what_cannot_be_is_refused(recordings: Path, arguments, text) -> None:
+def test_wrong_folders_are_refused(recordings: Path, arguments, text) -> None:
     assert refused(*arguments.split()).startswith(f"Error: {text}")
 
 
@@ -104,10 +104,10 @@ def test_options_for_one_file_are_usage_errors(recordings: Path) -> None:
         ["encode", "in", "out", "--raw", "s16le", "--rate", "8000"],
         ["decode", "in", "out", "--recover"],
     ):
-        assert "not for a folder." in refused(*arguments, exit_code=2)
+        assert "not a folder." in refused(*arguments, exit_code=2)
 
 
-def test_quiet_prints_nothing_but_errors(recordings: Path) -> None:
+def test_quiet_prints_only_errors(recordings: Path) -> None:
     for arguments in (["in", "out"], ["in.wav", "one.sqc"], ["in.wav", "-"]):
         result = run("encode", *arguments, "--quiet")
         assert (result.exit_code, result.stderr) == (0, "")
@@ -116,7 +116,7 @@ def test_quiet_prints_nothing_but_errors(recordings: Path) -> None:
     assert refused("encode", "none.wav", "x.sqc", "-q").startswith("Error: none.wav: missing")
 
 
-def test_notes_are_counted_and_shown_once_for_each_kind(workplace: Path) -> None:
+def test_notes_of_one_kind_are_printed_once_with_a_count(workplace: Path) -> None:
     Path("codes").mkdir()
     for name in ("b", "a", "c"):
         np.save(f"codes/{name}.npy", np.arange(40) % 16)
@@ -124,7 +124,7 @@ def test_notes_are_counted_and_shown_once_for_each_kind(workplace: Path) -> None
     assert result.exit_code == 0, result.output
     assert result.stderr == NEWEST + (
         "codes/a.npy: a bare array, without the model's fingerprint, length, loudness and speaker: taken as codes of"
-        " runs/tiny/model.safetensors, 320 samples a code, gain 1 (and 2 more files like it)\n"
+        " runs/tiny/model.safetensors, 320 samples per code, gain 1 (and 2 more files like it)\n"
     )
     Path("in").mkdir()
     for name in ("one", "two"):
@@ -133,7 +133,7 @@ def test_notes_are_counted_and_shown_once_for_each_kind(workplace: Path) -> None
     assert result.stderr == NEWEST + "in/one.wav: 2 channels were mixed down to one (and 1 more file like it)\n"
 
 
-def test_what_fails_in_a_folder_names_the_option_that_helps(workplace: Path) -> None:
+def test_failures_in_a_folder_name_the_option(workplace: Path) -> None:
     Path("codes").mkdir()
     np.save("codes/a.npy", np.arange(40) % 16)
     result = run("decode", "codes", "back")

@@ -22,7 +22,7 @@ def inspected(workplace: Path) -> Path:
 
 
 @pytest.mark.parametrize(("name", "form"), [("out.sqc", ".sqc version 1"), ("out.npy", ".npy")])
-def test_what_is_shown_is_what_the_file_holds(inspected: Path, name, form) -> None:
+def test_json_holds_the_fields_of_the_file(inspected: Path, name, form) -> None:
     result = run("inspect", name, "--json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
@@ -44,7 +44,7 @@ def test_what_is_shown_is_what_the_file_holds(inspected: Path, name, form) -> No
     assert book["histogram"] == np.bincount(codes, minlength=16).tolist()
 
 
-def test_the_text(inspected: Path) -> None:
+def test_text_output(inspected: Path) -> None:
     lines = run("inspect", "out.sqc").stdout.splitlines()
     size = Path("out.sqc").stat().st_size
     fingerprint = json.loads(run("inspect", "out.npy", "--json").stdout)["fingerprint"]
@@ -60,7 +60,7 @@ def test_the_text(inspected: Path) -> None:
     assert len(lines[-1]) == 13 + 2 + 16
 
 
-def test_without_the_model_the_header_is_shown(inspected: Path) -> None:
+def test_header_fields_without_the_model(inspected: Path) -> None:
     make_model(Path("runs/tiny/model.safetensors"), seed=1)
     found = json.loads(run("inspect", "out.sqc", "--json").stdout)
     assert (found["model"], found["speaker"], found["books"], found["codes"]) == (None, None, [], 126)
@@ -74,7 +74,7 @@ def test_without_the_model_the_header_is_shown(inspected: Path) -> None:
     )
 
 
-def test_several_books_and_silence_and_bare_arrays(workplace: Path) -> None:
+def test_several_codebooks_silence_and_bare_arrays(workplace: Path) -> None:
     np.save("bare.npy", np.array([[1, 1, 2], [3, 3, 3]]))
     found = json.loads(run("inspect", "bare.npy", "--json").stdout)
     assert [book["in_use"] for book in found["books"]] == [2, 1]
@@ -85,13 +85,13 @@ def test_several_books_and_silence_and_bare_arrays(workplace: Path) -> None:
     assert "  level      silence" in run("inspect", "silent.sqc").stdout
 
 
-def test_damage_is_an_error(inspected: Path) -> None:
+def test_a_damaged_file_is_an_error(inspected: Path) -> None:
     Path("cut.sqc").write_bytes(Path("out.sqc").read_bytes()[:-1])
     assert refused("inspect", "cut.sqc").startswith("Error: cut.sqc: the checksum does not match")
     assert refused("inspect", "in.wav").startswith("Error: in.wav: got a file that begins with")
 
 
-def test_a_plot_is_a_picture(inspected: Path) -> None:
+def test_plot_writes_an_image(inspected: Path) -> None:
     assert run("inspect", "out.sqc", "--plot", "out.png").exit_code == 0
     with Image.open("out.png") as picture:
         assert picture.size == (1100, 300)
@@ -127,7 +127,7 @@ def test_completion_scripts(shell, part) -> None:
     assert part in result.stdout
 
 
-def test_a_shell_that_asks_is_answered() -> None:
+def test_completion_in_a_shell() -> None:
     program = "from sqcodec.cli.main import main; main(prog_name='sqcodec')"
     asked = {"_SQCODEC_COMPLETE": "bash_complete", "COMP_WORDS": "sqcodec enc", "COMP_CWORD": "1"}
     done = subprocess.run(

@@ -49,7 +49,7 @@ def wait_for_a_draft(process: subprocess.Popen) -> None:
 
 
 @pytest.mark.parametrize("wait", [0.0, 0.05, 0.2, 0.5])
-def test_killed_at_any_moment_the_old_file_stays(long: Path, wait) -> None:
+def test_sigkill_keeps_the_old_file(long: Path, wait) -> None:
     process = start("decode", "long.sqc", "out.wav")
     wait_for_a_draft(process)
     time.sleep(wait)
@@ -63,7 +63,7 @@ def test_killed_at_any_moment_the_old_file_stays(long: Path, wait) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_asked_to_end_no_draft_stays(long: Path, number) -> None:
+def test_sigint_and_sigterm_remove_the_draft(long: Path, number) -> None:
     process = start("decode", "long.sqc", "out.wav")
     wait_for_a_draft(process)
     process.send_signal(number)
@@ -72,7 +72,7 @@ def test_asked_to_end_no_draft_stays(long: Path, number) -> None:
     assert not drafts()
 
 
-def test_a_draft_that_a_kill_left_is_gone_after_the_next_try(long: Path) -> None:
+def test_the_next_run_removes_the_draft_of_a_killed_one(long: Path) -> None:
     process = start("decode", "long.sqc", "out.wav")
     wait_for_a_draft(process)
     process.kill()
@@ -93,7 +93,7 @@ def test_a_draft_that_a_kill_left_is_gone_after_the_next_try(long: Path) -> None
     ("arguments", "limit"),
     [(["decode", "long.sqc", "out.wav"], 100_000), (["encode", "long.wav", "out.sqc", "--model", "runs/tiny"], 50)],
 )
-def test_on_a_full_disk_there_is_an_error_and_the_old_file(long: Path, arguments, limit) -> None:
+def test_a_full_disk_is_an_error_and_keeps_the_old_file(long: Path, arguments, limit) -> None:
     def full() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writes then fail as on a full disk
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

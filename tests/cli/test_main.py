@@ -56,7 +56,7 @@ def test_an_unknown_command_is_a_usage_error():
     assert "No such command 'endcode'" in result.output
 
 
-def test_our_errors_are_one_line_and_status_1():
+def test_an_sqcodec_error_is_one_line_and_status_1():
     result = CliRunner().invoke(main, ["train", "no-such-recipe"])
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: recipe 'no-such-recipe': no such folder or file")

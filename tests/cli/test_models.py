@@ -33,9 +33,9 @@ def run(*words: str, code: int = 0) -> str:
     return done.stdout if not code else done.stderr
 
 
-def test_what_ships_is_listed() -> None:
+def test_models_lists_what_ships() -> None:
     (line,) = run("models").splitlines()
-    assert line.startswith("speech16k: 400 to 3200 bit/s (1600 unless told), look-ahead 80 ms, log-mel, ")
+    assert line.startswith("speech16k: 400 to 3200 bit/s (1600 by default), look-ahead 80 ms, log-mel, ")
     (entry,) = json.loads(run("models", "--json"))
     assert entry["bit_rates"] == [400 * books for books in range(1, 9)]
     assert Path(entry["path"]) == SHIPPED / "speech16k" / "model.safetensors"
@@ -49,17 +49,17 @@ def test_a_model_card_names_data_licence_figures_and_limits() -> None:
 
 def test_an_unknown_model_is_an_error_that_lists_the_known() -> None:
     assert run("models", "speech48k", code=1) == (
-        "Error: model 'speech48k': none of that name ships; there are: speech16k\n"
+        "Error: model 'speech48k': no model of this name ships; expected one of: speech16k\n"
     )
 
 
-def test_what_ships_is_at_most_40_megabytes() -> None:
+def test_shipped_models_have_at_most_40_megabytes() -> None:
     files = [path for path in SHIPPED.rglob("*") if path.is_file()]
     assert 1e6 < sum(path.stat().st_size for path in files) <= 40e6
 
 
 @pytest.mark.parametrize("suffix", ["npy", "sqc"])
-def test_encode_and_decode_need_nothing_but_a_recording(folder: Path, suffix: str) -> None:
+def test_encode_and_decode_without_options(folder: Path, suffix: str) -> None:
     told = run("encode", "in.wav", f"codes.{suffix}")
     assert "(nominal 1600), model speech16k" in told
     assert "speaker" not in told
@@ -74,26 +74,26 @@ def test_encode_and_decode_need_nothing_but_a_recording(folder: Path, suffix: st
 
 
 @pytest.mark.parametrize(("rate", "books"), [(400, 1), (800, 2), (1600, 4), (3200, 8)])
-def test_one_model_has_every_bit_rate(folder: Path, rate: int, books: int) -> None:
+def test_bit_rates_of_one_model(folder: Path, rate: int, books: int) -> None:
     run("encode", "in.wav", "codes.npy", "--bitrate", str(rate))
     assert np.load("codes.npy", allow_pickle=False).shape == (books, 126)
     run("decode", "codes.npy", "out.wav")
     assert soundfile.info("out.wav").frames == 40_001
 
 
-def test_a_rate_below_the_lowest_is_named(folder: Path) -> None:
+def test_a_bit_rate_below_the_lowest_is_refused(folder: Path) -> None:
     text = run("encode", "in.wav", "codes.npy", "--bitrate", "300", code=1)
     assert text == f"Error: --bitrate 300: the lowest of {SHIPPED / 'speech16k' / 'model.safetensors'} is 400 bit/s\n"
 
 
-def test_a_speaker_makes_no_sense_with_it(folder: Path) -> None:
+def test_a_speaker_is_refused_by_a_speaker_independent_model(folder: Path) -> None:
     text = run("encode", "in.wav", "codes.npy", "--speaker", "p225", code=1)
     assert text.startswith("Error: speaker 'p225': the model ")
-    assert "takes any voice and knows none by name" in text
+    assert "takes any speaker and knows no names" in text
     assert not Path("codes.npy").exists()
 
 
-def test_silence_in_is_silence_out(folder: Path) -> None:
+def test_silence_decodes_to_silence(folder: Path) -> None:
     soundfile.write("silence.wav", np.zeros(8000, np.float32), 16000)
     run("encode", "silence.wav", "codes.sqc")
     run("decode", "codes.sqc", "out.wav")

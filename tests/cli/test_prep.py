@@ -35,7 +35,7 @@ def test_results_on_stdout_reports_on_stderr(corpus: Path, tmp_path: Path) -> No
         assert result.stderr == "skipped, broken: 1\n"
 
 
-def test_default_place_and_overrides_in_the_next_command(
+def test_default_folder_and_overrides_in_the_next_command(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -56,7 +56,7 @@ def test_strict(corpus: Path, tmp_path: Path) -> None:
 
 VCTK = (
     "wav48_silence_trimmed/<speaker>/<speaker>_<number>_mic1.flac (release 0.92) or wav48/<speaker>/*.wav"
-    " (release 0.80); 'sqcodec prep vctk' with --data VCTK-Corpus-0.92 and --download downloads it (10.9 GiB)"
+    " (release 0.80); 'sqcodec prep vctk --data VCTK-Corpus-0.92 --download' downloads it (10.9 GiB)"
 )
 ZEROSPEECH = "train/unit/, train/voice/, train/parallel/{source,voice}/ and test/ with <speaker>_<number>.wav"
 ERRORS = [
@@ -64,7 +64,7 @@ ERRORS = [
     (
         ["zerospeech2019"],
         f"2019: got no such folder, expected english/ with {ZEROSPEECH};"
-        " 'sqcodec prep zerospeech2019' with --data 2019 and --download downloads it (2.5 GB)",
+        " 'sqcodec prep zerospeech2019 --data 2019 --download' downloads it (2.5 GB)",
     ),
     (
         ["folder"],
@@ -83,7 +83,7 @@ ERRORS = [
     (
         ["zerospeech2019", "--data", "gone"],
         f"gone: got no such folder, expected english/ with {ZEROSPEECH};"
-        " 'sqcodec prep zerospeech2019' with --data gone and --download downloads it (2.5 GB)",
+        " 'sqcodec prep zerospeech2019 --data gone --download' downloads it (2.5 GB)",
     ),
 ]  # fmt: skip
 
@@ -144,7 +144,7 @@ def test_download_then_prep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert second.stdout.startswith(f"{tmp_path / 's'}: nothing new to do\n")
 
 
-def test_a_terminal_sees_progress(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_on_a_terminal(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sqcodec.cli import progress
 
     class Terminal(io.StringIO):
@@ -159,7 +159,7 @@ def test_a_terminal_sees_progress(corpus: Path, tmp_path: Path, monkeypatch: pyt
     assert "100%" in terminal.getvalue()
 
 
-def test_every_kind_of_awkward_recording_is_reported_by_name_and_reason(corpus: Path, tmp_path: Path) -> None:
+def test_reports_name_each_problem_recording_and_the_reason(corpus: Path, tmp_path: Path) -> None:
     anna = corpus / "anna"
     tone = 0.3 * np.sin(np.arange(9000) * 0.1)
     soundfile.write(anna / "stereo.wav", np.stack([tone, tone], 1), 16000)

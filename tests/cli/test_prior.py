@@ -35,7 +35,7 @@ def folder(tmp_path_factory, request) -> Path:
     assert run(*arguments).exit_code == 0
     result = run(*arguments, "--stage", "prior")
     assert result.exit_code == 0, result.output
-    figures = r"(\d\.\d\d) bits a code on test; tables: order 0 \d\.\d\d, order 1 \d\.\d\d, order 2 \d\.\d\d"
+    figures = r"(\d\.\d\d) bits per code on test; tables: order 0 \d\.\d\d, order 1 \d\.\d\d, order 2 \d\.\d\d"
     assert re.fullmatch(
         rf"{place}/run/prior.safetensors: {figures}\nNext: sqcodec generate OUT_DIR --model {place}/run\n",
         result.stdout,
@@ -48,7 +48,7 @@ def train_prior(place: Path, run_folder: Path, *arguments: str):
     return run("train", "folder", "--stage", "prior", "--features", place / "store", "--out", run_folder, *arguments)
 
 
-def test_a_prior_resumes_with_the_recipe_it_began_with(folder: Path, tmp_path: Path) -> None:
+def test_a_prior_resumes_with_the_saved_recipe(folder: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(folder / "run", tmp_path / "run")
     again = train_prior(folder, copy)
     assert (again.exit_code, again.stderr) == (
@@ -66,11 +66,11 @@ def test_a_prior_resumes_with_the_recipe_it_began_with(folder: Path, tmp_path: P
     assert none.exit_code == 1
 
 
-def test_a_signal_saves_a_prior_and_the_text_says_how_to_go_on(folder: Path, tmp_path: Path, monkeypatch) -> None:
+def test_sigterm_saves_a_prior_and_names_resume(folder: Path, tmp_path: Path, monkeypatch) -> None:
     copy = shutil.copytree(folder / "run", tmp_path / "run", ignore=shutil.ignore_patterns("prior*"))
     options = [part for text in SMALL for part in ("--set", f"prior.{text}")]
     with monkeypatch.context() as patch:
-        patch.setattr("sqcodec.cli.train._tell_prior", lambda entry, steps: os.kill(os.getpid(), signal.SIGTERM))
+        patch.setattr("sqcodec.cli.train._echo_prior", lambda entry, steps: os.kill(os.getpid(), signal.SIGTERM))
         stopped = train_prior(folder, copy, *options)
     assert (stopped.exit_code, stopped.stderr) == (
         1,
@@ -95,7 +95,7 @@ def test_generate_writes_recordings(folder: Path, tmp_path: Path, monkeypatch) -
     assert Path("other/0002.wav").read_bytes() != Path("out/0002.wav").read_bytes()
 
 
-def test_generate_goes_on_from_a_prompt(folder: Path, tmp_path: Path, monkeypatch) -> None:
+def test_generate_continues_a_prompt(folder: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     soundfile.write("in.wav", speech_like(30_000), 16000)
     seen, decode = [], sqcodec.Codec.decode_blocks
@@ -109,7 +109,7 @@ def test_generate_goes_on_from_a_prompt(folder: Path, tmp_path: Path, monkeypatc
     assert (seen[0].indices.shape, seen[0].gain, seen[0].speaker) == ((1, 144), prompt.gain, "p226")
 
 
-def test_what_is_refused(folder: Path, tmp_path: Path, monkeypatch) -> None:
+def test_generate_refuses(folder: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     run_folder = folder / "run"
     assert refused("generate", "out", "--model", run_folder, "--speaker", "p1").startswith(
@@ -118,7 +118,7 @@ def test_what_is_refused(folder: Path, tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare" / "model.safetensors").write_bytes((run_folder / "model.safetensors").read_bytes())
     assert refused("generate", "out", "--model", "bare") == (
-        "Error: bare/prior.safetensors: there is no prior; 'sqcodec train RECIPE' with --stage prior makes one\n"
+        "Error: bare/prior.safetensors: there is no prior; 'sqcodec train RECIPE --stage prior' makes one\n"
     )
     (tmp_path / "bare" / "prior.safetensors").write_bytes(b"junk")
     assert refused("generate", "out", "--model", "bare").startswith(

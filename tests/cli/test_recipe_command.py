@@ -11,7 +11,7 @@ def invoke(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["recipe", *map(str, arguments)])
 
 
-def test_list_names_each_recipe_and_says_what_it_is() -> None:
+def test_list_prints_names_and_headlines() -> None:
     result = invoke("list")
     assert result.exit_code == 0
     assert [line.split()[0] for line in result.stdout.splitlines()] == list(available_recipes())
@@ -43,7 +43,7 @@ def test_copy_overwrites_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_unknown_recipe_lists_those_there_are() -> None:
+def test_an_unknown_recipe_lists_the_known() -> None:
     result = invoke("show", "nothing")
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: recipe 'nothing': no such folder or file, and no recipe of that name comes")

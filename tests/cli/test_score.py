@@ -85,7 +85,7 @@ def test_score_refuses(pairs: Path, arguments, text) -> None:
 
 
 @pytest.mark.slow
-def test_evaluate_prints_what_scores_md_holds(pairs: Path, every_package) -> None:
+def test_evaluate_prints_scores_md(pairs: Path, every_package) -> None:
     result = run("evaluate", "tiny", "--data", "ref", "--out", "results", "--listen", "1", "--mcd", "espnet")
     assert result.exit_code == 0, result.output
     assert result.stderr == ABSENT
@@ -120,7 +120,7 @@ def test_wrong_usage_exits_with_2(workplace: Path) -> None:
     assert run("evaluate", "tiny", "--data", "x").exit_code == 2
 
 
-def test_the_recipes_are_those_of_the_metric() -> None:
+def test_mcd_choices_match_the_metric() -> None:
     assert MCD_RECIPES == RECIPES  # the command line cannot import them: it would import NumPy
 
 
@@ -134,4 +134,4 @@ def test_help_has_an_example(command) -> None:
 def test_a_wrong_bit_rate_is_a_usage_error(tmp_path: Path) -> None:
     done = run("evaluate", "no-model", "--data", str(tmp_path), "--out", "out", "--bitrate", "400,low")
     assert done.exit_code == 2
-    assert "--bitrate 400,low: expected bit/s joined by commas, such as 400,1600" in done.stderr
+    assert "--bitrate 400,low: expected bit/s separated by commas, such as 400,1600" in done.stderr

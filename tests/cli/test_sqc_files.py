@@ -36,7 +36,7 @@ def coded(workplace: Path) -> Path:
     return workplace
 
 
-def test_the_printed_rate_is_that_of_the_file(coded: Path) -> None:
+def test_the_printed_bit_rate_matches_the_file(coded: Path) -> None:
     result = run("encode", "in.wav", "out.sqc", "--speaker", "s5")
     size = Path("out.sqc").stat().st_size
     assert result.stdout == (
@@ -74,7 +74,7 @@ def test_the_pipe_of_the_readme_runs_in_a_shell(coded: Path) -> None:
     assert soundfile.info("out.wav").frames == 40_000
 
 
-def test_sound_without_a_header(coded: Path) -> None:
+def test_raw_input_and_output(coded: Path) -> None:
     samples = (soundfile.read("in.wav")[0] * 32768).astype("<i2")
     raw = run("encode", "-", "-", "--raw", "s16le", "--rate", "16000", stdin=samples.tobytes())
     assert raw.exit_code == 0, raw.stderr
@@ -88,13 +88,13 @@ def test_sound_without_a_header(coded: Path) -> None:
     assert soundfile.read("out.wav", dtype="int16")[0].astype("<i2").tobytes() == sound.stdout_bytes
 
 
-def test_what_raw_refuses(coded: Path) -> None:
+def test_raw_refuses(coded: Path) -> None:
     assert refused("encode", "-", "x.sqc", "--raw", "s16le", "--rate", "8000", stdin=b"odd").removeprefix(NEWEST) == (
         "Error: standard input: broken: got 3 bytes, expected a multiple of 2 (s16le samples)\n"
     )
     for option in (["--raw", "s16le"], ["--rate", "8000"]):
         text = refused("encode", "in.wav", "x.sqc", *option, exit_code=2)
-        assert "--raw and --rate go together: samples without a header need both." in text
+        assert "--raw and --rate need each other: samples without a header have no rate." in text
     assert refused("decode", "long.sqc", "x.wav", "--raw", "s16le") == (
         "Error: x.wav: unknown suffix '.wav', expected one of: .raw, .pcm\n"
     )
@@ -106,7 +106,7 @@ def test_a_suffix_and_a_format_that_differ_are_refused(coded: Path) -> None:
     )
 
 
-def test_files_written_before_the_tables_were_still_decode(workplace: Path) -> None:
+def test_files_without_tables_decode_with_tables(workplace: Path) -> None:
     for name in ("old.sqc", "old.npy"):
         assert run("encode", "in.wav", name, "--speaker", "p225").exit_code == 0
         assert run("decode", name, f"{name}.wav").exit_code == 0
@@ -118,7 +118,7 @@ def test_files_written_before_the_tables_were_still_decode(workplace: Path) -> N
         assert Path("again.wav").read_bytes() == Path(f"{name}.wav").read_bytes()
 
 
-def test_other_tables_are_another_model(coded: Path) -> None:
+def test_other_tables_give_another_identity(coded: Path) -> None:
     identity = read_header(Path("long.sqc").read_bytes(), where="x").identity
     make_model(TINY)
     assert refused("decode", "long.sqc", "o.wav").startswith(f"Error: no model of fingerprint {identity}, which")
@@ -136,7 +136,7 @@ def test_damaged_tables_are_refused(coded: Path) -> None:
     assert refused("encode", "in.wav", "x.sqc").removeprefix(NEWEST) == text
 
 
-def test_a_damaged_block_is_an_error_and_recover_gives_the_rest(coded: Path) -> None:
+def test_recover_decodes_the_intact_blocks(coded: Path) -> None:
     content = bytearray(Path("long.sqc").read_bytes())
     content[len(content) // 2] ^= 8
     Path("bad.sqc").write_bytes(content)
@@ -147,7 +147,7 @@ def test_a_damaged_block_is_an_error_and_recover_gives_the_rest(coded: Path) -> 
     result = run("decode", "bad.sqc", "o.wav", "--recover")
     assert result.exit_code == 1
     assert result.stdout == f"o.wav: 30.00 s at 16000 Hz, speaker p226, {MODEL}\n"
-    assert result.stderr == "Error: bad.sqc: damaged: silence where the codes are lost, 10 to 20.00 s\n"
+    assert result.stderr == "Error: bad.sqc: damaged: lost codes became silence, 10 to 20.00 s\n"
     sound = soundfile.read("o.wav", dtype="int16")[0]
     assert not sound[160_000:320_000].any()
     assert sound[:160_000].any()
@@ -168,8 +168,8 @@ def test_tables_from_a_store(workplace: Path) -> None:
     result = run("tables", "tiny", "--features", "store", "--out", "with.safetensors")
     assert result.exit_code == 0, result.output
     assert re.fullmatch(
-        r"with\.safetensors: \d+ codes counted; on test a code takes 4\.00 bits at fixed width, \d\.\d\d by its own"
-        r" frequency, \d\.\d\d after the code before\n",
+        r"with\.safetensors: \d+ codes counted; bits per code on test: 4\.00 at fixed width, \d\.\d\d of order 0,"
+        r" \d\.\d\d of order 1\n",
         result.stdout,
     )
     again = run("tables", "with.safetensors", "--features", "store")

@@ -24,7 +24,7 @@ def invoke(*arguments):
     return CliRunner().invoke(main, ["train", "zerospeech2019", *overrides, "--device", "cpu", *map(str, arguments)])
 
 
-def test_train_says_what_it_did_and_how_to_go_on(tmp_path):
+def test_train_prints_the_result_and_the_next_command(tmp_path):
     store, run = make_store(tmp_path / "corpus"), tmp_path / "run"
     result = invoke("--features", store, "--out", run, "--seed", 3)
     assert result.exit_code == 0, result.output
@@ -67,10 +67,10 @@ def test_wrong_overrides_are_named(tmp_path):
     assert "train.stepps: unknown key (got 3); remove it, or mind the spelling" in result.stderr
 
 
-def test_a_signal_saves_and_the_text_says_how_to_go_on(tmp_path, monkeypatch):
+def test_sigterm_saves_and_names_resume(tmp_path, monkeypatch):
     store, run = make_store(tmp_path / "corpus"), tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr("sqcodec.cli.train._tell", lambda entry, steps: os.kill(os.getpid(), signal.SIGTERM))
+        patch.setattr("sqcodec.cli.train._echo_model", lambda entry, steps: os.kill(os.getpid(), signal.SIGTERM))
         result = invoke("--features", store, "--out", run)
     assert (result.exit_code, result.stderr) == (
         1,
@@ -79,7 +79,7 @@ def test_a_signal_saves_and_the_text_says_how_to_go_on(tmp_path, monkeypatch):
     assert invoke("--features", store, "--out", run, "--resume").exit_code == 0
 
 
-def test_a_loss_that_is_not_finite_stops_with_step_and_cause(tmp_path):
+def test_a_nonfinite_loss_stops_with_step_and_cause(tmp_path):
     store = make_store(tmp_path / "corpus")
     result = invoke("--features", store, "--out", tmp_path / "run", "--set", "train.learning_rate=1e30")
     assert result.exit_code == 1
@@ -90,7 +90,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_cause(tmp_path):
     )
 
 
-def test_resume_without_a_checkpoint_and_a_device_that_is_not_there(tmp_path):
+def test_missing_checkpoint_and_missing_device_are_errors(tmp_path):
     store, run = make_store(tmp_path / "corpus"), tmp_path / "run"
     result = invoke("--features", store, "--out", run, "--resume")
     assert (result.exit_code, result.stderr) == (
@@ -128,7 +128,7 @@ def test_the_vocoder_stage_trains_resumes_and_is_found(tmp_path):
     assert heard.stdout == f"{tmp_path}/o.wav: 0.50 s at 16000 Hz, istft, log-mel\n"
 
 
-def test_a_vocoder_is_fine_tuned_on_what_the_codec_returns(tmp_path):
+def test_on_codec_fine_tunes_the_vocoder(tmp_path):
     store, run = make_sound_store(tmp_path / "corpus", kind="paper-mel"), tmp_path / "run"
     codec = make_model(run / "model.safetensors", speakers=("someone",))
     paper = ("--features", store, "--out", run, "--set", "features.kind=paper-mel")
@@ -153,6 +153,6 @@ def test_a_vocoder_is_fine_tuned_on_what_the_codec_returns(tmp_path):
     )
 
 
-def test_options_of_the_vocoder_stage_are_for_it_alone(tmp_path):
-    assert "--on codec is for --stage vocoder." in invoke("--on", "codec").stderr
-    assert "--from is for --on codec." in vocoder("istft", "--from", tmp_path, exit_code=2).stderr
+def test_vocoder_options_need_the_vocoder_stage(tmp_path):
+    assert "--on codec needs --stage vocoder." in invoke("--on", "codec").stderr
+    assert "--from needs --on codec." in vocoder("istft", "--from", tmp_path, exit_code=2).stderr

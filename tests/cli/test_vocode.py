@@ -28,7 +28,7 @@ def run(*arguments, exit_code=0):
 
 
 @pytest.mark.parametrize("features", ["log-mel", "paper-mel"])
-def test_griffin_lim_gives_length_and_level_back(features) -> None:
+def test_griffin_lim_keeps_length_and_level(features) -> None:
     result = run("in.wav", "out.wav", "--features", features)
     assert (result.stdout, result.stderr) == (f"out.wav: 2.50 s at 16000 Hz, griffin-lim, {features}\n", "")
     (x, _), (y, rate) = soundfile.read("in.wav"), soundfile.read("out.wav")

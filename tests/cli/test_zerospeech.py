@@ -86,7 +86,7 @@ def test_the_synthesis_list_is_followed(challenge: Path) -> None:
     assert not list(Path().glob(".s2*"))
 
 
-def test_a_voice_that_the_model_lacks_is_said(challenge: Path) -> None:
+def test_a_speaker_that_the_model_lacks_is_reported(challenge: Path) -> None:
     make_model(Path("runs/other/model.safetensors"), seed=1)
     result = run("submit", "zerospeech2019", "other", "--data", "2019/english", "--out", "sub")
     assert result.exit_code == 0, result.output
@@ -114,15 +114,15 @@ def test_wrong_usage_exits_with_2(challenge: Path) -> None:
     assert run("abx").exit_code == 2
 
 
-def test_the_check_accepts_what_submit_wrote_but_for_the_other_language(submission: Path) -> None:
+def test_check_accepts_a_submission_except_the_missing_language(submission: Path) -> None:
     result = run("submit", "--check", "sub", "--data", "2019")
-    assert (result.exit_code, result.stdout) == (1, "2019/surprise/test: missing\nsub: 1 complaints\n")
+    assert (result.exit_code, result.stdout) == (1, "2019/surprise/test: missing\nsub: 1 problems\n")
     Path("sub/2019/surprise").symlink_to("english")
     result = run("submit", "--check", "sub")
-    assert (result.exit_code, result.stdout) == (0, "sub: as the challenge wants it\n")
+    assert (result.exit_code, result.stdout) == (0, "sub: a valid submission\n")
 
 
-def test_the_check_finds_what_is_wrong(submission: Path) -> None:
+def test_check_reports_each_problem(submission: Path) -> None:
     Path("sub/2019/surprise").symlink_to("english")
     Path("sub/metadata.yaml").write_text("author: 3\naffiliation: x\nopen source: true\n")
     Path("sub/2019/metadata.yaml").write_text(
@@ -152,8 +152,8 @@ def test_bit_rates_side_by_side(submission: Path) -> None:
     assert re.fullmatch(r"\d+ vectors, \d+ distinct, in 3\.9 s", first)
     assert [line[:24].strip() for line in rates] == [
         "challenge's formula",
-        "learning on the way",
-        "codes of equal length",
+        "adaptive frequencies",
+        "fixed width",
     ]
     Path("list.txt").write_text("S2_03.txt 1.5\ntest/S2_04 2.0\n")
     tree = json.loads(run("bitrate", "sub/2019/english/test", "--list", "list.txt", "--json").stdout)
@@ -166,7 +166,7 @@ def test_bit_rates_side_by_side(submission: Path) -> None:
 
 
 @pytest.mark.slow
-def test_abx_of_files_of_vectors(challenge: Path) -> None:
+def test_abx_of_vector_files(challenge: Path) -> None:
     said = {"a": [1.0, 0.0], "e": [0.0, 1.0]}
     lines = []
     Path("units").mkdir()

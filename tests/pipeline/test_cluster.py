@@ -61,7 +61,7 @@ def test_prep_encode_and_decode_write_the_same_bytes(cluster, recordings, tmp_pa
     assert here == over_there
 
 
-def test_evaluate_finds_the_same_figures(cluster, recordings, tmp_path) -> None:
+def test_evaluate_gives_the_same_scores(cluster, recordings, tmp_path) -> None:
     there = ("--backend", "dask", "--scheduler", cluster.scheduler_address)
     for name, where in {"here": (), "there": there}.items():
         given = ("--data", recordings, "--out", tmp_path / name, "--listen", 1)
@@ -71,7 +71,7 @@ def test_evaluate_finds_the_same_figures(cluster, recordings, tmp_path) -> None:
     assert len(rows[0].splitlines()) == 6
 
 
-def test_a_worker_that_dies_loses_nothing(cluster, tmp_path) -> None:
+def test_work_of_a_dead_worker_is_repeated(cluster, tmp_path) -> None:
     mark = tmp_path / "died"
     before = {worker.pid for worker in cluster.workers.values()}
     work = partial(die_once, mark=str(mark))
@@ -91,15 +91,15 @@ def test_encode_with_a_worker_killed(cluster, recordings, tmp_path) -> None:
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 
-def test_a_scheduler_that_does_not_answer_is_named(monkeypatch) -> None:
-    monkeypatch.setattr("sqcodec.pipeline.parallel._PATIENCE", 1)
+def test_an_unreachable_scheduler_is_an_error(monkeypatch) -> None:
+    monkeypatch.setattr("sqcodec.pipeline.parallel._TIMEOUT", 1)
     with pytest.raises(
         SqcodecError, match=r"^`scheduler` tcp://127.0.0.1:9: got no answer within 1 s, expected a Dask"
     ):
         list(in_parallel(abs, [1], jobs=1, backend="tcp://127.0.0.1:9"))
 
 
-def test_a_scheduler_without_dask_is_a_wrong_use(tmp_path) -> None:
+def test_scheduler_without_backend_dask_is_a_usage_error(tmp_path) -> None:
     result = CliRunner().invoke(main, ["prep", "folder", "--scheduler", "tcp://127.0.0.1:9"])
     assert result.exit_code == 2
     assert "--scheduler is for --backend dask." in result.output

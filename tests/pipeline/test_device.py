@@ -7,7 +7,7 @@ from sqcodec.errors import SqcodecError
 from sqcodec.pipeline.device import find_device
 
 
-def test_cpu_is_always_there():
+def test_cpu_is_available():
     assert find_device("cpu") == torch.device("cpu")
     assert find_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -19,7 +19,7 @@ def test_other_names_are_refused(name):
     assert str(caught.value) == f"device {name!r}: expected auto, cpu, cuda or cuda:N"
 
 
-def test_a_device_that_is_not_there_is_refused():
+def test_a_missing_device_is_refused():
     with pytest.raises(SqcodecError) as caught:
         find_device("cuda:99")
     count = torch.cuda.device_count()

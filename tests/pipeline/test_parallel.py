@@ -11,16 +11,16 @@ from sqcodec.pipeline.parallel import in_parallel
 
 
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_every_piece_is_done_once(jobs) -> None:
+def test_each_item_is_processed_once(jobs) -> None:
     assert sorted(in_parallel(abs, range(-6, 1), jobs=jobs, backend="local")) == list(range(7))
 
 
-def test_nothing_to_do() -> None:
+def test_no_items_give_no_results() -> None:
     assert list(in_parallel(abs, [], jobs=2, backend="local")) == []
 
 
 @pytest.mark.slow
-def test_an_error_comes_through() -> None:
+def test_an_error_of_the_function_is_raised() -> None:
     with pytest.raises(ValueError, match="invalid literal for int"):
         list(in_parallel(int, ["1", "one"], jobs=2, backend="local"))
 
@@ -41,7 +41,7 @@ def test_a_dask_cluster() -> None:
             assert sorted(in_parallel(abs, range(-4, 1), jobs=2, backend="dask")) == list(range(5))
 
 
-def test_dask_that_is_not_installed_is_named(monkeypatch) -> None:
+def test_missing_dask_is_an_error(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(SqcodecError) as error:
         list(in_parallel(abs, [1], jobs=1, backend="dask"))
@@ -49,7 +49,7 @@ def test_dask_that_is_not_installed_is_named(monkeypatch) -> None:
 
 
 @pytest.mark.slow
-def test_processes_work_where_their_caller_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_share_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("first", "second"):  # where the first time was says nothing about the second
         (tmp_path / name).mkdir()
         monkeypatch.chdir(tmp_path / name)
@@ -58,6 +58,6 @@ def test_processes_work_where_their_caller_is(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.slow
-def test_a_process_that_ends_early_is_an_error_and_no_hang() -> None:
-    with pytest.raises(SqcodecError, match="a process of 2 ended before its work was done"):
+def test_a_process_that_dies_is_an_error() -> None:
+    with pytest.raises(SqcodecError, match="a process of 2 ended before its work was complete"):
         list(in_parallel(os._exit, [1, 1], jobs=2, backend="local"))

@@ -1,4 +1,4 @@
-"""The verbs `encode` and `decode` on arrays and on blocks: recording -> codes -> recording."""
+"""`Codec`: encode and decode arrays and recordings, block by block."""
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator
@@ -30,26 +30,26 @@ _Samples = NDArray[np.float32]
 
 
 def load(model: str | Path | None = None, *, device: str = "auto") -> "Codec":
-    """The codec of a model file, a run folder or the name of a run; None finds it as `sqcodec encode` does.
+    """The codec of a model file, a run folder or the name of a run. None: the default model of `sqcodec encode`.
 
-    device: `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N`. Raises ModelError: not found, or broken.
+    device: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`. Raises ModelError: it is missing or damaged.
     """
     return open_codec(find_for_encoding(model).path, device)
 
 
 def open_codec(path: Path, device: str) -> "Codec":
-    """The codec of a model file. Raises ModelError: missing or broken; SqcodecError: there is no such device."""
+    """The codec of a model file. Raises ModelError: it is missing or damaged; SqcodecError: no such device."""
     opened = open_model(path, find_device(device))
     return Codec(fold_(opened.codec), path, space_of(opened.header, opened.tables))
 
 
 class Codec:
-    """A trained model in use. Long recordings go through in blocks: memory does not grow with their length."""
+    """A trained model for encoding and decoding. It works in blocks: memory does not grow with the length."""
 
     def __init__(self, model: SpectrogramCodec, path: Path, space: CodeSpace) -> None:
         self.model, self.path, self.space = model, path, space
         self.fingerprint, self.speakers, self.bit_rate = model.fingerprint, model.speakers, model.bit_rate
-        self.sample_rate = model.features.sample_rate  # Hz, of what goes into the networks and comes out
+        self.sample_rate = model.features.sample_rate  # Hz, of the networks' input and output
         self.device = next(model.parameters()).device
         self._vocoders: dict[str | None, FoundVocoder] = {}
 
@@ -61,11 +61,10 @@ class Codec:
         speaker: str | None = None,
         codebooks: int | None = None,
     ) -> Codes:
-        """audio [N] in -1 to 1 at sample_rate (Hz; None: the model's) -> codes.
+        """Encode audio [N] in -1 to 1 at sample_rate (Hz; None: the model's).
 
-        speaker: whose voice it is; None finds the nearest. codebooks: how many to use; None: all.
-
-        Raises AudioError: not one channel of floats, empty, or not finite; CodesError: the model has no such speaker.
+        speaker: a name; None: the nearest speaker of the model. codebooks: number of codebooks to use; None: all.
+        Raises AudioError: not one channel of floats, empty, or not finite; CodesError: no such speaker.
         """
         if audio.ndim != 1 or audio.dtype.kind != "f":
             raise AudioError(
@@ -78,7 +77,7 @@ class Codec:
     def encode_recording(
         self, recording: Recording, *, speaker: str | None = None, codebooks: int | None = None
     ) -> Codes:
-        """As `encode`, of a recording that is read block by block; a long one twice.
+        """As `encode`, for a recording that is read block by block; a long one is read twice.
 
         Raises ModelError: the model is a plain VAE; CodesError: it has no such speaker.
         """
@@ -87,7 +86,7 @@ class Codec:
                 f"{self.path}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer"
             )
         if speaker is not None:
-            self.speaker_index(speaker)  # its errors come before the work
+            self.speaker_index(speaker)  # checked before the work
         config = self.model.features
         statistics, features = features_of(recording, config)
         probe, pieces = Probe(config), []
@@ -105,83 +104,85 @@ class Codec:
         )
 
     def decode(self, codes: Codes, *, speaker: str | None = None, vocoder: str | None = None) -> _Samples:
-        """codes -> sound [codes.samples_at(self.sample_rate)] at the model's rate and the recording's level, -1 to 1.
+        """Decode to sound [codes.samples_at(self.sample_rate)] in -1 to 1, at the model's rate and the stored level.
 
-        speaker: whose voice to give it; None means the one stored. vocoder: a kind, a file or a run; None means the
-        best that there is. Raises CodesError: the codes do not fit the model, or no such speaker; ModelError: the codes
-        are another model's; VocoderError: no such vocoder, or one for other features.
+        speaker: a name; None: the one stored. vocoder: a kind, a file or a run; None: the best one with weights. Raises
+        CodesError: the codes do not fit the model, or no such speaker; ModelError: another model wrote the codes;
+        VocoderError: no such vocoder, or it takes other features.
         """
         sound = np.concatenate(list(self.decode_blocks(codes, speaker=speaker, vocoder=vocoder)))
         return sound.clip(-1.0, 1.0)
 
     def codebooks_for(self, *, codebooks: int | None, bit_rate: float | None) -> int:
-        """How many codebooks to use: as many as said, or as fit a nominal bit_rate (bit/s), or as the recipe says.
+        """Number of codebooks to use: `codebooks`, else by a nominal bit_rate (bit/s), else by the recipe, else all.
 
-        Raises CodesError: the model has not as many, or one alone takes more.
+        Raises CodesError: the model has fewer, or one codebook exceeds the bit rate.
         """
-        most = self.model.quantizer.codebooks
-        wanted = bit_rate or self.model.recipe.bit_rate
-        if codebooks is None and wanted is not None:
-            codebooks = min(most, int(wanted * most / self.bit_rate))
+        available = self.model.quantizer.codebooks
+        limit = bit_rate or self.model.recipe.bit_rate
+        if codebooks is None and limit is not None:
+            codebooks = min(available, int(limit * available / self.bit_rate))
             if not codebooks:
-                whose = (
-                    f"`bit_rate` {wanted:g}" if bit_rate else f"recipe {self.model.recipe.name}: bit_rate {wanted:g}"
+                setting = (
+                    f"`bit_rate` {limit:g}" if bit_rate else f"recipe {self.model.recipe.name}: bit_rate {limit:g}"
                 )
-                raise CodesError(f"{whose}: the lowest of {self.path} is {self.bit_rate / most:g} bit/s")
-        if codebooks is not None and codebooks > most:
-            raise CodesError(f"`codebooks` {codebooks}: {self.path} has {most}")
-        return codebooks or most
+                raise CodesError(f"{setting}: the lowest of {self.path} is {self.bit_rate / available:g} bit/s")
+        if codebooks is not None and codebooks > available:
+            raise CodesError(f"`codebooks` {codebooks}: {self.path} has {available}")
+        return codebooks or available
 
     def pack(self, codes: Codes) -> bytes:
-        """codes -> the bytes of a `.sqc` file. Raises CodesError: the codes do not fit the model."""
+        """The bytes of a `.sqc` file. Raises CodesError: the codes do not fit the model."""
         return sqc.pack(codes, self.space)
 
     def unpack(self, content: bytes) -> Codes:
-        """The bytes of a `.sqc` file -> codes. Raises CodesError: another model's, or damaged."""
+        """The codes in the bytes of a `.sqc` file. Raises CodesError: it is damaged, or another model wrote it."""
         return sqc.unpack(content, self.space, where="codes")
 
     def decode_blocks(
         self, codes: Codes, *, speaker: str | None = None, vocoder: str | None = None, where: str = "codes"
     ) -> Iterator[_Samples]:
-        """As `decode`, in pieces [n] of about 10 s and not limited to -1 to 1; errors name `where`."""
+        """As `decode`, in blocks [n] of about 10 s that are not clipped to -1 to 1. Errors name `where`."""
         self._check(codes, where)
-        voice = self.speaker_index(self.speaker_of(codes, speaker, where))
-        return self._rendered(codes, voice, self.vocoder(vocoder).vocoder)
+        speaker_index = self.speaker_index(self.speaker_of(codes, speaker, where))
+        return self._synthesise(codes, speaker_index, self.vocoder(vocoder).vocoder)
 
     def vocoder(self, name: str | None) -> FoundVocoder:
-        """The vocoder of a kind, file or run, None for the best: see `pipeline.vocoders`. Raises VocoderError."""
-        if name not in self._vocoders:  # its weights are read once, not for each file of a folder
+        """The vocoder of a kind, a file or a run; None: the best. See `find_vocoder`. Raises VocoderError."""
+        if name not in self._vocoders:  # read the weights once, not once per file of a folder
             settings, features = self.model.recipe.vocoder, self.model.features
             self._vocoders[name] = find_vocoder(
                 name, features, device=self.device, settings=settings, codec=self.fingerprint
             )
         return self._vocoders[name]
 
-    def _rendered(self, codes: Codes, voice: int, vocoder: Vocoder) -> Iterator[_Samples]:
+    def _synthesise(self, codes: Codes, speaker_index: int, vocoder: Vocoder) -> Iterator[_Samples]:
         samples = codes.samples_at(self.sample_rate)
-        if codes.gain == 0.0:  # digital silence comes back as it was
+        if codes.gain == 0.0:  # digital silence stays silence
             for start in range(0, samples, 1 << 18):
                 yield np.zeros(min(1 << 18, samples - start), np.float32)
             return
-        for sound in vocoder.render(decode_features(self.model, codes.indices, voice), samples):
+        for sound in vocoder.render(decode_features(self.model, codes.indices, speaker_index), samples):
             yield sound * np.float32(codes.gain)
 
     def _gain(self, statistics: Statistics) -> float:
-        """What the sound is multiplied by: features without utterance statistics carry their level themselves."""
+        """Factor on the decoded sound: 0 for silence, 1 for features that hold the level (no utterance statistics)."""
         if self.model.features.dynamic_range is None:
             return 1.0 if statistics.peak else 0.0
         return statistics.gain
 
     def _check(self, codes: Codes, where: str) -> None:
-        quantizer, (books, length) = self.model.quantizer, codes.indices.shape
+        quantizer, (codebooks, length) = self.model.quantizer, codes.indices.shape
         if codes.fingerprint not in (None, self.fingerprint):
             raise ModelError(
                 f"{where}: written with the model {codes.fingerprint}, got {self.fingerprint} ({self.path});"
                 " name the model that wrote the codes"
             )
-        if not 1 <= books <= quantizer.codebooks:
-            known = "1 (the model has one codebook)" if quantizer.codebooks == 1 else f"1 to {quantizer.codebooks}"
-            raise CodesError(f"{where}: got {books} rows of codes, expected {known}")
+        if not 1 <= codebooks <= quantizer.codebooks:
+            expected_rows = (
+                "1 (the model has one codebook)" if quantizer.codebooks == 1 else f"1 to {quantizer.codebooks}"
+            )
+            raise CodesError(f"{where}: got {codebooks} rows of codes, expected {expected_rows}")
         if (highest := int(codes.indices.max())) >= quantizer.codewords:
             raise CodesError(
                 f"{where}: got code {highest}, expected 0 to {quantizer.codewords - 1}; these are another model's codes"
@@ -194,8 +195,8 @@ class Codec:
             )
 
     def speaker_of(self, codes: Codes, speaker: str | None, where: str = "codes") -> str | None:
-        """The voice to decode with: `speaker`, else the one stored, else the model's only one; None with a model that
-        takes any voice. Raises CodesError."""
+        """The speaker to decode with: `speaker`, else the one stored, else the model's only one; None if the model
+        takes any speaker. Raises CodesError: no speaker is given, and the model has several."""
         name = speaker or codes.speaker
         if name is None and self.speakers:
             if len(self.speakers) == 1:
@@ -204,11 +205,11 @@ class Codec:
         return name
 
     def speaker_index(self, speaker: str | None) -> int:
-        """The number of a speaker as the model takes it. Raises CodesError: the model has no such speaker."""
+        """The model's index of a speaker. Raises CodesError: the model has no such speaker."""
         if not self.speakers:
             if speaker is not None:
                 raise CodesError(
-                    f"speaker {speaker!r}: the model {self.path} takes any voice and knows none by name; leave the"
+                    f"speaker {speaker!r}: the model {self.path} takes any speaker and knows no names; leave the"
                     " speaker out, or use a model that was trained with speakers"
                 )
             return NO_SPEAKER
@@ -244,5 +245,5 @@ class Codec:
 
 
 def _some(names: tuple[str, ...]) -> str:
-    shown = 200
-    return ", ".join(names[:shown]) + (", ..." if len(names) > shown else "")
+    limit = 200
+    return ", ".join(names[:limit]) + (", ..." if len(names) > limit else "")

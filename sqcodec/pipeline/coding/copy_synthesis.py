@@ -1,4 +1,4 @@
-"""The verb `vocode`: a recording to features and back, without a codec, to hear a vocoder alone."""
+"""Copy synthesis, `sqcodec vocode`: a recording to features and back with a vocoder, without a codec."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _Samples = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class Vocoded:
-    """What `vocode_file` did; samples at sample_rate (Hz)."""
+    """The result of `vocode_file`: samples at sample_rate (Hz)."""
 
     samples: int
     sample_rate: int
@@ -40,11 +40,11 @@ class Vocoded:
 def vocode_file(
     source: Path, target: Path, *, vocoder: str | None = None, features: FeatureKind | None = None, device: str = "auto"
 ) -> Vocoded:
-    """Turn a recording into features and those into a sound file at their rate, which appears complete or not at all.
+    """Turn a recording into features and those into a sound file at their rate. The file is complete or absent.
 
-    vocoder: a kind, a file, a run folder or a run's name; None: the best for the features. features: None means what
-    the vocoder was made for, or log-mel where none is named. Raises AudioError: the recording cannot be read;
-    VocoderError: no such vocoder, or for other features; SqcodecError: the target cannot be written.
+    vocoder: a kind, a file, a run folder or a run's name; None: the best for the features. features: None: those of
+    the vocoder, or log-mel if no vocoder is named. Raises AudioError: the recording cannot be read; VocoderError: no
+    such vocoder, or it takes other features; SqcodecError: the target cannot be written.
     """
     check_target(source, target, SOUND_FORMATS)
     config = _features(vocoder, features)
@@ -53,26 +53,26 @@ def vocode_file(
         audio = AudioSource(path)
         sound = vocode_recording(audio, found.vocoder)
         form = SOUND_FORMATS.get(target.suffix.lower(), SOUND_FORMATS[".wav"])  # a pipe has no suffix
-        samples, limited = write_sound(draft, sound, config.sample_rate, form)
-    clipped = f"{target}: {limited} of {samples} samples were beyond full scale and were limited" if limited else ""
+        samples, clipped = write_sound(draft, sound, config.sample_rate, form)
+    clipping = f"{target}: {clipped} of {samples} samples were beyond full scale and were clipped" if clipped else ""
     return Vocoded(
         samples=samples,
         sample_rate=config.sample_rate,
         vocoder=found.vocoder.kind,
         features=config.kind,
-        notes=tuple(note for note in (found.note, clipped) if note),
+        notes=tuple(note for note in (found.note, clipping) if note),
     )
 
 
 def vocode_recording(recording: Recording, vocoder: Vocoder) -> Iterator[_Samples]:
-    """Copy-synthesis of a recording: pieces [n] at the vocoder's rate, at its own level and length.
+    """Copy synthesis of a recording: blocks [n] at the vocoder's rate, with the level and length of the recording.
 
     Digital silence stays silence.
     """
     statistics, features = features_of(recording, vocoder.features)
-    level = 1.0 if vocoder.features.dynamic_range is None and statistics.peak else statistics.gain
+    gain = 1.0 if vocoder.features.dynamic_range is None and statistics.peak else statistics.gain
     for sound in vocoder.render(features, statistics.samples):
-        yield sound * np.float32(level)
+        yield sound * np.float32(gain)
 
 
 def _features(vocoder: str | None, kind: FeatureKind | None) -> FeatureConfig:

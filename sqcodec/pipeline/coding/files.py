@@ -1,4 +1,4 @@
-"""`encode` and `decode` from file to file; `-` is standard input or output."""
+"""Encode and decode files; `-` is standard input or output."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -24,14 +24,15 @@ CodesFormat = Literal["sqc", "npy"]
 SOUND_FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
 CODES_SUFFIXES = (".sqc", ".npy")
 _RAW_SUFFIXES = (".raw", ".pcm")
-_CHUNK = 1 << 16  # samples written at once
+_CHUNK = 1 << 16  # samples per write
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encoded:
-    """What `encode_file` did: seconds of sound, codes over all codebooks, bytes of the file, nominal bit/s.
+    """The result of `encode_file`.
 
-    `found`: whether the speaker was chosen by sqcodec, among `speakers`.
+    seconds: of sound. codes: over all codebooks. size: bytes of the file. nominal_bit_rate: bit/s. speakers: how many
+    the model has. speaker_searched: whether `speaker` was not given, and the nearest was taken.
     """
 
     seconds: float
@@ -40,18 +41,18 @@ class Encoded:
     nominal_bit_rate: float
     speaker: str | None
     speakers: int
-    found: bool
+    speaker_searched: bool
     model: Path
     notes: tuple[str, ...]
 
     @property
     def bit_rate(self) -> float:
-        """True bit/s of the file, header included."""
+        """Actual bit/s of the file with its header."""
         return 8 * self.size / self.seconds
 
 
 class Span(NamedTuple):
-    """A part of a recording that was lost, in seconds."""
+    """A lost part of a recording, in seconds."""
 
     start: float
     stop: float
@@ -59,7 +60,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Decoded:
-    """What `decode_file` did; samples at sample_rate (Hz); lost: what came back as silence (with `recover`)."""
+    """The result of `decode_file`: samples at sample_rate (Hz). lost: parts that `recover` replaced by silence."""
 
     samples: int
     sample_rate: int
@@ -75,8 +76,11 @@ class Decoded:
 
 
 class CodesFile(NamedTuple):
-    """A codes file's bytes and its name for messages. identity: what it names its model by, None for a bare array;
-    codes: those of an `.npy`; a `.sqc` needs its model to be read, and has None."""
+    """The bytes of a codes file, and its name for messages.
+
+    identity: of the model that wrote it; None: a bare array. codes: of an `.npy`; None for a `.sqc`, which needs the
+    model to be read.
+    """
 
     content: bytes
     where: str
@@ -85,7 +89,7 @@ class CodesFile(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """Codes, the model that they belong to, and what of them is lost."""
+    """Codes with their model, and the parts that are lost."""
 
     codec: Codec
     codes: Codes
@@ -93,10 +97,10 @@ class Opened(NamedTuple):
 
 
 class Written(NamedTuple):
-    """How many samples a sound file has, and how many of them had to be limited to -1 to 1."""
+    """Number of samples of a sound file, and how many of them were clipped to -1 to 1."""
 
     samples: int
-    limited: int
+    clipped: int
 
 
 def encode_file(
@@ -111,12 +115,12 @@ def encode_file(
     codebooks: int | None = None,
     bit_rate: float | None = None,
 ) -> Encoded:
-    """Encode a recording into a codes file, which appears complete or not at all.
+    """Encode a recording to a codes file. The file is complete or absent.
 
-    form: of the file; None takes it from the suffix, and `.sqc` where there is none. codebooks, bit_rate (nominal): how
-    many of the model's codebooks to use; None: what its recipe says, or all. raw: what `source` holds when it has no
-    header. Raises AudioError: the recording cannot be read; ModelError: no model; CodesError: unknown speaker;
-    SqcodecError: the target cannot be written.
+    form: format of the file; None: by the suffix, `.sqc` without one. codebooks, bit_rate (nominal, bit/s): how many
+    codebooks to use; None: by the recipe, else all. raw: format of a `source` without a header. Raises AudioError: the
+    recording cannot be read; ModelError: no model; CodesError: unknown speaker; SqcodecError: the target cannot be
+    written.
     """
     check_target(source, target, CODES_SUFFIXES)
     form = _codes_format(target, form)
@@ -124,25 +128,25 @@ def encode_file(
         audio = AudioSource(path, raw)
         found = find_for_encoding(model)
         codec = open_codec(found.path, device)
-        books = codec.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
-        done = encode_with(codec, audio, target, speaker=speaker, form=form, codebooks=books)
-    return replace(done, notes=_notes(found.note, mixed_down(audio, str(source))))
+        codebooks = codec.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
+        result = encode_with(codec, audio, target, speaker=speaker, form=form, codebooks=codebooks)
+    return replace(result, notes=_notes(found.note, channels_note(audio, str(source))))
 
 
-def mixed_down(audio: AudioSource, where: str) -> str:
-    """What to say of a recording of several channels; "" for one."""
+def channels_note(audio: AudioSource, where: str) -> str:
+    """The note on a recording of several channels; "" for one channel."""
     return f"{where}: {audio.channels} channels were mixed down to one" if audio.channels > 1 else ""
 
 
 def raw_format(encoding: RawEncoding | None, sample_rate: int | None) -> RawFormat | None:
-    """Both or None."""
+    """The format of samples without a header; None if one of the two is missing."""
     return RawFormat(encoding, sample_rate) if encoding and sample_rate else None
 
 
 def encode_with(
     codec: Codec, audio: AudioSource, target: Path, *, speaker: str | None, form: CodesFormat, codebooks: int
 ) -> Encoded:
-    """As `encode_file`, with a model that is open and a number of its codebooks."""
+    """As `encode_file`, with an open model and a number of codebooks."""
     codes = codec.encode_recording(audio, speaker=speaker, codebooks=codebooks)
     content = npy.pack(codes) if form == "npy" else sqc.pack(codes, codec.space)
     with written(target) as draft:
@@ -154,7 +158,7 @@ def encode_with(
         nominal_bit_rate=codec.bit_rate * codebooks / codec.model.quantizer.codebooks,
         speaker=codes.speaker,
         speakers=len(codec.speakers),
-        found=speaker is None,
+        speaker_searched=speaker is None,
         model=codec.path,
         notes=(),
     )
@@ -172,27 +176,31 @@ def decode_file(
     recover: bool = False,
     raw: RawEncoding | None = None,
 ) -> Decoded:
-    """Decode a codes file into a sound file at `rate` Hz (None: the model's), which appears complete or not at all.
+    """Decode a codes file to a sound file at `rate` Hz (None: the model's). The file is complete or absent.
 
-    recover: decode what is intact of a damaged `.sqc`, with silence for the rest, which `lost` lists. raw: samples
-    without a header are written. Raises CodesError: the codes cannot be read or do not fit the model; ModelError: no
-    model of theirs; VocoderError: no such vocoder, or for other features; SqcodecError: the target cannot be written.
+    recover: decode the intact blocks of a damaged `.sqc`; the others become silence, and `lost` lists them. raw: write
+    samples without a header. Raises CodesError: the codes cannot be read or do not fit the model; ModelError: their
+    model is missing; VocoderError: no such vocoder, or it takes other features; SqcodecError: the target cannot be
+    written.
     """
     check_target(source, target, _RAW_SUFFIXES if raw else SOUND_FORMATS)
     with spooled(source) as path:
         file = identify(npy.read_bytes(path), shown(source))
-    found = find_model_of(file, model)
+    found = find_model_for(file, model)
     codec = open_codec(found.path, device)
     rate = rate or codec.sample_rate
     opened = _recovered(codec, file) if recover and file.codes is None else open_with(codec, file)
-    done = decode_with(opened, target, where=file.where, speaker=speaker, vocoder=vocoder, rate=rate, raw=raw)
+    result = decode_with(opened, target, where=file.where, speaker=speaker, vocoder=vocoder, rate=rate, raw=raw)
     return Decoded(
-        samples=done.samples,
+        samples=result.samples,
         sample_rate=rate,
         speaker=opened.codec.speaker_of(opened.codes, speaker),
         model=opened.codec.path,
         notes=_notes(
-            found.note, bare_array(file, found), opened.codec.vocoder(vocoder).note, limited_to_scale(done, str(target))
+            found.note,
+            bare_array_note(file, found),
+            opened.codec.vocoder(vocoder).note,
+            clipping_note(result, str(target)),
         ),
         lost=opened.lost,
     )
@@ -208,7 +216,7 @@ def decode_with(
     rate: int,
     raw: RawEncoding | None = None,
 ) -> Written:
-    """Write the sound of codes whose model is open; errors name `where`. Raises as `decode_file`."""
+    """Decode codes with their open model to a sound file. Errors name `where`. Raises as `decode_file`."""
     codes = opened.codes
     sound: Iterable[NDArray[np.float32]] = opened.codec.decode_blocks(
         codes, speaker=speaker, vocoder=vocoder, where=where
@@ -216,26 +224,26 @@ def decode_with(
     sound = _silenced(sound, opened.lost, opened.codec.sample_rate)
     sound = resampled(sound, opened.codec.sample_rate, rate)
     if rate == codes.sample_rate:
-        sound = _cut(sound, codes.samples)  # the recording's own rate gives back its own length
+        sound = _cut(sound, codes.samples)  # at the recording's rate, its exact length
     with written(target) as draft:
         return write_sound(draft, sound, rate, sound_format(target, raw))
 
 
 def identify(content: bytes, where: str) -> CodesFile:
-    """Tell the format by its magic, and whose codes they are. Raises CodesError: no codes file, or damaged."""
+    """Find the format (by its first bytes) and the model's identity. Raises CodesError: no codes file, or damaged."""
     if content.startswith(MAGIC):
         return CodesFile(content, where, read_header(content, where=where).identity, None)
     codes = npy.unpack(content, where=where)
     return CodesFile(content, where, codes.fingerprint, codes)
 
 
-def find_model_of(file: CodesFile, model: str | None) -> FoundModel:
-    """The model that wrote a file; of a bare array, the one to encode with. Raises ModelError."""
+def find_model_for(file: CodesFile, model: str | None) -> FoundModel:
+    """The model that wrote a file; for a bare array, the model that `encode` would use. Raises ModelError."""
     return find_for_encoding(model) if file.identity is None else find_for_decoding(file.identity, model)
 
 
 def open_with(codec: Codec, file: CodesFile) -> Opened:
-    """The codes in a file, with their model. Raises CodesError: not readable with it."""
+    """The codes of a file, with their open model. Raises CodesError: the model cannot read them."""
     if file.codes is None:
         return Opened(codec, sqc.unpack(file.content, codec.space, where=file.where), ())
     if file.identity is None:  # a bare array: its length follows from the model's rates
@@ -251,26 +259,26 @@ def _recovered(codec: Codec, file: CodesFile) -> Opened:
 
 
 def _codes_format(target: Path, form: CodesFormat | None) -> CodesFormat:
-    """The format asked for, or that of the suffix. Raises SqcodecError: they differ."""
+    """`form`, or the format of the suffix. Raises SqcodecError: they differ."""
     suffix = target.suffix.lower().removeprefix(".")
     if is_pipe(target) or is_special(target):
         return form or "sqc"
-    named: CodesFormat = "npy" if suffix == "npy" else "sqc"
-    if form not in (None, named):
-        raise SqcodecError(f"{target}: the suffix says {named}, `form` says {form}; change one of them")
-    return named
+    by_suffix: CodesFormat = "npy" if suffix == "npy" else "sqc"
+    if form not in (None, by_suffix):
+        raise SqcodecError(f"{target}: the suffix says {by_suffix}, `form` says {form}; change one of them")
+    return by_suffix
 
 
 def _silenced(
     blocks: Iterable[NDArray[np.float32]], spans: tuple[Span, ...], rate: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Blocks [n] at `rate` with zeros where something was lost."""
-    place = 0
+    """Blocks [n] at `rate`, with zeros in the lost spans."""
+    offset = 0
     for block in blocks:
         for span in spans:
-            start, stop = (max(0, round(time * rate) - place) for time in span)
+            start, stop = (max(0, round(time * rate) - offset) for time in span)
             block[start:stop] = 0
-        place += len(block)
+        offset += len(block)
         yield block
 
 
@@ -280,22 +288,22 @@ def _cut(blocks: Iterable[NDArray[np.float32]], samples: int) -> Iterator[NDArra
         samples -= min(samples, len(block))
 
 
-def bare_array(file: CodesFile, found: FoundModel) -> str:
-    """What a bare array lacks and is taken for; "" for any other file."""
+def bare_array_note(file: CodesFile, found: FoundModel) -> str:
+    """The note on a bare array: what it lacks, and what is assumed; "" for any other file."""
     if file.identity is not None:
         return ""
     samples = model_header.read_header(found.path).features.samples_per_code
     return (
         f"{file.where}: a bare array, without the model's fingerprint, length, loudness and speaker:"
-        f" taken as codes of {found.path}, {samples} samples a code, gain 1"
+        f" taken as codes of {found.path}, {samples} samples per code, gain 1"
     )
 
 
-def limited_to_scale(done: Written, where: str) -> str:
-    """What to say of samples beyond full scale; "" where there were none."""
-    if not done.limited:
+def clipping_note(result: Written, where: str) -> str:
+    """The note on clipped samples; "" if there are none."""
+    if not result.clipped:
         return ""
-    return f"{where}: {done.limited} of {done.samples} samples were beyond full scale and were limited"
+    return f"{where}: {result.clipped} of {result.samples} samples were beyond full scale and were clipped"
 
 
 def _notes(*texts: str) -> tuple[str, ...]:
@@ -303,19 +311,19 @@ def _notes(*texts: str) -> tuple[str, ...]:
 
 
 def sound_format(target: Path, raw: RawEncoding | None) -> tuple[str, str]:
-    """libsndfile's names of format and samples; a pipe has no suffix and receives a WAV."""
+    """libsndfile's names of file format and sample format. A pipe gets a WAV."""
     return ("RAW", RAW_SUBTYPES[raw]) if raw else SOUND_FORMATS.get(target.suffix.lower(), SOUND_FORMATS[".wav"])
 
 
 def write_sound(path: Path, blocks: Iterable[NDArray[np.float32]], rate: int, form: tuple[str, str]) -> Written:
-    """Write blocks [n] at `rate` (Hz); form: libsndfile's names of format and samples."""
+    """Write blocks [n] at `rate` (Hz). form: libsndfile's names of file format and sample format."""
     kind, subtype = form
-    samples = limited = 0
+    samples = clipped = 0
     endian = "LITTLE" if kind == "RAW" else "FILE"
     with soundfile.SoundFile(path, "w", rate, 1, format=kind, subtype=subtype, endian=endian) as file:
         for block in blocks:
-            limited += int((np.abs(block) > 1.0).sum())
+            clipped += int((np.abs(block) > 1.0).sum())
             samples += len(block)
             for start in range(0, len(block), _CHUNK):  # libsndfile's Vorbis overflows the stack on long blocks
                 file.write(np.clip(block[start : start + _CHUNK], -1.0, 1.0))
-    return Written(samples, limited)
+    return Written(samples, clipped)

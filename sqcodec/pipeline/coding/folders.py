@@ -1,4 +1,4 @@
-"""`encode` and `decode` of whole folders: the tree is mirrored, what is there already is kept, failures are listed."""
+"""Encode and decode folders: the tree is mirrored, files that are up to date are kept, failures are listed."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -17,13 +17,13 @@ from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.coding.files import (
     CODES_SUFFIXES,
     CodesFormat,
-    bare_array,
+    bare_array_note,
+    channels_note,
+    clipping_note,
     decode_with,
     encode_with,
-    find_model_of,
+    find_model_for,
     identify,
-    limited_to_scale,
-    mixed_down,
     open_with,
 )
 from sqcodec.pipeline.finding.code_spaces import names_of
@@ -35,20 +35,21 @@ _Work = tuple[Any, ...]
 
 
 class Failure(NamedTuple):
-    """One file that could not be done, and why."""
+    """A file that failed, and the reason."""
 
     path: Path
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class FolderDone:
-    """What was done: files now and those that were there before; seconds and bytes of the codes of the former.
+class FolderResult:
+    """The result for a folder.
 
-    notes: what to say of the files, one line for each kind of note.
+    processed, kept: numbers of files that were written now, and that were up to date. seconds, size (bytes of codes):
+    of those written now. notes: one line per kind of note.
     """
 
-    done: int
+    processed: int
     kept: int
     failed: tuple[Failure, ...]
     seconds: float
@@ -57,14 +58,14 @@ class FolderDone:
 
 
 class Workers(NamedTuple):
-    """How many at once, and where: `local` processes or a `dask` cluster."""
+    """Parallel work: jobs is the number of processes, backend as `in_parallel` takes it."""
 
     jobs: int
     backend: str
 
 
 class _Task(NamedTuple):
-    """One file. Its paths are absolute, since another process need not stand in our folder; `shown` is for texts."""
+    """One file. Its paths are absolute, because a worker may run in another folder. shown: the path for messages."""
 
     source: Path
     target: Path
@@ -75,7 +76,7 @@ class _Result(NamedTuple):
     seconds: float
     size: int
     failure: Failure | None
-    notes: tuple[str, ...]  # one of each kind, "" where there is nothing to say
+    notes: tuple[str, ...]  # one per kind, "": none
 
 
 def encode_folder(
@@ -88,23 +89,23 @@ def encode_folder(
     form: CodesFormat | None,
     codebooks: int | None,
     bit_rate: float | None,
-    how: Workers,
+    workers: Workers,
     progress: Progress,
-) -> FolderDone:
-    """Encode every recording under `source` into `target`, which mirrors its folders.
+) -> FolderResult:
+    """Encode every recording under `source` to the same relative path under `target`.
 
-    A file that was encoded with this model since its recording last changed is kept. Raises ModelError: no model;
+    A codes file of this model that is newer than its recording is kept. Raises ModelError: no model;
     SqcodecError: no recordings, or `target` lies within `source`.
     """
     form = form or "sqc"
     tasks = _tasks(source, target, SUFFIXES, f".{form}", "recordings")
     found = find_for_encoding(model)
     names = names_of(read_model_header(found.path))
-    wanted = [task for task in tasks if not _is_encoded(task, names)]
+    outdated = [task for task in tasks if not _is_encoded(task, names)]
     work: list[_Work] = [
-        (task, str(found.path.resolve()), device, speaker, form, codebooks, bit_rate) for task in wanted
+        (task, str(found.path.resolve()), device, speaker, form, codebooks, bit_rate) for task in outdated
     ]
-    return _run(_encode, work, len(tasks) - len(work), (found.note,), how=how, progress=progress)
+    return _run(_encode, work, len(tasks) - len(work), (found.note,), workers=workers, progress=progress)
 
 
 def decode_folder(
@@ -116,17 +117,17 @@ def decode_folder(
     vocoder: str | None,
     rate: int | None,
     device: str,
-    how: Workers,
+    workers: Workers,
     progress: Progress,
-) -> FolderDone:
-    """Decode every codes file under `source` into WAV files at `rate` Hz (None: the model's) in `target`, which mirrors
-    its folders.
+) -> FolderResult:
+    """Decode every codes file under `source` to a WAV file at the same relative path under `target`.
 
-    A file that is newer than its codes is kept. Raises SqcodecError: no codes files, or `target` lies within `source`.
+    rate: Hz; None: the model's. A WAV file that is newer than its codes is kept. Raises SqcodecError: no codes files,
+    or `target` lies within `source`.
     """
     tasks = _tasks(source, target, CODES_SUFFIXES, ".wav", "codes files")
     work: list[_Work] = [(task, model, device, speaker, vocoder, rate) for task in tasks if not _is_newer(task)]
-    return _run(_decode, work, len(tasks) - len(work), (), how=how, progress=progress)
+    return _run(_decode, work, len(tasks) - len(work), (), workers=workers, progress=progress)
 
 
 def _run(
@@ -135,26 +136,26 @@ def _run(
     kept: int,
     notes: tuple[str, ...],
     *,
-    how: Workers,
+    workers: Workers,
     progress: Progress,
-) -> FolderDone:
+) -> FolderResult:
     results = []
-    for result in in_parallel(partial(_attempt, function), work, jobs=how.jobs, backend=how.backend):
+    for result in in_parallel(partial(_attempt, function), work, jobs=workers.jobs, backend=workers.backend):
         results.append(result)
         progress(len(results), len(work))
     failed = sorted(result.failure for result in results if result.failure)
-    return FolderDone(
-        done=len(results) - len(failed),
+    return FolderResult(
+        processed=len(results) - len(failed),
         kept=kept,
         failed=tuple(failed),
         seconds=sum(result.seconds for result in results),
         size=sum(result.size for result in results),
-        notes=(*filter(None, notes), *_summarised([result.notes for result in results])),
+        notes=(*filter(None, notes), *_summarise_notes([result.notes for result in results])),
     )
 
 
-def _summarised(notes: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    """Of the notes of many files, for each kind the first in order, and how many files have others like it."""
+def _summarise_notes(notes: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """For each kind of note the first text in order, and the number of other files with this kind."""
     for kind in zip_longest(*notes, fillvalue=""):
         texts = sorted({text for text in kind if text})
         if texts:
@@ -163,7 +164,7 @@ def _summarised(notes: Iterable[tuple[str, ...]]) -> Iterator[str]:
 
 
 def _attempt(function: Callable[..., _Result], work: _Work) -> _Result:
-    """One file; whatever is wrong with it must not stop the others."""
+    """Process one file. Its errors become a Failure and do not stop the other files."""
     task, *options = work
     try:
         task.target.parent.mkdir(parents=True, exist_ok=True)
@@ -183,34 +184,34 @@ def _encode(
     bit_rate: float | None,
 ) -> _Result:
     codec = _codec(model, device)
-    books = codec.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
+    codebooks = codec.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
     audio = AudioSource(task.source)
-    done = encode_with(codec, audio, task.target, speaker=speaker, form=form, codebooks=books)
-    return _Result(done.seconds, done.size, None, (mixed_down(audio, str(task.shown)),))
+    result = encode_with(codec, audio, task.target, speaker=speaker, form=form, codebooks=codebooks)
+    return _Result(result.seconds, result.size, None, (channels_note(audio, str(task.shown)),))
 
 
 def _decode(
     task: _Task, model: str | None, device: str, speaker: str | None, vocoder: str | None, rate: int | None
 ) -> _Result:
     file = identify(npy.read_bytes(task.source), str(task.source))
-    found = find_model_of(file, model)
+    found = find_model_for(file, model)
     codec = _codec(str(found.path.resolve()), device)
     rate = rate or codec.sample_rate
-    done = decode_with(
+    result = decode_with(
         open_with(codec, file), task.target, where=file.where, speaker=speaker, vocoder=vocoder, rate=rate
     )
     shown = str(task.shown)
     notes = (
         found.note,
-        bare_array(file._replace(where=shown), found),
+        bare_array_note(file._replace(where=shown), found),
         codec.vocoder(vocoder).note,
-        limited_to_scale(done, shown),
+        clipping_note(result, shown),
     )
-    return _Result(done.samples / rate, len(file.content), None, notes)
+    return _Result(result.samples / rate, len(file.content), None, notes)
 
 
 def _tasks(source: Path, target: Path, suffixes: Collection[str], suffix: str, what: str) -> list[_Task]:
-    """Every file to be done and where its result belongs."""
+    """Every file under `source` with one of `suffixes`, and the path of its result."""
     if target.exists() and not target.is_dir():
         raise SqcodecError(f"{target}: a file; {source} is a folder, so expected the folder to write to")
     if target.resolve().is_relative_to(source.resolve()):
@@ -219,12 +220,12 @@ def _tasks(source: Path, target: Path, suffixes: Collection[str], suffix: str, w
     if not paths:
         raise SqcodecError(f"{source}: no {what} in it; expected files named {', '.join(suffixes)}")
     stems = Counter(path.with_suffix("") for path in paths)
-    ends = source.absolute(), target.absolute()
-    return [_Task(ends[0] / path, ends[1] / _renamed(path, suffix, stems), source / path) for path in paths]
+    sources, targets = source.absolute(), target.absolute()
+    return [_Task(sources / path, targets / _renamed(path, suffix, stems), source / path) for path in paths]
 
 
 def _renamed(path: Path, suffix: str, stems: Counter[Path]) -> Path:
-    """a.wav -> a.sqc; where a.flac lies beside it, a.wav.sqc and a.flac.sqc."""
+    """a.wav -> a.sqc; a.wav and a.flac in one folder -> a.wav.sqc and a.flac.sqc."""
     return path.with_suffix(suffix) if stems[path.with_suffix("")] == 1 else path.with_name(path.name + suffix)
 
 
@@ -236,7 +237,7 @@ def _is_newer(task: _Task) -> bool:
 
 
 def _is_encoded(task: _Task, names: tuple[str, ...]) -> bool:
-    """Whether the target was made with this model, after the recording last changed."""
+    """Whether the target is newer than the recording and of this model, which has these identities."""
     if not _is_newer(task):
         return False
     try:
@@ -247,5 +248,5 @@ def _is_encoded(task: _Task, names: tuple[str, ...]) -> bool:
 
 @lru_cache(maxsize=4)
 def _codec(path: str, device: str) -> Codec:
-    """Once a process and model."""
+    """The codec of a model file, opened once per process."""
     return open_codec(Path(path), device)

@@ -1,4 +1,4 @@
-"""The verb `generate`: speech-like recordings drawn from a model's prior."""
+"""`sqcodec generate`: speech-like recordings drawn from a model's prior."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ from sqcodec.pipeline.paths import written
 from sqcodec.prior.prior_file import PRIOR, load_prior
 from sqcodec.prior.transformer import CodePrior
 
-_GAIN = 0.5  # -6 dB: what is generated has no loudness of its own
+_GAIN = 0.5  # -6 dB: codes without a prompt have no level
 
 
 class Generated(NamedTuple):
-    """One recording that was made, in a voice of the model."""
+    """One generated recording, and its speaker."""
 
     path: Path
     seconds: float
@@ -32,7 +32,7 @@ class Generated(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How to draw: seconds of new speech, how many recordings, temperature and top_p (0 to 1), and the seed."""
+    """seconds: of new speech per recording; number: of recordings; top_p: probability (0 to 1) of the kept codes."""
 
     seconds: float
     number: int
@@ -52,40 +52,40 @@ def generate(
 ) -> Iterator[Generated]:
     """Draw recordings from the prior beside a model and write them to `folder` as 0001.wav and so on.
 
-    speaker: None takes the prompt's, or draws one for each. prompt: a recording to go on from, which comes first.
-    Raises ModelError: no model, no prior, or one for other codes; CodesError: no such speaker; SqcodecError: `folder`
-    is a file.
+    speaker: None: the prompt's, else a random one per recording. prompt: a recording to continue; the output begins
+    with it. Raises ModelError: no model, no prior, or a prior of other codes; CodesError: no such speaker;
+    SqcodecError: `folder` is a file.
     """
     if folder.exists() and not folder.is_dir():
         raise SqcodecError(f"{folder}: a file; expected the folder to write to")
     codec = open_codec(find_for_encoding(model).path, device)
     if speaker is not None:
         codec.speaker_index(speaker)
-    where = codec.path.with_name(PRIOR)
-    prior = load_prior(where, fingerprint=codec.fingerprint, speakers=codec.speakers, device=codec.device)
+    prior_path = codec.path.with_name(PRIOR)
+    prior = load_prior(prior_path, fingerprint=codec.fingerprint, speakers=codec.speakers, device=codec.device)
     start = codec.encode(AudioSource(prompt).read(codec.sample_rate), speaker=speaker) if prompt else None
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(sampling.number):
         rng = np.random.default_rng([sampling.seed, number])
-        known = speaker or (start.speaker if start else None)
-        voice = known or (codec.speakers[rng.integers(len(codec.speakers))] if codec.speakers else None)
-        codes = _sampled(codec, prior, start, voice, sampling, int(rng.integers(2**62)))
+        given = speaker or (start.speaker if start else None)
+        name = given or (codec.speakers[rng.integers(len(codec.speakers))] if codec.speakers else None)
+        codes = _sample_codes(codec, prior, start, name, sampling, int(rng.integers(2**62)))
         path = folder / f"{number + 1:04}.wav"
         with written(path) as draft:
-            done = write_sound(draft, codec.decode_blocks(codes), codec.sample_rate, SOUND_FORMATS[".wav"])
-        yield Generated(path, done.samples / codec.sample_rate, voice)
+            sound = write_sound(draft, codec.decode_blocks(codes), codec.sample_rate, SOUND_FORMATS[".wav"])
+        yield Generated(path, sound.samples / codec.sample_rate, name)
 
 
-def _sampled(
-    codec: Codec, prior: CodePrior, start: Codes | None, voice: str | None, sampling: Sampling, seed: int
+def _sample_codes(
+    codec: Codec, prior: CodePrior, start: Codes | None, speaker: str | None, sampling: Sampling, seed: int
 ) -> Codes:
-    """The prompt's codes and `sampling.seconds` of new ones."""
+    """The prompt's codes, then `sampling.seconds` of new ones."""
     samples = round(sampling.seconds * codec.sample_rate) + (start.samples if start else 0)
     known: NDArray[np.uint16] = start.indices if start else np.zeros((len(prior.codewords), 0), np.uint16)
     drawn = prior.sample(
         torch.from_numpy(known.astype(np.int64)).to(codec.device),
         codec.model.features.code_count(samples, codec.sample_rate),
-        codec.speaker_index(voice),
+        codec.speaker_index(speaker),
         temperature=sampling.temperature,
         top_p=sampling.top_p,
         generator=torch.Generator(codec.device).manual_seed(seed),
@@ -95,6 +95,6 @@ def _sampled(
         samples=samples,
         sample_rate=codec.sample_rate,
         gain=start.gain if start else _GAIN,
-        speaker=voice,
+        speaker=speaker,
         fingerprint=codec.fingerprint,
     )

@@ -1,4 +1,4 @@
-"""The verb `inspect`: what a codes file holds, without torch and without the model's weights."""
+"""`sqcodec inspect`: the contents of a codes file, without torch and without the model's weights."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,12 +19,15 @@ from sqcodec.pipeline.paths import shown, spooled
 from sqcodec.spectrogram import FEATURES, PEAK
 
 _BINS = 64
-_USUAL = FEATURES["log-mel"]  # whose rates codes are taken to have while their model is not found
+_ASSUMED = FEATURES["log-mel"]  # its rates are assumed while the model is not found
 
 
 @dataclass(frozen=True, kw_only=True)
-class Book:
-    """One codebook of a file. entropy: bits a code by the file's own frequencies; histogram: counts over codewords."""
+class CodebookUse:
+    """The codes of one codebook.
+
+    entropy: bits per code by the frequencies in the file; histogram: counts of codewords, in bins.
+    """
 
     codewords: int | None
     in_use: int
@@ -35,9 +38,9 @@ class Book:
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """A codes file. Rates in bit/s; what only the model can tell is None where it was not found (then `note` says so).
+    """A codes file. Rates in bit/s. Fields that need the model are None if it is not found; `note` then says so.
 
-    header_size: bytes before the first code; level: dB that the loudest sample has of full scale, None for silence.
+    header_size: bytes before the first code; level: of the loudest sample in dB re full scale, None for silence.
     """
 
     file: str
@@ -54,31 +57,31 @@ class Inspection:
     fingerprint: str | None
     speaker: str | None
     codes: int
-    books: tuple[Book, ...]
+    books: tuple[CodebookUse, ...]
     nominal_bit_rate: float | None
     entropy_bit_rate: float | None
     bit_rate: float
     note: str
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """The fields as plain values."""
         return asdict(self)
 
 
 class _Read(NamedTuple):
-    """What could be read of a codes file: its codes need the model if it is a `.sqc`, which alone has a header."""
+    """What could be read of a codes file. A `.sqc` gives codes only with its model; only a `.sqc` has a header."""
 
     codes: Codes | None
-    found: ModelHeader | None
+    codec_header: ModelHeader | None
     note: str
     header: Header | None
 
 
 def inspect_file(source: Path, *, model: str | None, plot: Path | None = None) -> Inspection:
-    """Read a codes file. plot: where to draw its codes over time and how often each comes.
+    """Read a codes file. plot: a file for a figure of its codes over time and of their histogram.
 
-    Raises CodesError: no codes file, or damaged; ModelError: `model` is not that of the codes, or there is none to draw
-    them by; SqcodecError: the drawing cannot be written.
+    Raises CodesError: no codes file, or damaged; ModelError: `model` did not write the codes, or the figure needs
+    a model and there is none; SqcodecError: the figure cannot be written.
     """
     with spooled(source) as path:
         content = npy.read_bytes(path)
@@ -86,12 +89,12 @@ def inspect_file(source: Path, *, model: str | None, plot: Path | None = None) -
     if plot and read.codes is None:
         raise ModelError(read.note)
     if plot and read.codes:
-        _draw(read.codes.indices, (read.found.features if read.found else _USUAL).code_rate, plot)
+        _draw(read.codes.indices, (read.codec_header.features if read.codec_header else _ASSUMED).code_rate, plot)
     return _inspection(content, shown(source), read)
 
 
 def inspect_bytes(content: bytes, where: str, model: str | None) -> Inspection:
-    """As `inspect_file`, without a drawing."""
+    """As `inspect_file`, for the bytes of a file, without a figure."""
     return _inspection(content, where, _read(content, where, model))
 
 
@@ -99,22 +102,22 @@ def _read(content: bytes, where: str, model: str | None) -> _Read:
     if not content.startswith(MAGIC):
         return _read_npy(content, where, model)
     header = read_header(content, where=where)
-    found, note = _find(header.identity, model)
-    codes = sqc.unpack(content, read_space(found.path), where=where) if found else None
-    return _Read(codes, found, note, header)
+    codec_header, note = _find(header.identity, model)
+    codes = sqc.unpack(content, read_space(codec_header.path), where=where) if codec_header else None
+    return _Read(codes, codec_header, note, header)
 
 
 def _read_npy(content: bytes, where: str, model: str | None) -> _Read:
     codes = npy.unpack(content, where=where)
     if codes.fingerprint is not None:
         return _Read(codes, *_find(codes.fingerprint, model), None)
-    found = read_model_header(resolve(model)) if model else None
-    codes = npy.unpack(content, where=where, features=found.features if found else _USUAL)
-    return _Read(codes, found, "a bare array: length and level are assumed", None)
+    codec_header = read_model_header(resolve(model)) if model else None
+    codes = npy.unpack(content, where=where, features=codec_header.features if codec_header else _ASSUMED)
+    return _Read(codes, codec_header, "a bare array: length and level are assumed", None)
 
 
 def _find(fingerprint: str, model: str | None) -> tuple[ModelHeader | None, str]:
-    """The model of the codes, if it is anywhere; a wrong one that was named is an error."""
+    """The model of the codes, or a note that there is none. Raises ModelError: `model` is given and is a wrong one."""
     try:
         return read_model_header(find_for_decoding(fingerprint, model).path), ""
     except ModelError as error:
@@ -124,14 +127,14 @@ def _find(fingerprint: str, model: str | None) -> tuple[ModelHeader | None, str]
 
 
 def _inspection(content: bytes, where: str, read: _Read) -> Inspection:
-    codes, found, note, header = read
-    told: Codes | Header | None = codes or header
-    assert told is not None
-    seconds, gain = told.samples / told.sample_rate, told.gain
-    books = _books(codes.indices, found) if codes else ()
-    number, length = codes.indices.shape if codes else (header.books, header.length(_USUAL)) if header else (0, 0)
+    codes, codec_header, note, header = read
+    described: Codes | Header | None = codes or header
+    assert described is not None
+    seconds, gain = described.samples / described.sample_rate, described.gain
+    codebooks = _codebook_use(codes.indices, codec_header) if codes else ()
+    number, length = codes.indices.shape if codes else (header.books, header.length(_ASSUMED)) if header else (0, 0)
     rate = length / seconds
-    widths = [(size - 1).bit_length() for size in found.codewords[:number]] if found else []
+    widths = [(size - 1).bit_length() for size in codec_header.codewords[:number]] if codec_header else []
     return Inspection(
         file=where,
         format=f".sqc version {VERSION}" if header else ".npy",
@@ -140,31 +143,31 @@ def _inspection(content: bytes, where: str, read: _Read) -> Inspection:
         blocks=sum(1 for _ in sqc.blocks(length)) if header and codes else None,
         tables=bool(header and header.tables),
         seconds=seconds,
-        samples=told.samples,
-        sample_rate=told.sample_rate,
+        samples=described.samples,
+        sample_rate=described.sample_rate,
         level=20 * float(np.log10(PEAK * gain)) if gain else None,
-        model=str(found.path) if found else None,
+        model=str(codec_header.path) if codec_header else None,
         fingerprint=codes.fingerprint if codes else header.identity if header else None,
         speaker=codes.speaker if codes else None,
         codes=number * length,
-        books=books,
+        books=codebooks,
         nominal_bit_rate=rate * sum(widths) if widths else None,
-        entropy_bit_rate=rate * sum(book.entropy for book in books) if books else None,
+        entropy_bit_rate=rate * sum(codebook.entropy for codebook in codebooks) if codebooks else None,
         bit_rate=8 * len(content) / seconds,
         note=note,
     )
 
 
-def _books(indices: NDArray[np.uint16], found: ModelHeader | None) -> tuple[Book, ...]:
-    books = []
+def _codebook_use(indices: NDArray[np.uint16], codec_header: ModelHeader | None) -> tuple[CodebookUse, ...]:
+    codebooks = []
     for number, row in enumerate(indices):
-        size = found.codewords[number] if found and number < len(found.codewords) else None
+        size = codec_header.codewords[number] if codec_header and number < len(codec_header.codewords) else None
         counts = np.bincount(row, minlength=size or 0)
-        share = counts[counts > 0] / counts.sum()
-        entropy = float(-(share * np.log2(share)).sum()) + 0.0
+        probability = counts[counts > 0] / counts.sum()
+        entropy = float(-(probability * np.log2(probability)).sum()) + 0.0
         parts = np.array_split(counts, min(_BINS, len(counts)))
-        books.append(
-            Book(
+        codebooks.append(
+            CodebookUse(
                 codewords=size,
                 in_use=int((counts > 0).sum()),
                 entropy=entropy,
@@ -172,11 +175,11 @@ def _books(indices: NDArray[np.uint16], found: ModelHeader | None) -> tuple[Book
                 histogram=tuple(int(part.sum()) for part in parts),
             )
         )
-    return tuple(books)
+    return tuple(codebooks)
 
 
 def _draw(indices: NDArray[np.uint16], rate: float, target: Path) -> None:
-    """Draw codes [K, T], `rate` per second, and how often each comes. Raises SqcodecError: cannot be written."""
+    """Draw codes [K, T] at `rate` per second, and their histogram. Raises SqcodecError: it cannot be written."""
     from matplotlib.figure import Figure
 
     from sqcodec.report.figure import write_figure
@@ -185,9 +188,9 @@ def _draw(indices: NDArray[np.uint16], rate: float, target: Path) -> None:
     axes = figure.subplots(len(indices), 2, squeeze=False, width_ratios=(3, 1))
     for (left, right), row, number in zip(axes, indices, range(len(indices)), strict=True):
         left.plot(np.arange(len(row)) / rate, row, ".", markersize=2)
-        left.set(xlabel="time, s", ylabel=f"code of book {number}")
+        left.set(xlabel="time, s", ylabel=f"code of codebook {number}")
         right.hist(row, bins=_BINS, orientation="horizontal")
-        right.set(xlabel="times")
+        right.set(xlabel="count")
     try:
         write_figure(figure, target)
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The verbs `convert`, `morph` and `perturb`: speech changed in the space of its codes."""
+"""`sqcodec convert`, `morph` and `perturb`: change speech by its codes and latents."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -20,12 +20,12 @@ from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.paths import check_target, spooled, written
 
 _PAUSE = 0.25  # seconds between the steps of a morph
-_LONGEST = 60  # seconds of each recording of a morph, which is not worked on in blocks
+_MAX_SECONDS = 60  # seconds per recording of a morph, which is not processed in blocks
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manipulated:
-    """What was written: seconds of sound at sample_rate (Hz), its voice, the model; note: of the choice ("": none)."""
+    """The result: seconds of sound at sample_rate (Hz), speaker, model; note: on the choice of model ("": none)."""
 
     seconds: float
     sample_rate: int
@@ -35,43 +35,45 @@ class Manipulated:
 
 
 def convert_file(source: Path, target: Path, *, speaker: str, model: str | None, device: str) -> Manipulated:
-    """Give a recording another voice: its codes decoded as `speaker`.
+    """Change the speaker of a recording: decode its codes with `speaker`.
 
     Raises CodesError: the model has no such speaker; AudioError, ModelError and SqcodecError as `encode_file`.
     """
-    return _through_codes(source, target, speaker, model, device, lambda _codec, codes: codes)
+    return _change_codes(source, target, speaker, model, device, lambda _codec, codes: codes)
 
 
 def perturb_file(
     source: Path, target: Path, *, neighbours: int, seed: int, speaker: str | None, model: str | None, device: str
 ) -> Manipulated:
-    """Replace each code by one of its `neighbours` nearest codewords, drawn evenly, itself not among them.
+    """Replace each code by one of its `neighbours` nearest other codewords, drawn uniformly.
 
-    Raises CodesError: the book has no more codewords than that; otherwise as `convert_file`.
+    Raises CodesError: the codebook has too few codewords; otherwise as `convert_file`.
     """
     rng = np.random.default_rng(seed)
 
     def perturb(codec: Codec, codes: Codes) -> Codes:
-        near = nearest_codewords(codec, neighbours)
+        candidates = nearest_codewords(codec, neighbours)
         drawn = rng.integers(0, neighbours, codes.indices.shape)
-        books = np.arange(len(codes.indices))[:, None]
-        return replace(codes, indices=near[books, codes.indices, drawn])
+        codebooks = np.arange(len(codes.indices))[:, None]
+        return replace(codes, indices=candidates[codebooks, codes.indices, drawn])
 
-    return _through_codes(source, target, speaker, model, device, perturb)
+    return _change_codes(source, target, speaker, model, device, perturb)
 
 
 def nearest_codewords(codec: Codec, neighbours: int) -> NDArray[np.uint16]:
-    """[K, V, neighbours]: in each book the codewords nearest to each (Euclidean distance), nearest first, ties to the
-    lowest index. Raises CodesError: the book has not as many."""
+    """The codewords nearest to each, [K, V, neighbours]: by Euclidean distance in each codebook, nearest first.
+
+    Of equal distances the lower index comes first. Raises CodesError: the codebook has too few codewords.
+    """
     size = codec.model.quantizer.codewords
     if not 1 <= neighbours < size:
         raise CodesError(f"`neighbours` {neighbours}: expected 1 to {size - 1}; the codebook has {size} codewords")
     nearest = []
-    for book in range(codec.model.quantizer.codebooks):
+    for codebook in range(codec.model.quantizer.codebooks):
         codes = torch.zeros(1, codec.model.quantizer.codebooks, size, dtype=torch.int64, device=codec.device)
-        codes[0, book] = torch.arange(size)
+        codes[0, codebook] = torch.arange(size)
         with torch.no_grad():
-            words = codec.model.quantizer.decode(codes)[0].double()  # the other books add the same to each
+            words = codec.model.quantizer.decode(codes)[0].double()  # the other codebooks add a constant
         distance = torch.cdist(words, words)
         distance.fill_diagonal_(float("inf"))
         nearest.append(distance.argsort(dim=1, stable=True)[:, :neighbours].cpu().numpy().astype(np.uint16))
@@ -81,30 +83,30 @@ def nearest_codewords(codec: Codec, neighbours: int) -> NDArray[np.uint16]:
 def morph_files(
     first: Path, second: Path, target: Path, *, steps: int, speaker: str | None, model: str | None, device: str
 ) -> Manipulated:
-    """Go from one recording to another in `steps` steps, which follow one another in `target`, a quarter second apart.
+    """Interpolate between two recordings; `target` gets the `steps` steps in order, with pauses of 0.25 s.
 
-    Step s lies w = s / (steps - 1) of the way: both latent sequences are stretched linearly to the length in between,
-    mixed with weights 1 - w and w, and quantised. The loudness is mixed in decibels. speaker: None takes the first's.
-    Raises as `convert_file`; AudioError: a recording is longer than a minute.
+    Step s has the weight w = s / (steps - 1). Both latent sequences are resampled linearly to the interpolated length,
+    mixed with weights 1 - w and w, and quantised. Gains are interpolated in decibels. speaker: None: the first
+    recording's. Raises as `convert_file`; AudioError: a recording is longer than a minute.
     """
     check_target(first, target, SOUND_FORMATS)
     found = find_for_encoding(model)
     codec = open_codec(found.path, device)
-    ends = [_Latents.of(codec, path, speaker) for path in (first, second)]
-    voice = speaker or ends[0].codes.speaker
+    recordings = [_Latents.of(codec, path, speaker) for path in (first, second)]
+    name = speaker or recordings[0].codes.speaker
 
     def sound() -> Iterator[NDArray[np.float32]]:
         for step in range(steps):
             if step:
                 yield np.zeros(round(_PAUSE * codec.sample_rate), np.float32)
-            yield codec.decode(_between(codec, ends[0], ends[1], step / (steps - 1)), speaker=voice)
+            yield codec.decode(_interpolate(codec, recordings[0], recordings[1], step / (steps - 1)), speaker=name)
 
-    return _written(codec, target, sound(), voice, found.note)
+    return _write(codec, target, sound(), name, found.note)
 
 
 @dataclass(frozen=True, eq=False)
 class _Latents:
-    """A recording's codes and what the quantiser made them of: [1, T, channels]."""
+    """The codes of a recording, and the encoder's output before quantisation [1, T, channels]."""
 
     codes: Codes
     encoded: Tensor
@@ -112,8 +114,10 @@ class _Latents:
     @classmethod
     def of(cls, codec: Codec, path: Path, speaker: str | None) -> "_Latents":
         audio = AudioSource(path)
-        if audio.seconds > _LONGEST:
-            raise AudioError(f"{path}: got {audio.seconds:.0f} s, expected at most {_LONGEST} s to morph; cut it first")
+        if audio.seconds > _MAX_SECONDS:
+            raise AudioError(
+                f"{path}: got {audio.seconds:.0f} s, expected at most {_MAX_SECONDS} s to morph; cut it first"
+            )
         samples = audio.read(codec.sample_rate)
         features = extract(torch.from_numpy(samples), codec.model.features)
         with torch.inference_mode():
@@ -121,8 +125,8 @@ class _Latents:
         return cls(codec.encode(samples, speaker=speaker), encoded)
 
 
-def _between(codec: Codec, first: _Latents, second: _Latents, weight: float) -> Codes:
-    """The codes that lie `weight` of the way from the first recording to the second."""
+def _interpolate(codec: Codec, first: _Latents, second: _Latents, weight: float) -> Codes:
+    """The codes at `weight` (0 to 1) between the first recording and the second."""
     one, other = first.codes, second.codes
     samples = round((1 - weight) * one.samples + weight * other.samples)
     length = codec.model.features.code_count(samples, codec.sample_rate)
@@ -136,7 +140,7 @@ def _between(codec: Codec, first: _Latents, second: _Latents, weight: float) -> 
     return replace(one, indices=indices, samples=samples, sample_rate=codec.sample_rate, gain=gain)
 
 
-def _through_codes(
+def _change_codes(
     source: Path,
     target: Path,
     speaker: str | None,
@@ -144,7 +148,7 @@ def _through_codes(
     device: str,
     change: Callable[[Codec, Codes], Codes],
 ) -> Manipulated:
-    """Encode, change the codes, decode."""
+    """Encode, apply `change` to the codes, decode."""
     check_target(source, target, SOUND_FORMATS)
     with spooled(source) as path:
         audio = AudioSource(path)
@@ -152,14 +156,14 @@ def _through_codes(
         codec = open_codec(found.path, device)
         codes = codec.encode_recording(audio, speaker=speaker)
     sound = codec.decode_blocks(change(codec, codes))
-    return _written(codec, target, sound, codec.speaker_of(codes, None), found.note)
+    return _write(codec, target, sound, codec.speaker_of(codes, None), found.note)
 
 
-def _written(
-    codec: Codec, target: Path, sound: Iterable[NDArray[np.float32]], voice: str | None, note: str
+def _write(
+    codec: Codec, target: Path, sound: Iterable[NDArray[np.float32]], speaker: str | None, note: str
 ) -> Manipulated:
-    """Write blocks [n] at the codec's rate, and say so."""
+    """Write blocks [n] at the codec's rate to `target`."""
     rate = codec.sample_rate
     with written(target) as draft:
         samples = write_sound(draft, sound, rate, sound_format(target, None)).samples
-    return Manipulated(seconds=samples / rate, sample_rate=rate, speaker=voice, model=codec.path, note=note)
+    return Manipulated(seconds=samples / rate, sample_rate=rate, speaker=speaker, model=codec.path, note=note)

@@ -1,1 +1,1 @@
-"""Which model and which vocoder: by name, by path, or by fingerprint."""
+"""Find a model or a vocoder by name, path or fingerprint."""

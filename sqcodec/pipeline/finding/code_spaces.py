@@ -1,4 +1,4 @@
-"""A model's codes as `.sqc` files see them, read from its file without any weight."""
+"""The code space of a model, read from its file without the weights."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,13 +13,13 @@ from sqcodec.model.model_header import ModelHeader, read_header, read_tables
 
 
 def names_of(header: ModelHeader) -> tuple[str, ...]:
-    """All that a codes file can name this model by: `.npy` its codes, `.sqc` also its speakers and tables."""
+    """The identities of this model in codes files: `.npy` has the fingerprint, `.sqc` adds speakers and tables."""
     digests = (None, header.tables) if header.tables else (None,)
     return (header.fingerprint, *(file_identity(header.fingerprint, header.speakers, digest) for digest in digests))
 
 
 def read_space(path: Path) -> CodeSpace:
-    """The code space of a model file. Raises ModelError: missing, no model, or its tables are damaged."""
+    """The code space of a model file. Raises ModelError: it is missing, no model, or has damaged tables."""
     return space_of(read_header(path), read_tables(path))
 
 

@@ -1,4 +1,4 @@
-"""Which model file: by name, path or environment for encoding, by fingerprint for decoding."""
+"""Find a model file: by name, path or environment to encode, by fingerprint to decode."""
 
 import os
 from collections.abc import Iterator
@@ -16,32 +16,32 @@ _FILE = "model.safetensors"
 
 
 class FoundModel(NamedTuple):
-    """A model file, and what the user should be told about how it was chosen ("" for nothing)."""
+    """A model file, and a note for the user on how it was chosen ("": none)."""
 
     path: Path
     note: str
 
 
 def resolve(model: str | Path) -> Path:
-    """The model file of a path, of a run folder, or of a name under runs/ or among what ships.
+    """The model file of a path, a run folder, the name of a run under runs/, or the name of a model that ships.
 
-    Raises ModelError: there is none; the text lists where was looked.
+    Raises ModelError: there is none; the text lists the paths that were tried.
     """
     path = Path(model)
-    places = [path, path / _FILE, RUNS / path / _FILE, SHIPPED / path / _FILE]
-    for place in places:
-        if place.is_file():
-            return place
-    looked = ", ".join(str(place) for place in places[1:])
+    paths = [path, path / _FILE, RUNS / path / _FILE, SHIPPED / path / _FILE]
+    for candidate in paths:
+        if candidate.is_file():
+            return candidate
+    tried = ", ".join(str(candidate) for candidate in paths[1:])
     raise ModelError(
-        f"model {str(model)!r}: no such file, and none at {looked}; give a model.safetensors or a run folder"
+        f"model {str(model)!r}: no such file, and none at {tried}; give a model.safetensors or a run folder"
     )
 
 
 def find_for_encoding(model: str | Path | None) -> FoundModel:
-    """The model asked for, or that of SQCODEC_MODEL, or what ships, or the newest run (which the note says).
+    """The model `model`, else that of SQCODEC_MODEL, else what ships, else the newest run (with a note).
 
-    Raises ModelError: nothing found.
+    Raises ModelError: there is none.
     """
     named = model or os.environ.get(ENVIRONMENT)
     if named:
@@ -59,7 +59,7 @@ def find_for_encoding(model: str | Path | None) -> FoundModel:
 
 
 def find_for_decoding(fingerprint: str, model: str | Path | None) -> FoundModel:
-    """The model that wrote the codes: `model` if given, else the one of this fingerprint, wherever it lies.
+    """The model that wrote the codes: `model`, or a search for the fingerprint in runs/ and in what ships.
 
     Raises ModelError: `model` has another fingerprint, or no model has this one.
     """
@@ -75,18 +75,18 @@ def find_for_decoding(fingerprint: str, model: str | Path | None) -> FoundModel:
         if fingerprint in names_of(header):
             return FoundModel(header.path, "")
     raise ModelError(
-        f"no model of fingerprint {fingerprint}, which the codes were written with: looked at {_environment_text()},"
-        f" under {RUNS.resolve()} and at what ships; name it with `model`, or copy its run folder to {RUNS}/"
+        f"no model of fingerprint {fingerprint}, which the codes were written with: searched {_environment_text()},"
+        f" under {RUNS.resolve()} and what ships; name it with `model`, or copy its run folder to {RUNS}/"
     )
 
 
 def _like(fingerprint: str, header: ModelHeader) -> list[str]:
-    """The model's names of the same kind as this one."""
+    """The identities of the model that are as long as `fingerprint`: of the same kind of codes file."""
     return [name for name in names_of(header) if len(name) == len(fingerprint)]
 
 
 def _candidates() -> Iterator[ModelHeader]:
-    """Headers of what can be found without a name; files that are no models of ours are passed over."""
+    """Headers of all models that a search covers. Files that are no models of sqcodec are skipped."""
     named = os.environ.get(ENVIRONMENT)
     if named:
         yield read_header(resolve(named))

@@ -1,4 +1,4 @@
-"""The verb `models`: what ships with this version, read from the files without their weights."""
+"""The function behind `sqcodec models`: the models that ship, read from their files without the weights."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,9 +13,12 @@ _CARD = "README.md"
 
 @dataclass(frozen=True, kw_only=True)
 class ShippedModel:
-    """size: bytes of all its files; bit_rates: nominal bit/s with 1, 2, ... codebooks; default: of these, what `encode`
-    takes; lookahead: ms of encoder and decoder together, None where they see the whole recording; card: its model card
-    in Markdown."""
+    """A model that ships with sqcodec.
+
+    size: bytes of all its files. bit_rates: nominal bit/s with 1, 2, ... codebooks. default: the one of these that
+    `encode` uses. lookahead: ms of encoder and decoder together; None: they see the whole recording. card: the model
+    card in Markdown.
+    """
 
     name: str
     path: Path
@@ -30,20 +33,20 @@ class ShippedModel:
 
 
 def shipped_models() -> Iterator[ShippedModel]:
-    """Every codec under `models/` of the package, by name. Raises ModelError: a file is damaged."""
+    """All codecs under `models/` of the package, sorted by name. Raises ModelError: a file is damaged."""
     for path in sorted(SHIPPED.glob("*/model.safetensors")):
-        yield _described(path)
+        yield _describe(path)
 
 
 def shipped_model(name: str) -> ShippedModel:
-    """One of them. Raises ModelError: none of that name; the text lists what there is."""
-    found = {model.name: model for model in shipped_models()}
-    if name not in found:
-        raise ModelError(f"model {name!r}: none of that name ships; there are: {', '.join(found) or 'none'}")
-    return found[name]
+    """The model of this name. Raises ModelError: no such model ships; the text lists those that do."""
+    models = {model.name: model for model in shipped_models()}
+    if name not in models:
+        raise ModelError(f"model {name!r}: no model of this name ships; expected one of: {', '.join(models) or 'none'}")
+    return models[name]
 
 
-def _described(path: Path) -> ShippedModel:
+def _describe(path: Path) -> ShippedModel:
     header, card = read_header(path), path.with_name(_CARD)
     return ShippedModel(
         name=path.parent.name,

@@ -1,4 +1,4 @@
-"""Which vocoder: by kind, name or path, or the best for which there are weights."""
+"""Find a vocoder: by kind, name or path, or the best one with weights."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +14,13 @@ from sqcodec.vocoder.griffin_lim import GriffinLim
 from sqcodec.vocoder.interface import Vocoder
 from sqcodec.vocoder.vocoder_file import VocoderHeader, load_vocoder, read_header
 
-KINDS = ("istft", "world", "griffin-lim")  # the best first
-STAGE = "vocoder"  # the folder of a run that holds its vocoder
+KINDS = ("istft", "world", "griffin-lim")  # best first
+STAGE = "vocoder"  # folder of the vocoder within a run folder
 _FILE = "vocoder.safetensors"
 
 
 class FoundVocoder(NamedTuple):
-    """A vocoder, the file of its weights (None: it has none), and what to tell the user of the choice ("": nothing)."""
+    """A vocoder, the file of its weights (None: it has none), and a note for the user on the choice ("": none)."""
 
     vocoder: Vocoder
     path: Path | None
@@ -35,10 +35,11 @@ def find_vocoder(
     settings: VocoderConfig | None = None,
     codec: str | None = None,
 ) -> FoundVocoder:
-    """The vocoder asked for: a kind, a file, a run folder or a run's name; None: the best for these features.
+    """The vocoder `name`: a kind, a file, a run folder or a run's name. None: the best one for these features.
 
-    settings: of the recipe, for Griffin-Lim. codec: fingerprint of the codec whose output is to be heard; weights that
-    were fine-tuned on it come first, those of another codec last. Raises VocoderError: none, or for other features.
+    settings: the recipe's, for Griffin-Lim. codec: fingerprint of the codec whose output is synthesised; weights that
+    were fine-tuned on it come first, those of another codec last. Raises VocoderError: there is none, or it takes other
+    features.
     """
     if name is not None and name not in KINDS:
         path = resolve_vocoder(name)
@@ -46,30 +47,30 @@ def find_vocoder(
     headers = [] if name == "griffin-lim" else sorted(_usable(features, name), key=lambda header: _rank(header, codec))
     if headers:
         path = headers[0].path
-        told = f"using {path} ({headers[0].config.kind})"
+        note = f"using {path} ({headers[0].config.kind})"
         shipped = path.is_relative_to(SHIPPED)
-        return FoundVocoder(load_vocoder(path, features, device), path, "" if shipped else told)
+        return FoundVocoder(load_vocoder(path, features, device), path, "" if shipped else note)
     if name in ("istft", "world"):
         raise VocoderError(
             f"vocoder {name}: no weights for {features.name} features under {RUNS.resolve()}, and none ship with this"
             f" version; 'sqcodec train recipes/{name}' with `stage` vocoder and `overrides`"
-            f" features.kind={features.kind} makes some"
+            f" features.kind={features.kind} makes them"
         )
     return FoundVocoder(GriffinLim(features, _griffin_lim(settings)), None, "")
 
 
 def vocoder_file(folder: Path) -> Path:
-    """Where a run keeps its vocoder."""
+    """The vocoder file of a run folder."""
     return folder / STAGE / _FILE
 
 
 def resolve_vocoder(name: str) -> Path:
     """The vocoder file of a path, a run folder or a run's name. Raises VocoderError: there is none."""
     path = Path(name)
-    places = [path, path / _FILE, vocoder_file(path), vocoder_file(RUNS / path), vocoder_file(SHIPPED / path)]
-    for place in places:
-        if place.is_file():
-            return place
+    paths = [path, path / _FILE, vocoder_file(path), vocoder_file(RUNS / path), vocoder_file(SHIPPED / path)]
+    for candidate in paths:
+        if candidate.is_file():
+            return candidate
     raise VocoderError(
         f"vocoder {name!r}: no such file, and none at {vocoder_file(path)} or {vocoder_file(RUNS / path)}; expected"
         f" {', '.join(KINDS)}, a {_FILE} or a run folder"
@@ -77,7 +78,7 @@ def resolve_vocoder(name: str) -> Path:
 
 
 def _usable(features: FeatureConfig, kind: str | None) -> Iterator[VocoderHeader]:
-    """Headers of the vocoders for these features; files that are no vocoders of ours are passed over."""
+    """Headers of the vocoders for these features. Files that are no vocoders of sqcodec are skipped."""
     for path in sorted([*RUNS.glob(f"**/{_FILE}"), *SHIPPED.glob(f"**/{_FILE}")]):
         try:
             header = read_header(path)
@@ -88,7 +89,7 @@ def _usable(features: FeatureConfig, kind: str | None) -> Iterator[VocoderHeader
 
 
 def _rank(header: VocoderHeader, codec: str | None) -> tuple[int, int, bool, float]:
-    """Sorts the best first: by kind, by what it was tuned on, what ships before runs, the newest run."""
+    """Sort key, best first: kind, codec of the fine-tuning, what ships before runs, newest run."""
     shipped = header.path.is_relative_to(SHIPPED)
     return (
         KINDS.index(header.config.kind), _tuning_rank(header, codec), not shipped, -header.path.stat().st_mtime
@@ -96,14 +97,14 @@ def _rank(header: VocoderHeader, codec: str | None) -> tuple[int, int, bool, flo
 
 
 def _tuning_rank(header: VocoderHeader, codec: str | None) -> int:
-    """0: tuned on the output of `codec` (or untuned, where there is no codec), 1: untuned, 2: tuned on another's."""
+    """0: fine-tuned on `codec` (without a codec: not fine-tuned), 1: not fine-tuned, 2: fine-tuned on another codec."""
     if header.codec == codec:
         return 0
     return 1 if header.codec is None else 2
 
 
 def _griffin_lim(settings: VocoderConfig | None) -> GriffinLimConfig:
-    """The recipe's own settings, or where it has another vocoder those of the recipe `folder`."""
+    """The recipe's settings, or those of the recipe `folder` if the recipe has another vocoder."""
     chosen = settings if isinstance(settings, GriffinLimConfig) else load_recipe("folder").vocoder
     assert isinstance(chosen, GriffinLimConfig)
     return chosen

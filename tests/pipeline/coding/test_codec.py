@@ -39,7 +39,7 @@ def whole_codes(model, x: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("samples", LENGTHS)
-def test_every_length_comes_back_exactly(tiny_model, samples) -> None:
+def test_decode_keeps_every_length(tiny_model, samples) -> None:
     codec = load(tiny_model)
     codes = codec.encode(speech_like(samples), speaker="p225")
     assert codes.indices.shape == (1, FEATURES["log-mel"].code_count(samples, 16000))
@@ -49,7 +49,7 @@ def test_every_length_comes_back_exactly(tiny_model, samples) -> None:
 
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000, 96000])
 @pytest.mark.parametrize("samples", [1, 7, 4411, 30001])
-def test_any_rate_gives_the_length_at_16_khz(tiny_model, rate, samples) -> None:
+def test_any_input_rate_decodes_to_16_khz(tiny_model, rate, samples) -> None:
     codec = load(tiny_model)
     codes = codec.encode(speech_like(samples, rate=rate), sample_rate=rate, speaker="p225")
     assert (codes.samples, codes.sample_rate) == (samples, rate)
@@ -58,7 +58,7 @@ def test_any_rate_gives_the_length_at_16_khz(tiny_model, rate, samples) -> None:
 
 @pytest.mark.parametrize("kind", ["paper-mel", "log-mel"])
 @pytest.mark.parametrize("samples", [160 * 999 + 79, 160 * 1016, 160 * 2001 + 5])
-def test_codes_of_blocks_are_those_of_the_whole(tmp_path, kind, samples) -> None:
+def test_blockwise_codes_equal_those_of_the_whole(tmp_path, kind, samples) -> None:
     model = make_model(tmp_path / "model.safetensors", f"features.kind={kind}")
     x = speech_like(samples)
     got = load(tmp_path / "model.safetensors").encode(x, speaker="s5").indices
@@ -67,7 +67,7 @@ def test_codes_of_blocks_are_those_of_the_whole(tmp_path, kind, samples) -> None
     assert len(np.unique(got)) > 4
 
 
-def test_features_decoded_in_blocks_are_those_of_the_whole(tiny_model) -> None:
+def test_blockwise_features_equal_those_of_the_whole(tiny_model) -> None:
     codec = load(tiny_model)
     codes = np.random.default_rng(0).integers(0, 16, (1, 2345)).astype(np.uint16)
     blocks = torch.cat(list(decode_features(codec.model, codes, 1)), dim=1)
@@ -95,7 +95,7 @@ def test_the_level_follows_the_recording(tiny_model) -> None:
 
 
 @pytest.mark.parametrize("kind", ["paper-mel", "log-mel"])
-def test_silence_comes_back_as_silence(tmp_path, kind) -> None:
+def test_silence_decodes_to_silence(tmp_path, kind) -> None:
     make_model(tmp_path / "model.safetensors", f"features.kind={kind}")
     codec = load(tmp_path / "model.safetensors")
     codes = codec.encode(np.zeros(5000, np.float32))
@@ -103,17 +103,17 @@ def test_silence_comes_back_as_silence(tmp_path, kind) -> None:
     assert np.array_equal(codec.decode(codes), np.zeros(5000))
 
 
-def test_log_mel_carries_its_level_itself(tmp_path) -> None:
+def test_log_mel_holds_the_level(tmp_path) -> None:
     make_model(tmp_path / "model.safetensors", "features.kind=log-mel")
     assert load(tmp_path / "model.safetensors").encode(speech_like(3000), speaker="s5").gain == 1.0
 
 
-def test_a_constant_offset_is_coded(tiny_model) -> None:
+def test_a_constant_offset_is_encoded(tiny_model) -> None:
     codec = load(tiny_model)
     assert np.isfinite(codec.decode(codec.encode(np.full(5000, 0.5, np.float32)))).all()
 
 
-def test_the_speaker_found_decodes_nearest(tiny_model) -> None:
+def test_the_nearest_speaker_has_the_lowest_error(tiny_model) -> None:
     """On a recording shorter than the probe, the choice is that of trying every voice on the whole."""
     codec = load(tiny_model)
     x = speech_like(16000)
@@ -127,7 +127,7 @@ def test_the_speaker_found_decodes_nearest(tiny_model) -> None:
     assert codes.speaker == SPEAKERS[int(np.argmin(errors))]
 
 
-def test_the_probe_is_the_loudest_part(tiny_model, monkeypatch) -> None:
+def test_the_probe_is_the_window_of_most_energy(tiny_model, monkeypatch) -> None:
     codec = load(tiny_model)
     x = speech_like(16000 * 25) * np.float32(1e-3)
     x[16000 * 14 : 16000 * 18] = speech_like(16000 * 4)
@@ -141,7 +141,7 @@ def test_the_probe_is_the_loudest_part(tiny_model, monkeypatch) -> None:
     assert seen[0].codes.shape == (1, 150)
 
 
-def test_voices_differ(tiny_model) -> None:
+def test_speakers_decode_differently(tiny_model) -> None:
     codec = load(tiny_model)
     codes = codec.encode(speech_like(8000), speaker="p225")
     assert not np.array_equal(codec.decode(codes), codec.decode(codes, speaker="s5"))
@@ -170,7 +170,7 @@ def test_a_model_of_one_speaker_needs_no_name(tmp_path) -> None:
         ),
     ],
 )
-def test_what_is_no_recording_is_refused(tiny_model, audio, text) -> None:
+def test_encode_refuses_arrays_that_are_no_recordings(tiny_model, audio, text) -> None:
     with pytest.raises(AudioError) as caught:
         load(tiny_model).encode(audio)
     assert str(caught.value) == text
@@ -292,7 +292,7 @@ def test_memory_does_not_grow_with_the_length(workplace: Path) -> None:
     assert used["long.wav"] < used["short.wav"] + 40, used  # MB; the allocator's own variation is below 20
 
 
-def test_batchnorm_is_folded_in_use_and_codes_stay(tmp_path: Path) -> None:
+def test_folded_batch_norm_keeps_the_codes(tmp_path: Path) -> None:
     """Each of five layers rounds its folded weights twice (2^-24) and sums some 1000 products in another way: with
     random signs sqrt(1000) x 2^-24 x 5 = 1e-5 of the largest latent, and three times that at the worst of many."""
     make_model(tmp_path / "model.safetensors", "network.channels=64")

@@ -26,7 +26,7 @@ def empty_place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def test_without_weights_it_is_griffin_lim_with_the_recipes_settings() -> None:
+def test_griffin_lim_without_weights_takes_the_recipe_s_settings() -> None:
     assert found() == ("griffin-lim", None, "")
     settings = load_recipe("folder", ("vocoder.iterations=7",)).vocoder
     assert find_vocoder(None, PAPER_MEL, device=CPU, settings=settings).vocoder.settings == settings
@@ -34,7 +34,7 @@ def test_without_weights_it_is_griffin_lim_with_the_recipes_settings() -> None:
     assert other.settings == load_recipe("folder").vocoder
 
 
-def test_the_best_comes_first() -> None:
+def test_order_of_preference() -> None:
     runs = {name: Path("runs") / name / "vocoder" / "vocoder.safetensors" for name in ("a", "b", "c", "d", "e")}
     saved(runs["a"], "world")
     assert found() == ("world", runs["a"], "using runs/a/vocoder/vocoder.safetensors (world)")
@@ -54,7 +54,7 @@ def test_the_best_comes_first() -> None:
 
 
 @pytest.mark.parametrize("name", ["runs/a/vocoder/vocoder.safetensors", "runs/a/vocoder", "runs/a", "a"])
-def test_a_file_a_folder_or_a_name(name) -> None:
+def test_vocoder_by_file_folder_or_name(name) -> None:
     path = Path("runs/a/vocoder/vocoder.safetensors")
     saved(path, "world")
     assert found(name) == ("world", path, "")
@@ -62,11 +62,11 @@ def test_a_file_a_folder_or_a_name(name) -> None:
         found(name, PAPER_MEL)
 
 
-def test_a_kind_without_weights_says_what_makes_them() -> None:
+def test_a_kind_without_weights_names_the_command() -> None:
     with pytest.raises(VocoderError) as caught:
         found("world", PAPER_MEL)
     assert str(caught.value) == (
         f"vocoder world: no weights for paper-mel features under {Path('runs').resolve()}, and none ship with this"
         " version; 'sqcodec train recipes/world' with `stage` vocoder and `overrides`"
-        " features.kind=paper-mel makes some"
+        " features.kind=paper-mel makes them"
     )

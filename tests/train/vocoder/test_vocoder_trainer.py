@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sqcodec.cli.train import _tell_vocoder
+from sqcodec.cli.train import _echo_vocoder
 from sqcodec.errors import TrainingError
 from sqcodec.pipeline.training.train_vocoder import train_vocoder
 from sqcodec.recipe import load_recipe
@@ -92,11 +92,11 @@ def test_a_collapse_is_told(sound_store, tmp_path, monkeypatch, capsys):
     assert not any("collapsed" in entry for entry in entries)
     assert 0.5 < entries[-1]["periods"] < 3  # far from COLLAPSED: two hinges that start at 1 each
     monkeypatch.setattr("sqcodec.train.vocoder.istft_trainer.COLLAPSED", 3.0)
-    run("istft", sound_store, tmp_path / "sick", report=_tell_vocoder)
+    run("istft", sound_store, tmp_path / "sick", report=_echo_vocoder)
     loss = read_log(tmp_path / "sick" / "log.jsonl")[-1]["periods"]
     assert (
-        f"step 8: the discriminators by periods have collapsed: with a loss of {loss:.4f} they tell every sound"
-        " apart and teach nothing; lower vocoder.discriminators.learning_rate\n"
+        f"step 8: the discriminators by periods have collapsed: with a loss of {loss:.4f} they separate all"
+        " recordings from synthesised sound and give no gradient; lower vocoder.discriminators.learning_rate\n"
     ) in capsys.readouterr().err
 
 
