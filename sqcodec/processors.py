@@ -8,7 +8,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 
 def usable_processors(cgroups: Path = _CGROUPS) -> int:
-    """Those that the process may run on, or fewer where the quota of its container allows less; at least 1.
+    """Number of processors that affinity and the container's quota allow; at least 1.
 
     cgroups: where Linux shows the container's quota (control groups, version 1 or 2).
     """

@@ -16,7 +16,7 @@ _together = False
 
 @contextmanager
 def together() -> Iterator[None]:
-    """What is in it is done by every rank at once; a single process notices nothing."""
+    """All ranks run the body at the same time. No effect in a single process."""
     global _together
     before, _together = _together, distributed.is_available() and distributed.is_initialized()
     try:
@@ -26,15 +26,15 @@ def together() -> Iterator[None]:
 
 
 def count() -> int:
-    """How many ranks work together here: 1 outside of `together`."""
+    """Number of ranks that work together; 1 outside `together`."""
     return distributed.get_world_size() if _together else 1
 
 
 def own_rows(drawn: Tensor) -> Tensor:
-    """Of what was drawn for the global batch, [ranks x N, ...], this rank's [N, ...].
+    """This rank's rows [N, ...] of values drawn for the global batch [ranks x N, ...].
 
-    Every rank draws for the whole batch from the same generator and keeps its part: two ranks of N rows then see what
-    one rank of 2 N rows would, and a single process draws what it always did.
+    Every rank draws for the whole batch from the same generator and keeps its part. Two ranks of N rows then see
+    the same values as one rank of 2 N rows.
     """
     if not _together:
         return drawn
@@ -42,7 +42,7 @@ def own_rows(drawn: Tensor) -> Tensor:
 
 
 def total(values: Tensor) -> Tensor:
-    """The sum over ranks of values of any shape, which every rank gets; differentiable."""
+    """Sum over ranks of values of any shape. Every rank gets the sum; differentiable."""
     if not _together:
         return values
     summed: Tensor = _Total.apply(values)  # type: ignore[no-untyped-call]
@@ -50,20 +50,20 @@ def total(values: Tensor) -> Tensor:
 
 
 def mean(values: Tensor) -> Tensor:
-    """As `total`, divided by the number of ranks."""
+    """Mean over ranks of values of any shape; differentiable."""
     return total(values) / count() if _together else values
 
 
 def gathered(values: Tensor) -> Tensor:
-    """[...] -> [ranks, ...], those of every rank; differentiable."""
+    """Values [...] of every rank -> [ranks, ...]; differentiable."""
     if not _together:
         return values[None]
-    place = torch.arange(count(), device=values.device) == distributed.get_rank()
-    return total(torch.where(place.view(-1, *[1] * values.dim()), values, 0.0))
+    is_own = torch.arange(count(), device=values.device) == distributed.get_rank()
+    return total(torch.where(is_own.view(-1, *[1] * values.dim()), values, 0.0))
 
 
 def pick(rows: Tensor, index: Tensor) -> Tensor:
-    """Rows [M, D] of those of all ranks, N each, one after the other; rows: this rank's [N, D]; index: [M]."""
+    """Select rows [M, D] from the rows of all ranks. rows: this rank's [N, D]; index: [M], into ranks x N rows."""
     if not _together:
         return rows[index]
     own = index - distributed.get_rank() * len(rows)

@@ -1,1 +1,1 @@
-"""Models of code sequences: how probable each next code is, to measure by and to draw from."""
+"""Models of code sequences: the probability of each next code, for entropy estimates and sampling."""

@@ -1,4 +1,4 @@
-"""Counts of codes after the codes before them, smoothed: what a prior has to beat."""
+"""Smoothed n-gram models of codes: the baseline for a prior."""
 
 import math
 from collections import Counter
@@ -28,14 +28,16 @@ class Ngram:
                 kinds[run[:-1]] += 1
 
     def bits(self, row: Sequence[int]) -> float:
-        """What a sequence takes; its first codes have fewer before them."""
-        return -sum(math.log2(self._share(tuple(row[max(0, at - self.order) : at + 1]))) for at in range(len(row)))
+        """Bits of a sequence. Its first codes have a shorter context."""
+        return -sum(
+            math.log2(self._probability(tuple(row[max(0, at - self.order) : at + 1]))) for at in range(len(row))
+        )
 
-    def _share(self, run: tuple[int, ...]) -> float:
+    def _probability(self, run: tuple[int, ...]) -> float:
         """Probability of the run's last code after the others."""
         length, context = len(run) - 1, run[:-1]
         times = self._times[length][context]
-        lower = self._share(run[1:]) if length else 1 / self.codewords
+        lower = self._probability(run[1:]) if length else 1 / self.codewords
         if not times:
             return lower
         own = max(self._runs[length][run] - self.discount, 0.0)
@@ -43,9 +45,9 @@ class Ngram:
 
 
 def bits_a_code(train: Sequence[_Codes], test: Sequence[_Codes], codewords: Sequence[int], order: int) -> float:
-    """Bits a code that order n, counted on codes [K, T] of `train`, takes on those of `test`, over all books."""
+    """Mean bits per code on `test` of an n-gram model of each codebook counted on `train`; codes are [K, T]."""
     total = 0.0
-    for book, size in enumerate(codewords):
-        ngram = Ngram((codes[book].tolist() for codes in train), order=order, codewords=size, discount=0.5)
-        total += sum(ngram.bits(codes[book].tolist()) for codes in test)
+    for codebook, size in enumerate(codewords):
+        ngram = Ngram((codes[codebook].tolist() for codes in train), order=order, codewords=size, discount=0.5)
+        total += sum(ngram.bits(codes[codebook].tolist()) for codes in test)
     return total / sum(codes.size for codes in test)

@@ -22,7 +22,7 @@ _KIND = TensorFormat(
 
 
 def save_prior(path: Path, prior: CodePrior, *, fingerprint: str, speakers: tuple[str, ...], step: int) -> None:
-    """Write the prior atomically. fingerprint: of the codes it is for."""
+    """Write the prior atomically. fingerprint: that of the codec whose codes it models."""
     header = {
         "format": FORMAT, "fingerprint": fingerprint, "speakers": speakers, "step": step,
         "codewords": prior.codewords, "prior": prior.config.model_dump(mode="json"),

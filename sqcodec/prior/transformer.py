@@ -1,7 +1,7 @@
-"""A small causal Transformer over codes, with the speaker where the codec has speakers.
+"""A small causal Transformer over codes, conditioned on the speaker if the codec has speakers.
 
-Codes [K, T] are one sequence in the order of time, at each time in the order of the books: K T tokens. Each is
-predicted from those before it within the model's context.
+Codes [K, T] form one sequence of K T tokens: time by time, and within a time codebook by codebook. Each token is
+predicted from the earlier ones in the context.
 """
 
 import torch
@@ -12,7 +12,7 @@ from sqcodec.recipe import PriorConfig
 
 
 class CodePrior(nn.Module):
-    """Embedding of book, code, place and speaker; pre-norm attention and feed-forward layers; one output a book."""
+    """Embeddings of code, position and speaker; pre-norm attention and feed-forward layers; one output per codebook."""
 
     def __init__(self, config: PriorConfig, *, codewords: tuple[int, ...], speakers: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class CodePrior(nn.Module):
             nn.init.normal_(weight, std=0.02)
 
     def forward(self, before: Tensor, speaker: Tensor) -> list[Tensor]:
-        """before: [B, K T], the token before each; speaker: [B] -> logits of each book [B, T, V]."""
+        """before: [B, K T], the token before each; speaker: [B] -> logits of each codebook [B, T, V]."""
         hidden = self.tokens(before) + self.places[: before.shape[1]] + self.speakers(speaker)[:, None]
         for layer in self.layers:
             hidden = layer(hidden)
@@ -39,7 +39,7 @@ class CodePrior(nn.Module):
         return [output(hidden[:, book :: self.books]) for book, output in enumerate(self.outputs)]
 
     def nats(self, codes: Tensor, first: Tensor, speaker: Tensor) -> Tensor:
-        """-log p of codes [B, K, T]; first: [B], the token before them; -1 marks codes that are no codes (0 nats)."""
+        """-log p of codes [B, K, T]; first: [B], the token before them; -1 marks padding (0 nats)."""
         logits = self(self.shifted(codes.clamp_min(0), first), speaker)
         losses = [
             functional.cross_entropy(book.transpose(1, 2), codes[:, number], ignore_index=-1, reduction="none")
@@ -57,13 +57,12 @@ class CodePrior(nn.Module):
     def sample(
         self, prompt: Tensor, length: int, speaker: int, *, temperature: float, top_p: float, generator: torch.Generator
     ) -> Tensor:
-        """Go on from prompt [K, P] (P may be 0) to `length` codes a book: [K, length] int64.
+        """Go on from prompt [K, P] (P may be 0) to `length` codes per codebook: [K, length] int64.
 
-        Each code is drawn from the most probable ones that together hold `top_p`, at a temperature. Beyond the context
-        the model sees its later half.
+        Top-p sampling with a temperature. When the context is full, the model goes on with its later half.
         """
         codes = prompt.clone()
-        voice = torch.tensor([speaker], device=codes.device)
+        speaker_index = torch.tensor([speaker], device=codes.device)
         while codes.shape[1] < length:
             begin = 0
             if codes.shape[1] >= self.config.context:
@@ -72,13 +71,13 @@ class CodePrior(nn.Module):
             window = torch.cat([codes[:, begin:], column], dim=1)
             first = self.first_token(codes, begin)
             for book in range(self.books):
-                logits = self(self.shifted(window[None], first), voice)[book][0, -1]
+                logits = self(self.shifted(window[None], first), speaker_index)[book][0, -1]
                 window[book, -1] = draw(logits / temperature, top_p, generator)
             codes = torch.cat([codes, window[:, -1:]], dim=1)
         return codes[:, :length]
 
     def first_token(self, codes: Tensor, begin: int) -> Tensor:
-        """[1]: the token before place `begin` of codes [K, T]."""
+        """[1]: the token before position `begin` of codes [K, T]."""
         if begin == 0:
             return torch.tensor([self.start], device=codes.device)
         return codes[-1, begin - 1 : begin] + self.size * (self.books - 1)

@@ -8,7 +8,7 @@ from sqcodec.recipe.section import Count, Positive, Section
 
 
 class PriorConfig(Section):
-    """A causal Transformer over codes. context: codes a book that it sees; batch: windows of that length a step."""
+    """A causal Transformer over codes. context: length in codes per codebook; batch: windows per step."""
 
     layers: Count
     dim: Count

@@ -1,4 +1,4 @@
-"""The section `quantizer` of a recipe: one class a kind."""
+"""The section `quantizer` of a recipe: one class per kind."""
 
 import math
 from typing import Annotated, Any, Literal, get_args
@@ -16,7 +16,7 @@ FORMER_KEYS = {"warmup": "warmup_steps", "settled": "freeze_step"}  # of a resid
 
 
 class QuantizerSection(Section):
-    """Base of the quantisers' sections; each also has `codewords` and `dim`. What most have in common stands here."""
+    """Base of the quantisers' sections; each also has `codewords` and `dim`. The properties give what most share."""
 
     @property
     def codebooks(self) -> int:
@@ -40,7 +40,7 @@ class QuantizerSection(Section):
 
 
 class GaussianConfig(QuantizerSection):
-    """Gaussian stochastic quantisation (SQ-VAE, Table 1): one variance for all (I), one a frame (III), one a frame
+    """Gaussian stochastic quantisation (SQ-VAE, Table 1): one variance for all (I), one per frame (III), one per frame
     and dimension (IV)."""
 
     kind: Literal["gaussian"] = "gaussian"
@@ -56,7 +56,7 @@ class GaussianConfig(QuantizerSection):
 
 
 class VmfConfig(QuantizerSection):
-    """Von Mises-Fisher stochastic quantisation: directions instead of places."""
+    """Von Mises-Fisher stochastic quantisation: directions on a sphere."""
 
     kind: Literal["vmf"] = "vmf"
     codewords: Codewords
@@ -81,7 +81,7 @@ class VqConfig(QuantizerSection):
 
 
 class VqEmaConfig(QuantizerSection):
-    """VQ-VAE with a codebook of moving averages; `reset_below` above 0 puts dead codewords on latents again."""
+    """VQ-VAE with a codebook of moving averages; `reset_below` above 0 moves unused codewords to latents."""
 
     kind: Literal["vq-ema"] = "vq-ema"
     codewords: Codewords
@@ -101,7 +101,7 @@ class VqEmaConfig(QuantizerSection):
 
 class ResidualConfig(QuantizerSection):
     """Residual stochastic quantisation: `stages` codebooks, each for what the former left, its variance and that of its
-    codewords at first `ratio` times the former's; `dropout`: the share of a batch trained with a random number of
+    codewords at first `ratio` times the former's; `dropout`: the fraction of a batch trained with a random number of
     stages, so that any prefix of them decodes.
 
     warmup_steps: steps without quantisation, after which the codebooks begin where the latents are. freeze_step: from
@@ -125,7 +125,7 @@ class ResidualConfig(QuantizerSection):
 
     @property
     def codebooks(self) -> int:
-        """One a stage."""
+        """One per stage."""
         return self.stages
 
     @property

@@ -1,4 +1,4 @@
-"""The section `target` of a recipe: what the decoder gives."""
+"""The section `target` of a recipe: the output of the decoder."""
 
 from typing import Annotated, Literal
 

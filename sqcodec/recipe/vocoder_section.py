@@ -7,10 +7,10 @@ from pydantic import Field, model_validator
 from sqcodec.recipe.section import Count, Level, Positive, Precision, Section
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, strict=True)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
-Changes = dict[str, Any] | None  # by section, as in `vocoder`; the reader of recipes validates what comes of them
+Changes = dict[str, Any] | None  # by section, as in `vocoder`; the recipe reader validates the result
 
 
 class GriffinLimConfig(Section):
@@ -26,7 +26,8 @@ class VocoderTrainConfig(Section):
 
     betas: of AdamW. averaging: decay of the moving average of the weights, which is what the vocoder file holds.
     level: range of the recording's peak, dB of full scale, drawn uniformly (features that carry a level). smoothing:
-    share of crops whose features are blurred as by a codec. evaluate_files: of evaluate_split, scored and heard.
+    fraction of crops whose features are blurred as by a codec.
+    evaluate_files: number of recordings of evaluate_split to score and log as audio.
     """
 
     steps: Count
@@ -37,7 +38,7 @@ class VocoderTrainConfig(Section):
     clip: Positive
     averaging: Momentum
     level: Level
-    smoothing: Share
+    smoothing: Probability
     precision: Precision
     seed: Seed
     log_every: Count
@@ -97,16 +98,16 @@ class DiscriminatorConfig(Section):
 
 
 class RefinementConfig(Section):
-    """Griffin-Lim iterations, in use and not in training, that bring the sound to the spectrogram it came from."""
+    """Griffin-Lim iterations at inference (not in training) that fit the audio to its input spectrogram."""
 
     iterations: Annotated[int, Field(ge=0, strict=True)]
     momentum: Momentum
 
 
 class IstftConfig(Section):
-    """ConvNeXt trunk and inverse-STFT head. lookahead: frames (10 ms) that the trunk sees ahead, at most 3 a layer.
+    """ConvNeXt trunk and inverse-STFT head. lookahead: frames (10 ms) that the trunk sees ahead, at most 3 per layer.
 
-    on_codec: the values that change where the training goes on, on what a codec returns.
+    on_codec: the values that change when training continues on features decoded by a codec.
     """
 
     kind: Literal["istft"]

@@ -19,7 +19,7 @@ from sqcodec.model.model_file import save_model
 from sqcodec.model.objective import objective
 from sqcodec.recipe import CodecRecipe
 from sqcodec.train.crops import Crops, band_statistics, step_seed
-from sqcodec.train.elbo import bound
+from sqcodec.train.elbo import elbo
 from sqcodec.train.log import TrainingLog
 from sqcodec.train.reconstruction import evaluate
 from sqcodec.train.trainer import Milestones, Trainer
@@ -163,7 +163,7 @@ class CodecTrainer(Trainer):
         entry |= usage("test", result.counts)
         if self.is_last:
             entry["test_counts"] = result.counts.tolist()
-            entry["bound"] = bound(self.codec, split, device, step_seed(self.recipe.train.seed, 0, DRAWN)).as_dict()
+            entry["bound"] = elbo(self.codec, split, device, step_seed(self.recipe.train.seed, 0, DRAWN)).as_dict()
         return {name: value for name, value in entry.items() if value is not None}
 
     def identity(self) -> dict[str, Any]:

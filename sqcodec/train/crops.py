@@ -35,8 +35,8 @@ class Crops:
     """Draws the utterance uniformly among those longer than frames + 4, then the offset uniformly.
 
     The whole split lies on the device when it fits; otherwise frames are read from the memory-mapped file.
-    speakers: whose places in this list a batch names; where it is empty all are 0. level: dB of full scale, to which
-    the recording's peak is brought, drawn for each crop (`log-mel` features alone carry one).
+    `Batch.speaker` holds indices into `speakers` (0 if it is empty). level: range of the recording's peak, dB of full
+    scale, drawn for each crop (only `log-mel` features carry a level).
     """
 
     def __init__(

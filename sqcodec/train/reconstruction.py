@@ -22,8 +22,8 @@ from sqcodec.spectrogram import FeatureConfig
 class Evaluation:
     """mse in dB^2.
 
-    counts: how often each codeword of each book occurs, [K, V] int64. For a target of classes, accuracy is the share of
-    values whose class is right, clipped the share of values beyond the lowest or highest class.
+    counts: occurrences of each codeword in each codebook, [K, V] int64. For a target of classes, accuracy is the
+    fraction of values whose class is right; clipped is the fraction beyond the lowest or highest class.
     """
 
     mse: float
@@ -47,21 +47,21 @@ class Decoded(NamedTuple):
 def evaluate(codec: SpectrogramCodec, split: StoreSplit, device: torch.device) -> Evaluation:
     """Reconstruct each utterance of a seen speaker and score frames 1 to T - 2.
 
-    T is as librosa counts, but for frames at the end that make no whole code.
+    T is the number of frames that librosa gives, without those at the end that fill no whole code.
 
     Utterances of speakers that the model has not seen, or shorter than 4 frames, are left out and counted.
     Raises TrainingError: none is left.
     """
     rows, classes = scored_rows(codec, split), codec.classes
-    book, error = codec.quantizer, SquaredError()
-    counts = torch.zeros(book.codebooks, book.codewords, dtype=torch.int64)
+    quantizer, error = codec.quantizer, SquaredError()
+    counts = torch.zeros(quantizer.codebooks, quantizer.codewords, dtype=torch.int64)
     right, clipped = 0, 0
-    for done in decoded(codec, split, rows, device):
-        error += squared_error(done.source, done.features)
-        counts += count_codes(done.quantized.codes, book.codewords).cpu()
+    for utterance in decoded(codec, split, rows, device):
+        error += squared_error(utterance.source, utterance.features)
+        counts += count_codes(utterance.quantized.codes, quantizer.codewords).cpu()
         if classes:
-            right += int((classes.of(done.features) == classes.of(done.source)).sum().item())
-            clipped += classes.clipped(done.source)
+            right += int((classes.of(utterance.features) == classes.of(utterance.source)).sum().item())
+            clipped += classes.clipped(utterance.source)
     return Evaluation(
         mse=error.db2(codec.features.decibels_per_unit),
         counts=counts,
@@ -78,9 +78,10 @@ def reconstruct_some(
 ) -> list[tuple[str, NDArray[np.float32], NDArray[np.float32]]]:
     """Name, source [F, T] and reconstruction [F, T] of the first `number` utterances that `evaluate` scores."""
     rows = scored_rows(codec, split)[:number]
-    made = decoded(codec, split, rows, device)
+    utterances = decoded(codec, split, rows, device)
     return [
-        (row.name, done.source.cpu().numpy(), done.features.cpu().numpy()) for row, done in zip(rows, made, strict=True)
+        (row.name, utterance.source.cpu().numpy(), utterance.features.cpu().numpy())
+        for row, utterance in zip(rows, utterances, strict=True)
     ]
 
 

@@ -10,7 +10,7 @@ from sqcodec.corpus.store import open_store
 from sqcodec.model.model_file import load_model
 from sqcodec.pipeline.training.train_codec import train
 from sqcodec.recipe import load_recipe
-from sqcodec.train.elbo import bound
+from sqcodec.train.elbo import elbo
 from sqcodec.train.log import read_log
 from tests import reference
 from tests.train.conftest import SMALL
@@ -33,7 +33,7 @@ def source_of(store):
 def test_every_term_is_that_of_the_equation(store, tmp_path):
     codec = trained(store, tmp_path / "run")
     split, features = source_of(store)
-    got = bound(codec, split, CPU, 5)
+    got = elbo(codec, split, CPU, 5)
     encoded = codec.encoder(features[None]).detach()
     z, precision = reference.precision_of(encoded.double().numpy(), codec.quantizer.log_var_scalar.item(), "IV", 4)
     codebook = codec.quantizer.codebook.detach().double().numpy()
@@ -51,8 +51,8 @@ def test_every_term_is_that_of_the_equation(store, tmp_path):
     assert got.seconds == pytest.approx(0.48)
     assert got.nats == pytest.approx(got.reconstruction + got.prior - got.entropy + got.quadratic)
     assert got.bits_per_second == pytest.approx(got.nats / math.log(2) / 0.48)
-    assert bound(codec, split, CPU, 6).entropy == got.entropy
-    assert bound(codec, split, CPU, 6).quadratic != got.quadratic
+    assert elbo(codec, split, CPU, 6).entropy == got.entropy
+    assert elbo(codec, split, CPU, 6).quadratic != got.quadratic
 
 
 def test_it_is_logged_at_the_end_of_a_training(store, tmp_path):
@@ -67,7 +67,7 @@ def test_it_is_logged_at_the_end_of_a_training(store, tmp_path):
 def test_classes_have_their_own_likelihood(store, tmp_path, likelihood):
     codec = trained(store, tmp_path / "run", f"target={{kind: mel-classes, likelihood: {likelihood}}}")
     split, features = source_of(store)
-    got = bound(codec, split, CPU, 5)
+    got = elbo(codec, split, CPU, 5)
     drawn = codec.quantizer.draw(codec.encoder(features[None]), torch.Generator().manual_seed(5))
     raw = codec.decoder(drawn.z_q, torch.tensor([codec.speakers.index("s1")]))
     assert got.reconstruction == pytest.approx(codec.likelihood.fit(raw, features[None, :, 1:-1]).loss.item(), rel=1e-5)

@@ -19,7 +19,7 @@ from sqcodec.storage import written
 def coded_store(store: FeatureStore, model: Path, folder: Path, device: torch.device) -> tuple[FeatureStore, str]:
     """The store with each utterance's features coded and decoded, and the codec's fingerprint.
 
-    A codec of several codebooks takes for each utterance as many as a hash of its name says, each number as likely.
+    A codec of K codebooks uses 1 to K per utterance, uniform, chosen by a hash of its name.
     Decoded features are kept in `folder` and used again. Utterances of speakers that the codec does not know are left
     out. Raises ModelError: no such codec, or one for other features; TrainingError: it knows none of the speakers.
     """
@@ -61,7 +61,7 @@ def _reconstructed(split: StoreSplit, row: StoreRow, codec: SpectrogramCodec) ->
     device = next(codec.parameters()).device
     padded = with_context(codec, torch.from_numpy(split.features_of(row)).to(device))
     speaker = torch.tensor([codec.speaker_index(row.speaker)], device=device)
-    books = 1 + zlib.crc32(row.name.encode()) % codec.quantizer.codebooks
-    decoded = codec.decode(codec.encode(padded[None], codebooks=books), speaker)[0, :, : row.frames]
+    codebooks = 1 + zlib.crc32(row.name.encode()) % codec.quantizer.codebooks
+    decoded = codec.decode(codec.encode(padded[None], codebooks=codebooks), speaker)[0, :, : row.frames]
     array: NDArray[np.float32] = decoded.T.cpu().numpy()
     return array

@@ -1,4 +1,4 @@
-"""What the trainings of all vocoders share: the averaged network, its checkpoint, and tests by ear and by figures."""
+"""Base of all vocoder trainers: averaged network, checkpoint, validation by metrics and audio samples."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ INITIAL, CROPS, WINDOW = range(3)  # the random streams
 class VocoderTrainer(Trainer):
     """One training of a recipe's vocoder; `folder` receives checkpoint, vocoder and log.
 
-    store: natural features, or what a codec of fingerprint `codec` returned for them.
+    store: features of recordings, or those decoded by the codec with fingerprint `codec`.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class VocoderTrainer(Trainer):
 
     @abstractmethod
     def vocoder(self) -> Any:
-        """The averaged network, ready for use."""
+        """The averaged network as a vocoder."""
 
     def begin_from(self, folder: Path) -> None:
         """Take networks and optimisers of the training in `folder`, to go on with other features from step 0.
@@ -108,7 +108,7 @@ class VocoderTrainer(Trainer):
         return {**heard.figures}
 
     def cause(self, _losses: Mapping[str, float]) -> str:
-        """Steps that are too large."""
+        """Most often a learning rate that is too high."""
         return f"most often vocoder.train.learning_rate ({self.config.train.learning_rate:g}) is too high"
 
     def _optimizer(self, network: nn.Module, learning_rate: float) -> torch.optim.Optimizer:

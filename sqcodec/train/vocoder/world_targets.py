@@ -1,4 +1,4 @@
-"""What WORLD makes of the recordings of a store: computed once, in parallel, kept in the store's folder."""
+"""WORLD parameters of the recordings of a store: computed once, in parallel, kept in the store's folder."""
 
 import signal
 from collections.abc import Sequence

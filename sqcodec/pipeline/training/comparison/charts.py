@@ -1,4 +1,4 @@
-"""The pictures of a comparison."""
+"""The figures of a comparison."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -36,25 +36,25 @@ def _draw(path: Path, draw: Callable[[Figure], None], width: float) -> Path:
 
 def _bars(axes: Axes, rows: Sequence[Row]) -> None:
     """Test MSE of each system with its standard deviation over seeds; the paper's as a line."""
-    for place, row in enumerate(rows):
+    for position, row in enumerate(rows):
         mean, std = row.figures["test_mse"]
-        axes.bar(place, mean, yerr=std, capsize=4, color="tab:blue", width=0.7)
+        axes.bar(position, mean, yerr=std, capsize=4, color="tab:blue", width=0.7)
         if row.published:
-            axes.hlines(row.published[0], place - 0.4, place + 0.4, color="black", linestyle="--")
+            axes.hlines(row.published[0], position - 0.4, position + 0.4, color="black", linestyle="--")
     axes.set_xticks(range(len(rows)), [row.system for row in rows], rotation=30)
     lowest = min(row.figures["test_mse"][0] for row in rows)
     axes.set(title="test MSE, mean and standard deviation over seeds", ylabel="dB$^2$", ylim=(0.8 * lowest, None))
 
 
 def _perplexity(figure: Figure, results: Sequence[Result]) -> None:
-    """Of the test set's codes and of each epoch's, against steps."""
+    """Perplexity of the test codes and of each training epoch, against steps."""
     left, right = figure.subplots(1, 2)
     _curves(left, results, "test_perplexity", "perplexity of the test codes")
     _curves(right, results, "epoch_perplexity", "perplexity of an epoch of training")
 
 
 def _annealing(figure: Figure, results: Sequence[Result]) -> None:
-    """Self-annealing: what the posterior does while nobody tells the variance what to be."""
+    """Self-annealing: posterior entropy and learned variance, against steps."""
     left, right = figure.subplots(1, 2)
     stochastic = [result for result in results if any("log_var" in entry for entry in result.log)]
     _curves(left, stochastic, "posterior_entropy", "posterior entropy, nats a code")
@@ -62,7 +62,7 @@ def _annealing(figure: Figure, results: Sequence[Result]) -> None:
 
 
 def _curves(axes: Axes, results: Sequence[Result], name: str, title: str) -> None:
-    """One colour a system, one line a seed."""
+    """One colour per system, one line per seed."""
     systems = list(dict.fromkeys(result.cell.system for result in results))
     for result in results:
         points = [(entry["step"], entry[name]) for entry in result.log if name in entry]
@@ -83,8 +83,8 @@ def _usage(axes: Axes, results: Sequence[Result]) -> None:
         result = next(result for result in results if result.cell.system == system)
         counts = np.sort(np.array(result.figures["test_counts"], dtype=np.float64).flatten())[::-1]
         if counts.sum() > 0:
-            share = 100 * counts[counts > 0] / counts.sum()
-            axes.plot(np.arange(1, len(share) + 1), share, label=system)
+            percent = 100 * counts[counts > 0] / counts.sum()
+            axes.plot(np.arange(1, len(percent) + 1), percent, label=system)
     axes.set(title="codebook usage on the test set", xlabel="codeword, by rank", ylabel="share of codes, %")
     axes.set(xscale="log", yscale="log")
     if axes.lines:
