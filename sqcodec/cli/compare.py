@@ -74,7 +74,7 @@ def compare(
         jobs=jobs,
         backend=chosen_backend(backend, scheduler),
         command=f"sqcodec {' '.join(sys.argv[1:])}",
-        tell=lambda text: click.echo(with_options(text), err=True),
+        report_line=lambda text: click.echo(with_options(text), err=True),
     )
     click.echo(result.table, nl=False)
     click.echo(f"Tables: {result.folder / 'table.md'}, {result.folder / 'table.json'}")

@@ -85,7 +85,7 @@ class CodecRecipe(_Common):
     train: TrainConfig
     vocoder: VocoderConfig | None = None  # without the section the best that there is for these features decodes
     prior: PriorConfig | None = None  # a recipe without the section has no prior
-    bit_rate: Positive | None = None  # bit/s, nominal: what `encode` takes unless told; without it, all codebooks
+    bit_rate: Positive | None = None  # bit/s, nominal: the default of `encode`; without it, all codebooks
 
     @property
     def codec(self) -> "CodecRecipe":

@@ -1,4 +1,4 @@
-"""The training of a codec: crop, pass, clip, and what of it is logged, evaluated and saved."""
+"""The training of a codec: one step, its log entries, its evaluation and its state."""
 
 import bisect
 import math
@@ -191,7 +191,7 @@ def _check_share(recipe: CodecRecipe, processes: int) -> None:
 
 
 def usage(prefix: str, counts: Tensor) -> dict[str, float]:
-    """Perplexity and codewords in use of each codebook; counts [K, V]. The second and further ones are numbered."""
+    """Perplexity and used codewords per codebook from counts [K, V]; keys are numbered from the second codebook on."""
     figures: dict[str, float] = {}
     for number, book in enumerate(counts, start=1):
         name = "" if number == 1 else f"_{number}"

@@ -77,8 +77,8 @@ class Crops:
         features = features.float()
         if self._level is not None:
             low, high = self._level
-            wanted = low + (high - low) * ranks.own_rows(torch.rand(batch, generator=generator))
-            louder = wanted * (math.log(10.0) / 20.0) - self._peak[row].log()  # an offset of the logarithm, but for
+            level = low + (high - low) * ranks.own_rows(torch.rand(batch, generator=generator))
+            louder = level * (math.log(10.0) / 20.0) - self._peak[row].log()  # an offset of the logarithm, but for
             features = (features + _sent(louder, self.device)[:, None, None]).clamp_min(_LOWEST)  # the floor
         return Batch(features.transpose(1, 2).contiguous(), _sent(self._speaker[row], self.device))
 

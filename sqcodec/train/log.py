@@ -30,7 +30,7 @@ class TrainingLog:
             if name != "step" and isinstance(value, int | float):
                 self._board.add_scalar(name, value, entry["step"])
 
-    def hear(self, name: str, sound: NDArray[np.float32], step: int, sample_rate: int) -> None:
+    def add_sound(self, name: str, sound: NDArray[np.float32], step: int, sample_rate: int) -> None:
         """Put sound [n] into TensorBoard."""
         self._board.add_audio(name, torch.from_numpy(sound.clip(-1.0, 1.0)), step, sample_rate=sample_rate)
 

@@ -8,13 +8,13 @@ from sqcodec.corpus.splits import Manifest
 from sqcodec.errors import CorpusError
 from sqcodec.recipe import FolderConfig, Recipe, VctkConfig, ZeroSpeech2019Config
 
-Progress = Callable[[str, int, int], None]  # what is being done, how much of it is done, how much there is
+Progress = Callable[[str, int, int], None]  # the step, how much is done, how much there is
 
 
 def scan(recipe: Recipe, recipe_folder: Path, *, data: Path | None, list_file: Path | None) -> Manifest:
-    """Find a recipe's recordings and put them into splits; opens none of them.
+    """Find the recordings of a recipe and assign them to splits. No recording is opened.
 
-    Raises CorpusError: no corpus where it should be, or a wrong list.
+    Raises CorpusError: no corpus at its path, or a wrong list.
     """
     corpus = recipe.corpus
     if list_file and not isinstance(corpus, FolderConfig):
@@ -34,7 +34,7 @@ def scan(recipe: Recipe, recipe_folder: Path, *, data: Path | None, list_file: P
 
 
 def _usual_root(recipe: Recipe) -> Path:
-    """Where a corpus lies, seen from the working folder, when nobody says otherwise: the name its archive gives it."""
+    """The default path of a corpus, relative to the working folder: the name in its archive."""
     match recipe.corpus:
         case VctkConfig():
             return next(filter(Path.is_dir, map(Path, vctk.USUAL_ROOTS)), Path(vctk.USUAL_ROOTS[0]))
@@ -52,7 +52,7 @@ def _split_files(splits: dict[str, str], recipe_folder: Path) -> dict[str, Path]
 
 
 def download_corpus(recipe: Recipe, data: Path | None, progress: Progress) -> tuple[str, ...]:
-    """Fetch the corpus unless it is there; what to say about it."""
+    """Download the corpus unless it is there. Returns remarks for the user."""
     corpus = recipe.corpus
     root = data or _usual_root(recipe)
     match corpus:

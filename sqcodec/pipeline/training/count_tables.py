@@ -1,4 +1,4 @@
-"""The verb `tables`: count a model's codes on the training set and keep the counts in its file, for small `.sqc`."""
+"""The verb `tables`: count the codes of a training set and write entropy tables into the model file."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.finding.models import resolve
 
-_FRAMES = 4_000_000  # 11 hours, 2 million codes a book: of a larger set, utterances at equal distances are counted
+_FRAMES = 4_000_000  # 11 hours, 2 million codes per codebook; of a larger set, evenly spaced utterances are counted
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counted:
-    """What `make_tables` did. bits: a code of `split` (of all books together), fixed width, order 0 and order 1."""
+    """What `make_tables` did. bits: per code of `split`, over all codebooks: fixed width, order 0 and order 1."""
 
     path: Path
     codes: int
@@ -67,7 +67,7 @@ def count_tables(codec: SpectrogramCodec, split: StoreSplit, device: torch.devic
 def codes_of(
     codec: SpectrogramCodec, split: StoreSplit, device: torch.device
 ) -> Iterator[tuple[StoreRow, NDArray[np.uint16]]]:
-    """The utterances, or some at equal distances where there are very many, and their codes [K, T]."""
+    """The utterances (evenly spaced ones of a very large split) and their codes [K, T]."""
     every = -(-sum(row.frames for row in split.rows) // _FRAMES)
     for row in split.rows[:: max(1, every)]:
         stored = torch.from_numpy(split.features_of(row))

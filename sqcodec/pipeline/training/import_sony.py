@@ -1,4 +1,4 @@
-"""The verb `import-sony`: a checkpoint of the official code in, a run folder of ours out."""
+"""The verb `import-sony`: turn a checkpoint of the official code into a run folder."""
 
 import json
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from sqcodec.storage import write_text
 
 @dataclass(frozen=True, kw_only=True)
 class Imported:
-    """What came of a checkpoint."""
+    """The model that was written."""
 
     path: Path
     variance: str
@@ -27,7 +27,7 @@ class Imported:
 def import_sony(checkpoint: Path, speakers: Path, out: Path) -> Imported:
     """Write `out`/model.safetensors and recipe.yaml from an official checkpoint and its speakers.json.
 
-    Raises ModelError: either file missing or wrong, unlike each other, or `out` holds a model already.
+    Raises ModelError: a file is missing or invalid, the two do not match, or `out` holds a model already.
     """
     path = out / "model.safetensors"
     if path.exists():
@@ -39,7 +39,7 @@ def import_sony(checkpoint: Path, speakers: Path, out: Path) -> Imported:
     save_model(path, codec, int(found["step"]))
     return Imported(
         path=path,
-        variance=codec.recipe.quantizer.variance,  # type: ignore[union-attr]  # convert makes Gaussian ones alone
+        variance=codec.recipe.quantizer.variance,  # type: ignore[union-attr]  # convert gives Gaussian quantisers only
         speakers=len(names),
         step=int(found["step"]),
         fingerprint=codec.fingerprint,
@@ -47,7 +47,7 @@ def import_sony(checkpoint: Path, speakers: Path, out: Path) -> Imported:
 
 
 def _speakers(path: Path) -> tuple[str, ...]:
-    """speakers.json is a list; the official code sorts it before it counts."""
+    """speakers.json is a list. The official code sorts it before it numbers the speakers."""
     try:
         names = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

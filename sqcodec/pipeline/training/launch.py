@@ -1,4 +1,4 @@
-"""The processes of a training: this one alone, or those that torchrun started, each on a device of its own."""
+"""The processes of a training: this one, or those that torchrun started, one device each."""
 
 import os
 from datetime import timedelta
@@ -12,7 +12,7 @@ from sqcodec.errors import TrainingError
 from sqcodec.pipeline.device import find_device
 from sqcodec.recipe import Precision
 
-_TIMEOUT = timedelta(hours=6)  # of processes that wait while the first one evaluates or counts tables
+_TIMEOUT = timedelta(hours=6)  # the other ranks wait while rank 0 evaluates or counts tables
 
 
 class Processes(NamedTuple):
@@ -23,7 +23,7 @@ class Processes(NamedTuple):
 
 
 def started_processes() -> Processes | None:
-    """As torchrun started them; None: it did not start this one."""
+    """The processes that torchrun started; None without torchrun."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return None
     return Processes(int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"]))
@@ -32,7 +32,7 @@ def started_processes() -> Processes | None:
 def make_fabric(
     device: str, precision: Precision, *, processes: Processes | None = None, resting: bool = False
 ) -> Fabric:
-    """A Fabric of this process on the device named, or of those that torchrun started, each on a device of its own.
+    """A Fabric of this process on `device`, or of the processes that torchrun started, one device each.
 
     resting: some parameters have no gradient at times.
 
@@ -49,7 +49,7 @@ def make_fabric(
         accelerator=found.type,
         devices=processes.here,
         num_nodes=processes.everywhere // processes.here,
-        # statistics are added up where they are made
+        # batch statistics are summed over ranks where they are computed
         strategy=DDPStrategy(broadcast_buffers=False, find_unused_parameters=resting, timeout=_TIMEOUT),
         precision=precision,
     )
@@ -58,14 +58,17 @@ def make_fabric(
 
 
 def part(fabric: Fabric) -> None:
-    """The processes end together: torchrun ends the others when one goes badly, as gloo does while it is connected."""
+    """Wait for all ranks, then destroy the group.
+
+    A rank that leaves early makes gloo fail on the others, and torchrun then stops the job.
+    """
     if fabric.world_size > 1:
         fabric.barrier()
         distributed.destroy_process_group()
 
 
 def refuse_processes(stage: str) -> None:
-    """Raises TrainingError: torchrun started several processes, and this stage is of one."""
+    """Raises TrainingError: torchrun started several processes, and this stage runs in one."""
     if (processes := started_processes()) and processes.everywhere > 1:
         raise TrainingError(
             f"`stage` {stage} trains in one process, got {processes.everywhere} from torchrun;"

@@ -1,4 +1,4 @@
-"""prep: from a corpus on disk to a feature store."""
+"""The verb `prep`: from a corpus on disk to a feature store."""
 
 import hashlib
 import json
@@ -20,15 +20,15 @@ from sqcodec.pipeline.training.shards import SILENCE, UTTERANCES_A_SHARD, ShardT
 from sqcodec.recipe import CodecRecipe, Recipe, find_recipe, load_recipe
 from sqcodec.spectrogram import FeatureConfig
 
-SHARDS_A_PROCESS = 4  # starting another takes as long as making some shards, mostly to import torch
+SHARDS_A_PROCESS = 4  # a new process imports torch, which takes as long as some shards
 
 
 def _silently(what: str, done: int, total: int) -> None:
-    """Say nothing about progress."""
+    """Report no progress."""
 
 
 class SplitSummary(NamedTuple):
-    """One split of a finished store; hours of speech."""
+    """One split of a finished store. hours: of speech."""
 
     name: str
     utterances: int
@@ -38,7 +38,7 @@ class SplitSummary(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """What `prepare` made, or found made already (then `fresh` is False), and whether its recipe has a codec."""
+    """The store. fresh: whether this call made it; and whether the recipe has a codec."""
 
     folder: Path
     recipe_name: str
@@ -63,7 +63,7 @@ def prepare(
     fetch: bool = False,
     progress: Progress | None = None,
 ) -> Prepared:
-    """Make the feature store of a recipe's corpus in `out` (`data/<recipe name>`), or find it made already.
+    """Make the feature store of a recipe's corpus in `out` (`data/<recipe name>`), or find it complete.
 
     data: the corpus's folder; list_file: a list instead of a folder; fetch: download the corpus into `data` first.
     jobs: processes at most; few recordings are not worth as many. backend: where they run, see `in_parallel`.
@@ -83,7 +83,7 @@ def prepare(
         _build(
             recipe, manifest, out, digest, jobs=jobs, backend=backend, device=device, strict=strict, progress=progress
         )
-    shutil.rmtree(store.partial_folder(out), ignore_errors=True)  # an interruption just before the end can leave it
+    shutil.rmtree(store.partial_folder(out), ignore_errors=True)  # left by an interruption just before the end
     reports = store.read_reports(out)
     if strict:
         _stop_at(reports)
@@ -95,7 +95,7 @@ def prepare(
 
 
 def _digest(manifest: Manifest, config: FeatureConfig) -> str:
-    """Changes when a recording, its place in the splits or the features change."""
+    """Changes with a recording, its split, or the features."""
     rows = [(u.name, str(u.path), u.speaker, u.split, *_stamp(u.path)) for u in manifest.utterances]
     tree = [
         store.FORMAT,
@@ -128,7 +128,7 @@ def _require(recipe: Recipe, manifest: Manifest, counts: Counter[str]) -> None:
 
 
 def _unheard(recipe: Recipe, manifest: Manifest) -> list[str]:
-    """A remark when the split that is scored during training has speakers without a training recording."""
+    """A remark if the evaluation split has speakers without a training recording."""
     speakers: dict[str, set[str]] = {}
     for utterance in manifest.utterances:
         speakers.setdefault(utterance.split, set()).add(utterance.speaker)
@@ -182,7 +182,7 @@ def _build(
 
 
 def _resume(out: Path, digest: str) -> Path:
-    """The folder for shards; those of an interrupted run are kept when they were made from the same corpus."""
+    """The folder of the shards. Those of an interrupted run are kept if the corpus is the same."""
     partial = store.partial_folder(out)
     stamp = partial / "digest"
     if not stamp.is_file() or stamp.read_text(encoding="utf-8") != digest:
@@ -199,14 +199,14 @@ def _tasks(
     for split in sorted({utterance.split for utterance in manifest.utterances}):
         own = [utterance for utterance in manifest.utterances if utterance.split == split]
         for number, first in enumerate(range(0, len(own), UTTERANCES_A_SHARD)):
-            shard = shards.absolute() / split / f"{number:05d}"  # a worker may stand in another folder
+            shard = shards.absolute() / split / f"{number:05d}"  # a worker may have another working folder
             chosen = tuple(replace(each, path=each.path.absolute()) for each in own[first : first + UTTERANCES_A_SHARD])
             tasks.append(ShardTask(shard, chosen, config, manifest.usual_rates, device, threads))
     return tasks
 
 
 def _run(tasks: list[ShardTask], jobs: int, backend: str) -> Iterator[tuple[int, list[Report]]]:
-    """Make the shards that are missing; yields how many utterances are done and a shard's reports."""
+    """Make the missing shards. Yields the number of utterances done and the reports of a shard."""
     done = 0
     for task in (made := [task for task in tasks if task.shard.is_dir()]):
         done += len(task.utterances)
@@ -224,7 +224,7 @@ def _stop_at(reports: list[Report]) -> None:
 
 
 def count_reasons(reports: tuple[Report, ...] | list[Report]) -> list[str]:
-    """One line a reason: `skipped, broken: 2`."""
+    """One line per reason: `skipped, broken: 2`."""
     counts = Counter((not report.skipped, report.reason) for report in reports)
     return [f"{'kept' if kept else 'skipped'}, {reason}: {count}" for (kept, reason), count in sorted(counts.items())]
 

@@ -1,4 +1,4 @@
-"""One shard of a feature store: its recordings read, checked and analysed; what a process of `prep` does."""
+"""One shard of a feature store: read, check and analyse its recordings. The work of one process of `prep`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from sqcodec.errors import AudioError
 from sqcodec.features.mel import extract
 from sqcodec.spectrogram import PEAK, FeatureConfig
 
-UTTERANCES_A_SHARD = 64  # what an interruption can cost a process
+UTTERANCES_A_SHARD = 64  # the most that an interruption loses per process
 _SHORTEST = 0.025  # seconds, one analysis window of the paper
 SILENCE = 1e-4  # peak; -80 dB of full scale
 
 
 @dataclass(frozen=True)
 class ShardTask:
-    """The utterances of one shard and all that a process needs to make it."""
+    """The utterances of one shard, and the settings to make it."""
 
     shard: Path
     utterances: tuple[Utterance, ...]
@@ -34,12 +34,12 @@ class ShardTask:
 
 
 def shortest(config: FeatureConfig) -> int:
-    """Samples that a recording must have."""
+    """The least number of samples of a recording."""
     return round(_SHORTEST * config.sample_rate)
 
 
 def make_shard(task: ShardTask) -> tuple[int, list[Report]]:
-    """Write the shard; returns how many utterances it was to hold, and what there is to say about them."""
+    """Write the shard. Returns the number of its utterances, skipped ones included, and reports on them."""
     if task.threads:
         torch.set_num_threads(task.threads)
     reports: list[Report] = []
@@ -48,7 +48,7 @@ def make_shard(task: ShardTask) -> tuple[int, list[Report]]:
 
 
 def _stored(task: ShardTask, reports_: list[Report]) -> Iterator[StoredUtterance]:
-    """Read and analyse each recording; what there is to say about it goes into `reports_`."""
+    """Read and analyse each recording; reports go into `reports_`."""
     for utterance in task.utterances:
         try:
             source = AudioSource(utterance.path)

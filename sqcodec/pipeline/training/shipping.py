@@ -1,4 +1,4 @@
-"""What ships: a trained model or vocoder with its weights rounded to 16 bits."""
+"""Files to ship: a trained model or vocoder with weights rounded to float16."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from sqcodec.vocoder import vocoder_file as vocoders
 def ship_model(source: Path, target: Path, features: Path, *, device: str = "auto") -> None:
     """Write the model `source` to `target` in float16, with entropy tables counted on the store in `features`.
 
-    Rounding moves codewords, so what ships has a fingerprint of its own: fine-tune its vocoder on it, not on `source`.
+    Rounding moves codewords, so `target` has another fingerprint: fine-tune its vocoder on it, not on `source`.
     Raises ModelError: no model, or a plain VAE; CorpusError: no store.
     """
     place = find_device(device)

@@ -8,9 +8,9 @@ from sqcodec.recipe import Recipe
 
 
 def open_store_of(recipe: Recipe, features: Path, evaluate_split: str) -> FeatureStore:
-    """The store in `features`, which must be of the recipe's features and hold what to train and to test on.
+    """The store in `features`, which must have the features of the recipe, a training split and the evaluation split.
 
-    Raises CorpusError: no store; TrainingError: of other features, or without one of the splits.
+    Raises CorpusError: no store; TrainingError: other features, or a split is missing.
     """
     store = open_store(features)
     expected = recipe.features.configuration

@@ -18,7 +18,7 @@ from sqcodec.train.trainer import Report
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What a training left: files in `folder`, the step reached, the last test figures."""
+    """Files in `folder`, the last step, the last test figures."""
 
     folder: Path
     step: int
@@ -69,7 +69,7 @@ def _finish(trainer: CodecTrainer, folder: Path) -> Trained:
 
 
 def _count_tables(trainer: CodecTrainer, model: Path) -> None:
-    """Give the finished model its entropy tables, if it makes codes."""
+    """Add entropy tables to the finished model, if it has codes."""
     if trainer.codec.quantizer.codebooks:
         trainer.codec.eval()
         tables = count_tables(trainer.codec, trainer.store.splits["train"], trainer.fabric.device)

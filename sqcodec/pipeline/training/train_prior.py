@@ -25,7 +25,7 @@ from sqcodec.train.trainer import Report
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedPrior:
-    """The prior's file, its bits a code on the test split, and those of tables of order 0, 1 and 2."""
+    """The prior's file, its bits per code on the test split, and those of tables of order 0, 1 and 2."""
 
     path: Path
     bits: float
@@ -78,7 +78,7 @@ def _coded_corpus(codec: SpectrogramCodec, recipe: CodecRecipe, features: Path, 
 
 
 def _coded(codec: SpectrogramCodec, split: StoreSplit, device: torch.device) -> Iterator[CodedUtterance]:
-    """Codes and speaker of the utterances whose speaker the model knows."""
+    """Codes and speaker index of the utterances of known speakers."""
     rows = tuple(row for row in split.rows if codec.knows(row.speaker))
     known = StoreSplit(features=split.features, audio=split.audio, rows=rows)
     for row, codes in codes_of(codec, known, device):

@@ -20,7 +20,7 @@ from sqcodec.train.vocoder.world_trainer import WorldTrainer
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedVocoder:
-    """What a training left: files in `folder`, the step reached, the last test figures by name."""
+    """Files in `folder`, the last step, the last test figures by name."""
 
     folder: Path
     step: int
@@ -29,14 +29,14 @@ class TrainedVocoder:
 
 @dataclass(frozen=True, kw_only=True)
 class FineTuning:
-    """On what a codec returns: its model file, and the folder of the vocoder training that it starts from."""
+    """Fine-tuning on decoded features: the model file of the codec, and the vocoder training to start from."""
 
     model: Path
     start: Path
 
 
 def fine_tuning(run: Path, start: Path | None) -> FineTuning:
-    """On the run's own codec, from the vocoder of the run `start` (None: its own)."""
+    """On the codec of `run`, from the vocoder of the run `start` (None: of `run`)."""
     return FineTuning(model=run / "model.safetensors", start=stage_folder(start or run, "vocoder"))
 
 

@@ -33,7 +33,7 @@ class Crop(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """Crops of one batch, which of them are blurred [B], and the deviations of the blur in time and frequency."""
+    """Crops of one batch, which are blurred [B], and the standard deviations of the blur in time and frequency."""
 
     crops: list[Crop]
     blurred: Tensor
@@ -43,8 +43,8 @@ class Drawing(NamedTuple):
 class Draw:
     """Draws crops of train.frames frames whose sound lies within their utterance, each place as likely as any other.
 
-    The recording's peak is brought to a level drawn from train.level where the features carry a level; features with
-    utterance statistics are made from peak-normalised sound, and stay so.
+    Features that carry a level: the peak of the recording is scaled to a level drawn from train.level. Features with
+    utterance statistics come from peak-normalised sound and stay as they are.
     """
 
     def __init__(self, rows: Sequence[StoreRow], config: FeatureConfig, train: VocoderTrainConfig) -> None:

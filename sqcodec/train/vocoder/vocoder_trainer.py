@@ -14,7 +14,7 @@ from sqcodec.corpus.store import FeatureStore
 from sqcodec.recipe import Recipe, TrainedVocoderConfig
 from sqcodec.train.log import TrainingLog
 from sqcodec.train.trainer import Milestones, Trainer
-from sqcodec.train.vocoder.validation import Listener
+from sqcodec.train.vocoder.validation import Validator
 from sqcodec.vocoder.vocoder_file import save_vocoder
 
 INITIAL, CROPS, WINDOW = range(3)  # the random streams
@@ -40,7 +40,7 @@ class VocoderTrainer(Trainer):
         super().__init__(folder, fabric, milestones)
         self.recipe, self.config, self.store = recipe, config, store
         self.codec, self.features = codec, recipe.features.configuration
-        self.listener = Listener(store.splits[train.evaluate_split], self.features, files=train.evaluate_files)
+        self.validator = Validator(store.splits[train.evaluate_split], self.features, files=train.evaluate_files)
         self.networks, self.optimizers = self._build()
         self.average: nn.Module = deepcopy(self.networks["generator"]).requires_grad_(False).eval()
 
@@ -102,10 +102,10 @@ class VocoderTrainer(Trainer):
 
     def evaluate(self, log: TrainingLog) -> dict[str, Any]:
         """Copy-synthesis of some held-out recordings."""
-        heard = self.listener.listen(self.vocoder())
-        for name, sound in heard.sounds.items():
-            log.hear(name, sound, self.step, self.features.sample_rate)
-        return {**heard.figures}
+        validation = self.validator.validate(self.vocoder())
+        for name, sound in validation.sounds.items():
+            log.add_sound(name, sound, self.step, self.features.sample_rate)
+        return {**validation.figures}
 
     def cause(self, _losses: Mapping[str, float]) -> str:
         """Most often a learning rate that is too high."""

@@ -40,40 +40,40 @@ class WorldTrainer(VocoderTrainer):
         return {"generator": network}, {"generator": optimizer}
 
     def vocoder(self) -> WorldVocoder:
-        """The averaged network, ready for use."""
+        """The averaged network as a vocoder."""
         return WorldVocoder(cast(WorldNetwork, self.average), self.features)
 
     def _update(self) -> Mapping[str, Tensor]:
         train, split = self.config.train, self.store.splits["train"]
         drawing = self._draw.draw(step_seed(train.seed, self.step, CROPS))
         features = features_of(drawing, split, self.features, frames=train.frames, device=self.fabric.device)
-        wanted = torch.stack(list(map(self._wanted, drawing.crops))).to(self.fabric.device)
+        target = torch.stack(list(map(self._target, drawing.crops))).to(self.fabric.device)
         network = cast(WorldNetwork, self.networks["generator"])
-        terms = world_losses(Prediction(*self.generator(features)), wanted, network.mean, network.deviation)
+        terms = world_losses(Prediction(*self.generator(features)), target, network.mean, network.deviation)
         total = torch.stack(list(terms.values())).sum()
         self._descend("generator", self.generator, total, train.learning_rate)
         return {**terms, "loss": total}
 
-    def _wanted(self, crop: Crop) -> Tensor:
+    def _target(self, crop: Crop) -> Tensor:
         """Targets [T, 1 + n + a] of a crop, the envelope at the level of its features."""
         values = self._targets[crop.row.name][crop.start : crop.start + self.config.train.frames].clone()
         values[:, 1 : 1 + self.config.envelope] += 2.0 * math.log(crop.gain) * self._offset  # an envelope is a power
         return values
 
 
-def world_losses(made: Prediction, wanted: Tensor, mean: Tensor, std: Tensor) -> dict[str, Tensor]:
+def world_losses(predicted: Prediction, target: Tensor, mean: Tensor, std: Tensor) -> dict[str, Tensor]:
     """voicing: cross-entropy; f0: cross-entropy against a class and its neighbours, voiced frames; envelope and
-    aperiodicity: mean |difference| in standard deviations, the latter in voiced frames. wanted: [B, T, 1 + n + a]."""
-    f0, coded = wanted[..., 0], (wanted[..., 1:] - mean) / std
-    coefficients = made.envelope.shape[-1]
+    aperiodicity: mean |difference| in standard deviations, the latter in voiced frames. target: [B, T, 1 + n + a]."""
+    f0, coded = target[..., 0], (target[..., 1:] - mean) / std
+    coefficients = predicted.envelope.shape[-1]
     envelope, aperiodicity = coded[..., :coefficients], coded[..., coefficients:]
     voiced = (f0 > 0).float()
-    share = voiced.mean().clamp_min(1e-3)
-    places = torch.arange(F0_CLASSES, device=f0.device) + 0.5
-    label = torch.softmax(-0.5 * ((places - f0_class(f0)[..., None]) / _BLUR) ** 2, dim=-1)
+    voiced_fraction = voiced.mean().clamp_min(1e-3)
+    centres = torch.arange(F0_CLASSES, device=f0.device) + 0.5
+    label = torch.softmax(-0.5 * ((centres - f0_class(f0)[..., None]) / _BLUR) ** 2, dim=-1)
     return {
-        "voicing": functional.binary_cross_entropy_with_logits(made.voicing, voiced),
-        "f0": (-(label * made.f0.log_softmax(-1)).sum(-1) * voiced).mean() / share,
-        "envelope": (made.envelope - envelope).abs().mean(),
-        "aperiodicity": ((made.aperiodicity - aperiodicity).abs().mean(-1) * voiced).mean() / share,
+        "voicing": functional.binary_cross_entropy_with_logits(predicted.voicing, voiced),
+        "f0": (-(label * predicted.f0.log_softmax(-1)).sum(-1) * voiced).mean() / voiced_fraction,
+        "envelope": (predicted.envelope - envelope).abs().mean(),
+        "aperiodicity": ((predicted.aperiodicity - aperiodicity).abs().mean(-1) * voiced).mean() / voiced_fraction,
     }

@@ -25,10 +25,10 @@ def cells_of(systems, *, seeds=(0,), steps=20, **options):
     return plan("zerospeech2019", systems=systems, seeds=seeds, overrides=overrides, **options)
 
 
-def run(cells, store, folder, *, jobs=1, tell=lambda text: None):
+def run(cells, store, folder, *, jobs=1, report_line=lambda text: None):
     return compare(
         "zerospeech2019", cells, store, folder, device="cpu", jobs=jobs, backend="local", command="the command",
-        tell=tell,
+        report_line=report_line,
     )  # fmt: skip
 
 
@@ -77,7 +77,7 @@ def test_a_wrong_plan_is_refused(systems, options, text):
 @pytest.mark.slow
 def test_a_comparison_leaves_tables_and_pictures(store, tmp_path):
     lines = []
-    done = run(cells_of(["vae", "vq-ema", "sq-IV"], seeds=[0, 1]), store, tmp_path / "out", tell=lines.append)
+    done = run(cells_of(["vae", "vq-ema", "sq-IV"], seeds=[0, 1]), store, tmp_path / "out", report_line=lines.append)
     names = {path.name for path in (tmp_path / "out").iterdir() if path.is_file()}
     assert names == {"table.json", "table.md", "mse.png", "perplexity.png", "usage.png", "annealing.png"}
     assert {path.name for path in done.pictures} == {name for name in names if name.endswith(".png")}
@@ -101,7 +101,7 @@ def test_finished_cells_are_not_trained_again(store, tmp_path):
     model = tmp_path / "out" / "sq-I" / "seed0" / "model.safetensors"
     before = model.stat().st_mtime_ns
     lines = []
-    run(cells_of(["sq-I", "sq-III"]), store, tmp_path / "out", tell=lines.append)
+    run(cells_of(["sq-I", "sq-III"]), store, tmp_path / "out", report_line=lines.append)
     assert model.stat().st_mtime_ns == before
     assert lines[0] == "2 cells, 1 finished before"
     assert not any(line.startswith("sq-I/") for line in lines)
@@ -114,7 +114,7 @@ def test_a_stopped_comparison_goes_on_where_it_was(store, tmp_path):
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(TrainingError) as caught:
-        run(cells_of(["sq-I", "sq-III"]), store, tmp_path / "out", tell=interrupt)
+        run(cells_of(["sq-I", "sq-III"]), store, tmp_path / "out", report_line=interrupt)
     assert str(caught.value) == "stopped in sq-III/seed0, all saved; the same command goes on from here"
     done = run(cells_of(["sq-I", "sq-III"]), store, tmp_path / "out")
     whole = run(cells_of(["sq-I", "sq-III"]), store, tmp_path / "whole")
@@ -150,7 +150,7 @@ def test_a_training_that_diverges_does_not_stop_the_rest(store, tmp_path):
     assert done.failed[0].startswith("sq-I/train.learning_rate=1e30/seed0: the loss is not finite at step")
     assert f"Failed: {done.failed[0]}" in done.table
     assert [path.name for path in done.pictures] == ["capacity-train.learning_rate.png"]
-    with pytest.raises(TrainingError, match="no cell came to an end: sq-I/train.learning_rate=1e30"):
+    with pytest.raises(TrainingError, match="no cell finished: sq-I/train.learning_rate=1e30"):
         run(cells[:1], store, tmp_path / "bad")
 
 

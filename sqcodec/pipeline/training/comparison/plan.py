@@ -1,4 +1,4 @@
-"""What is to be trained: systems x seeds, and for a sweep x values of one key."""
+"""The cells of a comparison: systems x seeds, and x the values of a key that is swept."""
 
 import json
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """As a person would call it."""
+        """Its name in progress messages and tables."""
         return str(self.folder)
 
 

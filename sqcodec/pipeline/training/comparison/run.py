@@ -1,4 +1,4 @@
-"""Train the cells, one after another or several at once; finished ones are kept, interrupted ones go on."""
+"""Train the cells, one after another or in parallel. Finished cells are kept, interrupted ones resume."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -20,12 +20,12 @@ from sqcodec.recipe import find_recipe
 from sqcodec.storage import write_json, write_text
 from sqcodec.train.log import read_log
 
-Tell = Callable[[str], None]
+ReportLine = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """What a comparison left in `folder`: its table as text, its pictures, and cells that did not come to an end."""
+    """What a comparison wrote to `folder`: its table as text, its pictures, and the cells that did not finish."""
 
     folder: Path
     table: str
@@ -43,12 +43,12 @@ def compare(
     jobs: int,
     backend: str,
     command: str,
-    tell: Tell,
+    report_line: ReportLine,
 ) -> Compared:
     """Train and evaluate every cell on the store in `features`; write table.json, table.md and pictures to `folder`.
 
-    A cell with a result is not trained again, one with a checkpoint goes on from it. jobs, backend: see `in_parallel`;
-    trainings in processes of their own tell nothing. command: what the table says made it.
+    A cell with a result is not trained again, one with a checkpoint resumes. jobs, backend: see `in_parallel`;
+    parallel trainings report nothing. command: the command line, which the table quotes.
     Raises CorpusError: no store; TrainingError: `folder` holds other cells under the same names, or asked to stop.
     A training that diverges is reported and left out of the table.
     """
@@ -56,31 +56,31 @@ def compare(
     for cell in cells:
         _check(cell, folder, store.digest)
     waiting = [cell for cell in cells if not (folder / cell.folder / "result.json").is_file()]
-    tell(f"{len(cells)} cells, {len(cells) - len(waiting)} finished before")
+    report_line(f"{len(cells)} cells, {len(cells) - len(waiting)} finished before")
     run = partial(
         _run,
-        features=features.absolute(),  # a worker may stand in another folder
+        features=features.absolute(),  # a worker may have another working folder
         folder=folder.absolute(),
         device=device,
         digest=store.digest,
-        tell=tell if jobs == 1 and backend == "local" else _mute,
+        report_line=report_line if jobs == 1 and backend == "local" else _mute,
     )
     failures = sorted(text for text in in_parallel(run, waiting, jobs=jobs, backend=backend) if text)
     results = [result for cell in cells if (result := _result(cell, folder))]
     failed = tuple(failures)
     if not results:
-        raise TrainingError(f"{folder}: no cell came to an end: {'; '.join(failed)}")
+        raise TrainingError(f"{folder}: no cell finished: {'; '.join(failed)}")
     return _write(folder, results, failed, _published(recipe, store.corpus), command)
 
 
 def _mute(_: str) -> None:
-    """Several trainings at once would talk over one another."""
+    """Discard the progress of parallel trainings."""
 
 
-def _run(cell: Cell, *, features: Path, folder: Path, device: str, digest: str, tell: Tell) -> str | None:
-    """Train one cell; the text of what went wrong, None when all went well."""
+def _run(cell: Cell, *, features: Path, folder: Path, device: str, digest: str, report_line: ReportLine) -> str | None:
+    """Train one cell. Returns what went wrong, or None."""
     run = folder / cell.folder
-    tell(f"{cell.name}: {cell.recipe.train.steps} steps")
+    report_line(f"{cell.name}: {cell.recipe.train.steps} steps")
     try:
         train(
             cell.recipe,
@@ -88,12 +88,12 @@ def _run(cell: Cell, *, features: Path, folder: Path, device: str, digest: str, 
             run,
             device=device,
             resume=(run / "checkpoint.pt").is_file(),
-            report=lambda entry: _tell_test(cell, entry, tell),
+            report=lambda entry: _report_test(cell, entry, report_line),
         )
     except StoppedError:
         raise TrainingError(f"stopped in {cell.name}, all saved; the same command goes on from here") from None
     except TrainingError as error:
-        tell(f"{cell.name}: {error}")
+        report_line(f"{cell.name}: {error}")
         return f"{cell.name}: {error}"
     last = read_log(run / "log.jsonl")[-1]
     result = {"store": digest, "recipe": cell.recipe.model_dump(mode="json"), "figures": last}
@@ -101,10 +101,10 @@ def _run(cell: Cell, *, features: Path, folder: Path, device: str, digest: str, 
     return None
 
 
-def _tell_test(cell: Cell, entry: dict[str, Any], tell: Tell) -> None:
+def _report_test(cell: Cell, entry: dict[str, Any], report_line: ReportLine) -> None:
     if "test_mse" in entry:
         codes = f", perplexity {entry['test_perplexity']:.1f}" if "test_perplexity" in entry else ""
-        tell(f"{cell.name}: step {entry['step']}: test MSE {entry['test_mse']:.2f}{codes}")
+        report_line(f"{cell.name}: step {entry['step']}: test MSE {entry['test_mse']:.2f}{codes}")
 
 
 def _check(cell: Cell, folder: Path, digest: str) -> None:

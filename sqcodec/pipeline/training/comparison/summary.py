@@ -1,4 +1,4 @@
-"""The table of a comparison: a row a system (and swept value), mean and standard deviation over seeds."""
+"""The table of a comparison: a row per system (and swept value), mean and standard deviation over seeds."""
 
 import statistics
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class Row:
 
 
 def rows_of(results: Sequence[Result], published: dict[str, list[float]]) -> list[Row]:
-    """One row for the cells that differ in nothing but the seed, in the order in which they come."""
+    """One row per group of cells that differ in the seed alone, in their order."""
     groups: dict[tuple[str, tuple[str, float | str] | None], list[Result]] = {}
     for result in results:
         groups.setdefault((result.cell.system, result.cell.sweep), []).append(result)
@@ -57,7 +57,7 @@ def _row(
 
 
 def _figures(result: Result) -> dict[str, float]:
-    """Those of the last log entry, and the bound's terms in bits a second."""
+    """The figures of the last log entry, and the terms of the bound in bits per second."""
     figures = {name: float(result.figures[name]) for name in FIGURES if name in result.figures}
     return figures | {"bound": float(result.figures["bound"]["bits_per_second"])}
 
@@ -67,7 +67,7 @@ def _spread(values: list[float]) -> tuple[float, float | None]:
 
 
 def markdown(rows: Sequence[Row], results: Sequence[Result], failed: Sequence[str], command: str) -> str:
-    """The table for people, and under it what made it."""
+    """The table in Markdown, and below it how it was made."""
     swept = any(row.sweep for row in rows)
     marked = any(row.published for row in rows)
     classes = any("test_accuracy" in row.figures for row in rows)
@@ -120,7 +120,7 @@ def _mark(row: Row) -> str:
 
 
 def table_json(rows: Sequence[Row], results: Sequence[Result], failed: Sequence[str], command: str) -> dict[str, Any]:
-    """The same for programs, with every cell's figures and recipe."""
+    """The table as JSON, with the figures and the recipe of every cell."""
     return {
         "command": command,
         "rows": [asdict(row) for row in rows],
