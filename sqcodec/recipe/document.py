@@ -1,7 +1,5 @@
 """The whole recipe and how it is found, read, overridden and validated."""
 
-import warnings
-from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -11,8 +9,9 @@ from pydantic import Field, ValidationError, model_validator
 from sqcodec.errors import RecipeError
 from sqcodec.recipe.features_section import FeaturesConfig
 from sqcodec.recipe.network_section import NetworkConfig
+from sqcodec.recipe.overrides import changed_on_codec, override_
 from sqcodec.recipe.prior_section import PriorConfig
-from sqcodec.recipe.quantizer_section import FORMER_KEYS, QuantizerConfig, current_keys
+from sqcodec.recipe.quantizer_section import QuantizerConfig
 from sqcodec.recipe.section import Count, Fraction, Level, Positive, Precision, Section
 from sqcodec.recipe.target_section import TargetConfig
 from sqcodec.recipe.vocoder_section import IstftConfig, TrainedVocoderConfig, VocoderConfig
@@ -208,36 +207,13 @@ def load_recipe(name: str, overrides: tuple[str, ...] = (), *, on_codec: bool = 
     if not isinstance(tree, dict):
         raise RecipeError(f"{path}: got {type(tree).__name__}, expected a mapping of sections (name, corpus, ...)")
     for override in overrides:
-        _override_(tree, override)
+        override_(tree, override)
     where = f"{path}{' with' if overrides else ''}" + "".join(f" `overrides` {override}" for override in overrides)
     recipe = validate_recipe(tree, where=where)
     if recipe.vocoder is None or recipe.vocoder.kind == "griffin-lim" or recipe.vocoder.on_codec is None:
         return recipe
-    tuned = validate_recipe(_on_codec(tree, overrides), where=f"{where}, as vocoder.on_codec changes it")
+    tuned = validate_recipe(changed_on_codec(tree, overrides), where=f"{where}, as vocoder.on_codec changes it")
     return tuned if on_codec else recipe
-
-
-def _on_codec(tree: dict[str, Any], overrides: tuple[str, ...]) -> dict[str, Any]:
-    """The tree with the changes of `vocoder.on_codec`, and over them the overrides, its own last."""
-    own = "vocoder.on_codec."
-    changes = tree["vocoder"]["on_codec"]
-    changed = {**tree, "vocoder": {**_merged(tree["vocoder"], changes), "on_codec": None}}
-    for override in overrides:
-        if override.startswith("vocoder.") and not override.startswith(own[:-1]):
-            _override_(changed, override)
-    for override in overrides:
-        if override.startswith(own):
-            _override_(changed, override.replace(own, "vocoder.", 1))
-    return changed
-
-
-def _merged(tree: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """A copy of the tree with the changes, section by section."""
-    merged = deepcopy(tree)
-    for key, value in changes.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if both else value
-    return merged
 
 
 def validate_recipe(tree: Any, *, where: str) -> Recipe:
@@ -248,43 +224,6 @@ def validate_recipe(tree: Any, *, where: str) -> Recipe:
     except ValidationError as error:
         lines = [_explain(item) for item in error.errors(include_url=False)]
         raise RecipeError("\n  ".join([f"{where}: {len(lines)} error(s)", *lines])) from None
-
-
-def _override_(tree: dict[str, Any], override: str) -> None:
-    key, sep, text = override.partition("=")
-    *sections, last = key.split(".")
-    node: Any = tree
-    if sections == ["quantizer"] and isinstance(tree.get("quantizer"), dict):
-        tree["quantizer"] = current_keys(tree["quantizer"])  # the file may have the former key, and --set today's
-        last = _current_key(last, tree["quantizer"])
-    for section in sections:
-        node = node.get(section) if isinstance(node, dict) else None
-    if not sep or not isinstance(node, dict) or not last:
-        raise RecipeError(f"`overrides` {override}: expected section.key=value, such as `overrides` train.steps=1000")
-    try:
-        node[last] = _parse_value(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"`overrides` {override}: the value is not YAML: {error}") from error
-
-
-def _current_key(key: str, section: dict[str, Any]) -> str:
-    """A key of the section `quantizer` under today's name, with a warning where that is another one."""
-    name = FORMER_KEYS.get(key, key)
-    if section.get("kind") != "residual" or name == key:
-        return key
-    text = f"quantizer.{key} is now quantizer.{name}; the former name works for one release"
-    warnings.warn(text, FutureWarning, stacklevel=2)
-    return name
-
-
-def _parse_value(text: str) -> Any:
-    value = yaml.safe_load(text)
-    if isinstance(value, str):  # YAML 1.1 reads 4e-4 as text
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
 
 
 def _explain(item: Any) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.features.mel import features_of
-from sqcodec.pipeline.coding.files import SOUND_FORMATS, write_sound
+from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, write_sound
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.finding.vocoders import KINDS, find_vocoder, resolve_vocoder
 from sqcodec.pipeline.paths import check_target, spooled, written

@@ -6,22 +6,21 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from sqcodec.bitstream import npy, recovery, sqc
 from sqcodec.bitstream.sqc_header import MAGIC, read_header
 from sqcodec.codes import Codes
-from sqcodec.corpus.audio import RAW_SUBTYPES, AudioSource, RawEncoding, RawFormat
+from sqcodec.corpus.audio import AudioSource, RawEncoding, RawFormat
 from sqcodec.errors import SqcodecError
 from sqcodec.model import model_header
 from sqcodec.pipeline.coding.codec import Codec, open_codec
+from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, Written, clipping_note, sound_format, write_sound
 from sqcodec.pipeline.finding.models import FoundModel, find_for_decoding, find_for_encoding
 from sqcodec.pipeline.paths import check_target, is_pipe, is_special, shown, spooled, written
 from sqcodec.resampling import resampled
 
 CodesFormat = Literal["sqc", "npy"]
-SOUND_FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
 CODES_SUFFIXES = (".sqc", ".npy")
 _RAW_SUFFIXES = (".raw", ".pcm")
 _CHUNK = 1 << 16  # samples per write
@@ -94,13 +93,6 @@ class Opened(NamedTuple):
     codec: Codec
     codes: Codes
     lost: tuple[Span, ...]
-
-
-class Written(NamedTuple):
-    """Number of samples of a sound file, and how many of them were clipped to -1 to 1."""
-
-    samples: int
-    clipped: int
 
 
 def encode_file(
@@ -299,31 +291,5 @@ def bare_array_note(file: CodesFile, found: FoundModel) -> str:
     )
 
 
-def clipping_note(result: Written, where: str) -> str:
-    """The note on clipped samples; "" if there are none."""
-    if not result.clipped:
-        return ""
-    return f"{where}: {result.clipped} of {result.samples} samples were beyond full scale and were clipped"
-
-
 def _notes(*texts: str) -> tuple[str, ...]:
     return tuple(text for text in texts if text)
-
-
-def sound_format(target: Path, raw: RawEncoding | None) -> tuple[str, str]:
-    """libsndfile's names of file format and sample format. A pipe gets a WAV."""
-    return ("RAW", RAW_SUBTYPES[raw]) if raw else SOUND_FORMATS.get(target.suffix.lower(), SOUND_FORMATS[".wav"])
-
-
-def write_sound(path: Path, blocks: Iterable[NDArray[np.float32]], rate: int, form: tuple[str, str]) -> Written:
-    """Write blocks [n] at `rate` (Hz). form: libsndfile's names of file format and sample format."""
-    kind, subtype = form
-    samples = clipped = 0
-    endian = "LITTLE" if kind == "RAW" else "FILE"
-    with soundfile.SoundFile(path, "w", rate, 1, format=kind, subtype=subtype, endian=endian) as file:
-        for block in blocks:
-            clipped += int((np.abs(block) > 1.0).sum())
-            samples += len(block)
-            for start in range(0, len(block), _CHUNK):  # libsndfile's Vorbis overflows the stack on long blocks
-                file.write(np.clip(block[start : start + _CHUNK], -1.0, 1.0))
-    return Written(samples, clipped)

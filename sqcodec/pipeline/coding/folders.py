@@ -19,13 +19,13 @@ from sqcodec.pipeline.coding.files import (
     CodesFormat,
     bare_array_note,
     channels_note,
-    clipping_note,
     decode_with,
     encode_with,
     find_model_for,
     identify,
     open_with,
 )
+from sqcodec.pipeline.coding.sound_files import clipping_note
 from sqcodec.pipeline.finding.code_spaces import names_of
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.parallel import in_parallel

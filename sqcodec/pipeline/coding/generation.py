@@ -13,7 +13,7 @@ from sqcodec.codes import Codes
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.errors import SqcodecError
 from sqcodec.pipeline.coding.codec import Codec, open_codec
-from sqcodec.pipeline.coding.files import SOUND_FORMATS, write_sound
+from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, write_sound
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.paths import written
 from sqcodec.prior.prior_file import PRIOR, load_prior

@@ -15,7 +15,7 @@ from sqcodec.errors import AudioError, CodesError
 from sqcodec.features.mel import extract
 from sqcodec.model.blockwise import with_context
 from sqcodec.pipeline.coding.codec import Codec, open_codec
-from sqcodec.pipeline.coding.files import SOUND_FORMATS, sound_format, write_sound
+from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, sound_format, write_sound
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.paths import check_target, spooled, written
 

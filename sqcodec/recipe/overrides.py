@@ -1,0 +1,71 @@
+"""Changes of a recipe's values before it is validated: `key.path=value`, and what a second training changes."""
+
+import warnings
+from copy import deepcopy
+from typing import Any
+
+import yaml
+
+from sqcodec.errors import RecipeError
+from sqcodec.recipe.quantizer_section import FORMER_KEYS, current_keys
+
+
+def override_(tree: dict[str, Any], override: str) -> None:
+    """Set one value of a recipe's tree. Raises RecipeError: not `section.key=value`, no such section, or no YAML."""
+    key, sep, text = override.partition("=")
+    *sections, last = key.split(".")
+    node: Any = tree
+    if sections == ["quantizer"] and isinstance(tree.get("quantizer"), dict):
+        tree["quantizer"] = current_keys(tree["quantizer"])  # the file may have the former key, and --set today's
+        last = _current_key(last, tree["quantizer"])
+    for section in sections:
+        node = node.get(section) if isinstance(node, dict) else None
+    if not sep or not isinstance(node, dict) or not last:
+        raise RecipeError(f"`overrides` {override}: expected section.key=value, such as `overrides` train.steps=1000")
+    try:
+        node[last] = _parse_value(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"`overrides` {override}: the value is not YAML: {error}") from error
+
+
+def _current_key(key: str, section: dict[str, Any]) -> str:
+    """A key of the section `quantizer` under today's name, with a warning where that is another one."""
+    name = FORMER_KEYS.get(key, key)
+    if section.get("kind") != "residual" or name == key:
+        return key
+    text = f"quantizer.{key} is now quantizer.{name}; the former name works for one release"
+    warnings.warn(text, FutureWarning, stacklevel=2)
+    return name
+
+
+def _parse_value(text: str) -> Any:
+    value = yaml.safe_load(text)
+    if isinstance(value, str):  # YAML 1.1 reads 4e-4 as text
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def changed_on_codec(tree: dict[str, Any], overrides: tuple[str, ...]) -> dict[str, Any]:
+    """The tree with the changes of `vocoder.on_codec`, and over them the overrides, its own last."""
+    own = "vocoder.on_codec."
+    changes = tree["vocoder"]["on_codec"]
+    changed = {**tree, "vocoder": {**_merged(tree["vocoder"], changes), "on_codec": None}}
+    for override in overrides:
+        if override.startswith("vocoder.") and not override.startswith(own[:-1]):
+            override_(changed, override)
+    for override in overrides:
+        if override.startswith(own):
+            override_(changed, override.replace(own, "vocoder.", 1))
+    return changed
+
+
+def _merged(tree: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A copy of the tree with the changes, section by section."""
+    merged = deepcopy(tree)
+    for key, value in changes.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
