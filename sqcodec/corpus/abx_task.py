@@ -22,7 +22,7 @@ TASK_COLUMNS = ["a", "b", "x", "phone_1", "phone_2", "speaker_1", "speaker_2", "
 _Indices = NDArray[np.int64]
 
 
-class Part(NamedTuple):
+class Item(NamedTuple):
     """A piece of a file from `onset` to `offset` in seconds; None: the whole file."""
 
     file: str
@@ -30,7 +30,7 @@ class Part(NamedTuple):
     offset: float | None
 
 
-class Cell(NamedTuple):
+class Triplets(NamedTuple):
     """Triples of one kind: a and x are the first phone, b the second; a and b by the first speaker, x by the second.
 
     a, b, x: numbers of parts, [n] each, one triple a place.
@@ -47,8 +47,8 @@ class Cell(NamedTuple):
 class Task(NamedTuple):
     """Parts, and the cells of each context: parts of different contexts never meet."""
 
-    parts: list[Part]
-    contexts: list[list[Cell]]
+    parts: list[Item]
+    contexts: list[list[Triplets]]
 
 
 def read_task(path: Path) -> Task:
@@ -78,7 +78,7 @@ def read_task(path: Path) -> Task:
 
 
 def _from_items(path: Path, lines: list[str]) -> Task:
-    parts: list[Part] = []
+    parts: list[Item] = []
     groups: dict[str, dict[tuple[str, str], list[int]]] = defaultdict(lambda: defaultdict(list))
     for number, line in enumerate(lines, 2):
         if not line.strip():
@@ -86,7 +86,7 @@ def _from_items(path: Path, lines: list[str]) -> Task:
         fields = line.split()
         try:
             file, onset, offset, phone, before, after, speaker = fields
-            part = Part(file, float(onset), float(offset))
+            part = Item(file, float(onset), float(offset))
             if not 0 <= float(onset) < float(offset):
                 raise ValueError
         except ValueError:
@@ -99,7 +99,7 @@ def _from_items(path: Path, lines: list[str]) -> Task:
     return Task(parts, [found for found in cells if found])
 
 
-def _cells(context: str, by: dict[tuple[str, str], list[int]]) -> Iterator[Cell]:
+def _cells(context: str, by: dict[tuple[str, str], list[int]]) -> Iterator[Triplets]:
     """Every triple: phones p != q, speakers s != t; A of (p, s), B of (q, s), X of (p, t)."""
     for phone, speaker in sorted(by):
         for other, same in sorted(by):
@@ -109,7 +109,7 @@ def _cells(context: str, by: dict[tuple[str, str], list[int]]) -> Iterator[Cell]
                 if again == phone and another != speaker:
                     chosen = (by[phone, speaker], by[other, speaker], by[phone, another])
                     a, b, x = (axis.ravel() for axis in np.meshgrid(*chosen, indexing="ij"))
-                    yield Cell(context, (phone, other), (speaker, another), a, b, x)
+                    yield Triplets(context, (phone, other), (speaker, another), a, b, x)
 
 
 def _from_triples(path: Path, lines: list[str]) -> Task:
@@ -123,8 +123,8 @@ def _from_triples(path: Path, lines: list[str]) -> Task:
             raise CorpusError(f"{path}, line {number}: got {line!r}, expected 8 columns separated by tabs")
         triple = [numbers.setdefault(name, len(numbers)) for name in fields[:3]]
         groups[fields[7], *fields[3:7]].append(triple)
-    contexts: dict[str, list[Cell]] = defaultdict(list)
+    contexts: dict[str, list[Triplets]] = defaultdict(list)
     for (context, phone, other, speaker, another), triples in sorted(groups.items()):
         a, b, x = np.array(triples, np.int64).T
-        contexts[context].append(Cell(context, (phone, other), (speaker, another), a, b, x))
-    return Task([Part(name, None, None) for name in numbers], list(contexts.values()))
+        contexts[context].append(Triplets(context, (phone, other), (speaker, another), a, b, x))
+    return Task([Item(name, None, None) for name in numbers], list(contexts.values()))

@@ -16,8 +16,8 @@ from sqcodec.errors import MetricError
 from sqcodec.metrics.cepstrum import from_envelope, unbiased
 from sqcodec.metrics.signals import METRIC_RATE, Signal, validate
 
-Recipe = Literal["textbook", "espnet", "versa"]
-RECIPES: tuple[Recipe, ...] = get_args(Recipe)
+McdDefinition = Literal["textbook", "espnet", "versa"]
+RECIPES: tuple[McdDefinition, ...] = get_args(McdDefinition)
 _SHORTEST = 1024  # samples: one frame of the longest window
 _MOST_FRAMES = 8000  # of espnet's, 16 ms each: two minutes, whose warping takes a gigabyte
 _INT16 = 32767.0
@@ -26,7 +26,7 @@ _FLOOR = 1e-10  # added to power where a recipe has no floor of its own: digital
 _Array = NDArray[np.float64]
 
 
-def mcd(reference: Signal, degraded: Signal, *, recipe: Recipe) -> float:
+def mcd(reference: Signal, degraded: Signal, *, recipe: McdDefinition) -> float:
     """Mean over frames of 10 / ln 10 sqrt(2 sum_m (c_m - c'_m)^2); both [N] at 16 kHz, aligned.
 
     Raises MetricError: silent, less than 1024 samples, or more than two minutes for espnet.
@@ -57,7 +57,7 @@ def distortion(first: _Array, second: _Array) -> _Array:
     return decibels
 
 
-def evaluate(reference: Signal, degraded: Signal, *, recipe: Recipe) -> dict[str, float]:
+def evaluate(reference: Signal, degraded: Signal, *, recipe: McdDefinition) -> dict[str, float]:
     """{"mcd": `mcd`}."""
     return {"mcd": mcd(reference, degraded, recipe=recipe)}
 

@@ -12,14 +12,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sqcodec.report.spectrogram_image import RANGE, TOP_FREQUENCY, levels, picture
-from sqcodec.report.table import Cell, Column, number
+from sqcodec.report.table import Column, Figure, number
 
 
-class System(NamedTuple):
+class SystemRow(NamedTuple):
     """A line of the table."""
 
     name: str
-    cells: dict[str, Cell]
+    cells: dict[str, Figure]
 
 
 class Sound(NamedTuple):
@@ -43,7 +43,7 @@ class Page:
 
     title: str
     columns: Sequence[Column]
-    systems: Sequence[System]
+    systems: Sequence[SystemRow]
     utterances: Sequence[Utterance]
     notes: Sequence[str]
 

@@ -20,7 +20,7 @@ class Column(NamedTuple):
         return f"{self.title}{f' ({self.unit})' if self.unit else ''}{arrow}"
 
 
-class Cell(NamedTuple):
+class Figure(NamedTuple):
     """A mean with its 95 % interval over `files` files, `failed` of which could not be scored; None: no figure."""
 
     mean: float | None
@@ -35,7 +35,7 @@ def number(value: float | None, decimals: int) -> str:
     return "–" if value is None else f"{round(value, decimals) + 0.0:.{decimals}f}"
 
 
-def cell_text(cell: Cell, column: Column) -> str:
+def figure_text(cell: Figure, column: Column) -> str:
     """Mean, interval, and for how many files there was no figure."""
     if cell.mean is None:
         return f"– ({cell.failed} failed)" if cell.failed else "–"

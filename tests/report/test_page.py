@@ -14,7 +14,7 @@ from PIL import Image
 
 from sqcodec.report import page
 from sqcodec.report.spectrogram_image import RANGE, levels, palette, picture
-from sqcodec.report.table import Cell, Column
+from sqcodec.report.table import Column, Figure
 
 COLUMNS = [Column("pesq", "PESQ wb", "", "higher", 2), Column("mcd", "MCD", "dB", "lower", 1)]
 
@@ -34,12 +34,12 @@ def make_page(folder: Path, *, systems: int = 3, utterances: int = 2, seconds: f
         made.append(page.Utterance(f"speaker/{number}", sounds))
     cells = [
         {
-            "pesq": Cell(1.0 + n % 3, 0.9 + n % 3, 1.1 + n % 3, 9, 0),
-            "mcd": Cell(None, None, None, 0, 9) if n == 1 else Cell(5.0, 4.0, 6.0, 9, 1),
+            "pesq": Figure(1.0 + n % 3, 0.9 + n % 3, 1.1 + n % 3, 9, 0),
+            "mcd": Figure(None, None, None, 0, 9) if n == 1 else Figure(5.0, 4.0, 6.0, 9, 1),
         }
         for n in range(1, systems + 1)
     ]
-    table = [page.System(name, cell) for name, cell in zip(names, cells, strict=True)]
+    table = [page.SystemRow(name, cell) for name, cell in zip(names, cells, strict=True)]
     return page.Page(title="tones & <tests>", columns=COLUMNS, systems=table, utterances=made, notes=["a < b"])
 
 

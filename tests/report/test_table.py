@@ -1,6 +1,6 @@
 """Tables as a reader sees them."""
 
-from sqcodec.report.table import Cell, Column, cell_text, markdown, number, plain
+from sqcodec.report.table import Column, Figure, figure_text, markdown, number, plain
 
 PESQ = Column("pesq", "PESQ wb", "", "higher", 2)
 RATE = Column("bit_rate", "Bit rate", "bit/s", None, 0)
@@ -13,11 +13,11 @@ def test_headings_name_unit_and_direction() -> None:
 
 
 def test_cells_show_interval_and_failures() -> None:
-    assert cell_text(Cell(2.345, 2.3, 2.4, 9, 0), PESQ) == "2.35 [2.30, 2.40]"
-    assert cell_text(Cell(2.345, 2.3, 2.4, 9, 2), PESQ) == "2.35 [2.30, 2.40] (2 failed)"
-    assert cell_text(Cell(450.0, 450.0, 450.0, 1, 0), RATE) == "450"
-    assert cell_text(Cell(None, None, None, 0, 3), PESQ) == "– (3 failed)"
-    assert cell_text(Cell(None, None, None, 0, 0), PESQ) == "–"
+    assert figure_text(Figure(2.345, 2.3, 2.4, 9, 0), PESQ) == "2.35 [2.30, 2.40]"
+    assert figure_text(Figure(2.345, 2.3, 2.4, 9, 2), PESQ) == "2.35 [2.30, 2.40] (2 failed)"
+    assert figure_text(Figure(450.0, 450.0, 450.0, 1, 0), RATE) == "450"
+    assert figure_text(Figure(None, None, None, 0, 3), PESQ) == "– (3 failed)"
+    assert figure_text(Figure(None, None, None, 0, 0), PESQ) == "–"
 
 
 def test_no_negative_zero() -> None:

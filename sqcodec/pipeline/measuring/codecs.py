@@ -41,7 +41,7 @@ class Coded:
     decibels: float = 80.0
 
 
-class System(Protocol):
+class CodecUnderTest(Protocol):
     """A codec under test; `identity` changes when its output may."""
 
     @property
@@ -51,13 +51,13 @@ class System(Protocol):
     @property
     def sample_rate(self) -> int: ...  # noqa: D102
 
-    def code(self, samples: Signal, speaker: str | None) -> Coded:
+    def encode_decode(self, samples: Signal, speaker: str | None) -> Coded:
         """Encode and decode a recording [N] at sample_rate. Raises SqcodecError: it cannot."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelSystem:
+class ModelUnderTest:
     """A model file with a vocoder (`griffin-lim`, or a file), by the first `codebooks` of its codebooks.
 
     Speakers that the model does not know get the nearest voice.
@@ -82,7 +82,7 @@ class ModelSystem:
         """Hz, the model's."""
         return _opened(self.path, self.device).sample_rate
 
-    def code(self, samples: Signal, speaker: str | None) -> Coded:
+    def encode_decode(self, samples: Signal, speaker: str | None) -> Coded:
         """Encode and decode [N] at sample_rate, with the nearest voice if `speaker` is unknown to the model."""
         codec = _opened(self.path, self.device)
         known = speaker if speaker in codec.speakers else None
@@ -117,7 +117,7 @@ def _spectral_error(codec: Codec, samples: Signal, speaker: str | None, codebook
 
 
 @dataclass(frozen=True)
-class Codec2System:
+class Codec2UnderTest:
     """Codec 2 (Rowe, 2010) by `c2enc` and `c2dec`: 8 kHz inside, so everything is resampled on both sides."""
 
     mode: str
@@ -130,7 +130,7 @@ class Codec2System:
 
     identity = name
 
-    def code(self, samples: Signal, speaker: str | None) -> Coded:
+    def encode_decode(self, samples: Signal, speaker: str | None) -> Coded:
         """Encode and decode [N] at sample_rate; bits are those of its frames, which it fills up to whole bytes."""
         del speaker
         with tempfile.TemporaryDirectory(prefix="sqcodec-") as name:
@@ -144,7 +144,7 @@ class Codec2System:
 
 
 @dataclass(frozen=True)
-class OpusSystem:
+class OpusUnderTest:
     """Opus (RFC 6716) by `opusenc` and `opusdec` at a target of so many kbit/s, in frames of 60 ms.
 
     The longest frames are what it needs at its lowest rates: at 6 kbit/s they cost 8 % less than the usual 20 ms.
@@ -163,7 +163,7 @@ class OpusSystem:
         """The rate and the length of the frames."""
         return f"{self.name} in frames of 60 ms"
 
-    def code(self, samples: Signal, speaker: str | None) -> Coded:
+    def encode_decode(self, samples: Signal, speaker: str | None) -> Coded:
         """Encode and decode [N] at sample_rate; bits are those of the audio packets, without the Ogg container."""
         del speaker
         with tempfile.TemporaryDirectory(prefix="sqcodec-") as name:
@@ -192,12 +192,12 @@ def ogg_packets(content: bytes) -> list[int]:
     return packets
 
 
-def find_baselines(names: Sequence[str]) -> tuple[list[System], list[str]]:
+def find_baselines(names: Sequence[str]) -> tuple[list[CodecUnderTest], list[str]]:
     """The systems of names such as codec2-700C and opus-6 whose programs are installed, and a note on each other.
 
     Raises SqcodecError: a name that is none of these.
     """
-    systems: list[System] = []
+    systems: list[CodecUnderTest] = []
     notes = []
     for name in names:
         system, programs, package = _baseline(name)
@@ -210,13 +210,13 @@ def find_baselines(names: Sequence[str]) -> tuple[list[System], list[str]]:
     return systems, notes
 
 
-def _baseline(name: str) -> tuple[System, tuple[str, str], str]:
+def _baseline(name: str) -> tuple[CodecUnderTest, tuple[str, str], str]:
     """The system of a name, the programs that it needs, and Debian's package of them."""
     kind, _, rate = name.partition("-")
     if kind == "codec2" and rate in CODEC2_MODES:
-        return Codec2System(rate), ("c2enc", "c2dec"), "codec2"
+        return Codec2UnderTest(rate), ("c2enc", "c2dec"), "codec2"
     if kind == "opus" and rate.isdigit() and 6 <= int(rate) <= 256:
-        return OpusSystem(rate), ("opusenc", "opusdec"), "opus-tools"
+        return OpusUnderTest(rate), ("opusenc", "opusdec"), "opus-tools"
     modes = ", ".join(CODEC2_MODES)
     raise SqcodecError(f"baseline {name!r}: expected codec2-MODE ({modes}) or opus-KBPS (6 to 256)")
 

@@ -23,7 +23,7 @@ from sqcodec.metrics.signals import METRIC_RATE
 from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.measuring import results
-from sqcodec.pipeline.measuring.codecs import ModelSystem, System, find_baselines
+from sqcodec.pipeline.measuring.codecs import CodecUnderTest, ModelUnderTest, find_baselines
 from sqcodec.pipeline.measuring.scoring import Settings, Signal, left_out, score_signals
 from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.pipeline.paths import written
@@ -50,7 +50,7 @@ class Evaluated:
 class _Task:
     """One file for one system; `key` changes when the row would."""
 
-    system: System
+    system: CodecUnderTest
     utterance: Utterance
     settings: Settings
     folder: Path
@@ -89,7 +89,7 @@ def evaluate(
     sound = str(spoken.path) if spoken.path else "griffin-lim"
     ours = _models(codec, found.path, bit_rates, sound, device)
     others, absent = find_baselines(baselines)
-    systems: list[System] = [*ours, *others]
+    systems: list[CodecUnderTest] = [*ours, *others]
     out.mkdir(parents=True, exist_ok=True)
     heard = _spread(utterances, listen)
     tasks = [_task(system, utterance, settings, out, heard) for utterance in utterances for system in systems]
@@ -116,12 +116,12 @@ def evaluate(
     )  # fmt: skip
 
 
-def _models(codec: Codec, path: Path, bit_rates: Sequence[float], vocoder: str, device: str) -> list[ModelSystem]:
+def _models(codec: Codec, path: Path, bit_rates: Sequence[float], vocoder: str, device: str) -> list[ModelUnderTest]:
     """The model at each rate, named by the rate it has then; at its only one when none is asked for."""
     most, name = codec.model.quantizer.codebooks, path.parent.name or "model"
     wanted = {codec.codebooks_for(codebooks=None, bit_rate=rate) for rate in bit_rates}
     return [
-        ModelSystem(
+        ModelUnderTest(
             name=f"{name}-{codec.bit_rate * books / most:g}" if wanted else name,
             path=path,
             fingerprint=codec.fingerprint,
@@ -173,7 +173,9 @@ def _spread(utterances: Sequence[Utterance], count: int) -> tuple[str, ...]:
     return tuple(utterances[place].name for place in places)
 
 
-def _task(system: System, utterance: Utterance, settings: Settings, folder: Path, heard: tuple[str, ...]) -> _Task:
+def _task(
+    system: CodecUnderTest, utterance: Utterance, settings: Settings, folder: Path, heard: tuple[str, ...]
+) -> _Task:
     try:
         status = utterance.path.stat()
         stamp = [status.st_size, status.st_mtime_ns]
@@ -220,7 +222,7 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
 
 def _has_files(task: _Task) -> bool:
     places = results.codes_file(task.folder, task.system.name, task.utterance.name), _sound_file(task)
-    return (not isinstance(task.system, ModelSystem) or places[0].is_file()) and (
+    return (not isinstance(task.system, ModelUnderTest) or places[0].is_file()) and (
         not task.listen or places[1].is_file()
     )
 
@@ -236,7 +238,7 @@ def _make_row(task: _Task) -> dict[str, Any]:
     try:
         source, rate = AudioSource(utterance.path), task.system.sample_rate
         samples = source.read(METRIC_RATE)
-        coded = task.system.code(samples if rate == METRIC_RATE else source.read(rate), utterance.speaker)
+        coded = task.system.encode_decode(samples if rate == METRIC_RATE else source.read(rate), utterance.speaker)
         sound = resample(coded.sound, rate, METRIC_RATE)
     except SqcodecError as error:
         return {**row, "error": str(error), "key": task.key}

@@ -13,10 +13,10 @@ from sqcodec.metrics.bootstrap import Mean, bootstrap_mean
 from sqcodec.metrics.codebook_usage import codewords_in_use, perplexity
 from sqcodec.metrics.rate import Rates, rates
 from sqcodec.pipeline.finding.code_spaces import read_space
-from sqcodec.pipeline.measuring.codecs import ModelSystem, System
+from sqcodec.pipeline.measuring.codecs import CodecUnderTest, ModelUnderTest
 from sqcodec.pipeline.measuring.scoring import COLUMNS, Settings, columns_of
 from sqcodec.report import page
-from sqcodec.report.table import Cell, Column, cell_text, markdown, number
+from sqcodec.report.table import Column, Figure, figure_text, markdown, number
 from sqcodec.storage import write_json, write_text
 
 REFERENCE = "reference"
@@ -28,7 +28,7 @@ class SystemResult:
     """One system's figures: a cell a column; rates of a model's codes and the use of each of its codebooks."""
 
     name: str
-    cells: dict[str, Cell]
+    cells: dict[str, Figure]
     rates: Rates | None
     codewords: tuple[int, ...]
     in_use: tuple[int, ...]
@@ -45,33 +45,35 @@ def sound_file(out: Path, system: str, name: str) -> Path:
     return out / "sounds" / system / f"{name}.flac"
 
 
-def summarise(systems: Sequence[System], rows: Sequence[dict[str, Any]], out: Path) -> list[SystemResult]:
+def summarise(systems: Sequence[CodecUnderTest], rows: Sequence[dict[str, Any]], out: Path) -> list[SystemResult]:
     """The systems' figures from their rows."""
     summaries = []
     for system in systems:
         own = [row for row in rows if row["system"] == system.name and "error" not in row]
         cells = {key: cell for key in COLUMNS if (cell := _cell(own, key)) is not None}
-        is_model = isinstance(system, ModelSystem)
+        is_model = isinstance(system, ModelUnderTest)
         summaries.append(_with_rates(system, cells, own, out) if is_model and own else _plain(system, cells))
     return summaries
 
 
-def _cell(rows: Sequence[dict[str, Any]], key: str) -> Cell | None:
+def _cell(rows: Sequence[dict[str, Any]], key: str) -> Figure | None:
     having = [row for row in rows if key in row["scores"]]
     failed = sum(key in row["failed"] for row in rows)
     if not having and not failed:
         return None
     weights = [row[_WEIGHTS[key]] for row in having] if key in _WEIGHTS else None
     mean: Mean = bootstrap_mean([row["scores"][key] for row in having], weights=weights)
-    return Cell(*mean, failed=failed)
+    return Figure(*mean, failed=failed)
 
 
-def _plain(system: System, cells: dict[str, Cell]) -> SystemResult:
+def _plain(system: CodecUnderTest, cells: dict[str, Figure]) -> SystemResult:
     return SystemResult(name=system.name, cells=cells, rates=None, codewords=(), in_use=(), perplexity=())
 
 
-def _with_rates(system: System, cells: dict[str, Cell], rows: Sequence[dict[str, Any]], out: Path) -> SystemResult:
-    assert isinstance(system, ModelSystem)
+def _with_rates(
+    system: CodecUnderTest, cells: dict[str, Figure], rows: Sequence[dict[str, Any]], out: Path
+) -> SystemResult:
+    assert isinstance(system, ModelUnderTest)
     space = read_space(system.path)
     codewords = space.codewords[: system.codebooks]
     paths = [codes_file(out, system.name, row["file"]) for row in rows]
@@ -114,7 +116,7 @@ def write(
     listening = page.Page(
         title=f"{about['fingerprint']} on {about['files']} files",
         columns=columns,
-        systems=[page.System(summary.name, summary.cells) for summary in summaries],
+        systems=[page.SystemRow(summary.name, summary.cells) for summary in summaries],
         utterances=_utterances(out, rows, heard),
         notes=[*_about_lines(about), *_rate_lines(summaries), *notes],
     )
@@ -137,7 +139,7 @@ def _table(summaries: Sequence[SystemResult], columns: Sequence[Column]) -> str:
     rows = [["", *(column.heading for column in columns)]]
     for summary in summaries:
         cells = [summary.cells.get(column.key) for column in columns]
-        shown = [cell_text(cell, column) if cell else "–" for cell, column in zip(cells, columns, strict=True)]
+        shown = [figure_text(cell, column) if cell else "–" for cell, column in zip(cells, columns, strict=True)]
         rows.append([summary.name, *shown])
     return markdown([list(row) for row in zip(*rows, strict=True)])  # many figures, few systems: a line a figure
 

@@ -16,11 +16,11 @@ from sqcodec.errors import AudioError, CorpusError, MetricError
 from sqcodec.metrics import dnsmos, external, level, mcd, pesq, pitch, stft, stoi
 from sqcodec.metrics.alignment import find_delay, remove_delay
 from sqcodec.metrics.bootstrap import Mean, bootstrap_mean
-from sqcodec.metrics.mcd import Recipe
+from sqcodec.metrics.mcd import McdDefinition
 from sqcodec.metrics.signals import METRIC_RATE
 from sqcodec.metrics.wer import word_error_rate
 from sqcodec.pipeline.parallel import in_parallel
-from sqcodec.report.table import Cell, Column, cell_text, plain
+from sqcodec.report.table import Column, Figure, figure_text, plain
 
 Signal = NDArray[np.float32]
 _Group = Callable[[Signal, Signal], dict[str, float]]
@@ -55,7 +55,7 @@ _PACKAGES = {"pesq": ("pesq",), "pystoi": ("stoi", "estoi"), "speechmos": ("dnsm
 class Settings:
     """What to compute: MCD's recipe, whether delays are removed, and what the user brings (command or ONNX model)."""
 
-    mcd: Recipe
+    mcd: McdDefinition
     align: bool
     asr: str | None
     sv: str | None
@@ -159,7 +159,7 @@ def summarise(files: Sequence[FileScores]) -> tuple[dict[str, Mean], dict[str, i
 
 def make_settings(*, mcd: str, align: bool, asr: str | None, sv: str | None) -> Settings:
     """`Settings` of words from the command line, which has checked them."""
-    return Settings(mcd=cast("Recipe", mcd), align=align, asr=asr, sv=sv)
+    return Settings(mcd=cast("McdDefinition", mcd), align=align, asr=asr, sv=sv)
 
 
 def as_tree(summary: Summary) -> dict[str, Any]:
@@ -176,8 +176,8 @@ def as_text(summary: Summary, settings: Settings) -> str:
     columns = columns_of(settings)
     rows = [("", "mean [95 % interval]", "files")]
     for key, mean in summary.means.items():
-        cell = Cell(*mean, failed=summary.failed.get(key, 0))
-        rows.append((columns[key].heading, cell_text(cell, columns[key]), str(mean.files)))
+        cell = Figure(*mean, failed=summary.failed.get(key, 0))
+        rows.append((columns[key].heading, figure_text(cell, columns[key]), str(mean.files)))
     return plain(rows)
 
 

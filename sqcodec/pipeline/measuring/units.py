@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sqcodec.corpus.abx_task import Part, read_task
+from sqcodec.corpus.abx_task import Item, read_task
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.corpus.folder import find_recordings
 from sqcodec.corpus.leaderboard import place
@@ -140,7 +140,7 @@ def _by_name_too(paths: dict[str, Path]) -> dict[str, Path]:
     return {path.stem: path for path in paths.values()} | paths
 
 
-def cut(vectors: Vectors, part: Part, frequency: float) -> Vectors:
+def cut(vectors: Vectors, part: Item, frequency: float) -> Vectors:
     """The vectors whose centres (t + 1/2) / frequency lie from onset to offset; the nearest one where none does."""
     if part.onset is None or part.offset is None:
         return vectors

@@ -41,7 +41,7 @@ def test_an_unknown_baseline_is_refused(name) -> None:
 def test_codec2_has_its_rate(mode, rate) -> None:
     if shutil.which("c2enc") is None:
         pytest.skip("c2enc is not installed (Debian: codec2)")
-    coded = codecs.Codec2System(mode).code(speech_like(32000), None)
+    coded = codecs.Codec2UnderTest(mode).encode_decode(speech_like(32000), None)
     assert coded.bits / 2 == pytest.approx(rate, rel=0.02)  # 2 s: the last frame is left out
     assert len(coded.sound) == pytest.approx(32000, abs=640)
     assert np.abs(coded.sound).max() > 0.01
@@ -50,7 +50,7 @@ def test_codec2_has_its_rate(mode, rate) -> None:
 def test_opus_has_its_rate_and_length() -> None:
     if shutil.which("opusenc") is None:
         pytest.skip("opusenc is not installed (Debian: opus-tools)")
-    coded = codecs.OpusSystem("16").code(speech_like(32000), None)
+    coded = codecs.OpusUnderTest("16").encode_decode(speech_like(32000), None)
     assert 8000 < coded.bits / 2 < 20000  # a target, and the rate varies with the sound
     assert coded.sound.shape == (32000,)
 

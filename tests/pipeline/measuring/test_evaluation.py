@@ -104,9 +104,11 @@ def test_an_interrupted_evaluation_goes_on(recordings: Path, monkeypatch) -> Non
     first = Path("out/scores.jsonl").read_text().splitlines()
     Path("out/scores.jsonl").write_text("\n".join(first[:2]) + '\n{"key": "cut off')
     made = []
-    real = codecs.ModelSystem.code
+    real = codecs.ModelUnderTest.encode_decode
     monkeypatch.setattr(
-        codecs.ModelSystem, "code", lambda self, samples, speaker: made.append(speaker) or real(self, samples, speaker)
+        codecs.ModelUnderTest,
+        "encode_decode",
+        lambda self, samples, speaker: made.append(speaker) or real(self, samples, speaker),
     )
     evaluate()
     assert made == ["p226"]
