@@ -33,7 +33,7 @@ class Item(NamedTuple):
 class Triplets(NamedTuple):
     """Triples of one kind: a and x are the first phone, b the second; a and b by the first speaker, x by the second.
 
-    a, b, x: numbers of parts, [n] each, one triple a place.
+    a, b, x: indices of items, [n] each; the n-th of each make one triple.
     """
 
     context: str
@@ -45,14 +45,14 @@ class Triplets(NamedTuple):
 
 
 class Task(NamedTuple):
-    """Parts, and the cells of each context: parts of different contexts never meet."""
+    """Items, and the triplets of each context; items of different contexts are never compared."""
 
     parts: list[Item]
     contexts: list[list[Triplets]]
 
 
 def read_task(path: Path) -> Task:
-    """Read an item file (across-speaker, by-context task) or a task list, told by the heading.
+    """Read an item file (across-speaker, by-context task) or a task list, as the heading says.
 
     Raises CorpusError: no such file, other columns, a line that does not fit, or nothing to compare.
     """

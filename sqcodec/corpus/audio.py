@@ -1,4 +1,4 @@
-"""The one way to read a recording: any format of libsndfile, in blocks of one channel at the rate asked for."""
+"""Read a recording: any format of libsndfile, in blocks of one channel at a given rate."""
 
 import re
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ _CHUNK = re.compile(r"^\s*(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", re.MULTI
 
 
 class RawFormat(NamedTuple):
-    """Samples of one channel without a header: how each is written, and how many there are a second."""
+    """Samples of one channel without a header: their encoding and their sample rate."""
 
     encoding: RawEncoding
     sample_rate: int
 
 
 class AudioSource:
-    """A recording that is read block by block, as often as wanted, at any rate and mixed down to one channel.
+    """A recording that is read block by block, any number of times, at any rate and mixed down to one channel.
 
     raw: what the file holds when it has no header.
     rate: Hz, channels: both of the file. Raises AudioError (path and reason) at once when the file is missing, is not
@@ -55,7 +55,7 @@ class AudioSource:
 
     @property
     def input_samples(self) -> int:
-        """Samples a channel at the file's own rate; where the header cannot be trusted and the recording was not read
+        """Samples per channel at the file's own rate; where the header cannot be trusted and the recording was not read
         to its end yet, counted by reading it."""
         if self._counted is None:
             self._counted = sum(len(block) for block in self._mono_blocks(1 << 18))
@@ -84,7 +84,7 @@ class AudioSource:
         return np.concatenate(list(self.blocks(rate)))
 
     def _mono_blocks(self, block_samples: int) -> Iterator[NDArray[np.float32]]:
-        """Blocks [n] at the file's own rate; learns its real length on the way."""
+        """Blocks [n] at the file's own rate; its true length is known at the end."""
         at_once, count = max(1, block_samples // self.channels), 0
         with self._open() as file:
             while len(block := file.read(at_once, dtype="float32", always_2d=True)):
@@ -128,7 +128,7 @@ class AudioSource:
         return soundfile.SoundFile(self.path, "r", rate, 1, format="RAW", subtype=subtype, endian="LITTLE")
 
     def _check_chunks(self, log: str) -> None:
-        """libsndfile quietly shortens a WAV or AIFF whose data end early; only its log tells."""
+        """libsndfile quietly shortens a WAV or AIFF whose data end early; only its log says so."""
         found = _CHUNK.search(log)
         if found and int(found[2]) < int(found[1]) < _STREAMED:
             raise self._broken(

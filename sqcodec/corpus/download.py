@@ -1,4 +1,4 @@
-"""Fetch a public corpus: goes on where it was broken off, verifies, unpacks without leaving its folder."""
+"""Download a public corpus: resume, verify, unpack inside its own folder."""
 
 import gzip
 import hashlib
@@ -28,7 +28,7 @@ Progress = Callable[[str, int, int], None]  # what is being done, how much of it
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A published archive. sha256: None where nobody publishes one. inside: the folder made for what it unpacks to,
+    """A published archive. sha256: None if none is published. inside: the folder made for what it unpacks to,
     None where the archive brings its own; size in bytes, about."""
 
     name: str
@@ -55,9 +55,9 @@ ZEROSPEECH2019_ENGLISH = Source(
 
 
 def fetch(source: Source, folder: Path, *, progress: Progress) -> None:
-    """Download an archive into `folder`, verify it and unpack it there; what is there already is used.
+    """Download an archive into `folder`, verify it and unpack it there; files that are there are used.
 
-    Raises CorpusError: the server cannot be reached or keeps breaking off, the checksum is another, the archive is
+    Raises CorpusError: the server cannot be reached or keeps failing, the checksum differs, the archive is
     damaged, or it would write outside its folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ def fetch(source: Source, folder: Path, *, progress: Progress) -> None:
 
 
 def _download(source: Source, part: Path, progress: Progress) -> None:
-    """Bring `part` to its full length, going on where it ends, as often as the server breaks off but moves."""
+    """Append to `part` until it is complete; reconnect as long as each connection brings data."""
     failures = 0
     while failures < _ATTEMPTS:
         before = part.stat().st_size if part.exists() else 0
@@ -99,7 +99,7 @@ def _stopped(source: Source, part: Path, reason: str) -> CorpusError:
 
 
 def _receive(source: Source, part: Path, progress: Progress) -> bool:
-    """Ask for what is missing and append it; True when the file is complete."""
+    """Request the missing bytes and append them. Returns whether the file is complete."""
     start = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(source.url, headers={"Range": f"bytes={start}-"} if start else {})
     try:
@@ -157,7 +157,7 @@ def _test(source: Source, part: Path) -> None:
 
 
 def _unpack(source: Source, archive: Path, folder: Path) -> None:
-    """Unpack beside the place and move there, so that a corpus is complete or absent."""
+    """Unpack beside the target and rename, so that a corpus is complete or absent."""
     temporary = folder / f"{archive.name}.unpacking"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()

@@ -1,4 +1,4 @@
-"""Anybody's recordings: `<speaker>/<utterance>.<ext>` at any depth, or a list of paths, speakers and splits."""
+"""A user's recordings: `<speaker>/<utterance>.<ext>` at any depth, or a list of paths, speakers and splits."""
 
 import csv
 import hashlib
@@ -18,7 +18,7 @@ _USUAL_RATES = frozenset({16000, 22050, 24000, 32000, 44100, 48000})  # Hz
 def walk(root: Path, test_fraction: float) -> Manifest:
     """Every recording below `root`; its folder is the speaker, its path without suffix the name.
 
-    test_fraction: of each speaker's recordings, chosen by a hash of their names; at least one of two or more.
+    test_fraction: of each speaker's recordings, chosen by a hash of their names; at least one if there are two or more.
     Raises CorpusError: no recordings, or two with one name.
     """
     recordings = _recordings(root)
@@ -31,7 +31,7 @@ def walk(root: Path, test_fraction: float) -> Manifest:
 
 
 def find_recordings(root: Path) -> dict[str, Path]:
-    """Every recording below `root` by its path without suffix. Raises CorpusError: none, or two of one name."""
+    """Every recording below `root` by its path without suffix. Raises CorpusError: none, or two with one name."""
     recordings = _recordings(root)
     if not recordings:
         raise CorpusError(f"{root}: got no recordings, expected .wav, .flac, .ogg, ... in it or below it")
@@ -105,7 +105,7 @@ def _held_of(own: list[Recording], test_fraction: float) -> set[str]:
 
 
 def _hash(name: str) -> float:
-    """A number in [0, 1) that depends on nothing but the name."""
+    """A number in [0, 1) that depends on the name alone."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big") / 2**48
 
 

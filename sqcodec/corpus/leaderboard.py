@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """One system: ABX error in %, bit/s, character error rate, opinion scores; None where nothing was published."""
+    """One system: ABX error in %, bit/s, character error rate, opinion scores; None if not published."""
 
     system: str
     year: int | None
@@ -35,7 +35,7 @@ def entries() -> list[Entry]:
 
 
 def place(name: str, *, abx: float | None, bit_rate: float | None) -> list[Entry]:
-    """The entries with a result among them, by ABX error; without that, by bit rate."""
+    """The entries with a new result inserted, sorted by ABX error, or by bit rate if it has none."""
     mine = Entry(name, None, abx, bit_rate, None, None, None)
     column = "abx" if abx is not None else "bit_rate"
     return sorted([*entries(), mine], key=lambda entry: float(getattr(entry, column)))

@@ -1,4 +1,4 @@
-"""The one walk over a user's folders: which files are recordings, in which order, and what is left out."""
+"""Find the recordings in a user's folders: by suffix, sorted, links followed, hidden files left out."""
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -46,7 +46,7 @@ _ARCHIVERS = "__MACOSX"  # what macOS puts beside the files of an archive
 def files_below(root: Path, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
     """Files in `root` and its folders whose suffix, in lower case, is one of `suffixes`; sorted.
 
-    Links to files and folders are followed, but for a link to a folder that it lies in. Hidden files and folders are
+    Links to files and folders are followed, except links to a folder that contains them. Hidden files and folders are
     left out. Raises CorpusError: a folder cannot be read.
     """
     return sorted(path for path in _walk(root, frozenset()) if path.suffix.lower() in suffixes)

@@ -1,4 +1,4 @@
-"""Which recording belongs to which split: text files with one utterance, speaker or folder a line."""
+"""Which recording belongs to which split: text files with one utterance, speaker or folder per line."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Recording(NamedTuple):
 
 
 class Note(NamedTuple):
-    """Something about a recording or speaker that never reached a store: why."""
+    """Why a recording or speaker is left out of a store."""
 
     name: str
     reason: str
@@ -49,7 +49,7 @@ class Manifest:
 
 
 def read_split(path: Path) -> list[str]:
-    """The entries of a split file: one a line, `#` starts a comment.
+    """The entries of a split file: one per line, `#` starts a comment.
 
     Raises CorpusError: no such file.
     """
@@ -108,7 +108,7 @@ def _owners(splits: dict[str, Path]) -> dict[str, str]:
 
 
 def _keys(recording: Recording) -> list[str]:
-    """What may list a recording, the strongest first."""
+    """The entries that may list a recording, the most specific first."""
     path = PurePosixPath(recording.name)
     folders = [f"{parent}/" for parent in path.parents if parent != PurePosixPath(".")]
     return [recording.name, path.name, recording.speaker, *folders]

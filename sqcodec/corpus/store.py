@@ -44,7 +44,7 @@ class StoreRow:
 
 @dataclass(frozen=True, eq=False)
 class StoreSplit:
-    """One split: features float16 [T, F], audio int16 [N] (peak-normalised), one row an utterance."""
+    """One split: features float16 [T, F], audio int16 [N] (peak-normalised), one row per utterance."""
 
     features: NDArray[np.float16]
     audio: NDArray[np.int16]
@@ -70,7 +70,7 @@ class StoreSplit:
 class FeatureStore:
     """An opened store; its arrays are memory-mapped. digest: of the recordings and settings it was made from.
 
-    corpus: the kind of corpus it holds (`vctk`, ...), None for a store that does not say.
+    corpus: the kind of corpus it holds (`vctk`, ...), None if the store has no such entry.
     """
 
     folder: Path
@@ -91,7 +91,7 @@ class StoredUtterance(NamedTuple):
 
 
 class Report(NamedTuple):
-    """Something to say about one recording: a reason that is counted and the details."""
+    """A remark on one recording: its reason, which is counted, and details."""
 
     name: str
     reason: str
@@ -116,7 +116,7 @@ def open_store(folder: Path) -> FeatureStore:
 
 
 def store_digest(folder: Path) -> str | None:
-    """The digest of the store in `folder`; None where there is nothing.
+    """The digest of the store in `folder`; None if there is none.
 
     Raises CorpusError: `folder` holds something else.
     """
@@ -181,7 +181,7 @@ def partial_folder(store: Path) -> Path:
 
 
 def shard_counts(shard: Path) -> int:
-    """How many utterances a shard kept."""
+    """Number of utterances in a shard."""
     return len((shard / "index.jsonl").read_text(encoding="utf-8").splitlines())
 
 

@@ -19,7 +19,7 @@ _NAME = re.compile(r"(?P<id>(?P<speaker>[A-Za-z0-9]+)_\d+)(?:_mic(?P<mic>[12]))?
 
 
 def missing(root: Path) -> CorpusError:
-    """What to say where there is no VCTK."""
+    """The error text if there is no VCTK."""
     got = "no VCTK recordings" if root.is_dir() else "no such folder"
     return CorpusError(f"{root}: got {got}, expected {EXPECTED}; {FETCH.format(root=root)}")
 

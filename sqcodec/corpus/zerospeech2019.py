@@ -17,7 +17,7 @@ FOLDERS = ("train/unit", "train/voice", "train/parallel/source", "train/parallel
 
 
 def missing(root: Path, language: str) -> CorpusError:
-    """What to say where there is no ZeroSpeech 2019 of this language."""
+    """The error text if there is no ZeroSpeech 2019 of this language."""
     got = "no ZeroSpeech 2019 recordings" if root.is_dir() else "no such folder"
     return CorpusError(f"{root}: got {got}, expected {language}/ with {EXPECTED}; {FETCH[language].format(root=root)}")
 

@@ -1,1 +1,1 @@
-"""Measures of quality and rate, each a file with its definition and source."""
+"""Measures of quality and rate, one file each, with definition and source."""

@@ -70,7 +70,7 @@ def abx_error(
 def _score(
     sequences: Sequence[NDArray[np.floating[Any]]], cells: Sequence[Triples], kind: Kind
 ) -> tuple[list[float], int]:
-    """Each cell's share of errors, and how many distances that took: each pair is measured once."""
+    """Error rate of each cell, and the number of distances computed; each pair is computed once."""
     a, b, x = (np.concatenate([getattr(cell, name) for cell in cells]) for name in "abx")
     total = len(sequences)
     keys, places = np.unique(np.concatenate([a * total + x, b * total + x]), return_inverse=True)

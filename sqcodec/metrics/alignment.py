@@ -1,4 +1,4 @@
-"""The delay between reference and output: measured the same way for every system, then removed.
+"""The delay between reference and output: measured in the same way for every system, then removed.
 
 A codec that makes its own phases has no peak in the cross-correlation of waveforms, so spectral envelopes are compared
 first (to about a millisecond), and waveforms only near the delay found, and only where they agree.
@@ -26,7 +26,7 @@ _Array = NDArray[np.float64]
 def find_delay(reference: Signal, degraded: Signal) -> int:
     """Samples by which `degraded` [M] comes later than `reference` [N] (negative: earlier), within +-`MOST`.
 
-    Of more than a minute only the minute of most energy is looked at. 0 when either is silent or below 100 ms.
+    Of a longer signal only the minute with most energy is used. 0 when either is silent or below 100 ms.
     """
     if min(len(reference), len(degraded)) < METRIC_RATE // 10 or not (reference.any() and degraded.any()):
         return 0
@@ -49,7 +49,7 @@ def remove_delay(degraded: Signal, delay: int, samples: int) -> Signal:
 
 
 def _loudest_minute(signal: Signal) -> tuple[int, int]:
-    """Where the minute of most energy begins and ends, in steps of a second; all of a shorter signal."""
+    """Start and stop of the minute with most energy, in steps of a second; the whole of a shorter signal."""
     if len(signal) <= _MINUTE:
         return 0, max(len(signal), _MINUTE)
     whole = len(signal) // METRIC_RATE

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def count_codes(codes: Tensor, codewords: int) -> Tensor:
-    """codes [B, K, T] -> how often each codeword of each book occurs, [K, V] int64, on the same device."""
+    """codes [B, K, T] -> counts of each codeword of each codebook, [K, V] int64, on the same device."""
     books = codes.shape[1]
     numbered = codes + codewords * torch.arange(books, device=codes.device)[:, None]
     return torch.bincount(numbered.flatten(), minlength=books * codewords).view(books, codewords)
@@ -22,10 +22,10 @@ def entropy_bits(counts: Tensor) -> float:
 
 
 def perplexity(counts: Tensor) -> float:
-    """2 to the entropy: between 1 (one codeword in use) and V (all used alike); counts: [V]."""
+    """2 to the entropy: between 1 (one codeword used) and V (all used equally); counts: [V]."""
     return float(2.0 ** entropy_bits(counts))
 
 
 def codewords_in_use(counts: Tensor) -> int:
-    """Codewords that occur at all; counts: [V]."""
+    """Number of codewords that occur; counts: [V]."""
     return int(torch.count_nonzero(counts).item())

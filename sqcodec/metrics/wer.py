@@ -26,7 +26,10 @@ def words(text: str) -> list[str]:
 
 
 def word_error_rate(reference: str, recognised: str) -> float:
-    """In %, above 100 where more is inserted than there was. Raises MetricError: the reference has no words."""
+    """Word error rate in %; above 100 if more words are inserted than the reference has.
+
+    Raises MetricError: the reference has no words.
+    """
     expected, got = words(reference), words(recognised)
     if not expected:
         raise MetricError("the reference's transcript holds no words")

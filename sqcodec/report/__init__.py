@@ -1,1 +1,1 @@
-"""Results for people: tables as text and as Markdown, and the page to listen to."""
+"""Results for readers: tables as text and as Markdown, and the page to listen to."""

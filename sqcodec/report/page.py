@@ -1,4 +1,4 @@
-"""The page to read and to listen to: one HTML file that needs nothing else, from data given to `render`."""
+"""The page to read and to listen to: one self-contained HTML file."""
 
 import base64
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from sqcodec.report.table import Column, Figure, number
 
 
 class SystemRow(NamedTuple):
-    """A line of the table."""
+    """A row of the table."""
 
     name: str
     cells: dict[str, Figure]
@@ -39,7 +39,7 @@ class Utterance(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Everything that is on the page."""
+    """The content of the page."""
 
     title: str
     columns: Sequence[Column]
@@ -65,7 +65,7 @@ def render(page: Page) -> str:
 
 
 def _asset(name: str) -> Markup:
-    """A file of ours, which is not escaped."""
+    """A file of the package, not escaped."""
     return Markup(files("sqcodec.report").joinpath("assets", name).read_text(encoding="utf-8"))
 
 

@@ -36,7 +36,7 @@ def number(value: float | None, decimals: int) -> str:
 
 
 def figure_text(cell: Figure, column: Column) -> str:
-    """Mean, interval, and for how many files there was no figure."""
+    """Mean, interval, and the number of files without a figure."""
     if cell.mean is None:
         return f"– ({cell.failed} failed)" if cell.failed else "–"
     text = number(cell.mean, column.decimals)

@@ -1,4 +1,4 @@
-"""What `evaluate` compares: a model of ours, and codecs that are programs of their own."""
+"""The codecs that `evaluate` compares: models of sqcodec, and baselines that are separate programs."""
 
 import shutil
 import subprocess
@@ -28,7 +28,7 @@ _SHORTEST_SCORED = 4  # frames: the dB^2 protocol scores frames 1 to T - 2
 
 @dataclass(frozen=True, kw_only=True)
 class Coded:
-    """What a system made of a recording: sound at its rate, the bits of its payload, and what only models have.
+    """The output of a codec: sound at its rate, the bits of its payload, and what only models have.
 
     payload bits leave the container out. codes: the file as it is written; error: the dB^2 protocol's, or None, in
     feature units of which each stands for `decibels`.
@@ -42,7 +42,7 @@ class Coded:
 
 
 class CodecUnderTest(Protocol):
-    """A codec under test; `identity` changes when its output may."""
+    """A codec under test; `identity` changes whenever its output may change."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
@@ -60,7 +60,7 @@ class CodecUnderTest(Protocol):
 class ModelUnderTest:
     """A model file with a vocoder (`griffin-lim`, or a file), by the first `codebooks` of its codebooks.
 
-    Speakers that the model does not know get the nearest voice.
+    Unknown speakers get the nearest known speaker.
     """
 
     name: str
@@ -83,7 +83,7 @@ class ModelUnderTest:
         return _opened(self.path, self.device).sample_rate
 
     def encode_decode(self, samples: Signal, speaker: str | None) -> Coded:
-        """Encode and decode [N] at sample_rate, with the nearest voice if `speaker` is unknown to the model."""
+        """Encode and decode [N] at sample_rate, as the nearest speaker if `speaker` is unknown to the model."""
         codec = _opened(self.path, self.device)
         known = speaker if speaker in codec.speakers else None
         codes = codec.encode(samples, speaker=known, codebooks=self.codebooks)
@@ -118,7 +118,7 @@ def _spectral_error(codec: Codec, samples: Signal, speaker: str | None, codebook
 
 @dataclass(frozen=True)
 class Codec2UnderTest:
-    """Codec 2 (Rowe, 2010) by `c2enc` and `c2dec`: 8 kHz inside, so everything is resampled on both sides."""
+    """Codec 2 (Rowe, 2010) by `c2enc` and `c2dec`: it works at 8 kHz, so input and output are resampled."""
 
     mode: str
     sample_rate: int = METRIC_RATE
@@ -131,7 +131,7 @@ class Codec2UnderTest:
     identity = name
 
     def encode_decode(self, samples: Signal, speaker: str | None) -> Coded:
-        """Encode and decode [N] at sample_rate; bits are those of its frames, which it fills up to whole bytes."""
+        """Encode and decode [N] at sample_rate; bits are those of its frames, which are padded to whole bytes."""
         del speaker
         with tempfile.TemporaryDirectory(prefix="sqcodec-") as name:
             folder = Path(name)
@@ -145,7 +145,7 @@ class Codec2UnderTest:
 
 @dataclass(frozen=True)
 class OpusUnderTest:
-    """Opus (RFC 6716) by `opusenc` and `opusdec` at a target of so many kbit/s, in frames of 60 ms.
+    """Opus (RFC 6716) by `opusenc` and `opusdec` at a target rate in kbit/s, in frames of 60 ms.
 
     The longest frames are what it needs at its lowest rates: at 6 kbit/s they cost 8 % less than the usual 20 ms.
     """

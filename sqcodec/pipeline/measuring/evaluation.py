@@ -1,6 +1,6 @@
-"""The verb `evaluate`: code every recording with every system, score what comes back, and write it all down.
+"""The verb `evaluate`: code every recording with every codec, score the results, and write them.
 
-In the folder: scores.jsonl (a row a file and system, written as they come in, so that an interrupted run goes on),
+In the folder: scores.jsonl (a row per file and codec, written at once, so that an interrupted run resumes),
 scores.json and scores.md (means and rates), codes/ (the files of a model), sounds/ (what the page plays), index.html.
 """
 
@@ -36,7 +36,7 @@ _ROWS = "scores.jsonl"
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
-    """What `evaluate` wrote, and what to tell the user."""
+    """The results that `evaluate` wrote, and notes for the user."""
 
     folder: Path
     table: str
@@ -168,7 +168,7 @@ def _named_within(utterances: Sequence[Utterance]) -> tuple[Utterance, ...]:
 
 
 def _spread(utterances: Sequence[Utterance], count: int) -> tuple[str, ...]:
-    """Names of `count` utterances at equal distances in the list."""
+    """Names of `count` utterances, evenly spaced in the list."""
     places = np.linspace(0, len(utterances) - 1, min(count, len(utterances))).round().astype(int)
     return tuple(utterances[place].name for place in places)
 
@@ -191,7 +191,7 @@ def _task(
 def _all_rows(
     out: Path, tasks: list[_Task], *, jobs: int, backend: str, progress: Progress | None
 ) -> list[dict[str, Any]]:
-    """The row of each task, in their order: those of an earlier call as they are, the others made and written down."""
+    """The row of each task, in their order: rows of an earlier run are kept, the others computed and written."""
     known = {row["key"]: row for row in _read_rows(out / _ROWS)}
     made = {task.key: known[task.key] for task in tasks if task.key in known and _has_files(task)}
     missing = [task for task in tasks if task.key not in made]
@@ -208,7 +208,7 @@ def _all_rows(
 
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:
-    """Rows of an earlier call; a last line that was cut off is left out."""
+    """Rows of an earlier run; an incomplete last line is left out."""
     rows = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
         try:
@@ -232,7 +232,7 @@ def _sound_file(task: _Task) -> Path:
 
 
 def _make_row(task: _Task) -> dict[str, Any]:
-    """Code, score, keep what is to be kept; an error becomes part of the row."""
+    """Code and score one file, keep codes and sound if asked; an error becomes part of the row."""
     utterance = task.utterance
     row: dict[str, Any] = {"system": task.system.name, "file": utterance.name, "speaker": utterance.speaker}
     try:
@@ -268,7 +268,7 @@ def _save_sound(path: Path, samples: Signal) -> None:
 
 
 def _transcript(path: Path) -> str | None:
-    """What is said, if a text file of the recording's name lies beside it."""
+    """The transcript: the text file of the same name beside the recording, if any."""
     beside = path.with_suffix(".txt")
     return beside.read_text(encoding="utf-8") if beside.is_file() else None
 

@@ -25,7 +25,7 @@ _WEIGHTS = {"bit_rate": "seconds", "db2": "values"}  # these are ratios of sums,
 
 @dataclass(frozen=True, kw_only=True)
 class SystemResult:
-    """One system's figures: a cell a column; rates of a model's codes and the use of each of its codebooks."""
+    """The figures of one codec by column; for a model, rates of its codes and the use of each codebook."""
 
     name: str
     cells: dict[str, Figure]
@@ -46,7 +46,7 @@ def sound_file(out: Path, system: str, name: str) -> Path:
 
 
 def summarise(systems: Sequence[CodecUnderTest], rows: Sequence[dict[str, Any]], out: Path) -> list[SystemResult]:
-    """The systems' figures from their rows."""
+    """The figures of each codec from its rows."""
     summaries = []
     for system in systems:
         own = [row for row in rows if row["system"] == system.name and "error" not in row]
@@ -125,7 +125,7 @@ def write(
 
 
 def _utterances(out: Path, rows: Sequence[dict[str, Any]], heard: Sequence[str]) -> list[page.Utterance]:
-    """What the page plays; a system that failed on a file is not among its sounds."""
+    """The utterances of the page; a codec that failed on a file has no sound there."""
     made = []
     for name in heard:
         own = [row for row in rows if row["file"] == name and "error" not in row]

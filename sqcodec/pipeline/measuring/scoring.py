@@ -53,7 +53,10 @@ _PACKAGES = {"pesq": ("pesq",), "pystoi": ("stoi", "estoi"), "speechmos": ("dnsm
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What to compute: MCD's recipe, whether delays are removed, and what the user brings (command or ONNX model)."""
+    """What to compute: the definition of MCD, whether delays are removed, the user's recogniser and speaker encoder.
+
+    asr, sv: a command or an ONNX model.
+    """
 
     mcd: McdDefinition
     align: bool
@@ -76,7 +79,7 @@ class FileScores:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Of many files: mean and interval by column, for how many files each failed, and what to tell the user."""
+    """Of many files: mean and interval by column, for how many files each failed, and notes for the user."""
 
     means: dict[str, Mean]
     failed: dict[str, int]
@@ -85,7 +88,7 @@ class Summary:
 
 
 def score_signals(reference: Signal, degraded: Signal, settings: Settings, *, text: str | None = None) -> FileScores:
-    """Every metric of [N] and [M] at 16 kHz. text: what is said, else what the recogniser hears in the reference."""
+    """Every metric of [N] and [M] at 16 kHz. text: the transcript; None: the recogniser's for the reference."""
     delay = find_delay(reference, degraded) if settings.align else None
     aligned = remove_delay(degraded, delay or 0, len(reference))
     scores: dict[str, float] = {} if delay is None else {"delay": 1e3 * delay / METRIC_RATE}
@@ -125,7 +128,7 @@ def _wer(reference: Signal, degraded: Signal, asr: str, text: str | None) -> flo
 
 
 def left_out(settings: Settings) -> tuple[str, ...]:
-    """A line for each figure that these settings and this installation leave out."""
+    """A note for each figure that is left out with these settings and this installation."""
     notes = [
         f"{', '.join(COLUMNS[key].title for key in keys)}: left out, the package {package} is not installed;"
         " install sqcodec[eval]"

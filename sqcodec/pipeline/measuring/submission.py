@@ -1,4 +1,4 @@
-"""The verb `submit`: everything that ZeroSpeech 2019 wants in one folder, and a check of such a folder.
+"""The verb `submit`: a submission to ZeroSpeech 2019 as a folder, and a check of such a folder.
 
 metadata.yaml                author, affiliation, open source
 2019/metadata.yaml           ABX distance, description of the system, use of other data
@@ -38,7 +38,7 @@ _ENTRIES: dict[str, dict[str, type]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Submitted:
-    """What was written: files of vectors and sounds by language, and what to tell the user."""
+    """What was written: files of vectors and sounds by language, and notes for the user."""
 
     folder: Path
     texts: int
@@ -126,7 +126,7 @@ def _wanted(path: Path, test: dict[str, Path], language: str, *, given: bool) ->
 
 
 def _write_vectors(path: Path, vectors: np.ndarray[Any, np.dtype[np.float64]]) -> None:
-    """A vector a line, each number with 16 decimals, so that equal codes print equally and unlike ones do not."""
+    """One vector per line, 16 decimals, so that equal codes print equally and different ones do not."""
     with path.open("w", encoding="ascii") as file:
         np.savetxt(file, vectors, fmt="%.16f", delimiter=" ")
 
@@ -161,7 +161,7 @@ def _write_metadata(draft: Path, codec: Codec, *, author: str, affiliation: str)
 
 
 def check_submission(folder: Path, *, data: Path | None = None) -> tuple[str, ...]:
-    """What the challenge's validator would complain of, a line each; data: holds the test files that must be there."""
+    """The errors that the challenge's validator would report, one per line; data: has the test files."""
     if not folder.is_dir():
         raise CorpusError(f"{folder}: got no such folder, expected a submission")
     found = [complaint for name, entries in _ENTRIES.items() for complaint in _check_metadata(folder, name, entries)]

@@ -1,6 +1,6 @@
 """Discrete units as vectors: the verbs `abx` and `bitrate`, on files of vectors or straight from a model.
 
-A file of vectors is text, a vector a line, numbers separated by spaces (ZeroSpeech 2019), or `.npy` [T, D].
+A file of vectors is text, one vector per line, numbers separated by spaces (ZeroSpeech 2019), or `.npy` [T, D].
 """
 
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ class _Model:
 
     @property
     def rate(self) -> float:
-        """Vectors a second."""
+        """Vectors per second."""
         return self.codec.model.features.code_rate
 
     def read(self, name: str) -> Vectors:
@@ -110,7 +110,7 @@ def abx(
 ) -> AbxError:
     """ABX error of files of vectors (`features`), or of a model's codewords for recordings in `data`.
 
-    frequency: vectors a second, for items that are cut out of files; None: the model's, or 50.
+    frequency: vectors per second, for items that are cut out of files; None: the model's, or 50.
     Raises CorpusError: task, vectors or recordings are missing or wrong; MetricError: vectors that the distance cannot
     compare.
     """
@@ -153,7 +153,7 @@ def cut(vectors: Vectors, part: Item, frequency: float) -> Vectors:
 
 
 def bit_rate(features: Path, *, data: Path | None, list_file: Path | None) -> UnitRates:
-    """Bit rates of files of vectors: of those that a list names (`name seconds` a line), or of all with a recording.
+    """Bit rates of files of vectors: of those that a list names (`name seconds` per line), or of all with a recording.
 
     Raises CorpusError: neither or both of list and recordings, a file that is missing, or one that cannot be read.
     """
