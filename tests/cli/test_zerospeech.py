@@ -11,7 +11,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from sqcodec.cli.main import main
-from sqcodec.corpus.abx_task import Part
+from sqcodec.corpus.abx_task import Item
 from sqcodec.metrics.distance import KINDS
 from sqcodec.pipeline.coding.codec import open_codec
 from sqcodec.pipeline.measuring.units import cut
@@ -211,7 +211,7 @@ def test_the_example_runs_on_the_speech_that_ships(workplace: Path) -> None:
 )
 def test_items_are_cut_by_the_centres_of_frames(onset, offset, expected) -> None:
     vectors = np.arange(5.0)[:, None]
-    assert cut(vectors, Part("f", onset, offset), 50.0)[:, 0].tolist() == expected
+    assert cut(vectors, Item("f", onset, offset), 50.0)[:, 0].tolist() == expected
 
 
 def test_the_distances_are_those_of_the_metric() -> None:
