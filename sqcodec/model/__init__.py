@@ -1,1 +1,1 @@
-"""The spectrogram codec: encoder, quantiser, decoder, their objective and their file."""
+"""The spectrogram codec: encoder, quantiser, decoder, training objective and model file."""

@@ -1,4 +1,4 @@
-"""The factory: a codec of the parts that a recipe names."""
+"""Build a codec from the parts that a recipe names."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,12 @@ from sqcodec.spectrogram import FeatureConfig
 def build_codec(
     recipe: CodecRecipe, speakers: tuple[str, ...] = (), classes: MelClasses | None = None
 ) -> SpectrogramCodec:
-    """The codec of a recipe, with fresh parameters.
+    """The codec of a recipe, with newly initialised parameters.
 
-    speakers: those of the training set; none for a network that takes any. classes: see `find_target_classes`.
+    speakers: those of the training set; empty for a speaker-independent network. classes: see `find_target_classes`.
     """
     features = recipe.features.configuration
-    quantizer = build_quantizer(recipe.quantizer)  # first: the seed of a training decides every draw in this order
+    quantizer = build_quantizer(recipe.quantizer)  # first: initial values depend on the order of the random draws
     likelihood = build_likelihood(recipe.target, classes)
     encoder, decoder = build_networks(
         recipe.network,
@@ -49,7 +49,11 @@ def build_codec(
 def build_networks(
     config: NetworkConfig, features: FeatureConfig, *, latents: int, dim: int, outputs: int, speakers: int
 ) -> tuple[Encoder, Decoder]:
-    """Encoder, features -> latents, and decoder, dim -> outputs, of a recipe's section `network`."""
+    """Encoder and decoder of a recipe's section `network`.
+
+    latents: channels of the encoder's output; dim: channels of the decoder's input; outputs: values per frame from the
+    decoder; speakers: size of the paper network's speaker embedding.
+    """
     match config:
         case PaperNetworkConfig():
             return (
@@ -64,7 +68,7 @@ def build_networks(
 
 
 def build_likelihood(config: TargetConfig, classes: MelClasses | None) -> Likelihood:
-    """The decoder's distribution that a recipe's section `target` asks for."""
+    """The decoder's output distribution, from a recipe's section `target`."""
     if isinstance(config, MelConfig):
         return GaussianLikelihood(config.loudness, config.variance)
     assert classes is not None
@@ -72,5 +76,5 @@ def build_likelihood(config: TargetConfig, classes: MelClasses | None) -> Likeli
 
 
 def find_target_classes(recipe: CodecRecipe, features: NDArray[np.float16]) -> MelClasses | None:
-    """The classes that are a recipe's target, from the training set's features [T, F]; None for other targets."""
+    """The mel classes that a recipe trains on, from the training set's features [T, F]; None for other targets."""
     return None if recipe.target.kind == "mel" else find_classes(features, recipe.features.configuration)

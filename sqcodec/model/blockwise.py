@@ -1,4 +1,4 @@
-"""The networks of a codec on recordings of any length, in blocks with context: memory does not grow with the length."""
+"""Run a codec's networks in blocks with context: memory does not grow with the length of the recording."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,15 +9,15 @@ from torch import Tensor
 
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 
-_ENCODER_FRAMES = 1000  # coded at once, besides the margins
-_DECODER_CODES = 500  # of one window, besides the margins
-_WINDOWS = 8  # decoded at once: a recurrent layer takes hardly longer for eight rows than for one
+_ENCODER_FRAMES = 1000  # frames per encoder window, without the margins
+_DECODER_CODES = 500  # codes per decoder window, without the margins
+_BATCH = 8  # windows decoded together: a recurrent layer takes hardly longer for eight rows than for one
 
 
 def with_context(model: SpectrogramCodec, features: Tensor) -> Tensor:
-    """features [F, T] of a whole recording as the encoder takes them: [F, 1 + whole codes + 1].
+    """Pad the features [F, T] of a whole recording to the encoder's input: [F, 1 + frames of whole codes + 1].
 
-    The first frame comes once more before them, the last one as often after them as makes whole codes and one more.
+    The first frame is repeated once on the left. The last is repeated on the right up to a whole code, and once more.
     """
     return torch.cat(list(_with_context(model, [features], features.shape[1])), dim=1)
 
@@ -30,9 +30,10 @@ def encode_features(
     *,
     codebooks: int | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Features [F, t] of a recording of `frames` frames, in blocks -> (features [F, t], codes [K, t / 2]) on the CPU.
+    """Encode a recording given in blocks of features [F, t]: yields (features [F, t], codes [K, t / 2]), on the CPU.
 
-    codebooks: how many to use; None: all. The last frame is repeated up to a whole code. 2: the frames per code.
+    frames: length of the recording. codebooks: how many to use; None: all. 2 stands for the frames per code. The last
+    frame is repeated up to a whole code.
     """
     per_code = model.features.frames_per_code
     for window, start, stop in _encoder_windows(model, features, frames):
@@ -43,26 +44,27 @@ def encode_features(
 def _encoder_windows(
     model: SpectrogramCodec, features: Iterable[Tensor], frames: int
 ) -> Iterator[tuple[Tensor, int, int]]:
-    """Cut features [F, t] of a recording of `frames` frames into windows [F, t + 2] whose codes join to the whole's.
+    """Cut a recording of `frames` frames into overlapping windows [F, t + 2] of features.
 
-    Yields each with the frames (start to stop, without the added one on the left) whose codes are to be kept.
+    Yields (window, start, stop). The codes of the window's frames start to stop are kept; joined, they are the codes of
+    the whole recording. start and stop do not count the context frame on the left.
     """
     per_code, margin = model.features.frames_per_code, model.encoder.margin
-    total, at_once = _whole(frames, per_code), _whole(_ENCODER_FRAMES, per_code)
+    total, step = _round_up(frames, per_code), _round_up(_ENCODER_FRAMES, per_code)
     padded = _with_context(model, features, frames)
-    held, held_from = next(padded), 0
-    for begin in range(0, total, at_once):
-        stop = min(total, begin + at_once)
+    buffer, offset = next(padded), 0
+    for begin in range(0, total, step):
+        stop = min(total, begin + step)
         first, last = max(0, begin - margin), min(total, stop + margin)
-        held, held_from = held[:, first - held_from :], first
-        while held.shape[1] < last + 2 - first:
-            held = torch.cat([held, next(padded)], dim=1)
-        yield held[:, : last + 2 - first], begin - first, stop - first
+        buffer, offset = buffer[:, first - offset :], first
+        while buffer.shape[1] < last + 2 - first:
+            buffer = torch.cat([buffer, next(padded)], dim=1)
+        yield buffer[:, : last + 2 - first], begin - first, stop - first
 
 
 def _with_context(model: SpectrogramCodec, features: Iterable[Tensor], frames: int) -> Iterator[Tensor]:
-    """As `with_context`, of features that come as [F, t] ..., together `frames`."""
-    behind = 1 + _whole(frames, model.features.frames_per_code) - frames
+    """As `with_context`, for features in blocks [F, t] that have `frames` frames in all."""
+    right = 1 + _round_up(frames, model.features.frames_per_code) - frames
     last: Tensor | None = None
     for block in features:
         if last is None:
@@ -70,26 +72,26 @@ def _with_context(model: SpectrogramCodec, features: Iterable[Tensor], frames: i
         yield block
         last = block[:, -1:]
     if last is not None:
-        yield last.expand(-1, behind)
+        yield last.expand(-1, right)
 
 
-def _whole(frames: int, per_code: int) -> int:
-    """Frames of the codes that it takes for so many."""
+def _round_up(frames: int, per_code: int) -> int:
+    """The next multiple of the frames per code."""
     return -(-frames // per_code) * per_code
 
 
-def decode_features(model: SpectrogramCodec, codes: NDArray[np.uint16], voice: int) -> Iterator[Tensor]:
-    """codes [K, T] -> features [F, t], together [F, 2 T] where a code is of 2 frames.
+def decode_features(model: SpectrogramCodec, codes: NDArray[np.uint16], speaker_index: int) -> Iterator[Tensor]:
+    """Decode codes [K, T] in blocks: yields features [F, t], [F, 2 T] in all with 2 frames per code.
 
-    The decoder sees its margin of codes beyond each block's edges. Measured on 112 s of speech with the paper's model
-    after 3000 steps: blocks with a margin of 4 s differ from the whole by at most 7e-7 (2 s: 9e-5).
+    Each block is decoded with the decoder's margin of codes on both sides. Measured on 112 s of speech with the paper's
+    model after 3000 steps: blocks with a margin of 4 s differ from the whole by at most 7e-7 (2 s: 9e-5).
     """
     device, per_code = next(model.parameters()).device, model.features.frames_per_code
-    indices, speaker = torch.from_numpy(codes.astype(np.int64)), torch.tensor([voice], device=device)
+    indices, speaker = torch.from_numpy(codes.astype(np.int64)), torch.tensor([speaker_index], device=device)
     total, margin = indices.shape[1], model.decoder.margin
-    length = min(total, _DECODER_CODES + 2 * margin)  # of every window, so that they make a batch
+    length = min(total, _DECODER_CODES + 2 * margin)  # equal for all windows: they are stacked to a batch
     begins = range(0, total, _DECODER_CODES)
-    for group in (begins[first : first + _WINDOWS] for first in range(0, len(begins), _WINDOWS)):
+    for group in (begins[first : first + _BATCH] for first in range(0, len(begins), _BATCH)):
         starts = [min(max(0, begin - margin), total - length) for begin in group]
         windows = torch.stack([indices[:, start : start + length] for start in starts]).to(device)
         decoded = model.decode(windows, speaker.expand(len(windows)))

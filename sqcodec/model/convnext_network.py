@@ -1,7 +1,7 @@
-"""Encoder and decoder for any speaker: ConvNeXt blocks at the rate of the codes, mostly causal.
+"""Speaker-independent encoder and decoder: ConvNeXt blocks at the code rate, mostly causal.
 
-A depthwise convolution and two linear layers a block take a fraction of the paper's multiplications a second: the
-encoder comes down to that rate at once, the decoder makes the frames of each code at the very end.
+The encoder downsamples in its first layer, the decoder upsamples in its last. Each block has one depthwise convolution
+and two linear layers. Both together need a fraction of the multiplications per second of the paper's networks.
 """
 
 from torch import Tensor, nn
@@ -11,18 +11,21 @@ from sqcodec.nn.convnext import BandScale, Blocks, ahead_of_each, initialise
 from sqcodec.recipe import ConvNextConfig
 from sqcodec.spectrogram import FeatureConfig
 
-_AROUND = 2  # frames that one code is made of besides its own: one on each side
+_CONTEXT_FRAMES = 2  # frames of the first kernel beside the code's own, one on each side
 
 
 class ConvNextEncoder(Encoder):
-    """Features -> latents. `margin`: frames of context on each side that make a block equal the whole; `lookahead`:
-    frames after the first of a code that it depends on."""
+    """Features -> latents.
+
+    `margin`: frames of context on each side; with them a block gives the latents of the whole recording. `lookahead`:
+    the number of frames after a code's first frame that the code depends on.
+    """
 
     def __init__(self, config: ConvNextConfig, features: FeatureConfig, *, outputs: int) -> None:
         super().__init__()
         per_code = features.frames_per_code
         self.scale = BandScale(features.n_mels)
-        self.embed = nn.Conv1d(features.n_mels, config.dim, per_code + _AROUND, stride=per_code)
+        self.embed = nn.Conv1d(features.n_mels, config.dim, per_code + _CONTEXT_FRAMES, stride=per_code)
         ahead = _ahead(config.encoder_layers, config.encoder_lookahead)
         self.blocks = Blocks(dim=config.dim, hidden=config.hidden, ahead=ahead)
         self.output = nn.Linear(config.dim, outputs)
@@ -34,15 +37,18 @@ class ConvNextEncoder(Encoder):
 
     def forward(self, features: Tensor, frames: Tensor | None = None) -> Tensor:
         """features [B, F, T + 2], one frame of context on each side -> [B, T / frames per code, outputs]."""
-        assert frames is None, "padding is for the paper's network; recipes are checked for it"
+        assert frames is None, "only the paper's network takes padded rows; recipe validation excludes this"
         hidden: Tensor = self.embed(self.scale(features)).transpose(1, 2)
         encoded: Tensor = self.output(self.blocks(hidden))
         return encoded
 
 
 class ConvNextDecoder(Decoder):
-    """Codewords -> features. `margin`: codes of context on each side that make a block equal the whole; `lookahead`:
-    frames that the codes after a frame's own are made of."""
+    """Codewords -> features.
+
+    `margin`: codes of context on each side; with them a block gives the features of the whole recording. `lookahead`:
+    frames of the later codes that a decoded frame depends on.
+    """
 
     def __init__(self, config: ConvNextConfig, features: FeatureConfig, *, dim: int, outputs: int) -> None:
         super().__init__()
@@ -58,13 +64,13 @@ class ConvNextDecoder(Decoder):
         for layer in (self.embed, self.output):
             nn.init.xavier_uniform_(layer.weight)
 
-    def forward(self, z_q: Tensor, speaker: Tensor) -> Tensor:  # noqa: ARG002 - it knows none
-        """z_q [B, T, D] -> [B, outputs, frames per code x T]; speaker is not looked at."""
-        made = self.output(self.blocks(self.embed(z_q)))
-        frames = made.reshape(len(made), self.frames_per_code * made.shape[1], -1).transpose(1, 2)
+    def forward(self, z_q: Tensor, speaker: Tensor) -> Tensor:  # noqa: ARG002 - speaker-independent
+        """z_q [B, T, D] -> [B, outputs, frames per code x T]; speaker is ignored."""
+        decoded = self.output(self.blocks(self.embed(z_q)))  # [B, T, frames per code x outputs]
+        frames = decoded.reshape(len(decoded), self.frames_per_code * decoded.shape[1], -1).transpose(1, 2)
         return self.scale.inverse(frames.float())
 
 
 def _ahead(layers: int, lookahead: int) -> list[int]:
-    """As `ahead_of_each` of the blocks alone."""
+    """The frames that each block looks ahead: `ahead_of_each` for blocks without a first convolution."""
     return ahead_of_each(layers - 1, lookahead)

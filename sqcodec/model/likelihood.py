@@ -1,4 +1,4 @@
-"""What the decoder's output means: p(x | z_q), its loss, and the spectrogram read from it."""
+"""The decoder's output distribution p(x | z_q): its loss, and the spectrogram that is most probable."""
 
 from abc import ABC, abstractmethod
 from typing import Literal, NamedTuple
@@ -11,20 +11,23 @@ from sqcodec import ranks
 from sqcodec.model.bessel import HIGHEST, LOWEST, log_normaliser
 from sqcodec.model.mel_classes import MelClasses
 
-_LEAST = 1e-3  # variance of a crop: 0.1 dB^2, or digital silence would outweigh all speech
-_EQUAL = 0.3  # of the weight, which soft sounds have as loud ones
+_MIN_VARIANCE = 1e-3  # per crop, 0.1 dB^2: with less, digital silence would outweigh all speech
+_UNIFORM_WEIGHT = 0.3  # fraction of the weight that does not depend on loudness
 
 
 class Fit(NamedTuple):
-    """How well a batch was decoded, scalars: loss in nats a crop; mean squared error in feature units."""
+    """How well a batch was decoded, as scalars: loss in nats per crop; mse (mean squared error) in feature units^2."""
 
     loss: Tensor
     mse: Tensor
 
 
 class Likelihood(nn.Module, ABC):
-    """`outputs`: numbers that the decoder gives for each band of each frame; `classes`: what they are scores of, if
-    anything; `shared_variance`: whether a set has one variance, so that its -log p is no sum over its utterances."""
+    """A distribution over spectrogram values, given the decoder's output.
+
+    `outputs`: values that the decoder gives per band and frame; `classes`: the classes that these values score, None if
+    they are no scores; `shared_variance`: all utterances share one variance, and -log p is not a sum over utterances.
+    """
 
     outputs: int
     classes: MelClasses | None = None
@@ -40,11 +43,11 @@ class Likelihood(nn.Module, ABC):
 
 
 class GaussianLikelihood(Likelihood):
-    """Values with Gaussian error of the best variance: (F T / 2) log(mean squared error) (AR-ELBO, eq. 8).
+    """A Gaussian of maximum-likelihood variance: the loss is (F T / 2) log(mean squared error) (AR-ELBO, eq. 8).
 
-    variance `batch`: the mean is taken over batch (of all ranks), bands and frames together, its logarithm after that;
-    `crop`: over bands and frames of each crop, and the mean of the logarithms. loudness: exponent of the natural
-    amplitude that errors are weighed by (targets are its logarithm then), 0 for all alike.
+    variance `batch`: the logarithm of the mean over the batch (of all ranks), bands and frames; `crop`: the logarithm
+    of the mean over each crop's bands and frames, averaged over crops. loudness: errors are weighted by
+    amplitude^loudness, and targets must be natural logarithms of the amplitude; 0: no weighting.
     """
 
     outputs = 1
@@ -55,20 +58,20 @@ class GaussianLikelihood(Likelihood):
         self.loudness, self.variance = loudness, variance
 
     def fit(self, decoded: Tensor, target: Tensor) -> Fit:
-        """Nats a crop, up to the constant (F T / 2)(1 + log 2 pi)."""
+        """The loss in nats per crop, without the constant (F T / 2)(1 + log 2 pi)."""
         error = (decoded.float() - target).square()
         mse = error.mean()
         weighed = error * self._weight(target) if self.loudness else error
         if self.variance == "batch":
             log_variance = torch.log(ranks.mean(weighed.mean()))
         else:
-            log_variance = torch.log(weighed.mean((1, 2)).clamp_min(_LEAST)).mean()
+            log_variance = torch.log(weighed.mean((1, 2)).clamp_min(_MIN_VARIANCE)).mean()
         return Fit(0.5 * target[0].numel() * log_variance, mse)
 
     def _weight(self, target: Tensor) -> Tensor:
-        """[B, F, T], of mean 1 over each crop: the square of the loudness, and a share that every value has."""
+        """Weights [B, F, T] of mean 1 per crop: 70 % follow amplitude^(2 loudness), 30 % are uniform."""
         weight = (2.0 * self.loudness * (target - target.amax((1, 2), keepdim=True))).exp()
-        return _EQUAL + (1.0 - _EQUAL) * weight / weight.mean((1, 2), keepdim=True)
+        return _UNIFORM_WEIGHT + (1.0 - _UNIFORM_WEIGHT) * weight / weight.mean((1, 2), keepdim=True)
 
     def features(self, decoded: Tensor) -> Tensor:
         """The decoder's output itself."""
@@ -76,7 +79,7 @@ class GaussianLikelihood(Likelihood):
 
 
 class ClassLikelihood(Likelihood):
-    """What the two decoders over 1 dB classes share: `score` gives each class a number, the highest wins."""
+    """Base of the two likelihoods over 1 dB classes: `scores` rates each class, and the highest score is decoded."""
 
     classes: MelClasses
 
@@ -90,17 +93,17 @@ class ClassLikelihood(Likelihood):
 
     @abstractmethod
     def negative_log_likelihood(self, scores: Tensor, classes: Tensor) -> Tensor:
-        """Summed over all values; scores [B, C, F, T], classes [B, F, T]."""
+        """-log p, summed over all values; scores [B, C, F, T], classes [B, F, T]."""
 
     def fit(self, decoded: Tensor, target: Tensor) -> Fit:
-        """Nats a crop: sums over bands and frames, the mean over the batch."""
+        """The loss in nats per crop: summed over bands and frames, averaged over the batch."""
         scores = self.scores(decoded)
         loss = self.negative_log_likelihood(scores, self.classes.of(target)) / len(target)
         mse = (self.classes.values(scores.detach().argmax(1)) - target).square().mean()
         return Fit(loss, mse)
 
     def features(self, decoded: Tensor) -> Tensor:
-        """The centre of the class of the highest score."""
+        """The centre of the class with the highest score."""
         return self.classes.values(self.scores(decoded).argmax(1))
 
     def _by_class(self, decoded: Tensor) -> Tensor:
@@ -108,7 +111,7 @@ class ClassLikelihood(Likelihood):
 
 
 class CategoricalLikelihood(ClassLikelihood):
-    """Plain class probabilities and their cross-entropy (NC SQ-VAE, eq. 9): no variance, so nothing anneals."""
+    """Class probabilities and their cross-entropy (NC SQ-VAE, eq. 9). It has no variance that could anneal."""
 
     def scores(self, decoded: Tensor) -> Tensor:
         """Unnormalised log-probabilities."""
@@ -120,24 +123,26 @@ class CategoricalLikelihood(ClassLikelihood):
 
 
 class VonMisesFisherLikelihood(ClassLikelihood):
-    """Classes are the axes of a space of C dimensions, the decoder gives a direction f in it (vMF SQ-VAE, eq. 11):
-    -log p = -kappa v^T f - log C_C(kappa), kappa learned. A density on a sphere, no probability of a class."""
+    """Each class v is an axis in C dimensions, and the decoder gives a direction f in that space (vMF SQ-VAE, eq. 11).
+
+    -log p = -kappa v^T f - log C_C(kappa), with kappa learned. p is a density on the sphere, not a class probability.
+    """
 
     def __init__(self, classes: MelClasses) -> None:
         super().__init__(classes)
-        self.log_inverse_concentration = nn.Parameter(torch.tensor(0.01).log())  # kappa starts at 100, as the authors'
+        self.log_inverse_concentration = nn.Parameter(torch.tensor(0.01).log())  # kappa = 100, as the authors'
 
     @property
     def concentration(self) -> Tensor:
-        """kappa."""
+        """kappa, clamped to the range of `log_normaliser`."""
         return torch.exp(-self.log_inverse_concentration).clamp(LOWEST, HIGHEST)
 
     def scores(self, decoded: Tensor) -> Tensor:
-        """v_c^T f for each class: the coordinates of the direction."""
+        """v_c^T f for each class c: the coordinates of the direction f."""
         return normalize(self._by_class(decoded), dim=1)
 
     def negative_log_likelihood(self, scores: Tensor, classes: Tensor) -> Tensor:
-        """-kappa sum v^T f - N log C(kappa)."""
+        """-kappa sum(v^T f) - N log C_C(kappa), over N values."""
         kappa = self.concentration
         agreement = scores.gather(1, classes[:, None]).sum()
         return -kappa * agreement - classes.numel() * log_normaliser(kappa, self.outputs).float()

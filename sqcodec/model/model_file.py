@@ -1,4 +1,4 @@
-"""Model files: safetensors with the recipe, the speakers and the fingerprint in the header. Nothing is unpickled."""
+"""Model files: safetensors, with recipe, speakers and fingerprint in the header. Nothing is unpickled."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -21,7 +21,7 @@ from sqcodec.storage import read_tensors, save_tensors
 
 
 class OpenedModel(NamedTuple):
-    """All that a model file holds: the codec ready for inference, the header, the arrays of the entropy tables."""
+    """The contents of a model file: the codec in eval mode, the header, the arrays of the entropy tables by name."""
 
     codec: SpectrogramCodec
     header: ModelHeader
@@ -29,9 +29,9 @@ class OpenedModel(NamedTuple):
 
 
 def save_model(path: Path, codec: SpectrogramCodec, step: int, *, dtype: torch.dtype = torch.float32) -> None:
-    """Write the model atomically: a reader sees the old file or the new one.
+    """Write a model file atomically: a reader sees the old file or the new one.
 
-    dtype: of the weights in the file; what it cannot hold must have been rounded before, or the fingerprint is wrong.
+    dtype: of the floating-point weights in the file. Round the codec's weights to it first: the fingerprint needs it.
     """
     header = {
         "format": FORMAT,
@@ -46,13 +46,13 @@ def save_model(path: Path, codec: SpectrogramCodec, step: int, *, dtype: torch.d
 
 
 def stored_weights(network: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
-    """The weights by name on the CPU, those that are no integers in dtype."""
+    """The weights by name, on the CPU; floating-point weights are converted to dtype, integers kept."""
     weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     return {name: value.to(dtype) if value.is_floating_point() else value for name, value in weights.items()}
 
 
 def add_tables(path: Path, target: Path, tables: Mapping[str, NDArray[Any]], digest: str) -> None:
-    """Write the model `path` to `target` (which may be the same) with entropy tables beside its weights."""
+    """Write the model `path` to `target` (may be the same file), with these entropy tables; digest: of the tables."""
     tree, tensors = read_tensors(path, KIND)
     weights = {name: value for name, value in tensors.items() if not name.startswith(TABLES)}
     arrays = {f"{TABLES}{name}": torch.from_numpy(array.copy()) for name, array in tables.items()}
@@ -60,7 +60,7 @@ def add_tables(path: Path, target: Path, tables: Mapping[str, NDArray[Any]], dig
 
 
 def _recipe_tree(header: ModelHeader) -> Mapping[str, Any]:
-    """The recipe inside, in today's form."""
+    """The header's recipe, converted to the current format: older files lack some keys."""
     tree = header.recipe
     if header.format < 2:
         tree = {"target": {"kind": "mel"}, **tree}
@@ -79,12 +79,12 @@ def _recipe_tree(header: ModelHeader) -> Mapping[str, Any]:
 
 
 def load_model(path: Path, device: torch.device | str = "cpu") -> SpectrogramCodec:
-    """A codec ready for inference. Raises ModelError as `open_model`."""
+    """Load a codec in eval mode. Raises ModelError as `open_model`."""
     return open_model(path, device).codec
 
 
 def open_model(path: Path, device: torch.device | str = "cpu") -> OpenedModel:
-    """Read a model file once. Raises ModelError as `read_header`, or when the weights do not fit the recipe."""
+    """Read a model file. Raises ModelError as `read_header`, or if recipe or fingerprint does not fit the weights."""
     tree, tensors = read_tensors(path, KIND)
     header = header_of(path, tree)
     tables = {name.removeprefix(TABLES): value.numpy() for name, value in tensors.items() if name.startswith(TABLES)}
@@ -103,7 +103,7 @@ def open_model(path: Path, device: torch.device | str = "cpu") -> OpenedModel:
 
 
 def _codec(header: ModelHeader) -> SpectrogramCodec:
-    """The codec of a header, without its weights."""
+    """Build the codec that a header describes, without its weights."""
     try:
         recipe = validate_recipe(_recipe_tree(header), where=f"{header.path} (the recipe inside)").codec
         classes = MelClasses(**header.classes) if header.classes else None

@@ -1,4 +1,4 @@
-"""What a model file says of itself, and its entropy tables, read without torch and without any weight."""
+"""The header and the entropy tables of a model file, read without torch and without the weights."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from sqcodec import storage
 from sqcodec.errors import ModelError
 from sqcodec.spectrogram import FeatureConfig, feature_config
 
-# 1: before recipes had a target; 2: before they chose network, level and loudness; 3: before the header had codewords,
-# and a residual quantiser warmup_steps and freeze_step
+# Older formats lack keys. 1: the recipe has no target. 2: no kind of network, no level, no loudness. 3: no codewords in
+# the header, and no warmup_steps and freeze_step of a residual quantiser.
 FORMAT = 4
-TABLES = "tables."  # what the names of the entropy tables begin with
+TABLES = "tables."  # prefix of the names of the entropy tables
 KIND = storage.TensorFormat(
     key="sqcodec",
     newest=FORMAT,
@@ -27,10 +27,11 @@ KIND = storage.TensorFormat(
 
 @dataclass(frozen=True, kw_only=True)
 class ModelHeader:
-    """recipe: as it is in the file, in the form of the file's format; `load_model` validates it.
+    """The header of a model file.
 
-    codewords: V of each codebook, none for a plain VAE; tables: the digest of the entropy tables, if any; classes: of
-    the mel values, for a decoder over classes.
+    recipe: as stored, in the file's format; `load_model` converts and validates it. codewords: V of each codebook,
+    empty for a plain VAE; tables: digest of the entropy tables, if any; classes: the mel classes of a decoder over
+    classes.
     """
 
     path: Path
@@ -48,31 +49,31 @@ class ModelHeader:
     @property
     def bit_rates(self) -> tuple[int, ...]:
         """Nominal bit/s with 1, 2, ... codebooks."""
-        bits = [(words - 1).bit_length() for words in self.codewords]
-        return tuple(round(self.features.code_rate * sum(bits[:books])) for books in range(1, len(bits) + 1))
+        bits = [(count - 1).bit_length() for count in self.codewords]
+        return tuple(round(self.features.code_rate * sum(bits[:codebooks])) for codebooks in range(1, len(bits) + 1))
 
     @property
     def default_bit_rate(self) -> float:
-        """Nominal bit/s: what the recipe asks for, else with all codebooks; 0 for a plain VAE."""
+        """Nominal bit/s: the recipe's `bit_rate`, or else that of all codebooks; 0 for a plain VAE."""
         return float(self.recipe.get("bit_rate") or (self.bit_rates or (0,))[-1])
 
     @property
     def lookahead(self) -> float | None:
-        """Milliseconds that encoder and decoder together see ahead; None where they see the whole recording."""
+        """Lookahead of encoder and decoder together, in ms; None if they need the whole recording."""
         network = self.recipe["network"]
-        if "dim" not in network:  # the paper's network, which in files of format 1 and 2 has no kind
+        if "dim" not in network:  # the paper's network: in formats 1 and 2 it has no `kind`
             return None
         codes = 1 + int(network["encoder_lookahead"]) + int(network["decoder_lookahead"])
         return 1000 * codes / self.features.code_rate
 
 
 def read_header(path: Path) -> ModelHeader:
-    """The header of a model file. Raises ModelError: missing, not a model of ours, or made by a later version."""
+    """Read the header of a model file. Raises ModelError: missing, not a model of sqcodec, or of a newer format."""
     return header_of(path, storage.read_header(path, KIND))
 
 
 def header_of(path: Path, tree: Mapping[str, Any]) -> ModelHeader:
-    """The header from the JSON in the file. Raises ModelError: something is missing from it."""
+    """The header from its JSON. Raises ModelError: a key is missing or has a wrong value."""
     try:
         recipe = tree["recipe"]
         return ModelHeader(
@@ -93,6 +94,7 @@ def header_of(path: Path, tree: Mapping[str, Any]) -> ModelHeader:
 
 
 def _codewords(tree: Mapping[str, Any]) -> tuple[int, ...]:
+    """Codewords of each codebook; up to format 3 they follow from the recipe."""
     if tree["format"] > 3:
         return tuple(map(int, tree["codewords"]))
     quantizer = tree["recipe"]["quantizer"]
@@ -100,5 +102,5 @@ def _codewords(tree: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def read_tables(path: Path) -> dict[str, NDArray[Any]]:
-    """The entropy tables' arrays; empty where the model has none. Raises ModelError: no safetensors file."""
+    """Read the arrays of the entropy tables; empty if the model has none. Raises ModelError: not a safetensors file."""
     return storage.read_arrays(path, TABLES, KIND)

@@ -1,4 +1,4 @@
-"""The interfaces of a codec's two networks."""
+"""The interfaces of a codec's encoder and decoder."""
 
 from abc import ABC, abstractmethod
 
@@ -6,7 +6,10 @@ from torch import Tensor, nn
 
 
 class Encoder(nn.Module, ABC):
-    """Features -> latents. `margin`: frames of context on each side that make a block equal the whole."""
+    """Features -> latents.
+
+    `margin`: frames of context on each side; with them a block gives the latents of the whole recording.
+    """
 
     margin: int
 
@@ -14,12 +17,15 @@ class Encoder(nn.Module, ABC):
     def forward(self, features: Tensor, frames: Tensor | None = None) -> Tensor:
         """features [B, F, T + 2], T even, one frame of context on each side -> [B, T / 2, outputs].
 
-        frames: [B] int64, even: of row b only the first frames[b] + 2 count; None: no row is padded.
+        frames: [B] int64, even: row b has frames[b] + 2 frames, the rest is padding; None: no row is padded.
         """
 
 
 class Decoder(nn.Module, ABC):
-    """Codewords -> features. `margin`: codes of context on each side that make a block equal the whole."""
+    """Codewords -> features.
+
+    `margin`: codes of context on each side; with them a block gives the features of the whole recording.
+    """
 
     margin: int
 

@@ -1,4 +1,4 @@
-"""The training loss of the SQ-VAE (arXiv 2205.07547, eq. 8 at the best decoder variance: AR-ELBO) and of its rivals."""
+"""Training losses: of the SQ-VAE (arXiv 2205.07547, eq. 8 with optimal decoder variance, AR-ELBO) and of VQ-VAEs."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from sqcodec.recipe.quantizer_section import Weighting
 
 
 class Objective(NamedTuple):
-    """The loss and its terms, scalars in nats a crop; mse is the mean squared error in feature units."""
+    """The loss and its terms: scalars in nats per crop, but for mse, the mean squared error in feature units^2."""
 
     loss: Tensor
     reconstruction: Tensor
@@ -27,15 +27,15 @@ def objective(
     likelihood: Likelihood,
     weighting: Weighting,
 ) -> Objective:
-    """decoded: [B, F x outputs, T]; target: [B, F, T].
+    """The training loss of a batch; decoded: [B, F x outputs, T]; target: [B, F, T].
 
-    `sums`: loss = reconstruction + mean_B(quadratic) - mean_B(entropy), where the reconstruction is the
-    likelihood's, (F T / 2) log(mse) for a Gaussian one; quadratic and entropy are sums over time, dimension and
-    codewords (averages there make the codebook collapse). `means`, what VQ-VAEs are usually trained with: loss = mse +
-    quadratic averaged over time and dimension too.
+    weighting `sums`: loss = reconstruction + mean_B(quadratic) - mean_B(entropy). The reconstruction term comes from
+    the likelihood: (F T / 2) log(mse) for a Gaussian. quadratic and entropy are sums over time, dimension and
+    codewords; averages make the codebook collapse. `means`, as VQ-VAEs are usually trained: loss = mse + quadratic,
+    where quadratic is averaged over time and dimension too.
     """
     fit = likelihood.fit(decoded, target)
     quadratic, entropy = quantized.quadratic.mean(), quantized.entropy.mean()
-    of_means = weighting == "means"
-    loss = fit.mse + quadratic / quantized.z_q[0].numel() if of_means else fit.loss + quadratic - entropy
+    sums, means = fit.loss + quadratic - entropy, fit.mse + quadratic / quantized.z_q[0].numel()
+    loss = means if weighting == "means" else sums
     return Objective(loss, fit.loss, quadratic, entropy, fit.mse)

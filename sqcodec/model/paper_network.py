@@ -1,5 +1,7 @@
-"""The networks of the paper: a convolutional encoder, 100 Hz spectrogram -> 50 Hz latents, and a recurrent decoder,
-50 Hz codewords and a speaker -> 100 Hz spectrogram."""
+"""The paper's networks: a convolutional encoder and a recurrent decoder that depends on the speaker.
+
+Encoder: spectrogram at 100 Hz -> latents at 50 Hz. Decoder: codewords at 50 Hz and a speaker -> spectrogram at 100 Hz.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -9,8 +11,8 @@ from sqcodec.model.network import Decoder, Encoder
 from sqcodec.nn.batch_norm import BatchNorm
 from sqcodec.recipe import PaperNetworkConfig
 
-LAYER = 3  # modules a layer: convolution, BatchNorm, ReLU
-STRIDING = 2  # the layer that halves the rate
+_MODULES_PER_LAYER = 3  # convolution, BatchNorm, ReLU
+_STRIDED_LAYER = 2  # index of the layer that halves the frame rate
 
 
 def _layer(inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: int = 1) -> list[nn.Module]:
@@ -19,9 +21,9 @@ def _layer(inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: 
 
 
 class PaperEncoder(Encoder):
-    """Five convolutions with BatchNorm and ReLU, then 1x1 to the quantiser's channels."""
+    """Five convolutions with BatchNorm and ReLU, then a 1x1 convolution to the quantiser's channels."""
 
-    margin = 16  # frames of context on each side with which a block gives the codes of the whole (it needs 8)
+    margin = 16  # frames of context on each side: 8 would be enough for a block to give the codes of the whole
 
     def __init__(self, config: PaperNetworkConfig, *, n_mels: int, outputs: int) -> None:
         super().__init__()
@@ -38,16 +40,16 @@ class PaperEncoder(Encoder):
     def forward(self, features: Tensor, frames: Tensor | None = None) -> Tensor:
         """features [B, F, T + 2], T even, one frame of context on each side -> [B, T / 2, outputs].
 
-        frames: [B] int64, even; of row b only the first frames[b] + 2 count, what follows is padding and is kept out of
-        every convolution, so that the first frames[b] / 2 outputs are those of the row alone. None: no padding.
+        frames: [B] int64, even; row b has frames[b] + 2 frames, the rest is padding; None: no padding. Padding is
+        zeroed after every layer. The first frames[b] / 2 outputs are therefore the same as for the row alone.
         """
         if frames is None:
             encoded: Tensor = self.layers(features)
             return encoded.transpose(1, 2)
         encoded = features
-        for number in range(0, len(self.layers) - 1, LAYER):
-            encoded = self.layers[number : number + LAYER](encoded)
-            length = frames if number < LAYER * STRIDING else frames // 2
+        for start in range(0, len(self.layers) - 1, _MODULES_PER_LAYER):
+            encoded = self.layers[start : start + _MODULES_PER_LAYER](encoded)
+            length = frames if start < _MODULES_PER_LAYER * _STRIDED_LAYER else frames // 2
             encoded = encoded * (torch.arange(encoded.shape[-1], device=frames.device) < length[:, None])[:, None]
         encoded = self.layers[-1](encoded)
         return encoded.transpose(1, 2)
@@ -56,7 +58,7 @@ class PaperEncoder(Encoder):
 def jitter(z_q: Tensor, probability: float, generator: torch.Generator | None) -> Tensor:
     """Replace each latent of z_q [B, T, D] by its left or right neighbour, each with probability / 2; edges stay.
 
-    A regulariser of training: it keeps a code from depending on its exact place.
+    It regularises training: a code cannot depend on its exact position.
     """
     batch, frames, _ = z_q.shape
     draw = ranks.own_rows(torch.rand(ranks.count() * batch, frames, generator=generator, device=z_q.device))
@@ -68,9 +70,9 @@ def jitter(z_q: Tensor, probability: float, generator: torch.Generator | None) -
 
 
 class PaperDecoder(Decoder):
-    """Nearest up-sampling by 2, speaker embedding beside each frame, two bidirectional GRU layers, a linear layer."""
+    """Each codeword twice, with the speaker embedding appended; two bidirectional GRU layers; a linear layer."""
 
-    margin = 200  # codes (4 s) of context on each side after which the recurrent layers have forgotten the edge
+    margin = 200  # codes (4 s) of context on each side: by then the recurrent layers have forgotten the edge
 
     def __init__(self, config: PaperNetworkConfig, *, dim: int, speakers: int, outputs: int) -> None:
         super().__init__()
@@ -82,7 +84,7 @@ class PaperDecoder(Decoder):
     def forward(self, z_q: Tensor, speaker: Tensor) -> Tensor:
         """z_q [B, T, D], speaker [B] int64 -> [B, outputs, 2 T]."""
         frames = z_q.repeat_interleave(2, dim=1)
-        voice = self.speakers(speaker)[:, None].expand(-1, frames.shape[1], -1)
-        hidden, _ = self.recurrent(torch.cat([frames, voice], dim=-1))
+        embedding = self.speakers(speaker)[:, None].expand(-1, frames.shape[1], -1)
+        hidden, _ = self.recurrent(torch.cat([frames, embedding], dim=-1))
         decoded: Tensor = self.output(hidden)
         return decoded.transpose(1, 2)

@@ -1,6 +1,6 @@
-"""Checkpoints of the official SQ-VAE speech code (Takida et al., 2022) as models of ours.
+"""Convert checkpoints of the official SQ-VAE speech code (Takida et al., 2022) to models of sqcodec.
 
-A checkpoint is a dict: `encoder` and `decoder` hold state dicts, `step` a number; the optimiser's part is not needed.
+A checkpoint is a dict: `encoder` and `decoder` are state dicts, `step` is a number. The optimiser's state is ignored.
 """
 
 import pickle
@@ -16,18 +16,18 @@ from sqcodec.model.assembly import build_codec
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.recipe import CodecRecipe, validate_recipe
 
-VARIANTS = {0: "I", 1: "III"}  # channels of the last convolution beyond the latent's -> variance; twice as many is IV
+_VARIANCES = {0: "I", 1: "III"}  # encoder channels beyond those of the latent -> variance; `dim` more: IV
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The dict inside, by an unpickler that builds nothing but tensors and plain values.
+    """Read the checkpoint's dict; the unpickler accepts only tensors and plain values.
 
-    Raises ModelError: missing, damaged, needs another unpickler, or not a checkpoint of the official code.
+    Raises ModelError: missing, damaged, contains other objects, or not a checkpoint of the official code.
     """
     if not path.is_file():
         raise ModelError(f"{path}: no such file; expected a checkpoint of the official code (model.ckpt-500000.pt)")
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[0]
         raise ModelError(
@@ -36,21 +36,21 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise ModelError(f"{path}: damaged, or no checkpoint of PyTorch ({type(error).__name__}: {error})") from None
-    missing = [name for name in ("encoder", "decoder", "step") if not isinstance(found, dict) or name not in found]
+    keys = checkpoint if isinstance(checkpoint, dict) else {}
+    missing = [name for name in ("encoder", "decoder", "step") if name not in keys]
     if missing:
-        held = ", ".join(map(str, found)) if isinstance(found, dict) else type(found).__name__
-        raise ModelError(
-            f"{path}: {', '.join(missing)} missing, got {held}; expected a checkpoint of the official code"
-        )
-    return dict(found)
+        got = ", ".join(map(str, checkpoint)) if isinstance(checkpoint, dict) else type(checkpoint).__name__
+        raise ModelError(f"{path}: {', '.join(missing)} missing, got {got}; expected a checkpoint of the official code")
+    return dict(checkpoint)
 
 
 def convert(
     checkpoint: dict[str, Any], speakers: tuple[str, ...], recipe: CodecRecipe, *, where: str
 ) -> SpectrogramCodec:
-    """A checkpoint's weights in a codec of ours; the sizes come from the weights, the rest from `recipe`.
+    """Build a codec with a checkpoint's weights; sizes come from the weights, everything else from `recipe`.
 
-    Raises ModelError: weights missing, of another shape, or of another number of speakers.
+    where: the checkpoint's name in error messages. Raises ModelError: weights are missing or have another shape, or the
+    number of speakers differs.
     """
     encoder, decoder = checkpoint["encoder"], checkpoint["decoder"]
     try:
@@ -73,9 +73,10 @@ def convert(
 
 
 def _sizes(encoder: Mapping[str, Tensor], decoder: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The recipe's sections `quantizer` and `network`, from the weights' sizes. Raises KeyError: what is missing."""
     codewords, dim = encoder["codebook.embedding"].shape
     extra = len(encoder["encoder.15.bias"]) - dim
-    variance = "IV" if extra == dim else VARIANTS.get(extra)
+    variance = "IV" if extra == dim else _VARIANCES.get(extra)
     if variance is None:
         raise KeyError(f"encoder.15 with {dim}, {dim + 1} or {2 * dim} channels (it has {dim + extra}),")
     return {
@@ -101,7 +102,7 @@ def _resized(recipe: CodecRecipe, sizes: dict[str, Any]) -> CodecRecipe:
 
 
 def _encoder(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """encoder.N.* are the same layers in the same order: convolution, BatchNorm, ReLU, ..., convolution."""
+    """Rename encoder.N.*: the layers and their order are the same (convolution, BatchNorm, ReLU, ..., convolution)."""
     layers = {name.replace("encoder.", "encoder.layers.", 1): value for name, value in weights.items()}
     kept = {name: value for name, value in layers.items() if name.startswith("encoder.layers.")}
     return kept | {
@@ -111,9 +112,9 @@ def _encoder(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _decoder(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    rooms = {"speaker_embedding": "decoder.speakers", "rnn": "decoder.recurrent", "fc": "decoder.output"}
+    modules = {"speaker_embedding": "decoder.speakers", "rnn": "decoder.recurrent", "fc": "decoder.output"}
     return {
-        f"{rooms[name.partition('.')[0]]}.{name.partition('.')[2]}": value
+        f"{modules[name.partition('.')[0]]}.{name.partition('.')[2]}": value
         for name, value in weights.items()
-        if name.partition(".")[0] in rooms
+        if name.partition(".")[0] in modules
     }

@@ -17,26 +17,29 @@ from sqcodec.quantizers.quantizer import Quantized, Quantizer
 from sqcodec.recipe import CodecRecipe
 from sqcodec.spectrogram import FeatureConfig
 
-NO_SPEAKER = 0  # the speaker that is given to a decoder which knows none
+NO_SPEAKER = 0  # speaker index for a speaker-independent decoder, which ignores it
 
 
 class Reconstruction(NamedTuple):
-    """What a training step sees: the decoder's output [B, F x outputs, T] (`Likelihood` tells what it means) and the
-    quantised latents it was decoded from."""
+    """The result of `forward`.
+
+    decoded: the decoder's output [B, F x outputs, T], read by `Likelihood`; quantized: the latents it was decoded from.
+    """
 
     decoded: Tensor
     quantized: Quantized
 
 
 class SpectrogramCodec(nn.Module):
-    """Encoder, quantiser, decoder, and what the decoder's output means.
+    """Encoder, quantiser, decoder, and the likelihood that reads the decoder's output.
 
-    The encoder gives `quantizer.channels` values a code, the decoder takes `quantizer.dim` and gives
-    `features.n_mels * likelihood.outputs` a frame. speakers: those that the decoder knows, by name; none where it takes
-    any speaker. jitter: the probability that training replaces a codeword by a neighbour of it. recipe: what it was
-    built from (see `sqcodec.model.assembly`), which a model file carries; None for a codec built by hand.
+    The encoder gives `quantizer.channels` values per code. The decoder takes `quantizer.dim` values per code and gives
+    `features.n_mels * likelihood.outputs` values per frame. speakers: names of the decoder's speakers; empty if it is
+    speaker-independent. jitter: probability that training replaces a codeword by one of its neighbours in time. recipe:
+    what the codec was built from (see `sqcodec.model.assembly`), stored in model files; None for a codec built by hand.
 
-    `encoder.margin` frames, `decoder.margin` codes of context on each side make a block equal the whole.
+    A block with `encoder.margin` frames or `decoder.margin` codes of context on each side gives the same result as the
+    whole recording.
     """
 
     def __init__(
@@ -53,12 +56,12 @@ class SpectrogramCodec(nn.Module):
     ) -> None:
         super().__init__()
         self.features, self.speakers, self.jitter, self._recipe = features, speakers, jitter, recipe
-        # in this order: an optimiser's state, as a checkpoint keeps it, goes by the order of parameters
+        # keep this order: a checkpoint stores the optimiser's state by the order of parameters
         self.quantizer, self.likelihood, self.encoder, self.decoder = quantizer, likelihood, encoder, decoder
 
     @property
     def recipe(self) -> CodecRecipe:
-        """What it was built from. Raises ModelError: it was built by hand."""
+        """The recipe that the codec was built from. Raises ModelError: it was built by hand."""
         if self._recipe is None:
             raise ModelError(
                 "this codec was built by hand and has no recipe, which a model file must carry: write one and build the"
@@ -68,16 +71,16 @@ class SpectrogramCodec(nn.Module):
 
     @property
     def classes(self) -> MelClasses | None:
-        """The classes of spectrogram values that the decoder gives, if it gives any."""
+        """The mel classes of a decoder over classes; None for other decoders."""
         return self.likelihood.classes
 
     @property
     def has_band_scales(self) -> bool:
-        """Whether its networks scale each band by the training set's statistics."""
+        """Whether the networks normalise each band by statistics of the training set."""
         return any(isinstance(module, BandScale) for module in self.modules())
 
     def fit_scales_(self, mean: Tensor, std: Tensor) -> None:
-        """Give the networks mean and standard deviation [F] of each band over the training set."""
+        """Set the mean and the standard deviation [F] that the networks normalise bands by (of the training set)."""
         for module in self.modules():
             if isinstance(module, BandScale):
                 module.set_(mean, std)
@@ -91,9 +94,10 @@ class SpectrogramCodec(nn.Module):
         *,
         frames: Tensor | None = None,
     ) -> Reconstruction:
-        """One pass of training: features [B, F, T + 2], speaker [B]; jitter acts on the soft samples only.
+        """Encode, quantise and decode, for training: features [B, F, T + 2], speaker [B] int64.
 
-        frames: [B], how many frames of each row are no padding (see `PaperEncoder`); None: all T.
+        temperature: of the quantiser's soft samples. In training mode, jitter is applied to them. frames: [B], the
+        frames of each row without padding (see `PaperEncoder`); None: all T.
         """
         encoded = self.encoder(features, frames)
         valid = None if frames is None else _valid(frames // self.features.frames_per_code, encoded.shape[1])
@@ -102,19 +106,19 @@ class SpectrogramCodec(nn.Module):
         return Reconstruction(self.decoder(z_q, speaker), quantized)
 
     def knows(self, speaker: str) -> bool:
-        """Whether it can code this speaker: one of the training's, or anybody where the network takes any."""
+        """Whether the decoder can render this speaker (always, if it is speaker-independent)."""
         return not self.speakers or speaker in self.speakers
 
     def speaker_index(self, speaker: str) -> int:
-        """The number of a speaker that it knows, as `decode` takes it."""
+        """The index of a known speaker, for `decode`."""
         return self.speakers.index(speaker) if self.speakers else NO_SPEAKER
 
     @torch.inference_mode()
     def encode(self, features: Tensor, frames: Tensor | None = None, *, codebooks: int | None = None) -> Tensor:
         """features [B, F, T + 2] of whole codes, one frame of context on each side -> codes [B, K, T / 2] int64.
 
-        2 stands for the frames per code.
-        frames: as in `forward`; the codes of padding mean nothing. codebooks: how many to use; None: all.
+        2 in T / 2 stands for the frames per code. frames: as in `forward`; the codes of padding are meaningless.
+        codebooks: how many to use; None: all.
         """
         return self.quantizer.encode(self.encoder(features, frames), codebooks)
 
@@ -125,12 +129,12 @@ class SpectrogramCodec(nn.Module):
 
     @property
     def bit_rate(self) -> float:
-        """Nominal bit/s: codes a second times bits a code."""
+        """Nominal bit/s: codes per second times bits per code."""
         return self.features.code_rate * self.quantizer.codebooks * (self.quantizer.codewords - 1).bit_length()
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits of SHA-256 over what gives codes a meaning: codebooks, features, layout."""
+        """16 hexadecimal digits of SHA-256 over what decoding depends on: codebooks, features, layout of the codes."""
         layout = {
             "features": self.features.as_dict(),
             "frames_per_code": self.features.frames_per_code,
@@ -143,5 +147,5 @@ class SpectrogramCodec(nn.Module):
 
 
 def _valid(lengths: Tensor, longest: int) -> Tensor:
-    """[B] lengths -> [B, longest] bool."""
+    """lengths [B] -> mask [B, longest] bool, True up to each length."""
     return torch.arange(longest, device=lengths.device) < lengths[:, None]
