@@ -69,7 +69,8 @@ def test_every_row_is_tested() -> None:
 def test_rows_are_a_table(run: Run, speech: Path) -> None:
     lines = run("rows", "cost-vae", "cost-vq", "--runs", "1", "--speech", str(speech)).stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["row", "cost-vae", "cost-vq"]
-    assert len({line.index("(1 run") for line in lines[1:]}) == 1  # columns are aligned
+    for start in map(lines[0].index, ("what", "median", "lowest")):  # columns are aligned under their headings
+        assert all(line[start - 2 : start] == "  " and line[start] != " " for line in lines)
 
 
 def test_an_unknown_row_is_a_usage_error(run: Run) -> None:
