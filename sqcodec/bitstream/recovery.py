@@ -23,7 +23,7 @@ from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
 
 _REACH, _AHEAD = 4096, 16  # bytes over which, and blocks among which, a lost boundary is searched for
-_TRIES = 4096  # places a file that are searched in all, a second or two: a hostile file must not take hours
+_TRIES = 4096  # offsets that are tried per file, a second or two: a hostile file must not take hours
 
 
 class Recovered(NamedTuple):
@@ -58,27 +58,27 @@ def recover(content: bytes, space: CodeSpace, *, where: str) -> Recovered:
 
 def _intact(content: bytes, header: Header, space: CodeSpace) -> Iterator[tuple[Block, NDArray[np.uint16]]]:
     """The blocks that can be read, with their codes; after a damaged one, the next is looked for byte by byte."""
-    left, place, tries = list(blocks(header.length(space.features))), header.size, iter(range(_TRIES))
+    left, offset, tries = list(blocks(header.length(space.features))), header.size, iter(range(_TRIES))
     while left:
-        block, found = left[0], read_block(content, place, header, left[0], space)
+        block, found = left[0], read_block(content, offset, header, left[0], space)
         if found is None:
-            block, found = _search(content, place, header, left, space, tries)
+            block, found = _search(content, offset, header, left, space, tries)
         if found is None:
             return
         yield block, found.codes
-        place, left = found.stop, left[1 + block.number - left[0].number :]
+        offset, left = found.stop, left[1 + block.number - left[0].number :]
 
 
 def _search(
-    content: bytes, place: int, header: Header, left: list[Block], space: CodeSpace, tries: Iterator[int]
+    content: bytes, offset: int, header: Header, left: list[Block], space: CodeSpace, tries: Iterator[int]
 ) -> tuple[Block, Found | None]:
-    """The next intact block after a damaged one at `place`: where its length says, or else anywhere within reach.
+    """The next intact block after a damaged one at `offset`: where its length says, or else at any offset within reach.
 
-    So many places are tried that 24 bits would at last agree by chance: there, the block behind must be intact too.
+    So many offsets are tried that 24 bits agree by chance at some: there the next block must be intact too.
     """
-    ahead, expected = left[1 : 1 + _AHEAD], _next_place(content, place)
-    places = [expected, *range(place + 1, min(len(content), place + _REACH))]
-    for start, _ in zip(places, tries, strict=False):
+    ahead, expected = left[1 : 1 + _AHEAD], _next_offset(content, offset)
+    offsets = [expected, *range(offset + 1, min(len(content), offset + _REACH))]
+    for start, _ in zip(offsets, tries, strict=False):
         for block, found in _matches(content, start, header, ahead, space):
             behind = left[block.number - left[0].number + 1 :][:1]
             if start == expected or not behind or read_block(content, found.stop, header, behind[0], space):
@@ -98,9 +98,9 @@ def _matches(
                     yield block, found
 
 
-def _next_place(content: bytes, place: int) -> int:
+def _next_offset(content: bytes, offset: int) -> int:
     try:
-        size, begin = read_varint(content, place)
+        size, begin = read_varint(content, offset)
     except IndexError:
         return len(content)
     return begin + size

@@ -22,7 +22,7 @@ _CHECKSUM_MASK = 0xFFFFFF
 
 
 class Block(NamedTuple):
-    """The place of one block: codes `start` to `stop` of each book."""
+    """The extent of one block: codes `start` to `stop` of each codebook."""
 
     number: int
     start: int
@@ -56,9 +56,9 @@ def unpack(content: bytes, space: CodeSpace, *, where: str) -> Codes:
     """What `pack` wrote. Raises CodesError, naming `where`: another model's, damaged, cut, or something was added."""
     header = read_header(content, where=where)
     check_header(header, space, where)
-    parts, place, length = [], header.size, header.length(space.features)
+    parts, offset, length = [], header.size, header.length(space.features)
     for block in blocks(length):
-        found = read_block(content, place, header, block, space)
+        found = read_block(content, offset, header, block, space)
         if found is None:
             begin = block.start / space.features.code_rate
             whole = "" if length <= BLOCK else f" (block {block.number}, from {begin:.0f} s on)"
@@ -67,7 +67,7 @@ def unpack(content: bytes, space: CodeSpace, *, where: str) -> Codes:
                 " copy or encode it again, or decode what is intact with `recover`"
             )
         parts.append(found.codes)
-        place = found.stop
+        offset = found.stop
     return to_codes(header, np.concatenate(parts, axis=1), space)
 
 
@@ -79,34 +79,34 @@ def blocks(length: int) -> Iterator[Block]:
 
 
 class Found(NamedTuple):
-    """What the bytes at some place hold if a block begins there, and where the next one would."""
+    """What the bytes at an offset hold if a block begins there, and the offset of the next one."""
 
     codes: NDArray[np.uint16]  # [K, t]
     checksum: int
     stop: int
 
 
-def read_block(content: bytes, place: int, header: Header, block: Block, space: CodeSpace) -> Found | None:
-    """The block that begins at byte `place`, or None when it is not intact."""
-    found = decode_block(content, place, header, block, space)
+def read_block(content: bytes, offset: int, header: Header, block: Block, space: CodeSpace) -> Found | None:
+    """The block that begins at byte `offset`; None if it is not intact."""
+    found = decode_block(content, offset, header, block, space)
     intact = found is not None and found.checksum == checksum_of(content[: header.size], block, found.codes)
     return found if intact else None
 
 
-def decode_block(content: bytes, place: int, header: Header, block: Block, space: CodeSpace) -> Found | None:
-    """What lies at byte `place`, taken as this block; None when it cannot be one."""
+def decode_block(content: bytes, offset: int, header: Header, block: Block, space: CodeSpace) -> Found | None:
+    """The bytes from `offset` on, read as this block; None if they cannot be one."""
     stop = len(content)
     if block.stop < header.length(space.features):
         try:
-            size, place = read_varint(content, place)
+            size, offset = read_varint(content, offset)
         except IndexError:
             return None
-        stop = place + size
+        stop = offset + size
     shape, tables = (header.books, block.stop - block.start), space.tables if header.tables else None
-    fits = place <= stop <= len(content) and stop - place <= longest(shape, tables, space.codewords)
-    if not fits or content[place:stop][-1:] == b"\0":  # the shortest form of an integer has no zeros at its end
+    fits = offset <= stop <= len(content) and stop - offset <= longest(shape, tables, space.codewords)
+    if not fits or content[offset:stop][-1:] == b"\0":  # the shortest form of an integer has no zeros at its end
         return None
-    return Found(*unpack_codes(content[place:stop], shape, tables, space.codewords), stop)
+    return Found(*unpack_codes(content[offset:stop], shape, tables, space.codewords), stop)
 
 
 def _check(codes: Codes, space: CodeSpace) -> None:
@@ -134,7 +134,7 @@ def check_header(header: Header, space: CodeSpace, where: str) -> None:
 
 
 def checksum_of(header: bytes, block: Block, codes: NDArray[np.uint16]) -> int:
-    """24 bits of CRC-32 over the header, the block's number and its codes: right bytes in a wrong place fail too."""
+    """24 bits of CRC-32 over the header, the block's number and its codes: right bytes at a wrong offset fail too."""
     crc = zlib.crc32(block.number.to_bytes(4, "little"), zlib.crc32(header))
     return zlib.crc32(codes.astype("<u2").tobytes(), crc) & _CHECKSUM_MASK
 

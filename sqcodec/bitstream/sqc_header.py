@@ -27,7 +27,7 @@ _UNITY = 201  # the gain's byte that stands for 1
 
 
 class Header(NamedTuple):
-    """A file's header; size: its bytes. identity: 12 hexadecimal digits; speaker: place in the model's list."""
+    """A file's header; size: its bytes. identity: 12 hexadecimal digits; speaker: index in the model's list."""
 
     identity: str
     samples: int
@@ -54,19 +54,19 @@ def read_header(content: bytes, *, where: str) -> Header:
                 f"{where}: .sqc version {version}, this sqcodec reads up to {VERSION}: the file is damaged, or needs a"
                 " newer sqcodec"
             )
-        identity, place = content[4:10].hex(), 11
+        identity, offset = content[4:10].hex(), 11
         gain = content[10]
-        samples, place = read_varint(content, place)
-        sample_rate, place = _read_rate(content, place) if flags & _RATE else (_UNMARKED, place)
-        speaker, place = read_varint(content, place) if flags & _SPEAKER else (None, place)
-        books, place = read_varint(content, place) if flags & _BOOKS else (1, place)
+        samples, offset = read_varint(content, offset)
+        sample_rate, offset = _read_rate(content, offset) if flags & _RATE else (_UNMARKED, offset)
+        speaker, offset = read_varint(content, offset) if flags & _SPEAKER else (None, offset)
+        books, offset = read_varint(content, offset) if flags & _BOOKS else (1, offset)
     except IndexError:
         raise CodesError(
             f"{where}: the file ends inside its header, after {len(content)} bytes: copy it again"
         ) from None
     if not samples or not books or not sample_rate:
         raise CodesError(f"{where}: the header is damaged: copy or encode the file again")
-    return Header(identity, samples, sample_rate, _gain(gain), speaker, books, bool(flags & _TABLES), place)
+    return Header(identity, samples, sample_rate, _gain(gain), speaker, books, bool(flags & _TABLES), offset)
 
 
 def pack_header(codes: Codes, space: CodeSpace, *, tables: bool) -> bytes:
@@ -84,9 +84,9 @@ def pack_header(codes: Codes, space: CodeSpace, *, tables: bool) -> bytes:
     return header + (varint(books) if flags & _BOOKS else b"")
 
 
-def _read_rate(content: bytes, place: int) -> tuple[int, int]:
-    code = content[place]
-    return (_RATES[code - 1], place + 1) if code else read_varint(content, place + 1)
+def _read_rate(content: bytes, offset: int) -> tuple[int, int]:
+    code = content[offset]
+    return (_RATES[code - 1], offset + 1) if code else read_varint(content, offset + 1)
 
 
 def _gain_byte(gain: float) -> int:
@@ -107,12 +107,12 @@ def varint(value: int) -> bytes:
     return bytes([*content, value])
 
 
-def read_varint(content: bytes, place: int) -> tuple[int, int]:
-    """The number that begins at byte `place` and where it ends; of at most nine bytes. Raises IndexError: cut."""
+def read_varint(content: bytes, offset: int) -> tuple[int, int]:
+    """The number that begins at byte `offset` and where it ends; of at most nine bytes. Raises IndexError: cut."""
     value = shift = 0
     while True:
-        byte = content[place]
+        byte = content[offset]
         value |= (byte & 127) << shift
-        place, shift = place + 1, shift + 7
+        offset, shift = offset + 1, shift + 7
         if byte < 128 or shift == 63:
-            return value, place
+            return value, offset

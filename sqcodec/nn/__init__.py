@@ -1,1 +1,1 @@
-"""Networks that codecs and vocoders are built of."""
+"""Layers shared by codecs and vocoders."""

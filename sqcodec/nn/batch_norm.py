@@ -1,4 +1,4 @@
-"""BatchNorm whose statistics are those of the global batch, on any device."""
+"""BatchNorm over the global batch of all ranks, on any device."""
 
 import torch
 from torch import Tensor, nn
@@ -7,9 +7,9 @@ from sqcodec import ranks
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """`nn.BatchNorm1d`, and in a training of several processes mean and variance over the batches of all of them.
+    """`nn.BatchNorm1d`, with mean and variance over the batches of all ranks.
 
-    torch's SyncBatchNorm does this on CUDA alone; parameters and buffers have the same names.
+    torch's SyncBatchNorm does this on CUDA only; parameters and buffers have the same names.
     """
 
     def forward(self, input: Tensor) -> Tensor:

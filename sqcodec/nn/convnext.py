@@ -1,6 +1,6 @@
-"""ConvNeXt in one dimension (Liu et al., CVPR 2022, as in Vocos, arXiv 2306.00814), of which codecs and vocoders are.
+"""1-D ConvNeXt blocks, shared by codec and vocoders (Liu et al., CVPR 2022; as in Vocos, arXiv 2306.00814).
 
-Every convolution has seven taps. How many of them look ahead is shared out from the input on: a look-ahead of 4 frames
+Every convolution has seven taps. The look-ahead is assigned from the input on: of 4 frames
 gives 3 to the first convolution, 1 to the next and none to the others, which see the past alone. What a network will
 ever know of the future, it then knows from its first layers on.
 """
@@ -14,7 +14,7 @@ _HALF = TAPS // 2
 
 
 def ahead_of_each(layers: int, lookahead: int) -> list[int]:
-    """Frames that the first convolution and each of the blocks look ahead, `lookahead` together, at most 3 each."""
+    """Look-ahead in frames of the first convolution and of each block: at most 3 each, `lookahead` in all."""
     return [max(0, min(_HALF, lookahead - _HALF * place)) for place in range(layers + 1)]
 
 
@@ -72,7 +72,7 @@ class BandScale(nn.Module):
 
 
 class Blocks(nn.Module):
-    """Blocks one after the other, [B, T, dim] -> [B, T, dim]; ahead: frames that each looks ahead, at most 3."""
+    """Blocks in sequence, [B, T, dim] -> [B, T, dim]. ahead: look-ahead of each in frames, at most 3."""
 
     def __init__(self, *, dim: int, hidden: int, ahead: list[int]) -> None:
         super().__init__()

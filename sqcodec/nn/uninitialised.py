@@ -1,4 +1,4 @@
-"""Networks whose weights come from a file, made without drawing any first: that would take longer than reading them."""
+"""Skip the random initialisation of networks whose weights are about to be loaded: it takes longer than loading."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ _DRAWS = (Tensor.uniform_, Tensor.normal_, Tensor.erfinv_)
 
 
 class NoInitialisation(TorchFunctionMode):
-    """Within it, initialisers leave tensors as they were allocated, with arbitrary values.
+    """A context in which initialisers do nothing: tensors keep the arbitrary values of their memory.
 
     The meta device would do the same, but with it some operations import torch._dynamo, which takes a second.
     """
@@ -22,7 +22,7 @@ class NoInitialisation(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Call `func`, but for initialisers."""
+        """Call `func`, unless it is an initialiser."""
         named = kwargs or {}
         if func in _DRAWS or getattr(func, "__module__", "") == "torch.nn.init":
             return args[0] if args else named["tensor"]

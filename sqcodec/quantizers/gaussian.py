@@ -13,7 +13,7 @@ LOG_VAR_LIMIT = 14.0  # |log variance| beyond which the precision would leave fl
 
 
 def gaussian_logits(z: Tensor, precision: Tensor, codebook: Tensor) -> Tensor:
-    """Log-probabilities, up to a constant a row, of each codeword given z (eq. 7).
+    """Log-probabilities, up to a constant per row, of each codeword given z (eq. 7).
 
     z: [N, D]; precision: [N, D] (IV), [N, 1] (II, III) or [1, 1] (fixed, I); codebook: [V, D] -> [N, V], float32.
     The row constant -1/2 sum_j p_j z_j^2 is left out: softmax and argmax do not see it. Two matrix products, so that
@@ -32,16 +32,16 @@ def nearest(z: Tensor, codebook: Tensor) -> Tensor:
 
 
 class GaussianQuantizer(StochasticQuantizer):
-    """Gaussian SQ: one variance for all latents (fixed, I), one an utterance (II), one a frame (III), or one a frame
+    """Gaussian SQ: one variance for all latents (fixed, I), per utterance (II), per frame (III), or per frame
     and dimension (IV).
 
     codewords V, dim D; initial_variance: exp of the scalar that starts every log variance (10 for speech); the scalar
-    is learned, but for `fixed`, where it is the variance for good.
+    is learned, but for `fixed`, where it is the variance.
 
-    II averages the encoder's log variance over the valid frames of what it is given, so in training over a crop, in use
-    over a whole recording. The paper leaves II out for speech for that reason: recordings have any length, and a
-    variance of 0.3 s of speech is not one of a whole utterance (appendix E.2). The codes do not depend on it: a
-    precision that all codewords share moves no argmin, so `encode` reads it for IV alone.
+    II averages the encoder's log variance over the valid frames of its input: over a crop in training, over the
+    whole recording in inference. The paper leaves II out for speech for that reason: recordings have any length,
+    and a variance of 0.3 s of speech is not one of a whole utterance (appendix E.2). The codes do not depend on it:
+    a precision that all codewords share moves no argmin, so `encode` reads it for IV alone.
     """
 
     def __init__(self, config: GaussianConfig) -> None:

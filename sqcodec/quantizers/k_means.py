@@ -1,4 +1,4 @@
-"""Lloyd's algorithm, for codebooks that begin where the data are."""
+"""Lloyd's algorithm, to initialise codebooks from data."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""What every quantiser is: latents in, codes and their cost out."""
+"""The interface of quantisers: latents to codes, and their cost."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -14,8 +14,9 @@ class Quantized(NamedTuple):
     """A quantised batch.
 
     z_q: [B, T, D], what the decoder receives: soft samples in training, codewords otherwise; codes: [B, K, T] int64,
-    the nearest codewords; quadratic, entropy: [B], sums over time (and dimension or codewords) in nats, of which the
-    loss takes the first minus the second; log_var: mean over all, a scalar (NaN where nothing has a variance).
+    the nearest codewords; quadratic, entropy: [B], sums over time (and dimension or codewords) in nats, the
+    loss is the first minus the second, and `quadratic` is the regulariser R of SQ-VAE, eq. 8; log_var: mean over
+    all, a scalar (NaN where nothing has a variance).
     """
 
     z_q: Tensor
@@ -53,10 +54,10 @@ class Quantizer(nn.Module, ABC):
         return self.codebook
 
     def begin_step_(self, step: int, latents: Callable[[int], Tensor], seed: int) -> None:
-        """Do what the schedule wants before training step `step`, counted from 1.
+        """Apply the schedule before training step `step`, counted from 1.
 
-        latents: gives at least as many latents [N, channels] of the training set as it is asked for, the same on every
-        rank. seed: for whatever is drawn.
+        latents: a function that returns at least so many latents [N, channels] of the training set, the same on every
+        rank. seed: of random draws.
         """
 
     @abstractmethod
@@ -90,6 +91,6 @@ class Quantizer(nn.Module, ABC):
 
 
 def summed(values: Tensor, valid: Tensor | None, batch: int) -> Tensor:
-    """Values [B T], one a frame -> their sums [B] over the frames that are valid ([B, T] bool; None: all)."""
+    """Values [B T], one per frame -> their sums [B] over the frames that are valid ([B, T] bool; None: all)."""
     values = values.view(batch, -1)
     return (values if valid is None else values * valid).sum(-1)

@@ -1,6 +1,6 @@
 """Residual stochastic quantisation: each stage codes what the former ones left (RSQ-VAE; HQ-VAE, arXiv 2401.00365).
 
-Stage l has a codebook and one learned scalar variance s_l^2. z is coded by stage 1, what is left of it by stage 2, and
+Stage l has a codebook and one learned scalar variance s_l^2. Stage 1 codes z, stage 2 its residual, and
 so on; any prefix of the stages decodes, so one model has K bit rates.
 """
 
@@ -38,11 +38,11 @@ class _Stage(NamedTuple):
 
 
 class ResidualQuantizer(Quantizer):
-    """K stages of Gaussian SQ (variant I) on what is left.
+    """K stages of Gaussian SQ (variant I), each on the residual.
 
-    stages K, codewords V a book, dim D; initial_variance: of the first stage, each further one starts at `ratio` times
-    the former's, since it codes what is left. dropout: share of a training batch that is coded by a random number of
-    stages, 1 to K all alike, so that any prefix decodes well.
+    stages K, codewords V per codebook, dim D; initial_variance: of the first stage, each further one starts at `ratio`
+    times the former's, since it codes the residual. dropout: fraction of a training batch that is coded by a random
+    number of stages, uniform from 1 to K, so that any prefix decodes well.
 
     `vae_warmup`: while it is True, training passes latents with unit noise instead of codewords, and `quadratic` is
     |z|^2 / 2: a VAE, whose noise makes distances between latents mean error of the output. `initialise_` then puts the
@@ -62,7 +62,7 @@ class ResidualQuantizer(Quantizer):
         self.log_var = nn.Parameter((config.initial_variance * scale).log())
 
     def begin_step_(self, step: int, latents: Callable[[int], Tensor], seed: int) -> None:
-        """Leave the warm-up, the codebooks put on latents; later refit the codebooks and freeze them."""
+        """End the warm-up with codebooks from k-means; later refit the codebooks and freeze them."""
         self.vae_warmup = step <= self.warmup_steps
         self.frozen = self.freeze_step is not None and step > self.freeze_step
         if self.warmup_steps and step == self.warmup_steps + 1:
@@ -81,7 +81,7 @@ class ResidualQuantizer(Quantizer):
     ) -> Quantized:
         """Soft samples in training, of a random number of stages where dropout says so; codewords of all otherwise.
 
-        quadratic: |z - sum_l z_l|^2 / (2 sum_l s_l^2), once, over the stages in use; entropy: summed over them.
+        quadratic: |z - sum_l z_l|^2 / (2 sum_l s_l^2), once, over the used stages; entropy: summed over them.
         """
         with torch.autocast(encoded.device.type, enabled=False):
             z = encoded.float().reshape(-1, self.dim)
@@ -124,8 +124,10 @@ class ResidualQuantizer(Quantizer):
 
     @torch.no_grad()
     def initialise_(self, z: Tensor, generator: torch.Generator | None) -> None:
-        """Put the codewords of each stage on the k-means of what the former left of z [N, D], N at least V, and its
-        variance at what is left after it, so that probabilities are as soft as the errors are large."""
+        """Initialise stage by stage by k-means on the residual of z [N, D], N at least V.
+
+        log_var of a stage is its remaining mean square, so that probabilities are as soft as the errors are large.
+        """
         left = z.float()
         for stage in range(self.codebooks):
             codebook = k_means(left, self.codewords, generator)
@@ -181,7 +183,7 @@ class ResidualQuantizer(Quantizer):
         return sample
 
     def _found(self, z: Tensor, in_use: Tensor | None, batch: int) -> Sampler:
-        """The codewords that are found for the stages in use ([B]; None: all), and the nearest after them."""
+        """The searched codewords of the used stages ([B]; None: all), and the nearest ones of the stages after them."""
         rows = torch.full((batch,), self.codebooks, device=z.device) if in_use is None else in_use
         rows = rows.repeat_interleave(len(z) // batch)
         found: list[Tensor] = []

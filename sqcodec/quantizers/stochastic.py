@@ -1,4 +1,4 @@
-"""Stochastic quantisation: a latent is coded by a codeword at random, with probabilities that the variance sets.
+"""Stochastic quantisation: a latent is coded by a random codeword; the variance sets the probabilities.
 
 SQ-VAE, Takida et al., ICML 2022, arXiv 2205.07547. The variance is learned, so quantisation starts soft and anneals
 itself. Everything here runs in float32, whatever autocast or TF32 say.
@@ -42,15 +42,15 @@ class StochasticQuantizer(Quantizer):
 
     @abstractmethod
     def latents(self, encoded: Tensor, valid: Tensor | None) -> Latents:
-        """Encoder output [B, T, channels] -> latents, one a frame, and their precision."""
+        """Encoder output [B, T, channels] -> latents, one per frame, and their precision."""
 
     @abstractmethod
     def logits(self, z: Tensor, precision: Tensor) -> Tensor:
-        """Log-probabilities [N, V] of the codewords, up to a constant a row."""
+        """Log-probabilities [N, V] of the codewords, up to a constant per row."""
 
     @abstractmethod
     def quadratic(self, latents: Latents, z_q: Tensor) -> Tensor:
-        """R of eq. 8 [N]: what it costs that z became z_q [N, D]."""
+        """The regulariser R of eq. 8 [N]: the cost of replacing z by z_q [N, D]."""
 
     def forward(
         self,

@@ -12,7 +12,7 @@ from sqcodec.recipe.quantizer_section import VaeConfig
 
 
 class VaeLatents(Quantizer):
-    """q(z|x) = N(mean, variance), one a frame and dimension; prior N(0, 1). There are no codes: K is 0.
+    """q(z|x) = N(mean, variance), one per frame and dimension; prior N(0, 1). There are no codes: K is 0.
 
     quadratic is the cross-entropy to the prior and entropy that of q(z|x), so that their difference is the divergence
     KL(q || prior) = 1/2 sum (mean^2 + variance - 1 - log variance).

@@ -84,7 +84,7 @@ class VqQuantizer(Quantizer):
         self.codebook.data.copy_(torch.where(where, latents, self.codebook))
 
     def _learn_(self, z: Tensor, codes: Tensor, generator: torch.Generator | None) -> None:
-        """What a training step does to the codebook besides its gradient: nothing here."""
+        """Update the codebook without gradient after a training step: nothing here."""
 
     def _result(self, z_q: Tensor, codes: Tensor, quadratic: Tensor) -> Quantized:
         batch = len(quadratic)

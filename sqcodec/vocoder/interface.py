@@ -1,4 +1,4 @@
-"""What every vocoder is: features in, sound out, of exact length and in its place."""
+"""The interface of vocoders: features to sound of exact length, without delay."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol

@@ -25,7 +25,7 @@ _LOUDEST = 1e2  # a magnitude no speech has; keeps an early network from overflo
 
 
 def head_stft(features: FeatureConfig) -> StftConfig:
-    """What the head's spectrum is of: at 16 kHz and a hop of 10 ms, 40 ms or 321 bins."""
+    """The STFT whose spectrum the head predicts: at 16 kHz and a hop of 10 ms, 40 ms or 321 bins."""
     length = _HOPS * features.hop_length
     return StftConfig(n_fft=length, win_length=length, hop_length=features.hop_length)
 
@@ -61,7 +61,7 @@ class IstftNetwork(nn.Module):
 
 
 class IstftVocoder:
-    """A trained network and its refinement in use: sound at the level the features have."""
+    """A trained network with its refinement, for inference: sound at the level of the features."""
 
     kind: Literal["istft"] = "istft"
 

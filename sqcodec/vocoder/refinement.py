@@ -1,4 +1,4 @@
-"""A few Griffin-Lim iterations that bring a sound's spectrogram to the one that was asked for.
+"""A few Griffin-Lim iterations that bring the spectrogram of a sound closer to the target features.
 
 The sound's own fine structure stays: each magnitude is scaled as its mel bands are off, not replaced by what the bands
 alone would say. Frame t of the features lies in the middle of samples hop t to hop (t + 1) - 1.
@@ -57,7 +57,7 @@ def _refined(sound: Tensor, features: Tensor, config: FeatureConfig, *, iteratio
 
 
 def _corrected(spectrum: Tensor, before: Tensor | None, mel: Tensor, config: FeatureConfig, momentum: float) -> Tensor:
-    """The spectrum [B, t, bins] with the mel amplitudes wanted, and phases that run ahead of the last iteration's."""
+    """The spectrum [B, t, bins] with the target mel amplitudes, and phases extrapolated from the last iteration."""
     filters, spread = _filters(config, spectrum.device)
     magnitude = _power(spectrum).sqrt_()
     factor = (mel / (magnitude @ filters).clamp_min_(_SMALLEST)).clamp_(1 / _MOST, _MOST) @ spread
@@ -102,8 +102,8 @@ def shortest_filters(config: FeatureConfig) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _filters(config: FeatureConfig, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Filters [bins, F] from magnitudes to mel amplitudes, and [F, bins], which spreads a factor a band over the bins:
-    the mean over the bands that a bin lies in, the nearest band's where it lies in none."""
+    """Filters [bins, F] from magnitudes to mel amplitudes, and [F, bins], which spreads one factor per band over the
+    bins: the mean over the bands that a bin lies in, the nearest band's where it lies in none."""
     filters = shortest_filters(config)
     share = filters / filters.sum(0).clamp_min(1e-12)
     bins = torch.arange(filters.shape[1])

@@ -33,8 +33,8 @@ Network = TypeVar("Network", bound=nn.Module)
 
 @dataclass(frozen=True, kw_only=True)
 class VocoderHeader:
-    """What a vocoder file says of itself before any weight is read; codec: the fingerprint of the codec whose output it
-    was fine-tuned on, None for natural features."""
+    """The header of a vocoder file. codec: fingerprint of the codec whose output it was fine-tuned on; None: features
+    of recordings."""
 
     path: Path
     config: TrainedVocoderConfig

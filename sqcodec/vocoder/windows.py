@@ -1,4 +1,4 @@
-"""Long features in blocks with context, so that memory does not grow with the recording and joints are not heard."""
+"""Long features in blocks with context, so that memory does not grow with the recording and seams are inaudible."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple

@@ -106,13 +106,13 @@ def louder_envelope(config: FeatureConfig, *, envelope: int) -> _Frames:
 
 
 def f0_class(f0: Tensor) -> Tensor:
-    """F0 in Hz -> its place among the classes, a real number; class c is centred on c + 0.5."""
+    """F0 in Hz -> its class position, a real number; class c is centred on c + 0.5."""
     place: Tensor = torch.log2(f0.clamp(F0_LOW, F0_HIGH) / F0_LOW) * (1200.0 / _CENTS)
     return place
 
 
 def f0_of(logits: Tensor) -> Tensor:
-    """Class logits [.., classes] -> F0 in Hz: the mean place of the likeliest class and its neighbours."""
+    """Class logits [.., classes] -> F0 in Hz: the mean position of the likeliest class and its neighbours."""
     best = logits.argmax(-1, keepdim=True)
     places = torch.arange(F0_CLASSES, device=logits.device)
     weight = torch.where((places - best).abs() <= _AROUND, logits.softmax(-1), 0.0)
@@ -163,7 +163,7 @@ class WorldNetwork(nn.Module):
 
 
 class WorldVocoder:
-    """A trained network and pyworld in use: sound at the level the features have."""
+    """A trained network with pyworld, for inference: sound at the level of the features."""
 
     kind: Literal["world"] = "world"
 
