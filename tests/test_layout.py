@@ -87,7 +87,7 @@ def test_a_room_imports_only_what_it_may(source: str) -> None:
     assert imported - {room} <= MAY_IMPORT[room], source
 
 
-def test_the_import_test_sees_a_forbidden_import() -> None:
+def test_the_import_test_finds_a_forbidden_import() -> None:
     tree = ast.parse("def f():\n    from sqcodec.vocoder import griffin_lim\nfrom sqcodec import corpus, __version__")
     assert imported_modules(tree) == {"sqcodec.vocoder.griffin_lim", "sqcodec.corpus"}
 
@@ -180,7 +180,7 @@ def test_training_has_no_isinstance(source: str) -> None:
     assert not classes_asked_for(ast.parse((ROOT / source).read_text("utf-8")))
 
 
-def test_the_test_of_isinstance_sees_one() -> None:
+def test_the_isinstance_test_finds_one() -> None:
     source = "from sqcodec.m import A, B, C\nisinstance(x, A | int)\nmatch x:\n    case B(): pass\n    case int(): pass"
     assert classes_asked_for(ast.parse(source)) == {"A", "B"}
 
@@ -218,7 +218,7 @@ def test_rates_belong_to_the_feature_configuration(source: str) -> None:
     assert not rates_in(ast.parse((ROOT / source).read_text("utf-8")))
 
 
-def test_the_rate_test_sees_a_rate() -> None:
+def test_the_rate_test_finds_a_rate() -> None:
     assert rates_in(ast.parse("def f(x, rate=16_000):\n    return 0.02 * x + 320.0")) == RATES
     assert rates_in(ast.parse("from sqcodec.spectrogram import HOP_LENGTH as hop")) == {"HOP_LENGTH"}
     assert not rates_in(ast.parse("initialise(weight, std=0.02)"))
@@ -247,7 +247,7 @@ def test_the_library_names_no_options_of_the_command_line(source: str) -> None:
     assert flags_in(ast.parse((ROOT / source).read_text("utf-8"))) == OTHER_PROGRAMS.get(source, set())
 
 
-def test_the_option_test_sees_options() -> None:
+def test_the_option_test_finds_options() -> None:
     tree = ast.parse("def f(x):\n    'With --model.'\n    raise E(f'{x}: give --list TSV -- or not') # --no\n")
     assert flags_in(tree) == {"--model", "--list"}
 

@@ -133,7 +133,7 @@ def test_what_belongs_to_a_codec_asks_for_one(key):
         validate_recipe(tree, where="mine")
 
 
-def test_a_recipe_of_nothing_is_refused():
+def test_a_recipe_without_codec_and_vocoder_is_refused():
     tree = {key: value for key, value in tree_of("istft").items() if key != "vocoder"}
     with pytest.raises(RecipeError) as caught:
         validate_recipe(tree, where="mine")

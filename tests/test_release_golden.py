@@ -96,7 +96,7 @@ def test_its_vocoder_trainings_go_on(path: Path, tmp_path: Path) -> None:
     assert done.step == 5
 
 
-def test_fingerprints_of_what_ships() -> None:
+def test_fingerprints_of_shipped_models() -> None:
     """Literally: codes that people keep name their model by these."""
     space = open_codec(SHIPPED / "speech16k" / "model.safetensors", "cpu").space
     vocoders = {
@@ -120,7 +120,7 @@ def test_its_codes_decode_as_they_did(path: Path, shipped: Codec) -> None:
 
 
 @pytest.mark.parametrize("number", range(10))
-def test_what_ships_writes_the_same_codes(number: int, shipped: Codec) -> None:
+def test_the_shipped_model_writes_the_same_codes(number: int, shipped: Codec) -> None:
     samples, rate = soundfile.read(MAKER.recordings()[number], dtype="float32")
     books = MAKER.RATES[number % len(MAKER.RATES)] // 400
     codes = shipped.encode(samples, sample_rate=rate, codebooks=books)

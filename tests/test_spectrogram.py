@@ -37,7 +37,7 @@ def test_a_unit_of_the_features_in_decibels() -> None:
     assert USUAL.decibels_per_unit == pytest.approx(20 * math.log10(math.e), rel=1e-15)
 
 
-def test_files_keep_rates_only_where_they_are_unusual() -> None:
+def test_files_store_rates_only_when_not_the_default() -> None:
     """Fingerprints and headers of before are those without the two fields."""
     kept = USUAL.as_dict()
     assert asdict(USUAL).keys() - kept.keys() == {"sample_rate", "frames_per_code"}
@@ -48,7 +48,7 @@ def test_files_keep_rates_only_where_they_are_unusual() -> None:
     assert FeatureConfig(**three.as_dict()) == three
 
 
-def test_a_section_gives_its_kind_with_what_it_says() -> None:
+def test_a_section_is_written_with_its_kind() -> None:
     assert feature_config({"kind": "paper-mel"}) == FEATURES["paper-mel"]
     given = feature_config({"kind": "log-mel", "sample_rate": 24000, "hop_length": 240, "n_fft": None})
     assert given == replace(USUAL, sample_rate=24000, hop_length=240)

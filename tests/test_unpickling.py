@@ -51,7 +51,7 @@ def test_no_source_unpickles(path: Path) -> None:
     [("pickle", "loads(x)"), ("torch", "load(p)"), ("torch", "load(p, weights_only=no)"), ("yaml", "load(t)"),
      ("np", "load(p, allow_pickle=yes)"), ("joblib", "load(p)"), ("self.fabric", "load(p)")],
 )  # fmt: skip
-def test_the_search_sees_what_it_looks_for(module, call) -> None:
+def test_the_search_finds_unpickling(module, call) -> None:
     assert unrestricted(ast.parse(f"{module}.{call}")) != []
 
 

@@ -100,8 +100,8 @@ def _held_of(own: list[Recording], test_fraction: float) -> set[str]:
     names = sorted((recording.name for recording in own), key=_hash)
     if test_fraction == 0 or len(names) == 1:
         return set()
-    wanted = sum(_hash(name) < test_fraction for name in names)
-    return set(names[: min(max(wanted, 1), len(names) - 1)])
+    count = sum(_hash(name) < test_fraction for name in names)
+    return set(names[: min(max(count, 1), len(names) - 1)])
 
 
 def _hash(name: str) -> float:

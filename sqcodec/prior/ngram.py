@@ -44,7 +44,7 @@ class Ngram:
         return (own + self.discount * self._kinds[length][context] * lower) / times
 
 
-def bits_a_code(train: Sequence[_Codes], test: Sequence[_Codes], codewords: Sequence[int], order: int) -> float:
+def bits_per_code(train: Sequence[_Codes], test: Sequence[_Codes], codewords: Sequence[int], order: int) -> float:
     """Mean bits per code on `test` of an n-gram model of each codebook counted on `train`; codes are [K, T]."""
     total = 0.0
     for codebook, size in enumerate(codewords):

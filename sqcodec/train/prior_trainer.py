@@ -78,7 +78,7 @@ class PriorTrainer(Trainer):
 
     def evaluate(self, _log: TrainingLog) -> dict[str, Any]:
         """Bits a code on the test utterances."""
-        return {"test_bits": bits_a_code(self.prior, self.corpus.test, self.fabric.device)}
+        return {"test_bits": bits_per_code(self.prior, self.corpus.test, self.fabric.device)}
 
     def state(self) -> dict[str, Any]:
         """Weights and the optimiser."""
@@ -116,7 +116,7 @@ class PriorTrainer(Trainer):
         return f"most often prior.learning_rate ({self.config.learning_rate:g}) is too high"
 
 
-def bits_a_code(prior: CodePrior, sequences: Sequence[CodedUtterance], device: torch.device) -> float:
+def bits_per_code(prior: CodePrior, sequences: Sequence[CodedUtterance], device: torch.device) -> float:
     """-log2 p a code, each predicted from at least half a context where there is as much before it."""
     training, context = prior.training, prior.config.context
     prior.eval()

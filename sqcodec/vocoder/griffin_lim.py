@@ -49,16 +49,16 @@ class GriffinLim:
         """
         from scipy.signal import lfilter  # slow to import, and encoding does without it
 
-        state, made = np.zeros(1), 0
+        state, written = np.zeros(1), 0
         segments = _segments(pieces, _shortest(self.features))
         for piece in _joined(segments, self.features, self.settings.iterations, self.settings.momentum):
-            wanted = piece[: samples - made]
-            if len(wanted):  # the inverse of pre-emphasis; with a coefficient of 0 it changes nothing
-                sound, state = lfilter([1.0], [1.0, -self.features.pre_emphasis], wanted, zi=state)
-                made += len(sound)
+            emphasised = piece[: samples - written]
+            if len(emphasised):  # the inverse of pre-emphasis; with a coefficient of 0 it changes nothing
+                sound, state = lfilter([1.0], [1.0, -self.features.pre_emphasis], emphasised, zi=state)
+                written += len(sound)
                 yield sound.astype(np.float32)
-        if made < samples:
-            yield np.zeros(samples - made, np.float32)
+        if written < samples:
+            yield np.zeros(samples - written, np.float32)
 
 
 class _Segment(NamedTuple):

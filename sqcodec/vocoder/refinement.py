@@ -43,16 +43,16 @@ def refine(sound: Tensor, features: Tensor, config: FeatureConfig, *, iterations
 
 def _refined(sound: Tensor, features: Tensor, config: FeatureConfig, *, iterations: int, momentum: float) -> Tensor:
     stft = shortest_stft(config)
-    wanted = _split(mel_amplitude(features, config).transpose(1, 2))
-    before: list[Tensor | None] = [None] * len(wanted)
+    targets = _split(mel_amplitude(features, config).transpose(1, 2))
+    before: list[Tensor | None] = [None] * len(targets)
     for _ in range(iterations):
         parts = _split(frames_same(sound, stft))
-        made = []
-        for place, (frames, mel) in enumerate(zip(parts, wanted, strict=True)):
+        corrected = []
+        for index, (frames, mel) in enumerate(zip(parts, targets, strict=True)):
             spectrum = stft_of_frames(frames, stft)
-            made.append(frames_of_stft(_corrected(spectrum, before[place], mel, config, momentum), stft))
-            before[place] = spectrum
-        sound = overlap_add_same(torch.cat(made, dim=1), stft)
+            corrected.append(frames_of_stft(_corrected(spectrum, before[index], mel, config, momentum), stft))
+            before[index] = spectrum
+        sound = overlap_add_same(torch.cat(corrected, dim=1), stft)
     return sound
 
 

@@ -14,7 +14,7 @@ from tests.bitstream.examples import make_tables, walk
 
 
 @given(st.lists(st.integers(0, 2**42 // 300), min_size=1, max_size=300).filter(any))
-def test_frequencies_share_out_the_total_and_leave_nobody_out(weights) -> None:
+def test_frequencies_sum_to_the_total_and_none_is_zero(weights) -> None:
     shares = frequencies(np.array(weights))
     assert shares.sum() == TOTAL
     assert shares.min() >= 1
@@ -32,7 +32,7 @@ def test_every_row_follows_the_documented_rule(books) -> None:
             assert got == reference.entropy_row(sequences, book, context, below=below, size=16, total=TOTAL)
 
 
-def test_the_context_that_tells_more_is_taken() -> None:
+def test_the_more_informative_context_is_chosen() -> None:
     contexts = [book.context for book in make_tables(3).books]
     assert contexts == [PREVIOUS, BELOW, BELOW]  # `walk` makes the upper books from the first
 
@@ -42,7 +42,7 @@ def test_a_context_never_seen_falls_back() -> None:
     assert tables.frequencies_of(0, 3).tolist() == tables.frequencies_of(0, None).tolist()
 
 
-def test_there_and_back() -> None:
+def test_round_trip() -> None:
     tables = make_tables(2)
     again = from_arrays(tables.to_arrays(), where="x")
     assert again.digest == tables.digest
@@ -65,7 +65,7 @@ def test_many_counts_stay_within_64_bits() -> None:
         ("0.pairs", np.full((0, 3), 0)), ("0.pairs", None), ("0.times", np.zeros(3)),
     ],
 )  # fmt: skip
-def test_arrays_that_are_no_tables_are_refused(name, value) -> None:
+def test_arrays_that_are_not_tables_are_refused(name, value) -> None:
     arrays = make_tables().to_arrays() | {name: value}
     with pytest.raises(ModelError) as caught:
         from_arrays({key: array for key, array in arrays.items() if array is not None}, where="m")

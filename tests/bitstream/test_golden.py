@@ -65,7 +65,7 @@ def test_this_version_writes_the_same_bytes(name) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(path.relative_to(GOLDEN).as_posix() for path in GOLDEN.glob("v*/????*.npy")))
-def test_npy_files_read_as_ever(name) -> None:
+def test_old_npy_files_are_read(name) -> None:
     if name.endswith(".codes.npy"):
         assert npy.read_codes(GOLDEN / name).fingerprint is None  # a bare array
         return

@@ -37,7 +37,7 @@ def same(one: Codes, other: Codes) -> bool:
     seed=st.integers(0, 99),
 )
 @settings(deadline=None, max_examples=60)
-def test_there_and_back(samples, rate, books, used, size, tables, speaker, seed) -> None:
+def test_round_trip(samples, rate, books, used, size, tables, speaker, seed) -> None:
     space = make_space(books, size, tables=tables)
     codes = make_codes(samples, min(used, books), size, seed, sample_rate=rate, speaker=speaker)
     content = pack(codes, space)
@@ -100,7 +100,7 @@ def test_a_block_costs_what_its_frequencies_say_and_its_checksum(books) -> None:
     assert bits + 24 - 8 < used <= bits + 24 + 8  # to the byte; the checksum may begin with zeros, seldom eight
 
 
-def test_tables_are_left_aside_where_they_would_cost_more() -> None:
+def test_tables_are_not_used_where_they_would_cost_more() -> None:
     unlikely = make_codes(indices=np.random.default_rng(0).integers(0, 16, (1, 151)).astype(np.uint16))
     assert read_header(pack(make_codes(), SPACE), where="x").tables
     assert not read_header(pack(unlikely, SPACE), where="x").tables
@@ -122,7 +122,7 @@ def test_silence_stays_silence() -> None:
 
 
 @pytest.mark.parametrize("length", [1, 249, 499, 500, 501, 749, 750, 999, 1000, 1250, 5000])
-def test_blocks_cover_the_codes_and_none_is_a_crumb(length) -> None:
+def test_blocks_cover_the_codes_and_none_is_tiny(length) -> None:
     every = list(blocks(length))
     assert [block.number for block in every] == list(range(len(every)))
     assert [block.start for block in every] == [0, *(block.stop for block in every[:-1])]
@@ -227,7 +227,7 @@ def test_damage_stays_in_its_block() -> None:
 
 
 @pytest.mark.parametrize("length", [1, 7, 300, 450])
-def test_lost_and_inserted_bytes_cost_the_blocks_they_lie_in(length) -> None:
+def test_lost_and_inserted_bytes_damage_only_their_blocks(length) -> None:
     size = (len(LONG_FILE) - 15) // 6
     for place in range(20 + size, 20 + 3 * size, 37):
         for damaged in (
@@ -241,7 +241,7 @@ def test_lost_and_inserted_bytes_cost_the_blocks_they_lie_in(length) -> None:
             assert len(lost) <= 2 + length // size
 
 
-def test_a_cut_file_gives_what_came_before() -> None:
+def test_a_truncated_file_gives_the_blocks_before_the_cut() -> None:
     got = recover(LONG_FILE[: len(LONG_FILE) // 2 - 20], SPACE, where="x")
     assert {block.number for block in got.lost} == {2, 3, 4, 5}
     assert intact_elsewhere(got, {2, 3, 4, 5})
@@ -249,7 +249,7 @@ def test_a_cut_file_gives_what_came_before() -> None:
     assert (held == LONG.indices[:, 999:1000]).all()  # the last code that is known
 
 
-def test_nothing_intact_is_an_error() -> None:
+def test_a_file_without_an_intact_block_is_an_error() -> None:
     with pytest.raises(CodesError) as caught:
         recover(LONG_FILE[:10] + b"\x07" + LONG_FILE[11:], SPACE, where="x")
     assert str(caught.value) == ("x: nothing is intact: the header or every block is damaged; copy or encode it again")

@@ -53,7 +53,7 @@ def test_a_task_list_is_taken_as_it_is(tmp_path) -> None:
         (HEAD + ITEMS[0], "nothing to compare: no context has two phones by one speaker and one of them by another"),
     ],
 )  # fmt: skip
-def test_a_file_that_is_no_task_is_refused(tmp_path, text, error) -> None:
+def test_a_file_that_is_not_a_task_is_refused(tmp_path, text, error) -> None:
     path = tmp_path / "x.item"
     path.write_text(text)
     with pytest.raises(CorpusError) as raised:
@@ -72,14 +72,14 @@ def test_a_line_that_does_not_fit_is_named(tmp_path, line) -> None:
     assert str(raised.value) == f"{path}, line 3: got {line!r}, expected 7 columns with 0 <= onset < offset in seconds"
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path) -> None:
+def test_a_missing_file_is_named(tmp_path) -> None:
     with pytest.raises(
         CorpusError, match=r"x.item: cannot be read \(.*No such file.*\); expected an item file or a task list$"
     ):
         read_task(tmp_path / "x.item")
 
 
-def test_a_result_has_its_place_among_the_entries() -> None:
+def test_a_result_is_ranked_among_the_entries() -> None:
     published = entries()
     assert [entry.abx for entry in published] == sorted(entry.abx for entry in published)
     assert len(published) == 12

@@ -202,7 +202,7 @@ def test_nothing_is_written_outside_the_folder(server: Server, tmp_path: Path, n
     assert not (tmp_path / "evil").exists()
 
 
-def test_a_gzip_that_is_no_tar_is_refused(server: Server, tmp_path: Path) -> None:
+def test_a_gzip_without_a_tar_is_refused(server: Server, tmp_path: Path) -> None:
     server.content = gzip.compress(b"not a tar")
     with pytest.raises(CorpusError, match=r"c.tgz: not unpacked: .*; remove the file and run the same command again"):
         download.fetch(tgz_source(server), tmp_path, progress=silently)

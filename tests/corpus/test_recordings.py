@@ -57,7 +57,7 @@ def test_files_in_stays_in_the_folder(tmp_path: Path) -> None:
     assert [path.name for path in files_in(tmp_path, (".txt",))] == ["c.txt"]
 
 
-def test_nothing_is_below_what_is_no_folder(tmp_path: Path) -> None:
+def test_a_file_as_folder_has_no_recordings(tmp_path: Path) -> None:
     touch(tmp_path, "a.wav")
     for path in (tmp_path / "a.wav", tmp_path / "none"):
         assert files_below(path) == files_in(path) == []

@@ -30,7 +30,7 @@ def by_hand():
 
 
 @pytest.mark.slow
-def test_a_codec_by_hand_trains_in_a_plain_loop_and_codes():
+def test_a_codec_built_in_code_trains_in_a_plain_loop_and_codes():
     torch.manual_seed(0)
     codec, speaker = by_hand(), torch.zeros(8, dtype=torch.int64)
     optimizer, losses = torch.optim.Adam(codec.parameters(), lr=3e-3), []
@@ -56,7 +56,7 @@ def test_a_codec_by_hand_says_that_it_has_no_recipe(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_recipe_builds_the_same_as_hands():
+def test_a_recipe_builds_the_same_model_as_code():
     sections = (f"quantizer={QUANTIZER.model_dump_json()}", f"network={NETWORK.model_dump_json()}")
     recipe = load_recipe("tiny", (*sections, "features.kind=log-mel"))
     torch.manual_seed(0)

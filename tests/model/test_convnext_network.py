@@ -36,7 +36,7 @@ def test_the_shipped_recipe_has_the_bit_rates_and_the_look_ahead_it_says():
 
 
 @pytest.mark.parametrize("per_code", [1, 3])
-def test_a_code_may_be_of_another_number_of_frames(per_code, tmp_path):
+def test_a_code_may_cover_another_number_of_frames(per_code, tmp_path):
     codec = small(f"features.frames_per_code={per_code}", "train.frames=120")
     features = torch.randn(80, 200, generator=torch.Generator().manual_seed(1))
     whole = codec.encode(with_context(codec, features)[None])[0]
@@ -56,7 +56,7 @@ def test_edges_are_repeated_to_whole_codes_and_a_frame_of_context(frames, behind
     assert torch.equal(got, torch.cat([features[:, :1], features, features[:, -1:].expand(-1, behind)], dim=1))
 
 
-def test_it_knows_every_speaker_by_no_name():
+def test_a_model_for_any_speaker_lists_no_names():
     codec = small()
     assert codec.speakers == ()
     assert codec.knows("anybody")
@@ -127,6 +127,6 @@ def test_a_file_gives_back_codes_and_spectrograms(tmp_path, dtype):
         ),
     ],
 )
-def test_recipes_that_cannot_be_are_refused(override, text):
+def test_impossible_recipes_are_refused(override, text):
     with pytest.raises(RecipeError, match=text):
         load_recipe("speech16k", (SMALL[0], override))

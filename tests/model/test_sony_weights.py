@@ -106,7 +106,7 @@ def test_another_number_of_speakers_is_refused(files):
     assert not (folder / "out").exists()
 
 
-def test_a_file_that_brings_code_along_is_refused(files, tmp_path):
+def test_a_file_with_executable_code_is_refused(files, tmp_path):
     folder = files(official("I"))
     trace = tmp_path / "trace"
 
@@ -124,7 +124,7 @@ def test_a_file_that_brings_code_along_is_refused(files, tmp_path):
     assert not (folder / "out").exists()
 
 
-def test_what_is_no_checkpoint_is_refused(files):
+def test_a_file_that_is_not_a_checkpoint_is_refused(files):
     folder = files({"model": {}, "step": 3})
     text = f"{folder}/model.ckpt-500000.pt: encoder, decoder missing, got model, step; expected a checkpoint of the"
     assert run(folder).stderr == f"Error: {text} official code\n"

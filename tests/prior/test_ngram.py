@@ -7,10 +7,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from sqcodec.prior.ngram import Ngram, bits_a_code
+from sqcodec.prior.ngram import Ngram, bits_per_code
 
 
-def test_shares_by_hand() -> None:
+def test_probabilities_by_hand() -> None:
     """aab: a twice, b once; after a: a once, b once."""
     ngram = Ngram([[0, 0, 1]], order=1, codewords=3, discount=0.5)
     half = Fraction(1, 2)
@@ -35,10 +35,10 @@ def test_all_sequences_of_a_length_have_probability_one(order) -> None:
     assert total == pytest.approx(1)
 
 
-def test_more_context_tells_more_of_a_chain_and_bits_are_means() -> None:
+def test_more_context_predicts_a_chain_better_and_bits_are_means() -> None:
     rng = np.random.default_rng(0)
     codes = [np.cumsum(rng.choice([1, 1, 1, 2], (2, 300)), axis=1) % 7 for _ in range(20)]
-    bits = [bits_a_code(codes[:15], codes[15:], (7, 7), order) for order in (0, 1, 2)]
+    bits = [bits_per_code(codes[:15], codes[15:], (7, 7), order) for order in (0, 1, 2)]
     assert bits[0] == pytest.approx(math.log2(7), abs=0.02)  # all codes alike
     assert bits[1] == pytest.approx(-0.75 * math.log2(0.75) - 0.25 * math.log2(0.25), abs=0.02)
     assert bits[2] == pytest.approx(bits[1], abs=0.02)  # a chain remembers one step

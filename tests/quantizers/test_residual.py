@@ -94,7 +94,7 @@ def test_every_prefix_decodes_and_more_stages_come_nearer():
     assert torch.equal(quantizer(encoded, 1.0).z_q, quantizer.decode(codes))
 
 
-def test_dropout_leaves_out_stages_for_its_share_of_the_batch():
+def test_dropout_drops_stages_for_its_fraction_of_the_batch():
     quantizer = make(dropout=0.5)
     encoded = torch.randn(400, 2, 4)
     in_use = quantizer._stages_in_use(encoded, torch.Generator().manual_seed(0))
@@ -150,7 +150,7 @@ def test_once_frozen_the_codewords_of_inference_pass_without_gradient():
     assert not out.quadratic.requires_grad
 
 
-def test_codebooks_begin_where_the_latents_are():
+def test_codebooks_start_from_the_latents():
     quantizer = make(stages=2, codewords=5)
     z = 7.0 + torch.randn(2000, 4, generator=torch.Generator().manual_seed(0))
     quantizer.initialise_(z, torch.Generator().manual_seed(4))

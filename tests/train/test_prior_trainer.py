@@ -14,7 +14,7 @@ from sqcodec.pipeline.training.launch import make_fabric
 from sqcodec.prior.transformer import CodePrior
 from sqcodec.recipe import PriorConfig
 from sqcodec.train.log import TrainingLog, read_log
-from sqcodec.train.prior_trainer import CodedCorpus, CodedUtterance, PriorTrainer, bits_a_code
+from sqcodec.train.prior_trainer import CodedCorpus, CodedUtterance, PriorTrainer, bits_per_code
 
 CPU = torch.device("cpu")
 
@@ -65,12 +65,12 @@ def test_it_learns_a_chain_and_tells_the_speakers_apart(tmp_path) -> None:
     assert [entry["step"] for entry in entries] == [50, 100, 150]
     assert all(entry.keys() == {"step", "bits", "test_bits"} for entry in entries)
     bits = entries[-1]["test_bits"]
-    assert bits == bits_a_code(trainer.prior, test, CPU)
+    assert bits == bits_per_code(trainer.prior, test, CPU)
     ideal = (3 + 39) / 40  # the first code is any of eight
     assert ideal - 0.1 < bits < ideal + 0.15
     assert abs(entries[-1]["bits"] - bits) < 0.3  # of the last 50 steps, in the same unit
     wrong = [CodedUtterance(codes, 1 - speaker) for codes, speaker in test]
-    assert bits_a_code(trainer.prior, wrong, CPU) > bits + 0.5
+    assert bits_per_code(trainer.prior, wrong, CPU) > bits + 0.5
 
 
 def test_the_same_seed_trains_the_same_prior(tmp_path) -> None:
@@ -149,10 +149,10 @@ def test_bits_of_long_utterances_count_every_code_once() -> None:
         nats = sum(
             long.nats(every[None, :, at : at + 1], first[at : at + 1], torch.tensor([0])).item() for at in range(61)
         )
-    assert bits_a_code(prior, codes, CPU) == pytest.approx(nats / 61 / math.log(2), rel=1e-5)
+    assert bits_per_code(prior, codes, CPU) == pytest.approx(nats / 61 / math.log(2), rel=1e-5)
 
 
-def test_a_loss_gone_bad_is_an_error(tmp_path) -> None:
+def test_a_loss_that_is_not_finite_is_an_error(tmp_path) -> None:
     config = make_config(learning_rate=1e30, steps=20)
     text = r"^the loss is not finite at step \d+: most often prior.learning_rate \(1e\+30\) is too high. Change it with"
     with pytest.raises(TrainingError, match=text):

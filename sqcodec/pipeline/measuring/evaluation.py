@@ -97,8 +97,8 @@ def evaluate(
     errors = tuple(f"{row['system']}, {row['file']}: {row['error']}" for row in rows if "error" in row)
     if len(errors) == len(rows):
         raise SqcodecError(f"{out}: no file could be coded; the first: {errors[0]}")
-    told = [note for note in (found.note, spoken.note) if note]
-    notes = (*told, *absent, *left_out(settings), *_failures(errors))
+    corpus_notes = [note for note in (found.note, spoken.note) if note]
+    notes = (*corpus_notes, *absent, *left_out(settings), *_failures(errors))
     summaries = results.summarise(systems, rows, out)
     about = {
         "sqcodec": __version__,
@@ -119,17 +119,17 @@ def evaluate(
 def _models(codec: Codec, path: Path, bit_rates: Sequence[float], vocoder: str, device: str) -> list[ModelUnderTest]:
     """The model at each rate, named by the rate it has then; at its only one when none is asked for."""
     most, name = codec.model.quantizer.codebooks, path.parent.name or "model"
-    wanted = {codec.codebooks_for(codebooks=None, bit_rate=rate) for rate in bit_rates}
+    counts = {codec.codebooks_for(codebooks=None, bit_rate=rate) for rate in bit_rates}
     return [
         ModelUnderTest(
-            name=f"{name}-{codec.bit_rate * books / most:g}" if wanted else name,
+            name=f"{name}-{codec.bit_rate * books / most:g}" if counts else name,
             path=path,
             fingerprint=codec.fingerprint,
             codebooks=books,
             vocoder=vocoder,
             device=device,
         )
-        for books in sorted(wanted) or [most]
+        for books in sorted(counts) or [most]
     ]
 
 

@@ -73,14 +73,16 @@ def submit_zerospeech2019(
     with written_folder(out) as draft:
         for language, folder in folders.items():
             test = _tests(folder)
-            wanted, note = _wanted(synthesis or folder / "synthesis.txt", test, language, given=synthesis is not None)
+            entries, note = _synthesis_list(
+                synthesis or folder / "synthesis.txt", test, language, given=synthesis is not None
+            )
             notes += [f"{language}: {note}"] if note else []
             target = draft / "2019" / language / "test"
             target.mkdir(parents=True)
             for name, path in test.items():
                 _write_vectors(target / f"{name}.txt", codewords_of(codec, AudioSource(path).read(codec.sample_rate)))
-            notes += _speak(codec, wanted, test, target, vocoder=vocoder)
-            texts, sounds = texts + len(test), sounds + len(wanted)
+            notes += _speak(codec, entries, test, target, vocoder=vocoder)
+            texts, sounds = texts + len(test), sounds + len(entries)
         _write_metadata(draft, codec, author=author, affiliation=affiliation)
     absent = [language for language in LANGUAGES if language not in folders]
     notes += [f"{language}: not in {data}, left out; the challenge wants it" for language in absent]
@@ -103,7 +105,9 @@ def _tests(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _wanted(path: Path, test: dict[str, Path], language: str, *, given: bool) -> tuple[list[tuple[str, str]], str]:
+def _synthesis_list(
+    path: Path, test: dict[str, Path], language: str, *, given: bool
+) -> tuple[list[tuple[str, str]], str]:
     """(test file, voice) of the list, and what to say about it."""
     voices = VOICES[language]
     if not given and not path.is_file():
@@ -116,13 +120,13 @@ def _wanted(path: Path, test: dict[str, Path], language: str, *, given: bool) ->
         raise CorpusError(
             f"{path}: cannot be read ({error.strerror}); expected lines of a test file and a voice"
         ) from None
-    wanted = []
+    entries = []
     for number, fields in enumerate(lines, 1):
         name = Path(fields[0]).stem
         if len(fields) != 2 or name not in test:
             raise CorpusError(f"{path}, line {number}: got {' '.join(fields)!r}, expected a test file and a voice")
-        wanted.append((name, fields[1]))
-    return wanted, ""
+        entries.append((name, fields[1]))
+    return entries, ""
 
 
 def _write_vectors(path: Path, vectors: np.ndarray[Any, np.dtype[np.float64]]) -> None:
@@ -132,11 +136,11 @@ def _write_vectors(path: Path, vectors: np.ndarray[Any, np.dtype[np.float64]]) -
 
 
 def _speak(
-    codec: Codec, wanted: Sequence[tuple[str, str]], test: dict[str, Path], target: Path, *, vocoder: str | None
+    codec: Codec, entries: Sequence[tuple[str, str]], test: dict[str, Path], target: Path, *, vocoder: str | None
 ) -> list[str]:
-    """Write each wanted file in its voice; for a voice unknown to the model, in the nearest it knows."""
+    """Write each listed file in its voice; for a voice unknown to the model, in the nearest it knows."""
     strange: set[str] = set()
-    for name, voice in wanted:
+    for name, voice in entries:
         known = voice in codec.speakers
         strange |= set() if known else {voice}
         codes = codec.encode(AudioSource(test[name]).read(codec.sample_rate), speaker=voice if known else None)

@@ -14,7 +14,7 @@ from sqcodec.pipeline.training.count_tables import codes_of
 from sqcodec.pipeline.training.launch import make_fabric, refuse_processes
 from sqcodec.pipeline.training.run_folder import last_evaluation, refuse_second, run_training, stage_folder
 from sqcodec.pipeline.training.stores import open_store_of
-from sqcodec.prior.ngram import bits_a_code
+from sqcodec.prior.ngram import bits_per_code
 from sqcodec.prior.prior_file import PRIOR
 from sqcodec.recipe import CodecRecipe
 from sqcodec.train.curves import PRIOR_CURVES, draw_curves
@@ -56,7 +56,7 @@ def train_prior_of(
     draw_curves(read_log(folder / "log.jsonl"), PRIOR_CURVES, folder / "curves.png")
     bits = last_evaluation(folder, "test_bits")["test_bits"]
     counted, scored = [item.codes for item in corpus.train], [item.codes for item in corpus.test]
-    orders = tuple(bits_a_code(counted, scored, corpus.codewords, order) for order in (0, 1, 2))
+    orders = tuple(bits_per_code(counted, scored, corpus.codewords, order) for order in (0, 1, 2))
     return TrainedPrior(path=run / PRIOR, bits=bits, orders=orders)
 
 

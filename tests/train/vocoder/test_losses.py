@@ -74,7 +74,7 @@ def test_families_judge_with_the_recipes_members() -> None:
 
 
 @pytest.mark.parametrize("kind", ["log-mel", "paper-mel"])
-def test_crops_hold_sound_and_features_of_one_place(kind, tmp_path) -> None:
+def test_sound_and_features_of_a_crop_are_aligned(kind, tmp_path) -> None:
     from sqcodec.corpus.store import open_store
     from tests.train.vocoder.conftest import make_sound_store
 

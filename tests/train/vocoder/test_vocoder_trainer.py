@@ -86,7 +86,7 @@ def test_the_loss_falls(sound_store, tmp_path):
         assert np.mean(losses[-5:]) < 0.85 * np.mean(losses[:5]), kind
 
 
-def test_a_collapse_is_told(sound_store, tmp_path, monkeypatch, capsys):
+def test_a_collapse_is_reported(sound_store, tmp_path, monkeypatch, capsys):
     entries = []
     run("istft", sound_store, tmp_path / "healthy", report=entries.append)
     assert not any("collapsed" in entry for entry in entries)
