@@ -18,7 +18,7 @@ def fresh(former: str):
 
 
 @pytest.mark.parametrize("former", MODULES)
-def test_a_former_module_gives_what_is_in_the_present_ones(former: str) -> None:
+def test_a_former_module_has_the_names_of_the_present_ones(former: str) -> None:
     with pytest.warns(FutureWarning, match=rf"^sqcodec\.{former} is now sqcodec\.{MODULES[former][0]}"):
         module = fresh(former)
     present = importlib.import_module(f"sqcodec.{MODULES[former][0]}")
@@ -37,7 +37,7 @@ def test_no_present_module_has_a_former_name() -> None:
         assert not package.joinpath(*parts[:-1], f"{parts[-1]}.py").is_file(), former
 
 
-def test_what_was_a_module_and_is_a_package_gives_its_names() -> None:
+def test_a_module_that_became_a_package_has_its_names() -> None:
     with pytest.warns(FutureWarning, match=r"sqcodec\.pipeline\.coding\.open_codec is now"):
         from sqcodec.pipeline.coding import open_codec
     with pytest.warns(FutureWarning, match=r"sqcodec\.pipeline\.training\.train is now"):
@@ -56,7 +56,7 @@ def test_former_methods_of_a_codec(tiny_model) -> None:
     assert np.array_equal(codes.indices, codec.encode(sound, speaker="p226").indices)
 
 
-def test_nothing_is_said_to_those_who_use_present_names() -> None:
+def test_present_names_give_no_warning() -> None:
     program = "import sqcodec, sqcodec.pipeline.coding.codec, sqcodec.spectrogram; sqcodec.Codec; sqcodec.Codes"
     done = subprocess.run(
         [sys.executable, "-W", "error::FutureWarning", "-c", program], capture_output=True, check=False

@@ -73,7 +73,7 @@ def draft_in(folder: Path) -> Path:
     return draft
 
 
-def test_every_way_of_writing_leaves_the_content_and_no_draft(tmp_path: Path) -> None:
+def test_every_writer_leaves_the_content_and_no_draft(tmp_path: Path) -> None:
     write_bytes(tmp_path / "bytes", b"\0\1")
     write_text(tmp_path / "text", "é\n")
     write_json(tmp_path / "json", {"a": [1]})
@@ -328,7 +328,7 @@ def test_an_older_folder_comes_back_when_the_new_one_cannot_take_its_place(tmp_p
     assert names(tmp_path / "folder") == {"old"}
 
 
-def test_what_is_complete_is_moved(tmp_path: Path) -> None:
+def test_a_complete_draft_is_moved(tmp_path: Path) -> None:
     (tmp_path / "a.part").write_text("x")
     (tmp_path / "b.part").mkdir()
     move(tmp_path / "a.part", tmp_path / "a")
@@ -338,7 +338,7 @@ def test_what_is_complete_is_moved(tmp_path: Path) -> None:
         move(tmp_path / "a", tmp_path / "none" / "a", error=CodesError)
 
 
-def test_tensors_and_header_come_back(tmp_path: Path) -> None:
+def test_tensors_and_header_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "a"
     tensors = {"w": torch.arange(6.0).reshape(2, 3).T, "tables.n": torch.tensor([1, 2])}
     storage.save_tensors(path, tensors, {"format": 2, "name": "é"}, KIND)

@@ -1,4 +1,4 @@
-"""Files that earlier versions wrote decode to the codes they were made of, bit for bit, and for ever."""
+"""Files that earlier versions wrote decode to their codes, bit for bit."""
 
 from pathlib import Path
 

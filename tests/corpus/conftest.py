@@ -1,4 +1,4 @@
-"""Small recordings, made on the spot."""
+"""Small recordings, synthesised."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -113,7 +113,7 @@ def test_numbers_that_are_no_sound_are_refused(tmp_path: Path) -> None:
 
 
 def test_opus_is_decoded_once(tmp_path: Path, record, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its header does not tell the length; the first sample tells that there is one, and reading counts the rest."""
+    """Its header holds no length: one sample is read to see that it is not empty; the rest are counted in reading."""
     path, decoded, read = (
         record(tmp_path / "a.opus", seconds=1.0, format="OGG", subtype="OPUS"),
         [],

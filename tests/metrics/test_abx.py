@@ -1,4 +1,4 @@
-"""ABX against loops over every triple, and what it must be for known units."""
+"""ABX against loops over every triple, and its value for known units."""
 
 import time
 from pathlib import Path
@@ -121,7 +121,7 @@ def test_ten_thousand_pairs_of_fifty_frames_take_less_than_a_minute() -> None:
          "kl: got negative numbers or frames of zeros, expected probabilities; use cosine"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_compared_is_refused(sequences, kind, text) -> None:
+def test_units_that_cannot_be_compared_are_refused(sequences, kind, text) -> None:
     with pytest.raises(MetricError) as error:
         pair_distances(sequences, np.array([[0, 1]]), kind)
     assert str(error.value) == text

@@ -33,13 +33,13 @@ def test_a_shift_is_found_to_the_sample(delay) -> None:
 
 
 @pytest.mark.parametrize("delay", [0, 500])
-def test_of_a_long_recording_the_loudest_minute_tells(delay) -> None:
+def test_a_long_recording_is_aligned_by_its_loudest_minute(delay) -> None:
     long = np.concatenate([0.001 * speech_like(16_000 * 70, seed=1), speech_like(16_000 * 62), np.zeros(16_000 * 9)])
     long = long.astype(np.float32)
     assert find_delay(long, late(long, delay)) == delay
 
 
-def test_a_turned_sign_changes_nothing() -> None:
+def test_an_inverted_sign_changes_nothing() -> None:
     assert find_delay(SPEECH, -late(SPEECH, 123)) == 123
 
 
@@ -50,7 +50,7 @@ def test_sound_of_new_phases_is_found_to_two_milliseconds(delay) -> None:
 
 
 @pytest.mark.parametrize("signal", [np.zeros(40_000, np.float32), SPEECH[:800]])
-def test_nothing_to_go_by_is_no_delay(signal) -> None:
+def test_silence_and_too_short_signals_have_a_delay_of_zero(signal) -> None:
     assert find_delay(SPEECH, signal) == 0
     assert find_delay(signal, SPEECH) == 0
 

@@ -56,12 +56,12 @@ def value_info(name: bytes, dimensions: int) -> bytes:
     return field(1, name) + field(2, field(1, field(1, 1) + field(2, shape)))
 
 
-def test_a_command_hears_a_wav(tmp_path) -> None:
+def test_a_command_receives_a_wav(tmp_path) -> None:
     asr = command(tmp_path, "print('heard', len(samples), rate)")
     assert transcribe(np.zeros(123, np.float32), asr) == "heard 123 16000"
 
 
-def test_a_command_knows_voices(tmp_path) -> None:
+def test_a_command_compares_speakers(tmp_path) -> None:
     sv = command(tmp_path, "print(samples[0], samples[1], 0.5)")
     assert embed(np.array([0.25, -0.5], np.float32), sv).tolist() == [0.25, -0.5, 0.5]
     first, second = np.array([0.5, 0.0], np.float32), np.array([0.0, 0.5], np.float32)
@@ -81,12 +81,12 @@ def test_a_command_that_fails_is_an_error(tmp_path, body, text) -> None:
         similarity(SIGNAL, SIGNAL, command(tmp_path, body))
 
 
-def test_a_program_that_is_not_there_is_an_error() -> None:
+def test_a_missing_program_is_an_error() -> None:
     with pytest.raises(MetricError, match=r"^no-such-program: cannot be run: .*No such file"):
         transcribe(SIGNAL, "no-such-program")
 
 
-def test_an_onnx_model_hears(tmp_path) -> None:
+def test_an_onnx_model_receives_samples(tmp_path) -> None:
     pytest.importorskip("onnxruntime", reason="the eval extra is not installed")
     # scores [1, 6, 4], one best symbol a frame: a a blank(tie: the first) | | b -> "a b"; then b again after a blank
     signal = np.zeros((6, 4), np.float32)
@@ -100,7 +100,7 @@ def test_an_onnx_model_hears(tmp_path) -> None:
         transcribe(signal.ravel(), wrong)
 
 
-def test_an_onnx_model_knows_voices(tmp_path) -> None:
+def test_an_onnx_model_compares_speakers(tmp_path) -> None:
     pytest.importorskip("onnxruntime", reason="the eval extra is not installed")
     model = onnx(tmp_path / "sv.onnx", "Abs")
     first, second = np.array([3.0, -4.0], np.float32), np.array([-3.0, 4.0], np.float32)

@@ -100,13 +100,13 @@ def test_distortion_is_that_of_the_recipe_s_own_packages(recipe, tolerance) -> N
 
 
 @pytest.mark.slow
-def test_warping_of_what_is_too_long_is_refused() -> None:
+def test_warping_of_too_long_recordings_is_refused() -> None:
     long = np.tile(CLEAN, 70)  # 140 s: the matrix of distances would take too much memory
     with pytest.raises(MetricError, match=r"^too long for time warping: got 8747 frames, expected 8000 or less$"):
         mcd.mcd(long, long, recipe="espnet")
 
 
-def test_the_textbook_leaves_the_level_out() -> None:
+def test_the_textbook_recipe_ignores_the_level() -> None:
     # c0 alone changes with the level, up to the power floor of 1e-10
     assert mcd.mcd(CLEAN, 0.5 * CLEAN, recipe="textbook") == pytest.approx(0.0, abs=0.05)
     decibels = 10 / np.log(10) * np.sqrt(2) * np.log(2)  # sqrt(2 (ln 2)^2) in 10 / ln 10: every frame alike
@@ -176,7 +176,7 @@ ALL = {
 @pytest.mark.parametrize(
     "signal", [SILENCE, CLEAN[:100], np.full(32000, np.nan, np.float32)], ids=["0", "short", "nan"]
 )
-def test_what_cannot_be_scored_says_so(name, signal) -> None:
+def test_recordings_that_cannot_be_scored_are_an_error(name, signal) -> None:
     if (name, len(signal)) == ("level", 100):
         assert level.level_difference(signal, signal) == 0.0  # a level needs no length
         return

@@ -85,7 +85,7 @@ def test_a_training_goes_on_with_another_number_of_ranks(trained, case) -> None:
     assert [state["step"] for state in states] == [4, 4]
 
 
-def test_the_command_trains_with_two_ranks_and_tells_once(tmp_path) -> None:
+def test_the_command_trains_with_two_ranks_and_reports_once(tmp_path) -> None:
     store, run = make_store(tmp_path / "corpus"), tmp_path / "run"
     overrides = [part for value in SMALL for part in ("--set", value)]
     command = ["-m", "sqcodec.cli.main", "train", "zerospeech2019", "--features", store, "--device", "cpu", "--out"]
@@ -101,7 +101,7 @@ def test_the_command_trains_with_two_ranks_and_tells_once(tmp_path) -> None:
     assert not (tmp_path / "other").exists()
 
 
-def test_what_torchrun_says_is_read(monkeypatch) -> None:
+def test_the_environment_of_torchrun_is_read(monkeypatch) -> None:
     assert started_processes() is None
     for name, value in {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": "2", "WORLD_SIZE": "6"}.items():
         monkeypatch.setenv(name, value)
