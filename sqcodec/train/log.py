@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sqcodec.storage import write_text
+
 
 class TrainingLog:
     """Appends entries {"step": ..., name: value, ...} to log.jsonl and the scalars to TensorBoard."""
@@ -18,7 +20,7 @@ class TrainingLog:
 
         self.path = folder / "log.jsonl"
         kept = [entry for entry in read_log(self.path) if entry["step"] <= keep_to] if self.path.is_file() else []
-        self.path.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
+        write_text(self.path, "".join(json.dumps(entry) + "\n" for entry in kept))
         self._file = self.path.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=keep_to + 1)
 

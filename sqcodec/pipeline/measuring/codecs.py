@@ -11,7 +11,6 @@ from typing import Protocol
 
 import numpy as np
 import soundfile
-import soxr
 import torch
 from numpy.typing import NDArray
 
@@ -20,6 +19,7 @@ from sqcodec.features.mel import extract
 from sqcodec.metrics.mel_error import SquaredError, squared_error
 from sqcodec.metrics.signals import METRIC_RATE
 from sqcodec.pipeline.coding.codec import Codec, open_codec
+from sqcodec.resampling import resample
 
 Signal = NDArray[np.float32]
 CODEC2_MODES = ("3200", "2400", "1600", "1400", "1300", "1200", "700C")  # bit/s
@@ -135,12 +135,12 @@ class Codec2UnderTest:
         del speaker
         with tempfile.TemporaryDirectory(prefix="sqcodec-") as name:
             folder = Path(name)
-            _to_int16(soxr.resample(samples, self.sample_rate, 8000, quality="HQ")).tofile(folder / "in.raw")
+            _to_int16(resample(samples, self.sample_rate, 8000)).tofile(folder / "in.raw")
             _run(["c2enc", self.mode, "in.raw", "coded.bin"], folder)  # no .c2: that suffix adds a header
             _run(["c2dec", self.mode, "coded.bin", "out.raw"], folder)
             sound = np.fromfile(folder / "out.raw", np.int16).astype(np.float32) / 32768.0
             bits = 8 * (folder / "coded.bin").stat().st_size
-        return Coded(sound=soxr.resample(sound, 8000, self.sample_rate, quality="HQ"), bits=bits)
+        return Coded(sound=resample(sound, 8000, self.sample_rate), bits=bits)
 
 
 @dataclass(frozen=True)
