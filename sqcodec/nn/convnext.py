@@ -1,8 +1,7 @@
 """1-D ConvNeXt blocks, shared by codec and vocoders (Liu et al., CVPR 2022; as in Vocos, arXiv 2306.00814).
 
-Every convolution has seven taps. The look-ahead is assigned from the input on: of 4 frames
-gives 3 to the first convolution, 1 to the next and none to the others, which see the past alone. What a network will
-ever know of the future, it then knows from its first layers on.
+Every convolution has seven taps. The look-ahead is assigned from the input on: with 4 frames, the first convolution
+looks 3 ahead, the next 1, and the others are causal: their input already holds the whole look-ahead.
 """
 
 import torch
@@ -15,7 +14,7 @@ _HALF = TAPS // 2
 
 def ahead_of_each(layers: int, lookahead: int) -> list[int]:
     """Look-ahead in frames of the first convolution and of each block: at most 3 each, `lookahead` in all."""
-    return [max(0, min(_HALF, lookahead - _HALF * place)) for place in range(layers + 1)]
+    return [max(0, min(_HALF, lookahead - _HALF * layer)) for layer in range(layers + 1)]
 
 
 class Trunk(nn.Module):
