@@ -143,6 +143,12 @@ class VocoderRecipe(_Common):
 
     vocoder: Annotated[TrainedVocoderConfig, Field(discriminator="kind")]
 
+    @model_validator(mode="after")
+    def _vocoder_crops_hold_the_windows(self) -> Self:
+        if isinstance(self.vocoder, IstftConfig):
+            self.vocoder.check_crops(self.features.configuration.hop_length)
+        return self
+
     @property
     def codec(self) -> CodecRecipe:
         """Raises RecipeError: it has none."""

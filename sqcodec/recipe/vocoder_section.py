@@ -8,6 +8,7 @@ from sqcodec.recipe.section import Count, Level, Positive, Precision, Section
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+NonNegative = Annotated[int, Field(ge=0, strict=True)]
 Seed = Annotated[int, Field(ge=0, strict=True)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 Changes = dict[str, Any] | None  # by section, as in `vocoder`; the recipe reader validates the result
@@ -79,7 +80,7 @@ class LossConfig(Section):
 class FamilyConfig(Section):
     """One family of discriminators: a member for each period, or each FFT length, with these channels layer by layer.
 
-    weight: of its two losses among the generator's.
+    weight: of its two losses among the generator's. A family without members does not take part.
     """
 
     members: tuple[Annotated[int, Field(ge=2, strict=True)], ...]
@@ -88,13 +89,31 @@ class FamilyConfig(Section):
 
 
 class DiscriminatorConfig(Section):
-    """Both families. They join after `start` steps (null: never) and look at `frames` frames of each crop."""
+    """The families. They join after `start` steps (null: never) and look at `frames` frames of each crop.
 
-    start: Annotated[int, Field(ge=0, strict=True)] | None
+    log_spectra: a family on normalised log magnitudes, with both sounds at one level; it learns fast enough for a CPU.
+    warmup: steps that the discriminators learn before the generator hears them. margins: frames at the beginning and
+    the end of a crop that they do not see, since the vocoder lacks its context there. balance: norm of the adversarial
+    gradient at the sound over that of the spectral losses (null: the weights of the losses alone decide).
+    generator_learning_rate: of the generator once it hears them (null: as before).
+    """
+
+    start: NonNegative | None
     frames: Count
     learning_rate: Positive
     periods: FamilyConfig
     resolutions: FamilyConfig
+    log_spectra: FamilyConfig | None = None
+    warmup: NonNegative = 0
+    margins: tuple[NonNegative, NonNegative] = (0, 0)
+    balance: Positive | None = None
+    generator_learning_rate: Positive | None = None
+
+    @property
+    def families(self) -> dict[str, FamilyConfig]:
+        """Those with members, by name."""
+        families = {"periods": self.periods, "resolutions": self.resolutions, "log_spectra": self.log_spectra}
+        return {name: family for name, family in families.items() if family and family.members}
 
 
 class RefinementConfig(Section):
@@ -130,12 +149,17 @@ class IstftConfig(Section):
 
     def check_crops(self, hop_length: int) -> None:
         """Raise ValueError where crops are too short for the windows that losses and discriminators look through."""
-        longest, frames = max((*self.losses.resolutions, 1)), self.discriminators.frames
+        longest, discriminators = max((*self.losses.resolutions, 1)), self.discriminators
         if hop_length * self.train.frames < longest:
             raise ValueError(f"vocoder.train.frames must cover {longest} samples, the longest of losses.resolutions")
-        if not -(-max(self.discriminators.resolutions.members) // hop_length) <= frames <= self.train.frames:
+        if discriminators.start is not None and not discriminators.families:
+            raise ValueError("vocoder.discriminators.start is set, but none of its families has members")
+        windows = (*discriminators.resolutions.members, *(getattr(discriminators.log_spectra, "members", ())), 1)
+        most = self.train.frames - sum(discriminators.margins)
+        if not -(-max(windows) // hop_length) <= discriminators.frames <= most:
             raise ValueError(
                 "vocoder.discriminators.frames must cover its longest resolution and be at most vocoder.train.frames"
+                " without discriminators.margins"
             )
 
 

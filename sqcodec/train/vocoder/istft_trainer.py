@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -13,14 +13,27 @@ from sqcodec.train.crops import band_statistics, step_seed
 from sqcodec.train.vocoder.discriminators import Families
 from sqcodec.train.vocoder.losses import discriminator_loss, generator_loss, matching_loss, spectral_loss
 from sqcodec.train.vocoder.sound_crops import SoundCrops
-from sqcodec.train.vocoder.vocoder_trainer import CROPS, INITIAL, WINDOW, VocoderTrainer
+from sqcodec.train.vocoder.vocoder_trainer import CROPS, INITIAL, STATISTICS, WINDOW, VocoderTrainer
 from sqcodec.vocoder.istft import IstftNetwork, IstftVocoder
 
 COLLAPSED = 1e-2  # hinge loss, 2 at the start: the discriminators tell recorded from synthesised sound every time
+_LEVEL, _QUIETEST = (
+    0.05,
+    1e-3,
+)  # RMS of what normalised discriminators see; recordings below -60 dB are raised as if there
+_STATISTICS_BATCHES = 40
+_TINY = 1e-12  # norm of a gradient that is none
+
+
+class Pair(NamedTuple):
+    """The part of both sounds, [B, n], that the discriminators see."""
+
+    recorded: Tensor
+    synthesised: Tensor
 
 
 class IstftTrainer(VocoderTrainer):
-    """Generator against two families of discriminators (periods, resolutions), with one optimiser for each side."""
+    """Generator against families of discriminators, with one optimiser for each side."""
 
     config: IstftConfig
 
@@ -31,6 +44,8 @@ class IstftTrainer(VocoderTrainer):
         network.trunk.scale.set_(*band_statistics(split))
         families = Families(self.config.discriminators)
         self.crops = SoundCrops(split, self.features, train, self.fabric.device)
+        if self.config.discriminators.log_spectra and self.config.discriminators.start is not None:
+            families.normalise_(self._recorded_windows())
         generating = self._optimizer(network, train.learning_rate)
         judging = self._optimizer(families, self.config.discriminators.learning_rate)
         self.generator, generating = self.fabric.setup(network, generating)
@@ -43,50 +58,77 @@ class IstftTrainer(VocoderTrainer):
 
     def log_entry(self, means: dict[str, float]) -> dict[str, Any]:
         """Losses, and the families of discriminators that have collapsed."""
-        collapsed = [name for name in ("periods", "resolutions") if means.get(name, math.inf) < COLLAPSED]
+        families = self.config.discriminators.families
+        collapsed = [name for name in families if means.get(name, math.inf) < COLLAPSED]
         return means | ({"collapsed": collapsed} if collapsed else {})
 
     def _update(self) -> Mapping[str, Tensor]:
-        train, losses = self.config.train, self.config.losses
+        train, losses, discriminators = self.config.train, self.config.losses, self.config.discriminators
         batch = self.crops.draw(step_seed(train.seed, self.step, CROPS))
         synthesised = self.generator(batch.features)
         spectral = spectral_loss(synthesised, batch.sound, losses.resolutions, self.features.sample_rate)
         terms = {"mel": spectral.mel, "stft": spectral.stft}
-        total = losses.mel * spectral.mel + losses.stft * spectral.stft
-        start = self.config.discriminators.start
-        if start is not None and self.step > start:
-            recorded, synthesised = self._window(batch.sound, synthesised)
-            terms |= self._train_discriminators(recorded, synthesised.detach())
-            adversarial, matching = self._adversarial_losses(recorded, synthesised)
-            terms |= {"adversarial": adversarial, "matching": matching}
-            total = total + losses.adversarial * adversarial + losses.matching * matching
-        self._descend("generator", self.generator, total, train.learning_rate)
+        total, learning_rate = losses.mel * spectral.mel + losses.stft * spectral.stft, train.learning_rate
+        descent = total
+        if discriminators.start is not None and self.step > discriminators.start:
+            learning_rate = discriminators.generator_learning_rate or learning_rate
+            pair = self._window(batch.sound, synthesised, self.step)
+            terms |= self._train_discriminators(pair)
+            if self.step > discriminators.start + discriminators.warmup:
+                adversarial, matching = self._adversarial_losses(pair)
+                terms |= {"adversarial": adversarial, "matching": matching}
+                judged = losses.adversarial * adversarial + losses.matching * matching
+                total, descent = total + judged, self._balanced(synthesised, total, judged)
+        self._descend("generator", self.generator, descent, learning_rate)
         return terms | {"loss": total}
 
-    def _window(self, recorded: Tensor, synthesised: Tensor) -> tuple[Tensor, Tensor]:
-        """The part of both, [B, n], that the discriminators see in this step."""
-        length = self.features.hop_length * self.config.discriminators.frames
-        random = np.random.default_rng(step_seed(self.config.train.seed, self.step, WINDOW))
-        first = int(random.integers(recorded.shape[1] - length + 1))
-        return recorded[:, first : first + length], synthesised[:, first : first + length]
+    def _balanced(self, synthesised: Tensor, spectral: Tensor, judged: Tensor) -> Tensor:
+        """What the generator descends: the sum of both, or, with `balance`, a product whose gradient at the sound is
+        that of `spectral` plus that of `judged` scaled to `balance` times its norm (Defossez et al., arXiv 2210.13438,
+        section 3.4, for one step)."""
+        balance = self.config.discriminators.balance
+        if balance is None:
+            return spectral + judged
+        (one,) = torch.autograd.grad(spectral, synthesised)
+        (other,) = torch.autograd.grad(judged, synthesised)
+        gradient: Tensor = one + balance * one.norm() / other.norm().clamp_min(_TINY) * other
+        return (synthesised * gradient).sum()
 
-    def _train_discriminators(self, recorded: Tensor, synthesised: Tensor) -> dict[str, Tensor]:
+    def _recorded_windows(self) -> Tensor:
+        """Windows [B, n] of recordings as the discriminators see them, for their statistics."""
+        seed = self.config.train.seed
+        batches = [self.crops.draw(step_seed(seed, step, STATISTICS)).sound for step in range(_STATISTICS_BATCHES)]
+        return torch.cat([self._window(sound, sound, step).recorded for step, sound in enumerate(batches)])
+
+    def _window(self, recorded: Tensor, synthesised: Tensor, step: int) -> Pair:
+        """What the discriminators see in a step: away from the margins, at one level where they are normalised."""
+        hop, discriminators = self.features.hop_length, self.config.discriminators
+        length, (before, after) = hop * discriminators.frames, discriminators.margins
+        random = np.random.default_rng(step_seed(self.config.train.seed, step, WINDOW))
+        last = recorded.shape[1] - length - hop * after
+        first = int(random.integers(hop * before, last + 1))
+        pair = Pair(recorded[:, first : first + length], synthesised[:, first : first + length])
+        if not discriminators.log_spectra:
+            return pair
+        level = pair.recorded.square().mean(1, keepdim=True).sqrt().clamp_min(_QUIETEST)
+        return Pair(*(sound * (_LEVEL / level) for sound in pair))
+
+    def _train_discriminators(self, pair: Pair) -> dict[str, Tensor]:
         """One step of the discriminators: the loss of each family, between 0 and about 2."""
-        real, fake = self.families(recorded), self.families(synthesised)
+        real, fake = self.families(pair.recorded), self.families(pair.synthesised.detach())
         losses = {name: discriminator_loss(real[name], fake[name]) for name in real}
         total = torch.stack(list(losses.values())).sum()
         self._descend("discriminators", self.families, total, self.config.discriminators.learning_rate)
         return losses
 
-    def _adversarial_losses(self, recorded: Tensor, synthesised: Tensor) -> tuple[Tensor, Tensor]:
+    def _adversarial_losses(self, pair: Pair) -> tuple[Tensor, Tensor]:
         """Adversarial and matching loss of the generator, each family's with its weight."""
         self.families.requires_grad_(False)
         with torch.no_grad():
-            real = self.families(recorded)
-        fake = self.families(synthesised)
+            real = self.families(pair.recorded)
+        fake = self.families(pair.synthesised)
         self.families.requires_grad_(True)
-        families = self.config.discriminators
-        weights = {"periods": families.periods.weight, "resolutions": families.resolutions.weight}
+        weights = {name: family.weight for name, family in self.config.discriminators.families.items()}
         adversarial = [weights[name] * generator_loss(fake[name]) for name in real]
         matching = [weights[name] * matching_loss(real[name], fake[name]) for name in real]
         return torch.stack(adversarial).sum(), torch.stack(matching).sum()

@@ -11,13 +11,14 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from sqcodec.corpus.store import FeatureStore
+from sqcodec.errors import TrainingError
 from sqcodec.recipe import Recipe, TrainedVocoderConfig
 from sqcodec.train.log import TrainingLog
 from sqcodec.train.trainer import Milestones, Trainer
 from sqcodec.train.vocoder.validation import Validator
-from sqcodec.vocoder.vocoder_file import save_vocoder
+from sqcodec.vocoder.vocoder_file import load_vocoder, save_vocoder
 
-INITIAL, CROPS, WINDOW = range(3)  # the random streams
+INITIAL, CROPS, WINDOW, STATISTICS = range(4)  # the random streams
 
 
 class VocoderTrainer(Trainer):
@@ -59,9 +60,23 @@ class VocoderTrainer(Trainer):
     def begin_from(self, folder: Path) -> None:
         """Take networks and optimisers of the training in `folder`, to go on with other features from step 0.
 
-        Raises TrainingError: there is none, or it is of another network.
+        Where there is no checkpoint but a vocoder, as beside a model that ships, its weights alone are taken.
+        Raises TrainingError: there is neither, or it is of another network; VocoderError: the vocoder is damaged.
         """
-        self.load_state(self.read(folder / "checkpoint.pt", {"vocoder": self.identity()["vocoder"]}))
+        checkpoint, weights = folder / "checkpoint.pt", folder / "vocoder.safetensors"
+        if checkpoint.is_file() or not weights.is_file():
+            self.load_state(self.read(checkpoint, {"vocoder": self.identity()["vocoder"]}))
+            return
+        generator = self.networks["generator"]
+        state = load_vocoder(weights, self.features).network.state_dict()
+        if {name: value.shape for name, value in state.items()} != {
+            name: value.shape for name, value in generator.state_dict().items()
+        }:
+            raise TrainingError(
+                f"{weights}: holds another network than the recipe's; use the recipe that it was trained with"
+            )
+        generator.load_state_dict(state)
+        self.average.load_state_dict(state)
 
     def state(self) -> dict[str, Any]:
         """Networks, their average, and optimisers."""
@@ -136,10 +151,8 @@ class VocoderTrainer(Trainer):
         """Features, network, batches, store and codec."""
         config = self.config.model_dump(mode="json")
         network = {key: value for key, value in config.items() if isinstance(value, int | str)}
-        widths = {
-            key: config["discriminators"][key] for key in ("periods", "resolutions") if "discriminators" in config
-        }
-        sizes = {key: {**value, "weight": None} for key, value in widths.items()}
+        widths = {key: config.get("discriminators", {}).get(key) for key in ("periods", "resolutions", "log_spectra")}
+        sizes = {key: {**value, "weight": None} for key, value in widths.items() if value}
         return {
             "features": self.recipe.features.model_dump(mode="json"),
             "vocoder": {**network, **sizes},

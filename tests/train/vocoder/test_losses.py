@@ -5,10 +5,16 @@ import numpy as np
 import pytest
 import torch
 
+from sqcodec.errors import RecipeError
 from sqcodec.features.mel import extract
 from sqcodec.recipe import load_recipe
 from sqcodec.spectrogram import FEATURES
-from sqcodec.train.vocoder.discriminators import Families, Judgement, PeriodDiscriminator
+from sqcodec.train.vocoder.discriminators import (
+    Families,
+    Judgement,
+    LogSpectrumDiscriminator,
+    PeriodDiscriminator,
+)
 from sqcodec.train.vocoder.losses import discriminator_loss, generator_loss, matching_loss, spectral_loss
 from sqcodec.train.vocoder.sound_crops import SoundCrops
 from tests.train.vocoder.conftest import ISTFT
@@ -71,6 +77,38 @@ def test_families_judge_with_the_recipes_members() -> None:
     judged = families(torch.randn(2, 1600))
     assert {name: len(members) for name, members in judged.items()} == {"periods": 2, "resolutions": 1}
     assert all(len(one.layers) == 2 for members in judged.values() for one in members)
+
+
+def test_normalised_log_magnitudes_have_mean_0_and_variance_1() -> None:
+    torch.manual_seed(0)
+    judge = LogSpectrumDiscriminator(256, (2, 3))
+    recorded = torch.randn(4, 6400) * torch.tensor([0.01, 0.03, 0.1, 0.3])[:, None]
+    judge.normalise_(recorded)
+    spectra_ = np.abs(spectra(recorded.double().numpy(), 256) / 16) ** 2  # orthonormal: 1 / sqrt(256)
+    log_magnitudes = 0.5 * np.log(spectra_ + 1e-8)  # [B, bins, T]
+    bins = log_magnitudes.transpose(1, 0, 2).reshape(129, -1)
+    # float32 logarithms of spectra of 256 terms
+    np.testing.assert_allclose(judge.mean.numpy(), bins.mean(1), atol=1e-4)
+    np.testing.assert_allclose(judge.deviation.numpy(), bins.std(1, ddof=1), rtol=1e-4)
+    seen = []
+    judge.layers[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    judge(recorded)
+    assert seen[0].mean().abs() < 1e-4
+    frames = bins.shape[1]
+    assert seen[0].std().item() == pytest.approx(
+        ((frames - 1) / frames) ** 0.5, abs=1e-4
+    )  # n - 1 degrees of freedom a bin
+
+
+def test_families_without_members_do_not_take_part() -> None:
+    none = ("vocoder.discriminators.periods.members=[]", "vocoder.discriminators.resolutions.members=[]")
+    slim = "vocoder.discriminators.log_spectra={members: [512, 256], channels: [2, 3], weight: 1.0}"
+    families = Families(load_recipe("istft", (*ISTFT, *none, slim)).vocoder.discriminators)
+    assert {name: len(members) for name, members in families(torch.randn(2, 1600)).items()} == {"log_spectra": 2}
+    with pytest.raises(RecipeError, match="none of its families has members"):
+        load_recipe("istft", (*ISTFT, *none))
+    with pytest.raises(RecipeError, match="must cover its longest resolution"):
+        load_recipe("istft", (*ISTFT, *none, slim, "vocoder.discriminators.margins=[5, 2]"))  # 9 of 16 frames are left
 
 
 @pytest.mark.parametrize("kind", ["log-mel", "paper-mel"])
