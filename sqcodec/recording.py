@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sqcodec.resampling import resampled
+from sqcodec.resampling import check_rate, resampled
 
 
 class Recording(Protocol):
@@ -27,10 +27,13 @@ class Recording(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ArrayRecording:
-    """A recording that is in memory: samples [N] float32 at `rate` (Hz)."""
+    """A recording that is in memory: samples [N] float32 at `rate` (Hz). Raises AudioError: no recording's rate."""
 
     samples: NDArray[np.float32]
     rate: int
+
+    def __post_init__(self) -> None:
+        check_rate(self.rate)
 
     @property
     def input_samples(self) -> int:

@@ -9,6 +9,13 @@ from numpy.typing import NDArray
 from sqcodec.errors import AudioError
 
 Samples = NDArray[np.float32]
+LOWEST_RATE, HIGHEST_RATE = 1000, 384_000  # Hz, of recordings
+
+
+def check_rate(rate: int) -> None:
+    """Raise AudioError: not the sample rate (Hz) of a recording."""
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise AudioError(f"got a sample rate of {rate} Hz, expected {LOWEST_RATE} to {HIGHEST_RATE}")
 
 
 def resampled(blocks: Iterable[Samples], rate: int, to_rate: int) -> Iterator[Samples]:

@@ -7,6 +7,7 @@ left by a process that was killed; the next process that writes into the folder 
 """
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -100,6 +101,24 @@ def write_text(path: Path, text: str, *, error: type[SqcodecError] = SqcodecErro
 def write_json(path: Path, tree: Any, *, error: type[SqcodecError] = SqcodecError) -> None:
     """Write a JSON document, a level of indentation a space. Raises `error`: it cannot be written."""
     write_text(path, json.dumps(tree, indent=1) + "\n", error=error)
+
+
+def append_line(path: Path, line: str, *, error: type[SqcodecError] = SqcodecError) -> None:
+    """Add a line to a text file in UTF-8, after the end of a line that a killed process left incomplete.
+
+    Processes may do so at once. Raises `error`: the file cannot be written.
+    """
+    with _one_error(path, error), path.open("a+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        before = b"\n" if size and file.read(1) != b"\n" else b""
+        file.write(before + line.encode("utf-8", "surrogateescape") + b"\n")
+
+
+def file_digest(path: Path) -> str:
+    """16 hexadecimal digits (SHA-256) of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def move(path: Path, target: Path, *, error: type[SqcodecError] = SqcodecError) -> None:
@@ -270,9 +289,13 @@ def read_arrays(path: Path, prefix: str, kind: TensorFormat) -> "dict[str, NDArr
 
 
 def read_tensors(path: Path, kind: TensorFormat) -> "tuple[dict[str, Any], dict[str, Tensor]]":
-    """The header and every tensor, on the CPU. Raises as `read_header`."""
+    """The header and every tensor, on the CPU. Raises as `read_header`, or if a number is not finite."""
     with _opened(path, kind, "pt") as file:
-        return _header(file, path, kind), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        header, tensors = _header(file, path, kind), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise kind.refusal(path, ValueError(f"{name} holds numbers that are not finite"))
+    return header, tensors
 
 
 @contextmanager

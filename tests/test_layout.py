@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "train": GROUND | STAGES | {"dsp", "ranks", "recipe"},
     "pipeline": GROUND | {"corpus"},  # its own files: devices, processes, paths
     "pipeline.finding": BELOW_VERBS - {"train"},
-    "pipeline.coding": (BELOW_VERBS - {"train"}) | {"pipeline.finding"},
+    "pipeline.coding": (BELOW_VERBS - {"train"}) | {"pipeline.finding", ""},
     "pipeline.training": BELOW_VERBS | {"pipeline.finding"},
     "pipeline.measuring": (BELOW_VERBS - {"train"}) | {"pipeline.finding", "pipeline.coding", ""},
     "cli": {"pipeline", *VERBS, "recipe", "errors", "processors", ""},  # "": sqcodec itself, for its version

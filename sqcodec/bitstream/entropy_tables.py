@@ -142,6 +142,8 @@ def _cost(pairs: Integers, times: Integers) -> float:
 def from_arrays(arrays: Mapping[str, NDArray[Any]], *, where: str) -> Tables:
     """What `Tables.to_arrays` gave. Raises ModelError, naming `where`: not such arrays."""
     try:
+        if not all(array.dtype.kind in "iu" for array in arrays.values()):
+            raise TypeError
         contexts = [int(context) for context in arrays["contexts"]]
         books = [
             Book(
@@ -167,6 +169,7 @@ def _is_sound(book: Book, number: int, books: Sequence[Book]) -> bool:
         return False
     if (
         counts.min() < 0
+        or counts.max() >= _COUNT_LIMIT  # of each first: a sum of larger ones may leave 64 bits and look small
         or counts.sum() >= _COUNT_LIMIT
         or context not in ((PREVIOUS, BELOW) if number else (PREVIOUS,))
     ):
@@ -178,5 +181,6 @@ def _is_sound(book: Book, number: int, books: Sequence[Book]) -> bool:
     sums = np.bincount(pairs[:, 0].clip(0, 65535), weights=times)
     return bool(
         pairs.min() >= 0 and pairs[:, 1].max() < len(counts) and pairs[:, 0].max() < contexts
-        and times.min() >= 1 and sums.max() <= _CONTEXT_LIMIT and (np.diff(keys) > 0).all()
+        and times.min() >= 1 and times.max() <= _CONTEXT_LIMIT
+        and sums.max() <= _CONTEXT_LIMIT and (np.diff(keys) > 0).all()
     )  # fmt: skip

@@ -28,6 +28,7 @@ _USUAL = FEATURES["log-mel"]  # whose rates a bare array is taken to have while 
 _MAGIC = b"\x93NUMPY"
 _TAIL = re.compile(rb'"crc32": "([0-9a-f]{8})"}\Z')
 _DIGITS = 10  # the CRC's eight digits and the two characters that close the JSON
+_LOUDEST = 1e12  # gain, far above that of the loudest recording that is read
 _INTEGERS = re.compile(r"[<>|=]?[iu][1248]")
 
 
@@ -77,6 +78,18 @@ def unpack(content: bytes, *, where: str, features: FeatureConfig = _USUAL) -> C
     return Codes(indices=_bare_indices(first.values, where), **fields)
 
 
+def check_length(codes: Codes, features: FeatureConfig, where: str) -> None:
+    """Raise CodesError, naming `where`: codes for these features would be of another number of samples.
+
+    The length of a bare array is that of whole codes, the last of which a recording of that length would not need.
+    """
+    length, expected = codes.indices.shape[1], features.code_count(codes.samples, codes.sample_rate)
+    if length != expected and not (codes.fingerprint is None and length == expected - 1):
+        raise CodesError(
+            f"{where}: got {length} codes, expected {expected} for {codes.samples} samples at {codes.sample_rate} Hz"
+        )
+
+
 def read_codes(path: Path) -> Codes:
     """Read a codes file. Raises CodesError as `unpack`, or when the file cannot be read."""
     return unpack(read_bytes(path), where=str(path))
@@ -111,6 +124,8 @@ def _read_array(content: bytes, start: int, where: str) -> _Array:
     if len(content) < data:
         raise CodesError(f"{where}: the file ends inside a header, after {len(content)} bytes: copy it again")
     dtype, shape, order = _read_header(content[begin:data], where)
+    if len(shape) not in (1, 2):
+        raise CodesError(f"{where}: got an array of shape {shape}, expected codes [T] or [K, T], at least one")
     stop = data + math.prod(shape) * dtype.itemsize
     if len(content) < stop:
         raise CodesError(
@@ -125,7 +140,7 @@ def _read_header(header: bytes, where: str) -> tuple[np.dtype[Any], tuple[int, .
         descr, order, shape = tree["descr"], tree["fortran_order"], tree["shape"]
         if header[-1:] != b"\n" or len(tree) != 3 or not isinstance(order, bool):
             raise ValueError
-        if not isinstance(shape, tuple) or not all(type(size) is int and size >= 0 for size in shape):
+        if not isinstance(shape, tuple) or not all(type(size) is int and 0 <= size < 1 << 63 for size in shape):
             raise ValueError
     except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError):
         raise CodesError(f"{where}: the npy header is damaged: copy or encode it again") from None
@@ -135,7 +150,7 @@ def _read_header(header: bytes, where: str) -> tuple[np.dtype[Any], tuple[int, .
 
 
 def _bare_indices(values: NDArray[Any], where: str) -> NDArray[np.uint16]:
-    if values.ndim not in (1, 2) or not values.size:
+    if not values.size:
         raise CodesError(f"{where}: got an array of shape {values.shape}, expected codes [T] or [K, T], at least one")
     if values.min() < 0 or values.max() > 65535:
         raise CodesError(f"{where}: got values {values.min()} to {values.max()}, expected codes within 0 to 65535")
@@ -167,8 +182,8 @@ def _is_fingerprint(value: Any) -> bool:
 
 _CHECKS: dict[str, Callable[[Any], bool]] = {
     "fingerprint": _is_fingerprint,
-    "samples": lambda value: type(value) is int and value >= 1,
+    "samples": lambda value: type(value) is int and 1 <= value < 1 << 63,
     "sample_rate": lambda value: type(value) is int and 1 <= value <= 10_000_000,
-    "gain": lambda value: type(value) in (int, float) and 0 <= value < math.inf,
+    "gain": lambda value: type(value) in (int, float) and 0 <= value <= _LOUDEST,
     "speaker": lambda value: value is None or isinstance(value, str),
 }

@@ -128,7 +128,7 @@ def check_header(header: Header, space: CodeSpace, where: str) -> None:
     """Raise CodesError when the header is not one of this model's."""
     if header.identity not in space.identities:
         raise CodesError(f"{where}: written with the model {header.identity}, got {' or '.join(space.identities)}")
-    fits = header.books <= len(space.codewords) and (header.speaker or 0) < max(1, len(space.speakers))
+    fits = header.books <= len(space.codewords) and (header.speaker is None or header.speaker < len(space.speakers))
     if not fits or (header.tables and header.identity != space.identities[-1]):
         raise CodesError(f"{where}: the header is damaged: copy or encode the file again")
 

@@ -13,6 +13,7 @@ from sqcodec.cli.options import (
     chosen_backend,
     device_option,
     jobs_option,
+    json_option,
     model_option,
     quiet_option,
     raw_option,
@@ -20,7 +21,7 @@ from sqcodec.cli.options import (
     vocoder_option,
 )
 from sqcodec.cli.progress import progress_bar
-from sqcodec.cli.wording import echo_folder_result, echo_result, model_text, speaker_text
+from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, model_text, speaker_text
 
 
 @click.command()
@@ -36,6 +37,7 @@ from sqcodec.cli.wording import echo_folder_result, echo_result, model_text, spe
 @backend_option
 @scheduler_option
 @quiet_option
+@json_option
 @device_option
 def decode(
     codes: Path,
@@ -50,6 +52,7 @@ def decode(
     backend: str,
     scheduler: str | None,
     quiet: bool,
+    as_json: bool,
     device: str,
 ) -> None:
     """Decode CODES (.sqc or .npy) to the sound file OUT (.wav, .flac or .ogg), or a folder to a folder of WAV files.
@@ -69,7 +72,7 @@ def decode(
                 codes, recording, model=model, speaker=speaker, vocoder=vocoder, rate=rate, device=device,
                 workers=folders.Workers(jobs, chosen_backend(backend, scheduler)), progress=partial(show, "files"),
             )  # fmt: skip
-        echo_folder_result(recording, folder, quiet=quiet)
+        echo_folder_result(recording, folder, quiet=quiet, as_json=as_json)
         return
     decoded = files.decode_file(
         codes, recording, model=model, speaker=speaker, vocoder=vocoder, rate=rate, device=device, recover=recover,
@@ -79,7 +82,10 @@ def decode(
         f"{decoded.seconds:.2f} s at {decoded.sample_rate} Hz{speaker_text(decoded.speaker)},"
         f" model {model_text(decoded.model)}"
     )
-    echo_result(recording, decoded.notes, text, quiet=quiet)
+    if as_json:
+        echo_json(recording, decoded.as_json())
+    else:
+        echo_result(recording, [note.text for note in decoded.notes], text, quiet=quiet)
     if decoded.lost:
         spans = ", ".join(f"{span.start:.0f} to {span.stop:.2f} s" for span in decoded.lost)
         raise click.ClickException(f"{codes}: damaged: lost codes became silence, {spans}")

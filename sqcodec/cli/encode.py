@@ -13,13 +13,14 @@ from sqcodec.cli.options import (
     chosen_backend,
     device_option,
     jobs_option,
+    json_option,
     model_option,
     quiet_option,
     raw_option,
     scheduler_option,
 )
 from sqcodec.cli.progress import progress_bar
-from sqcodec.cli.wording import echo_folder_result, echo_result, model_text, speaker_text
+from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, model_text, speaker_text
 
 
 @click.command()
@@ -42,6 +43,7 @@ from sqcodec.cli.wording import echo_folder_result, echo_result, model_text, spe
 @backend_option
 @scheduler_option
 @quiet_option
+@json_option
 @device_option
 def encode(
     recording: Path,
@@ -57,6 +59,7 @@ def encode(
     backend: str,
     scheduler: str | None,
     quiet: bool,
+    as_json: bool,
     device: str,
 ) -> None:
     """Encode the recording IN to CODES (a compact .sqc, or a .npy for NumPy), or a folder to a folder.
@@ -84,16 +87,19 @@ def encode(
             )  # fmt: skip
         seconds, size = folder.seconds, folder.size
         rate_text = f", {size} bytes: {8 * size / seconds:.0f} bit/s" if seconds else ""
-        echo_folder_result(codes, folder, rate=rate_text, quiet=quiet)
+        echo_folder_result(codes, folder, rate=rate_text, quiet=quiet, as_json=as_json)
         return
     encoded = files.encode_file(
         recording, codes, model=model, speaker=speaker, device=device, form=form, raw=files.raw_format(raw, rate),
         codebooks=codebooks, bit_rate=bitrate,
     )  # fmt: skip
+    if as_json:
+        echo_json(codes, encoded.as_json())
+        return
     searched = f" (nearest of {encoded.speakers})" if encoded.speaker_searched and encoded.speakers else ""
     text = (
         f"{encoded.seconds:.2f} s, {encoded.codes} codes, {encoded.size} bytes: {encoded.bit_rate:.0f} bit/s"
         f" (nominal {encoded.nominal_bit_rate:.0f}){speaker_text(encoded.speaker)}{searched},"
         f" model {model_text(encoded.model)}"
     )
-    echo_result(codes, encoded.notes, text, quiet=quiet)
+    echo_result(codes, [note.text for note in encoded.notes], text, quiet=quiet)

@@ -129,4 +129,4 @@ def _echo(target: Path, result: "Manipulated") -> None:
         f"{result.seconds:.2f} s at {result.sample_rate} Hz{speaker_text(result.speaker)},"
         f" model {model_text(result.model)}"
     )
-    echo_result(target, (result.note,) if result.note else (), text)
+    echo_result(target, result.notes, text)

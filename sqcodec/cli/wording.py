@@ -1,14 +1,15 @@
 """Texts of the command line: the library's notes and errors with option names, results, speakers and models."""
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from sqcodec.pipeline.coding.folders import FolderResult
+    from sqcodec.pipeline.coding.outcomes import FolderResult
 
 # argument of the library -> option of the command line; the library's texts write `argument`
 _OPTIONS = {
@@ -54,14 +55,24 @@ def echo_result(target: Path, notes: Iterable[str], text: str, *, quiet: bool = 
         click.echo(f"{target}: {text}", err=str(target) == "-")
 
 
-def echo_folder_result(target: Path, result: "FolderResult", *, rate: str = "", quiet: bool) -> None:
+def echo_json(target: Path, tree: Mapping[str, Any]) -> None:
+    """Print a result as JSON, to standard error if `target` is a pipe."""
+    click.echo(json.dumps(tree, indent=1), err=str(target) == "-")
+
+
+def echo_folder_result(
+    target: Path, result: "FolderResult", *, rate: str = "", quiet: bool = False, as_json: bool = False
+) -> None:
     """As `echo_result`, for a folder. Raises ClickException, which lists the failures, if files failed."""
-    kept = f"; {result.kept} were there already" if result.kept else ""
-    echo_result(target, result.notes, f"{result.processed} files, {result.seconds:.2f} s{rate}{kept}", quiet=quiet)
+    if as_json:
+        click.echo(json.dumps(result.as_json(), indent=1))
+    else:
+        counts = ", ".join(f"{result.count(outcome)} {outcome}" for outcome in ("new", "redone", "kept", "failed"))
+        notes = [f"{kind}, {files} file{'s' * (files > 1)}: {text}" for kind, files, text in result.note_counts]
+        echo_result(target, (*result.notes, *notes), f"{counts}; {result.seconds:.2f} s{rate}", quiet=quiet)
     if result.failed:
-        number = len(result.failed) + result.processed + result.kept
-        listed = "\n".join(f"  {with_options(failure.reason)}" for failure in result.failed)
-        raise click.ClickException(f"{len(result.failed)} of {number} files failed:\n{listed}")
+        listed = "\n".join(f"  {with_options(failure.reason or '')}" for failure in result.failed)
+        raise click.ClickException(f"{len(result.failed)} of {len(result.files)} files failed:\n{listed}")
 
 
 def speaker_text(speaker: str | None) -> str:

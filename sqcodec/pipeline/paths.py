@@ -46,18 +46,37 @@ def is_special(target: Path) -> bool:
 
 @contextmanager
 def spooled(source: Path) -> Iterator[Path]:
-    """The file to read: `source`, or a temporary copy of standard input. Errors then name standard input."""
-    if not is_pipe(source):
+    """The file to read: `source`, or a temporary copy of what can be read once: standard input, a named pipe.
+
+    Errors then name the source. Raises SqcodecError: it cannot be read, or there is no room for the copy.
+    """
+    if not is_pipe(source) and (source.is_dir() or not is_special(source)):
         yield source
         return
     with tempfile.TemporaryDirectory(prefix="sqcodec-") as folder:
         spool = Path(folder) / "input"
-        with spool.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
+        _spool(source, spool)
         try:
             yield spool
         except SqcodecError as error:
-            raise type(error)(str(error).replace(str(spool), STANDARD_INPUT)) from error
+            raise type(error)(str(error).replace(str(spool), shown(source))) from error
+
+
+def _spool(source: Path, spool: Path) -> None:
+    if is_pipe(source) and sys.stdin is None:
+        raise SqcodecError(f"{STANDARD_INPUT}: it is closed; name a file, or pipe the input in")
+    try:
+        with spool.open("wb") as file:
+            if is_pipe(source):
+                shutil.copyfileobj(sys.stdin.buffer, file)
+            else:
+                with source.open("rb") as stream:
+                    shutil.copyfileobj(stream, file)
+    except OSError as error:
+        raise SqcodecError(
+            f"{shown(source)}: cannot be read, or copied to {spool.parent}: {error.strerror or error}; TMPDIR names"
+            " another folder for the copy"
+        ) from error
 
 
 @contextmanager
@@ -101,6 +120,8 @@ def _write_errors(target: Path) -> Iterator[None]:
 def _copy_out(draft: Path, target: Path) -> None:
     with draft.open("rb") as file:
         if is_pipe(target):
+            if sys.stdout is None:
+                raise SqcodecError("standard output: it is closed; name a file")
             shutil.copyfileobj(file, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         else:

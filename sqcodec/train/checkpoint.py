@@ -31,6 +31,8 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
         state = torch.load(path, map_location=device, weights_only=True)
         if not isinstance(state, dict) or "step" not in state:
             raise TypeError("no training state in it")
+        if name := _not_finite({key: value for key, value in state.items() if key != "sums"}):  # of the log alone
+            raise ValueError(f"{name} holds numbers that are not finite")
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, TypeError, ValueError) as error:
         raise TrainingError(
             f"{path}: damaged, or not a checkpoint of sqcodec ({str(error).splitlines()[0]});"
@@ -40,3 +42,11 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     if "quantizer" in identity:
         identity["quantizer"] = current_keys(identity["quantizer"])  # as today's recipes name them
     return state
+
+
+def _not_finite(tree: Any, name: str = "state") -> str | None:
+    """The name of a tensor in a tree of plain containers that holds NaN or infinity; None: there is none."""
+    if isinstance(tree, torch.Tensor):
+        return name if tree.is_floating_point() and not tree.isfinite().all() else None
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list | tuple) else ()
+    return next((bad for key, value in items if (bad := _not_finite(value, f"{name}.{key}"))), None)

@@ -62,6 +62,7 @@ def test_many_counts_stay_within_64_bits() -> None:
     [
         ("contexts", np.array([2])), ("contexts", np.array([BELOW])), ("contexts", np.zeros(0)),
         ("0.counts", np.full(16, -1)), ("0.counts", np.full(16, 2**40)), ("0.counts", np.zeros((4, 4))),
+        ("0.counts", np.repeat([2**62, 0], [4, 12])), ("0.counts", np.ones(16)), ("0.counts", np.full(16, np.nan)),
         ("0.pairs", np.full((0, 3), 0)), ("0.pairs", None), ("0.times", np.zeros(3)),
     ],
 )  # fmt: skip

@@ -102,6 +102,7 @@ def test_a_bare_array_of_one_dimension_is_one_book() -> None:
         (np.zeros((1, 2, 3), int), "x: got an array of shape (1, 2, 3), expected codes [T] or [K, T], at least one"),
         (np.zeros((1, 0), int), "x: got an array of shape (1, 0), expected codes [T] or [K, T], at least one"),
         (np.array(5), "x: got an array of shape (), expected codes [T] or [K, T], at least one"),
+        (np.ones((1,) * 32, int), f"x: got an array of shape {(1,) * 32}, expected codes [T] or [K, T], at least one"),
         (np.array([3, -1]), "x: got values -1 to 3, expected codes within 0 to 65535"),
         (np.array([65536]), "x: got values 65536 to 65536, expected codes within 0 to 65535"),
     ],
@@ -165,6 +166,7 @@ def test_trailing_bytes_are_refused(more) -> None:
     [
         (b"47999", b"-4799", "x: invalid beside the codes: samples; encode it again"),
         (b"0.25", b"-1.5", "x: invalid beside the codes: gain; encode it again"),
+        (b"0.25", b"1e13", "x: invalid beside the codes: gain; encode it again"),
         (b"0.25", b" NaN", "x: invalid beside the codes: gain; encode it again"),
         (b'"p225"', b"[1, 2]", "x: invalid beside the codes: speaker; encode it again"),
         (b"0123456789abcdef", b"0123456789ABCDEF", "x: invalid beside the codes: fingerprint; encode it again"),
@@ -178,6 +180,12 @@ def test_fields_are_validated_even_when_the_checksum_holds(old, new, text) -> No
     with pytest.raises(CodesError) as caught:
         unpack(resigned(CONTENT.replace(old, new)), where="x")
     assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(("name", "value"), [("samples", 2**63), ("samples", 10**400), ("gain", 10**300)])
+def test_numbers_beyond_any_recording_are_refused(name, value) -> None:
+    with pytest.raises(CodesError, match=rf"^x: invalid beside the codes: {name}; encode it again$"):
+        unpack(pack(replace(example(), **{name: value})), where="x")
 
 
 def test_the_codes_beside_fields_are_uint16() -> None:

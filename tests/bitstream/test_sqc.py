@@ -171,6 +171,17 @@ def test_another_model_is_named() -> None:
     )
 
 
+def test_a_speaker_of_a_model_without_speakers_is_refused() -> None:
+    """The flag and the number of a speaker under a checksum that holds."""
+    space = make_space(speakers=())
+    codes = make_codes(speaker="s0")
+    named = pack(codes, make_space(speakers=("s0",)))
+    content = named[:4] + bytes.fromhex(space.identities[-1 if named[3] & 1 else 0]) + named[10:]
+    for read in (unpack, recover):
+        with pytest.raises(CodesError, match="x: the header is damaged: copy or encode the file again"):
+            read(content, space, where="x")
+
+
 def test_a_later_version_is_refused() -> None:
     with pytest.raises(CodesError) as caught:
         unpack(LONG_FILE[:3] + b"\x25" + LONG_FILE[4:], SPACE, where="x")

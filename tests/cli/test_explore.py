@@ -30,6 +30,18 @@ def test_convert_is_decoding_with_another_speaker(pair: Path) -> None:
     assert Path("out.wav").read_bytes() == Path("other.wav").read_bytes()
 
 
+def test_notes_on_the_recordings_and_on_the_sound_are_printed(pair: Path) -> None:
+    sound = np.stack([speech_like(40_000), speech_like(40_000, seed=1)], axis=1)
+    soundfile.write("loud.wav", 40_000 * sound, 16000, subtype="FLOAT")
+    mixed = "loud.wav: 2 channels were mixed down to one\n"
+    for arguments, times in (("convert loud.wav", 1), ("morph loud.wav loud.wav", 2)):
+        result = run(*arguments.split(), "out.wav", "--speaker", "p226")
+        assert result.stderr.startswith(NEWEST + times * mixed + "out.wav: ")
+        assert result.stderr.endswith(" samples were beyond full scale and were clipped\n")
+    result = run("vocode", "loud.wav", "out.wav", "--vocoder", "griffin-lim")
+    assert result.stderr.startswith(mixed + "out.wav: ")
+
+
 def test_convert_through_a_pipe(pair: Path) -> None:
     piped = run("convert", "-", "-", "--speaker", "p226", stdin=Path("in.wav").read_bytes())
     assert run("convert", "in.wav", "out.wav", "--speaker", "p226").exit_code == 0
@@ -80,7 +92,7 @@ def test_a_morph_starts_and_ends_with_the_recordings(pair: Path) -> None:
 
 def test_a_morph_quantises_the_mixed_latents(pair: Path) -> None:
     codec = sqcodec.load()
-    ends = [manipulation._Latents.of(codec, Path(name), "s5") for name in ("in.wav", "b.wav")]
+    ends = [manipulation._Latents.of(codec, Path(name), "s5", name) for name in ("in.wav", "b.wav")]
     halfway = manipulation._interpolate(codec, *ends, 0.5)
     assert halfway.samples == 48_000
     assert halfway.gain == pytest.approx((ends[0].codes.gain * ends[1].codes.gain) ** 0.5)

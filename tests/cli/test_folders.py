@@ -1,14 +1,19 @@
 """Folders on the command line: the tree is mirrored, what is there is kept, failures are listed at the end."""
 
+import json
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from sqcodec.bitstream.sqc_header import read_header
+from sqcodec.model.model_file import load_model, save_model
+from sqcodec.pipeline.coding.folder_record import NAME
 from tests.cli.runner import NEWEST, refused, run
+from tests.cli.test_codebooks import RESIDUAL
 from tests.conftest import make_model, speech_like
 
 
@@ -22,8 +27,13 @@ def recordings(workplace: Path) -> Path:
     return workplace
 
 
+NONE_ELSE = "0 redone, 0 kept, 0 failed"
+
+
 def tree(folder: str) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file())
+    """The files of a folder but for its record."""
+    paths = [path for path in Path(folder).rglob("*") if path.is_file() and path.name != NAME]
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
@@ -32,13 +42,13 @@ def test_encode_and_decode_mirror_the_tree(recordings: Path, jobs) -> None:
     assert result.exit_code == 0, result.output
     size = sum(path.stat().st_size for path in Path("out").rglob("*.sqc"))
     seconds = sum(soundfile.info(path).duration for path in Path("in").rglob("*.*a*") if path.name[0] != ".")
-    assert result.stdout == f"out: 5 files, {seconds:.2f} s, {size} bytes: {8 * size / seconds:.0f} bit/s\n"
+    assert result.stdout == f"out: 5 new, {NONE_ELSE}; {seconds:.2f} s, {size} bytes: {8 * size / seconds:.0f} bit/s\n"
     assert result.stderr == NEWEST
     assert tree("out") == ["a.sqc", "b.sqc", "deep/d.flac.sqc", "deep/d.wav.sqc", "deep/er/c.sqc"]
     assert run("encode", "in/a.wav", "alone.sqc", "--speaker", "s5").exit_code == 0
     assert Path("alone.sqc").read_bytes() == Path("out/a.sqc").read_bytes()
     result = run("decode", "out", "back", "--jobs", jobs)
-    assert (result.exit_code, result.stdout) == (0, f"back: 5 files, {seconds:.2f} s\n")
+    assert (result.exit_code, result.stdout) == (0, f"back: 5 new, {NONE_ELSE}; {seconds:.2f} s\n")
     assert tree("back") == ["a.wav", "b.wav", "deep/d.flac.wav", "deep/d.wav.wav", "deep/er/c.wav"]
     assert soundfile.info("back/a.wav").frames == soundfile.info("in/a.wav").frames
 
@@ -53,10 +63,96 @@ def test_files_that_are_up_to_date_are_kept(recordings: Path) -> None:
     os.utime("in/deep/er/c.wav", ns=(changed, changed))
     result = run("encode", "in", "out", "--speaker", "s5", "--format", "npy")
     assert result.exit_code == 0, result.output
-    assert result.stdout.startswith("out: 3 files, ")
-    assert result.stdout.endswith("; 2 were there already\n")
+    assert result.stdout.startswith("out: 1 new, 2 redone, 2 kept, 0 failed; ")
     same = {path for path, time in before.items() if path.stat().st_mtime_ns == time}
     assert same == {Path("out/deep/d.wav.npy"), Path("out/deep/d.flac.npy")}
+
+
+@pytest.mark.parametrize("changed", [["--speaker", "p225"], ["--format", "npy"], ["--model", "runs/other"]])
+def test_codes_of_other_settings_are_encoded_again(recordings: Path, changed) -> None:
+    """Another model under the same fingerprint too: its encoder decides the codes."""
+    other = load_model(Path("runs/tiny/model.safetensors"))
+    with torch.no_grad():
+        next(other.encoder.parameters()).mul_(2)
+    Path("runs/other").mkdir()
+    save_model(Path("runs/other/model.safetensors"), other, 7)
+    os.utime("runs/other/model.safetensors", (0, 0))  # `runs/tiny` stays the newest
+    usual = ["encode", "in", "out", "--speaker", "s5"]
+    assert run(*usual).exit_code == 0
+    kept, redone = run(*usual), run(*usual, *changed)
+    assert kept.stdout.startswith("out: 0 new, 0 redone, 5 kept, 0 failed; ")
+    assert redone.stdout.startswith(f"out: {'5 new, 0' if 'npy' in changed else '0 new, 5'} redone, 0 kept, 0 failed; ")
+
+
+def test_codes_of_another_number_of_codebooks_are_encoded_again(recordings: Path) -> None:
+    make_model(Path("runs/three/model.safetensors"), RESIDUAL)
+    usual = ["encode", "in", "out", "--speaker", "s5", "--model", "three"]
+    assert run(*usual, "--codebooks", 1).stdout.startswith("out: 5 new, ")
+    assert run(*usual, "--bitrate", 600).stdout.startswith("out: 0 new, 5 redone, 0 kept, 0 failed; ")
+    assert run(*usual, "--codebooks", 3).stdout.startswith("out: 0 new, 0 redone, 5 kept, 0 failed; ")
+    result = run(*usual, "--bitrate", 99999)
+    assert result.stdout.startswith("out: 0 new, 0 redone, 5 kept, 0 failed; ")
+    assert result.stderr == "--bitrate 99999: the model's highest is 600 bit/s, which is used\n"
+
+
+@pytest.mark.parametrize("changed", [["--rate", "8000"], ["--speaker", "p225"], ["--model", "runs/zother"]])
+def test_sound_of_other_settings_is_decoded_again(recordings: Path, changed) -> None:
+    assert run("encode", "in", "codes", "--speaker", "s5").exit_code == 0
+    model = Path("runs/zother/model.safetensors")
+    model.parent.mkdir()
+    save_model(model, load_model(Path("runs/tiny/model.safetensors")), 8)  # the same but for its step
+    os.utime(model, (0, 0))
+    assert run("decode", "codes", "back").stdout.startswith("back: 5 new, ")
+    kept, redone = run("decode", "codes", "back"), run("decode", "codes", "back", *changed)
+    assert kept.stdout.startswith("back: 0 new, 0 redone, 5 kept, 0 failed; ")
+    assert redone.stdout.startswith("back: 0 new, 5 redone, 0 kept, 0 failed; ")
+
+
+def test_a_recording_that_was_replaced_by_an_older_one_is_encoded_again(recordings: Path) -> None:
+    usual = ["encode", "in", "out", "--speaker", "s5"]
+    assert run(*usual).exit_code == 0
+    soundfile.write("in/a.wav", speech_like(9000), 16000)
+    os.utime("in/a.wav", (1, 1))
+    assert run(*usual).stdout.startswith("out: 0 new, 1 redone, 4 kept, 0 failed; ")
+    assert run(*usual).stdout.startswith("out: 0 new, 0 redone, 5 kept, 0 failed; ")
+
+
+def test_a_record_with_damaged_lines_is_read(recordings: Path) -> None:
+    usual = ["encode", "in", "out", "--speaker", "s5"]
+    assert run(*usual).exit_code == 0
+    record = Path("out", NAME)
+    record.write_bytes(b"\xff[[[\n{}\n3\n" + record.read_bytes()[:-20])
+    assert run(*usual).stdout.startswith("out: 0 new, 1 redone, 4 kept, 0 failed; ")
+    assert run(*usual).stdout.startswith("out: 0 new, 0 redone, 5 kept, 0 failed; ")
+
+
+def test_every_recording_has_an_output_of_its_own(workplace: Path) -> None:
+    Path("in").mkdir()
+    for name in ("a.wav", "a.flac", "a.wav.wav"):
+        soundfile.write(Path("in", name), speech_like(4000), 16000)
+    assert run("encode", "in", "out", "--speaker", "s5").stdout.startswith("out: 3 new, ")
+    assert tree("out") == ["a.flac.sqc", "a.wav.sqc", "a.wav.wav.sqc"]
+
+
+def test_json_has_everything(recordings: Path) -> None:
+    soundfile.write("in/b.flac", np.stack([2 * speech_like(4000)] * 2, axis=1), 16000)
+    Path("in/bad.wav").write_bytes(b"junk")
+    result = run("encode", "in", "out", "--speaker", "s5", "--json")
+    found = json.loads(result.stdout)
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (1, "Error: 1 of 6 files failed:")
+    assert [found[outcome] for outcome in ("new", "redone", "kept", "failed")] == [5, 0, 0, 1]
+    text = "in/b.flac: 2 channels were mixed down to one"
+    assert found["notes_by_kind"] == [{"kind": "mixed down", "files": 1, "example": text}]
+    assert found["notes"] == [NEWEST.strip().replace("--model", "`model`")]
+    files = {file["source"]: file for file in found["files"]}
+    assert files["in/b.flac"]["notes"] == [{"kind": "mixed down", "text": text}]
+    assert (files["in/a.wav"]["output"], files["in/a.wav"]["outcome"]) == ("a.sqc", "new")
+    assert files["in/bad.wav"]["reason"].startswith("in/bad.wav: broken: ")
+    one = json.loads(run("encode", "in/b.flac", "b.sqc", "--speaker", "s5", "--json").stdout)
+    assert one["notes"][1] == {"kind": "mixed down", "text": text}
+    assert one["size"] == Path("b.sqc").stat().st_size
+    sound = json.loads(run("decode", "b.sqc", "b.wav", "--json").stdout)
+    assert (sound["samples"], sound["speaker"], sound["lost"]) == (4000, "s5", [])
 
 
 def test_codes_of_another_model_are_encoded_again(recordings: Path) -> None:
@@ -64,7 +160,7 @@ def test_codes_of_another_model_are_encoded_again(recordings: Path) -> None:
     make_model(Path("runs/other/model.safetensors"), seed=1)
     before = read_header(Path("out/a.sqc").read_bytes(), where="x").identity
     result = run("encode", "in", "out", "--speaker", "s5", "--model", "other")
-    assert "already" not in result.stdout
+    assert result.stdout.startswith("out: 0 new, 5 redone, 0 kept, 0 failed; ")
     assert read_header(Path("out/a.sqc").read_bytes(), where="x").identity != before
 
 
@@ -74,7 +170,7 @@ def test_failures_are_listed_and_do_not_stop_the_others(recordings: Path, jobs) 
     Path("in/deep/empty.flac").write_bytes(b"")
     result = run("encode", "in", "out", "--speaker", "s5", "--jobs", jobs)
     assert result.exit_code == 1
-    assert result.stdout.startswith("out: 5 files, ")
+    assert result.stdout.startswith("out: 5 new, 0 redone, 0 kept, 2 failed; ")
     lines = result.stderr.removeprefix(NEWEST).splitlines()
     assert lines[0] == "Error: 2 of 7 files failed:"
     assert [line.partition(": ")[0] for line in lines[1:]] == ["  in/bad.wav", "  in/deep/empty.flac"]
@@ -82,7 +178,7 @@ def test_failures_are_listed_and_do_not_stop_the_others(recordings: Path, jobs) 
     Path("out/deep/d.wav.sqc").write_bytes(b"SQCjunk")
     result = run("decode", "out", "back", "--jobs", jobs)
     assert result.exit_code == 1
-    assert result.stdout.startswith("back: 4 files, ")
+    assert result.stdout.startswith("back: 4 new, 0 redone, 0 kept, 1 failed; ")
     assert result.stderr.startswith("Error: 1 of 5 files failed:\n  out/deep/d.wav.sqc: .sqc version 6, this")
 
 
@@ -91,6 +187,7 @@ def test_failures_are_listed_and_do_not_stop_the_others(recordings: Path, jobs) 
     [
         ("encode in in/out", "in/out: lies within in; write to a folder beside it"),
         ("encode in in.wav", "in.wav: a file; in is a folder, so expected the folder to write to"),
+        ("encode in o.sqc", "o.sqc: the name of a file; in is a folder, so expected the folder to write to"),
         ("encode runs out", "runs: no recordings in it; expected files named .wav, .flac, .ogg, .oga, .opus, .mp3,"),
         ("decode in out", "in: no codes files in it; expected files named .sqc, .npy"),
     ],
@@ -122,15 +219,16 @@ def test_notes_of_one_kind_are_printed_once_with_a_count(workplace: Path) -> Non
         np.save(f"codes/{name}.npy", np.arange(40) % 16)
     result = run("decode", "codes", "back", "--speaker", "s5")
     assert result.exit_code == 0, result.output
-    assert result.stderr == NEWEST + (
-        "codes/a.npy: a bare array, without the model's fingerprint, length, loudness and speaker: taken as codes of"
-        " runs/tiny/model.safetensors, 320 samples per code, gain 1 (and 2 more files like it)\n"
+    assert result.stderr == (
+        "bare array, 3 files: codes/a.npy: a bare array, without the model's fingerprint, length, loudness and speaker:"
+        " taken as codes of runs/tiny/model.safetensors, 320 samples per code, gain 1\n"
+        f"model, 3 files: {NEWEST}"
     )
     Path("in").mkdir()
     for name in ("one", "two"):
         soundfile.write(f"in/{name}.wav", np.stack([speech_like(4000)] * 2, axis=1), 16000)
     result = run("encode", "in", "out", "--speaker", "s5")
-    assert result.stderr == NEWEST + "in/one.wav: 2 channels were mixed down to one (and 1 more file like it)\n"
+    assert result.stderr == NEWEST + "mixed down, 2 files: in/one.wav: 2 channels were mixed down to one\n"
 
 
 def test_failures_in_a_folder_name_the_option(workplace: Path) -> None:

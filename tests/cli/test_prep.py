@@ -180,7 +180,7 @@ def test_reports_name_each_problem_recording_and_the_reason(corpus: Path, tmp_pa
     for line in (
         "skipped\tanna/short\ttoo short\tgot 320 samples at 16000 Hz, expected 400 (25 ms) or more",
         "skipped\tanna/silent\tsilent\tgot a peak of 0.0e+00, expected 1.0e-04 (-80 dB) or more",
-        "kept\tanna/stereo\tmixed down\t2 channels became one",
+        "kept\tanna/stereo\tmixed down\t2 channels were mixed down to one",
         "kept\tanna/slow\tnarrow band\t8000 Hz says nothing above 4000 Hz",
         "kept\tanna/fast\tunusual rate\tresampled from 96000 Hz",
     ):

@@ -34,3 +34,14 @@ def test_a_full_disk_is_one_error(tmp_path: Path, tensors: int, length: int) -> 
     assert str(caught.value) == f"{path}: cannot be written: File too large"
     assert load_checkpoint(path, torch.device("cpu")) == {"step": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_numbers_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    state = {"step": 1, "identity": {}, "sums": {"loss": torch.tensor(torch.nan)}, "optimizer": [{"m": torch.zeros(3)}]}
+    save_checkpoint(path, state)
+    assert load_checkpoint(path, torch.device("cpu"))["step"] == 1  # the log's sums may be anything
+    state["optimizer"][0]["m"][1] = torch.inf
+    save_checkpoint(path, state)
+    with pytest.raises(TrainingError, match=r"state.optimizer.0.m holds numbers that are not finite"):
+        load_checkpoint(path, torch.device("cpu"))

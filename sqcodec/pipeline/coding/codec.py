@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec import former_names
-from sqcodec.bitstream import sqc
+from sqcodec.bitstream import npy, sqc
 from sqcodec.bitstream.code_space import CodeSpace
 from sqcodec.codes import Codes
 from sqcodec.errors import AudioError, CodesError, ModelError
@@ -172,7 +172,7 @@ class Codec:
         return statistics.gain
 
     def _check(self, codes: Codes, where: str) -> None:
-        quantizer, (codebooks, length) = self.model.quantizer, codes.indices.shape
+        quantizer, codebooks = self.model.quantizer, len(codes.indices)
         if codes.fingerprint not in (None, self.fingerprint):
             raise ModelError(
                 f"{where}: written with the model {codes.fingerprint}, got {self.fingerprint} ({self.path});"
@@ -187,12 +187,7 @@ class Codec:
             raise CodesError(
                 f"{where}: got code {highest}, expected 0 to {quantizer.codewords - 1}; these are another model's codes"
             )
-        expected = self.model.features.code_count(codes.samples, codes.sample_rate)
-        if codes.fingerprint is not None and length != expected:
-            raise CodesError(
-                f"{where}: got {length} codes, expected {expected} for {codes.samples} samples"
-                f" at {codes.sample_rate} Hz"
-            )
+        npy.check_length(codes, self.model.features, where)
 
     def speaker_of(self, codes: Codes, speaker: str | None, where: str = "codes") -> str | None:
         """The speaker to decode with: `speaker`, else the one stored, else the model's only one; None if the model

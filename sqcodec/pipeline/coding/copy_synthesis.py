@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.features.mel import features_of
-from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, write_sound
+from sqcodec.pipeline.coding.notes import recording_notes
+from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, clipping_note, write_sound
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.finding.vocoders import KINDS, find_vocoder, resolve_vocoder
-from sqcodec.pipeline.paths import check_target, spooled, written
+from sqcodec.pipeline.paths import check_target, shown, spooled, written
 from sqcodec.recording import Recording
 from sqcodec.spectrogram import FEATURES, FeatureConfig, FeatureKind
 from sqcodec.vocoder.interface import Vocoder
@@ -53,14 +54,14 @@ def vocode_file(
         audio = AudioSource(path)
         sound = vocode_recording(audio, found.vocoder)
         form = SOUND_FORMATS.get(target.suffix.lower(), SOUND_FORMATS[".wav"])  # a pipe has no suffix
-        samples, clipped = write_sound(draft, sound, config.sample_rate, form)
-    clipping = f"{target}: {clipped} of {samples} samples were beyond full scale and were clipped" if clipped else ""
+        result = write_sound(draft, sound, config.sample_rate, form)
+    notes = (found.note, *(note.text for note in recording_notes(audio, shown(source))))
     return Vocoded(
-        samples=samples,
+        samples=result.samples,
         sample_rate=config.sample_rate,
         vocoder=found.vocoder.kind,
         features=config.kind,
-        notes=tuple(note for note in (found.note, clipping) if note),
+        notes=tuple(filter(None, (*notes, clipping_note(result, str(target))))),
     )
 
 

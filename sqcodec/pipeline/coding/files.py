@@ -1,7 +1,7 @@
 """Encode and decode files; `-` is standard input or output."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -15,6 +15,8 @@ from sqcodec.corpus.audio import AudioSource, RawEncoding, RawFormat
 from sqcodec.errors import SqcodecError
 from sqcodec.model import model_header
 from sqcodec.pipeline.coding.codec import Codec, open_codec
+from sqcodec.pipeline.coding.notes import note, recording_notes
+from sqcodec.pipeline.coding.outcomes import Decoded, Encoded, Span
 from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, Written, clipping_note, sound_format, write_sound
 from sqcodec.pipeline.finding.models import FoundModel, find_for_decoding, find_for_encoding
 from sqcodec.pipeline.paths import check_target, is_pipe, is_special, shown, spooled, written
@@ -24,54 +26,6 @@ CodesFormat = Literal["sqc", "npy"]
 CODES_SUFFIXES = (".sqc", ".npy")
 _RAW_SUFFIXES = (".raw", ".pcm")
 _CHUNK = 1 << 16  # samples per write
-
-
-@dataclass(frozen=True, kw_only=True)
-class Encoded:
-    """The result of `encode_file`.
-
-    seconds: of sound. codes: over all codebooks. size: bytes of the file. nominal_bit_rate: bit/s. speakers: how many
-    the model has. speaker_searched: whether `speaker` was not given, and the nearest was taken.
-    """
-
-    seconds: float
-    codes: int
-    size: int
-    nominal_bit_rate: float
-    speaker: str | None
-    speakers: int
-    speaker_searched: bool
-    model: Path
-    notes: tuple[str, ...]
-
-    @property
-    def bit_rate(self) -> float:
-        """Actual bit/s of the file with its header."""
-        return 8 * self.size / self.seconds
-
-
-class Span(NamedTuple):
-    """A lost part of a recording, in seconds."""
-
-    start: float
-    stop: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decoded:
-    """The result of `decode_file`: samples at sample_rate (Hz). lost: parts that `recover` replaced by silence."""
-
-    samples: int
-    sample_rate: int
-    speaker: str | None
-    model: Path
-    notes: tuple[str, ...]
-    lost: tuple[Span, ...]
-
-    @property
-    def seconds(self) -> float:
-        """Duration of the sound."""
-        return self.samples / self.sample_rate
 
 
 class CodesFile(NamedTuple):
@@ -122,12 +76,19 @@ def encode_file(
         codec = open_codec(found.path, device)
         codebooks = codec.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
         result = encode_with(codec, audio, target, speaker=speaker, form=form, codebooks=codebooks)
-    return replace(result, notes=_notes(found.note, channels_note(audio, str(source))))
+    notes = (
+        note("model", found.note),
+        note("bit rate", bit_rate_note(codec, bit_rate)),
+        recording_notes(audio, shown(source)),
+    )
+    return replace(result, notes=tuple(each for listed in notes for each in listed))
 
 
-def channels_note(audio: AudioSource, where: str) -> str:
-    """The note on a recording of several channels; "" for one channel."""
-    return f"{where}: {audio.channels} channels were mixed down to one" if audio.channels > 1 else ""
+def bit_rate_note(codec: Codec, bit_rate: float | None) -> str:
+    """The note on a bit rate above the model's highest; "" for any other."""
+    if bit_rate is None or bit_rate <= codec.bit_rate:
+        return ""
+    return f"`bit_rate` {bit_rate:g}: the model's highest is {codec.bit_rate:g} bit/s, which is used"
 
 
 def raw_format(encoding: RawEncoding | None, sample_rate: int | None) -> RawFormat | None:
@@ -178,7 +139,7 @@ def decode_file(
     check_target(source, target, _RAW_SUFFIXES if raw else SOUND_FORMATS)
     with spooled(source) as path:
         file = identify(npy.read_bytes(path), shown(source))
-    found = find_model_for(file, model)
+    found = find_model(file.identity, model)
     codec = open_codec(found.path, device)
     rate = rate or codec.sample_rate
     opened = _recovered(codec, file) if recover and file.codes is None else open_with(codec, file)
@@ -188,11 +149,11 @@ def decode_file(
         sample_rate=rate,
         speaker=opened.codec.speaker_of(opened.codes, speaker),
         model=opened.codec.path,
-        notes=_notes(
-            found.note,
-            bare_array_note(file, found),
-            opened.codec.vocoder(vocoder).note,
-            clipping_note(result, str(target)),
+        notes=(
+            *note("model", found.note),
+            *note("bare array", bare_array_note(file, found)),
+            *note("vocoder", opened.codec.vocoder(vocoder).note),
+            *note("limited", clipping_note(result, str(target))),
         ),
         lost=opened.lost,
     )
@@ -229,9 +190,10 @@ def identify(content: bytes, where: str) -> CodesFile:
     return CodesFile(content, where, codes.fingerprint, codes)
 
 
-def find_model_for(file: CodesFile, model: str | None) -> FoundModel:
-    """The model that wrote a file; for a bare array, the model that `encode` would use. Raises ModelError."""
-    return find_for_encoding(model) if file.identity is None else find_for_decoding(file.identity, model)
+def find_model(identity: str | None, model: str | None) -> FoundModel:
+    """The model that wrote a codes file; without an identity (a bare array), that `encode` would use. Raises
+    ModelError."""
+    return find_for_encoding(model) if identity is None else find_for_decoding(identity, model)
 
 
 def open_with(codec: Codec, file: CodesFile) -> Opened:
@@ -289,7 +251,3 @@ def bare_array_note(file: CodesFile, found: FoundModel) -> str:
         f"{file.where}: a bare array, without the model's fingerprint, length, loudness and speaker:"
         f" taken as codes of {found.path}, {samples} samples per code, gain 1"
     )
-
-
-def _notes(*texts: str) -> tuple[str, ...]:
-    return tuple(text for text in texts if text)

@@ -1,13 +1,15 @@
-"""Encode and decode folders: the tree is mirrored, files that are up to date are kept, failures are listed."""
+"""Encode and decode folders: the tree is mirrored, what is up to date is kept, failures are listed.
+
+Up to date is what the same source gave with the same settings: the folder's record says so (`folder_record`).
+"""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache, partial
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sqcodec import __version__
 from sqcodec.bitstream import npy
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.corpus.recordings import SUFFIXES, files_below
@@ -18,43 +20,24 @@ from sqcodec.pipeline.coding.files import (
     CODES_SUFFIXES,
     CodesFormat,
     bare_array_note,
-    channels_note,
+    bit_rate_note,
     decode_with,
     encode_with,
-    find_model_for,
+    find_model,
     identify,
     open_with,
 )
+from sqcodec.pipeline.coding.folder_record import FolderRecord, Stamp, State, stamp_of
+from sqcodec.pipeline.coding.notes import Note, note, recording_notes
+from sqcodec.pipeline.coding.outcomes import FileResult, FolderResult, Outcome
 from sqcodec.pipeline.coding.sound_files import clipping_note
-from sqcodec.pipeline.finding.code_spaces import names_of
 from sqcodec.pipeline.finding.models import find_for_encoding
+from sqcodec.pipeline.finding.vocoders import choose_vocoder
 from sqcodec.pipeline.parallel import in_parallel
+from sqcodec.storage import file_digest
 
+_Settings = dict[str, Any]
 Progress = Callable[[int, int], None]
-_Work = tuple[Any, ...]
-
-
-class Failure(NamedTuple):
-    """A file that failed, and the reason."""
-
-    path: Path
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class FolderResult:
-    """The result for a folder.
-
-    processed, kept: numbers of files that were written now, and that were up to date. seconds, size (bytes of codes):
-    of those written now. notes: one line per kind of note.
-    """
-
-    processed: int
-    kept: int
-    failed: tuple[Failure, ...]
-    seconds: float
-    size: int
-    notes: tuple[str, ...]
 
 
 class Workers(NamedTuple):
@@ -65,18 +48,32 @@ class Workers(NamedTuple):
 
 
 class _Task(NamedTuple):
-    """One file. Its paths are absolute, because a worker may run in another folder. shown: the path for messages."""
+    """One file. Its paths are absolute, because a worker may run in another folder. shown: the path for messages;
+    output: the path of its result in the folder of outputs."""
 
     source: Path
     target: Path
     shown: Path
+    output: str
 
 
-class _Result(NamedTuple):
-    seconds: float
-    size: int
-    failure: Failure | None
-    notes: tuple[str, ...]  # one per kind, "": none
+class _Plan(NamedTuple):
+    """One file before the work: whether its output is there, and the stamp of its source."""
+
+    task: _Task
+    state: State
+    stamp: Stamp | None
+
+
+class _Done(NamedTuple):
+    """What a worker returns. number: of the file; identity: of the model of a codes file; reason: why it failed."""
+
+    number: int
+    identity: str | None = None
+    seconds: float = 0.0
+    size: int = 0
+    notes: tuple[Note, ...] = ()
+    reason: str | None = None
 
 
 def encode_folder(
@@ -94,18 +91,24 @@ def encode_folder(
 ) -> FolderResult:
     """Encode every recording under `source` to the same relative path under `target`.
 
-    A codes file of this model that is newer than its recording is kept. Raises ModelError: no model;
-    SqcodecError: no recordings, or `target` lies within `source`.
+    Codes that this recording gave with these settings before are kept. Raises ModelError: no model; CodesError: it has
+    fewer codebooks; SqcodecError: no recordings, or `target` lies within `source`, or is named as a file.
     """
     form = form or "sqc"
     tasks = _tasks(source, target, SUFFIXES, f".{form}", "recordings")
     found = find_for_encoding(model)
-    names = names_of(read_model_header(found.path))
-    outdated = [task for task in tasks if not _is_encoded(task, names)]
-    work: list[_Work] = [
-        (task, str(found.path.resolve()), device, speaker, form, codebooks, bit_rate) for task in outdated
-    ]
-    return _run(_encode, work, len(tasks) - len(work), (found.note,), workers=workers, progress=progress)
+    codec = _codec(str(found.path.resolve()), device if workers.backend == "local" else "cpu")
+    number = codec.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
+    settings = {
+        "sqcodec": __version__, "model": file_digest(found.path), "speaker": speaker, "format": form,
+        "codebooks": number,
+    }  # fmt: skip
+    record = FolderRecord(target)
+    plans = [_Plan(task, record.state(task.output, task.source, settings), stamp_of(task.source)) for task in tasks]
+    function = partial(_encode, str(found.path.resolve()), device, speaker, form, number)
+    notes = (found.note, bit_rate_note(codec, bit_rate))
+    files = _run(function, plans, record, lambda _: settings, workers=workers, progress=progress)
+    return FolderResult(files=files, notes=tuple(filter(None, notes)))
 
 
 def decode_folder(
@@ -122,79 +125,91 @@ def decode_folder(
 ) -> FolderResult:
     """Decode every codes file under `source` to a WAV file at the same relative path under `target`.
 
-    rate: Hz; None: the model's. A WAV file that is newer than its codes is kept. Raises SqcodecError: no codes files,
-    or `target` lies within `source`.
+    rate: Hz; None: the model's. Sound that these codes gave with these settings before is kept. Raises SqcodecError: no
+    codes files, or `target` lies within `source`, or is named as a file.
     """
     tasks = _tasks(source, target, CODES_SUFFIXES, ".wav", "codes files")
-    work: list[_Work] = [(task, model, device, speaker, vocoder, rate) for task in tasks if not _is_newer(task)]
-    return _run(_decode, work, len(tasks) - len(work), (), workers=workers, progress=progress)
+    settings_of = lru_cache(partial(_decoding_settings, model, speaker, vocoder, rate))
+    record = FolderRecord(target)
+    plans = [_Plan(task, _decoded_state(record, task, settings_of), stamp_of(task.source)) for task in tasks]
+    function = partial(_decode, model, device, speaker, vocoder, rate)
+    return FolderResult(files=_run(function, plans, record, settings_of, workers=workers, progress=progress), notes=())
+
+
+def _decoded_state(record: FolderRecord, task: _Task, settings_of: Callable[[str | None], _Settings]) -> State:
+    if not task.target.exists():
+        return "new"
+    try:
+        identity = identify(npy.read_bytes(task.source), str(task.source)).identity
+        return record.state(task.output, task.source, settings_of(identity))
+    except SqcodecError:
+        return "redone"  # or rather not: its worker will say why
+
+
+def _decoding_settings(
+    model: str | None, speaker: str | None, vocoder: str | None, rate: int | None, identity: str | None
+) -> _Settings:
+    """What decides the sound of the codes of a model, but the codes."""
+    found = find_model(identity, model)
+    header = read_model_header(found.path)
+    chosen = choose_vocoder(vocoder, header.features, codec=header.fingerprint).path
+    return {
+        "sqcodec": __version__, "model": file_digest(found.path), "speaker": speaker,
+        "vocoder": file_digest(chosen) if chosen else "griffin-lim", "rate": rate or header.features.sample_rate,
+    }  # fmt: skip
 
 
 def _run(
-    function: Callable[..., _Result],
-    work: list[_Work],
-    kept: int,
-    notes: tuple[str, ...],
+    function: Callable[[_Task], _Done],
+    plans: Sequence[_Plan],
+    record: FolderRecord,
+    settings_of: Callable[[str | None], _Settings],
     *,
     workers: Workers,
     progress: Progress,
-) -> FolderResult:
+) -> tuple[FileResult, ...]:
+    """Process the files whose outputs are not up to date, and record them."""
+    work = [(number, plan.task) for number, plan in enumerate(plans) if plan.state != "kept"]
+    finished: dict[int, _Done] = {}
+    for done in in_parallel(partial(_attempt, function), work, jobs=workers.jobs, backend=workers.backend):
+        finished[done.number] = done
+        plan = plans[done.number]
+        if done.reason is None:
+            record.add(plan.task.output, plan.task.source, plan.stamp, settings_of(done.identity))
+        progress(len(finished), len(work))
     results = []
-    for result in in_parallel(partial(_attempt, function), work, jobs=workers.jobs, backend=workers.backend):
-        results.append(result)
-        progress(len(results), len(work))
-    failed = sorted(result.failure for result in results if result.failure)
-    return FolderResult(
-        processed=len(results) - len(failed),
-        kept=kept,
-        failed=tuple(failed),
-        seconds=sum(result.seconds for result in results),
-        size=sum(result.size for result in results),
-        notes=(*filter(None, notes), *_summarise_notes([result.notes for result in results])),
-    )
+    for number, (task, state, _) in enumerate(plans):
+        done = finished.get(number, _Done(number))
+        outcome: Outcome = "failed" if done.reason is not None else state
+        shown = str(task.shown)
+        results.append(FileResult(shown, task.output, outcome, done.seconds, done.size, done.notes, done.reason))
+    return tuple(results)
 
 
-def _summarise_notes(notes: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    """For each kind of note the first text in order, and the number of other files with this kind."""
-    for kind in zip_longest(*notes, fillvalue=""):
-        texts = sorted({text for text in kind if text})
-        if texts:
-            more = len(texts) - 1
-            yield texts[0] + (f" (and {more} more file{'s' * (more > 1)} like it)" if more else "")
-
-
-def _attempt(function: Callable[..., _Result], work: _Work) -> _Result:
-    """Process one file. Its errors become a Failure and do not stop the other files."""
-    task, *options = work
+def _attempt(function: Callable[[_Task], _Done], work: tuple[int, _Task]) -> _Done:
+    """Process one file. Its errors, whatever they are, do not stop the other files."""
+    number, task = work
     try:
         task.target.parent.mkdir(parents=True, exist_ok=True)
-        return function(task, *options)
-    except (SqcodecError, OSError, RuntimeError, ValueError, MemoryError) as error:
+        return function(task)._replace(number=number)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
         reason = str(error) if isinstance(error, SqcodecError) else f"{task.source}: {type(error).__name__}: {error}"
-        return _Result(0.0, 0, Failure(task.shown, reason.replace(str(task.source), str(task.shown))), ())
+        return _Done(number, reason=reason.replace(str(task.source), str(task.shown)))
 
 
-def _encode(
-    task: _Task,
-    model: str,
-    device: str,
-    speaker: str | None,
-    form: CodesFormat,
-    codebooks: int | None,
-    bit_rate: float | None,
-) -> _Result:
-    codec = _codec(model, device)
-    codebooks = codec.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
+def _encode(model: str, device: str, speaker: str | None, form: CodesFormat, codebooks: int, task: _Task) -> _Done:
     audio = AudioSource(task.source)
-    result = encode_with(codec, audio, task.target, speaker=speaker, form=form, codebooks=codebooks)
-    return _Result(result.seconds, result.size, None, (channels_note(audio, str(task.shown)),))
+    result = encode_with(_codec(model, device), audio, task.target, speaker=speaker, form=form, codebooks=codebooks)
+    return _Done(0, None, result.seconds, result.size, tuple(recording_notes(audio, str(task.shown))))
 
 
 def _decode(
-    task: _Task, model: str | None, device: str, speaker: str | None, vocoder: str | None, rate: int | None
-) -> _Result:
+    model: str | None, device: str, speaker: str | None, vocoder: str | None, rate: int | None, task: _Task
+) -> _Done:
     file = identify(npy.read_bytes(task.source), str(task.source))
-    found = find_model_for(file, model)
+    found = find_model(file.identity, model)
     codec = _codec(str(found.path.resolve()), device)
     rate = rate or codec.sample_rate
     result = decode_with(
@@ -202,12 +217,12 @@ def _decode(
     )
     shown = str(task.shown)
     notes = (
-        found.note,
-        bare_array_note(file._replace(where=shown), found),
-        codec.vocoder(vocoder).note,
-        clipping_note(result, shown),
+        *note("model", found.note),
+        *note("bare array", bare_array_note(file._replace(where=shown), found)),
+        *note("vocoder", codec.vocoder(vocoder).note),
+        *note("limited", clipping_note(result, shown)),
     )
-    return _Result(result.samples / rate, len(file.content), None, notes)
+    return _Done(0, file.identity, result.samples / rate, len(file.content), notes)
 
 
 def _tasks(source: Path, target: Path, suffixes: Collection[str], suffix: str, what: str) -> list[_Task]:
@@ -219,31 +234,21 @@ def _tasks(source: Path, target: Path, suffixes: Collection[str], suffix: str, w
     paths = [path.relative_to(source) for path in files_below(source, suffixes)]
     if not paths:
         raise SqcodecError(f"{source}: no {what} in it; expected files named {', '.join(suffixes)}")
-    stems = Counter(path.with_suffix("") for path in paths)
+    if target.suffix.lower() in (*CODES_SUFFIXES, *SUFFIXES) and not target.exists():
+        raise SqcodecError(f"{target}: the name of a file; {source} is a folder, so expected the folder to write to")
+    stems, taken = Counter(path.with_suffix("") for path in paths), frozenset(paths)
     sources, targets = source.absolute(), target.absolute()
-    return [_Task(sources / path, targets / _renamed(path, suffix, stems), source / path) for path in paths]
+    outputs = [_renamed(path, suffix, stems, taken) for path in paths]
+    return [
+        _Task(sources / path, targets / output, source / path, output.as_posix())
+        for path, output in zip(paths, outputs, strict=True)
+    ]
 
 
-def _renamed(path: Path, suffix: str, stems: Counter[Path]) -> Path:
-    """a.wav -> a.sqc; a.wav and a.flac in one folder -> a.wav.sqc and a.flac.sqc."""
-    return path.with_suffix(suffix) if stems[path.with_suffix("")] == 1 else path.with_name(path.name + suffix)
-
-
-def _is_newer(task: _Task) -> bool:
-    try:
-        return task.target.stat().st_mtime_ns >= task.source.stat().st_mtime_ns
-    except OSError:
-        return False
-
-
-def _is_encoded(task: _Task, names: tuple[str, ...]) -> bool:
-    """Whether the target is newer than the recording and of this model, which has these identities."""
-    if not _is_newer(task):
-        return False
-    try:
-        return identify(npy.read_bytes(task.target), str(task.target)).identity in names
-    except SqcodecError:
-        return False
+def _renamed(path: Path, suffix: str, stems: Counter[Path], taken: Collection[Path]) -> Path:
+    """a.wav -> a.sqc; a.wav and a.flac in one folder -> a.wav.sqc and a.flac.sqc; then a.wav.wav -> a.wav.wav.sqc."""
+    stem = path.with_suffix("")
+    return path.with_suffix(suffix) if stems[stem] == 1 and stem not in taken else path.with_name(path.name + suffix)
 
 
 @lru_cache(maxsize=4)

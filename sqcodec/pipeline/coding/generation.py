@@ -15,7 +15,7 @@ from sqcodec.errors import SqcodecError
 from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, write_sound
 from sqcodec.pipeline.finding.models import find_for_encoding
-from sqcodec.pipeline.paths import written
+from sqcodec.pipeline.paths import spooled, written
 from sqcodec.prior.prior_file import PRIOR, load_prior
 from sqcodec.prior.transformer import CodePrior
 
@@ -63,7 +63,7 @@ def generate(
         codec.speaker_index(speaker)
     prior_path = codec.path.with_name(PRIOR)
     prior = load_prior(prior_path, fingerprint=codec.fingerprint, speakers=codec.speakers, device=codec.device)
-    start = codec.encode(AudioSource(prompt).read(codec.sample_rate), speaker=speaker) if prompt else None
+    start = _start(codec, prompt, speaker) if prompt else None
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(sampling.number):
         rng = np.random.default_rng([sampling.seed, number])
@@ -74,6 +74,11 @@ def generate(
         with written(path) as draft:
             sound = write_sound(draft, codec.decode_blocks(codes), codec.sample_rate, SOUND_FORMATS[".wav"])
         yield Generated(path, sound.samples / codec.sample_rate, name)
+
+
+def _start(codec: Codec, prompt: Path, speaker: str | None) -> Codes:
+    with spooled(prompt) as path:
+        return codec.encode(AudioSource(path).read(codec.sample_rate), speaker=speaker)
 
 
 def _sample_codes(

@@ -110,7 +110,10 @@ def _read(content: bytes, where: str, model: str | None) -> _Read:
 def _read_npy(content: bytes, where: str, model: str | None) -> _Read:
     codes = npy.unpack(content, where=where)
     if codes.fingerprint is not None:
-        return _Read(codes, *_find(codes.fingerprint, model), None)
+        codec_header, note = _find(codes.fingerprint, model)
+        if codec_header:
+            npy.check_length(codes, codec_header.features, where)
+        return _Read(codes, codec_header, note, None)
     codec_header = read_model_header(resolve(model)) if model else None
     codes = npy.unpack(content, where=where, features=codec_header.features if codec_header else _ASSUMED)
     return _Read(codes, codec_header, "a bare array: length and level are assumed", None)

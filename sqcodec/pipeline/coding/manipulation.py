@@ -15,9 +15,10 @@ from sqcodec.errors import AudioError, CodesError
 from sqcodec.features.mel import extract
 from sqcodec.model.blockwise import with_context
 from sqcodec.pipeline.coding.codec import Codec, open_codec
-from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, sound_format, write_sound
+from sqcodec.pipeline.coding.notes import recording_notes
+from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, clipping_note, sound_format, write_sound
 from sqcodec.pipeline.finding.models import find_for_encoding
-from sqcodec.pipeline.paths import check_target, spooled, written
+from sqcodec.pipeline.paths import check_target, shown, spooled, written
 
 _PAUSE = 0.25  # seconds between the steps of a morph
 _MAX_SECONDS = 60  # seconds per recording of a morph, which is not processed in blocks
@@ -25,13 +26,13 @@ _MAX_SECONDS = 60  # seconds per recording of a morph, which is not processed in
 
 @dataclass(frozen=True, kw_only=True)
 class Manipulated:
-    """The result: seconds of sound at sample_rate (Hz), speaker, model; note: on the choice of model ("": none)."""
+    """The result: seconds of sound at sample_rate (Hz), speaker, model; notes: a line each."""
 
     seconds: float
     sample_rate: int
     speaker: str | None
     model: Path
-    note: str
+    notes: tuple[str, ...]
 
 
 def convert_file(source: Path, target: Path, *, speaker: str, model: str | None, device: str) -> Manipulated:
@@ -92,27 +93,33 @@ def morph_files(
     check_target(first, target, SOUND_FORMATS)
     found = find_for_encoding(model)
     codec = open_codec(found.path, device)
-    recordings = [_Latents.of(codec, path, speaker) for path in (first, second)]
+    with spooled(first) as one, spooled(second) as other:
+        recordings = [
+            _Latents.of(codec, path, speaker, shown(source)) for path, source in ((one, first), (other, second))
+        ]
     name = speaker or recordings[0].codes.speaker
 
     def sound() -> Iterator[NDArray[np.float32]]:
         for step in range(steps):
             if step:
                 yield np.zeros(round(_PAUSE * codec.sample_rate), np.float32)
-            yield codec.decode(_interpolate(codec, recordings[0], recordings[1], step / (steps - 1)), speaker=name)
+            codes = _interpolate(codec, recordings[0], recordings[1], step / (steps - 1))
+            yield from codec.decode_blocks(codes, speaker=name)
 
-    return _write(codec, target, sound(), name, found.note)
+    notes = (found.note, *(text for recording in recordings for text in recording.notes))
+    return _write(codec, target, sound(), name, notes)
 
 
 @dataclass(frozen=True, eq=False)
 class _Latents:
-    """The codes of a recording, and the encoder's output before quantisation [1, T, channels]."""
+    """The codes of a recording, the encoder's output before quantisation [1, T, channels], and notes."""
 
     codes: Codes
     encoded: Tensor
+    notes: tuple[str, ...]
 
     @classmethod
-    def of(cls, codec: Codec, path: Path, speaker: str | None) -> "_Latents":
+    def of(cls, codec: Codec, path: Path, speaker: str | None, where: str) -> "_Latents":
         audio = AudioSource(path)
         if audio.seconds > _MAX_SECONDS:
             raise AudioError(
@@ -122,7 +129,8 @@ class _Latents:
         features = extract(torch.from_numpy(samples), codec.model.features)
         with torch.inference_mode():
             encoded = codec.model.encoder(with_context(codec.model, features)[None].to(codec.device))
-        return cls(codec.encode(samples, speaker=speaker), encoded)
+        notes = tuple(note.text for note in recording_notes(audio, where))
+        return cls(codec.encode(samples, speaker=speaker), encoded, notes)
 
 
 def _interpolate(codec: Codec, first: _Latents, second: _Latents, weight: float) -> Codes:
@@ -155,15 +163,17 @@ def _change_codes(
         found = find_for_encoding(model)
         codec = open_codec(found.path, device)
         codes = codec.encode_recording(audio, speaker=speaker)
+    notes = (found.note, *(note.text for note in recording_notes(audio, shown(source))))
     sound = codec.decode_blocks(change(codec, codes))
-    return _write(codec, target, sound, codec.speaker_of(codes, None), found.note)
+    return _write(codec, target, sound, codec.speaker_of(codes, None), notes)
 
 
 def _write(
-    codec: Codec, target: Path, sound: Iterable[NDArray[np.float32]], speaker: str | None, note: str
+    codec: Codec, target: Path, sound: Iterable[NDArray[np.float32]], speaker: str | None, notes: tuple[str, ...]
 ) -> Manipulated:
     """Write blocks [n] at the codec's rate to `target`."""
     rate = codec.sample_rate
     with written(target) as draft:
-        samples = write_sound(draft, sound, rate, sound_format(target, None)).samples
-    return Manipulated(seconds=samples / rate, sample_rate=rate, speaker=speaker, model=codec.path, note=note)
+        result = write_sound(draft, sound, rate, sound_format(target, None))
+    notes = tuple(filter(None, (*notes, clipping_note(result, str(target)))))
+    return Manipulated(seconds=result.samples / rate, sample_rate=rate, speaker=speaker, model=codec.path, notes=notes)

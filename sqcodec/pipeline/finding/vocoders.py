@@ -27,6 +27,13 @@ class FoundVocoder(NamedTuple):
     note: str
 
 
+class ChosenVocoder(NamedTuple):
+    """The file of a vocoder (None: Griffin-Lim), and a note for the user on the choice ("": none)."""
+
+    path: Path | None
+    note: str
+
+
 def find_vocoder(
     name: str | None,
     features: FeatureConfig,
@@ -41,22 +48,29 @@ def find_vocoder(
     were fine-tuned on it come first, those of another codec last. Raises VocoderError: there is none, or it takes other
     features.
     """
+    chosen = choose_vocoder(name, features, codec=codec)
+    if chosen.path is None:
+        return FoundVocoder(GriffinLim(features, _griffin_lim(settings)), None, "")
+    return FoundVocoder(load_vocoder(chosen.path, features, device), chosen.path, chosen.note)
+
+
+def choose_vocoder(name: str | None, features: FeatureConfig, *, codec: str | None = None) -> ChosenVocoder:
+    """As `find_vocoder`, without its weights."""
     if name is not None and name not in KINDS:
-        path = resolve_vocoder(name)
-        return FoundVocoder(load_vocoder(path, features, device), path, "")
+        return ChosenVocoder(resolve_vocoder(name), "")
     headers = [] if name == "griffin-lim" else sorted(_usable(features, name), key=lambda header: _rank(header, codec))
     if headers:
         path = headers[0].path
         note = f"using {path} ({headers[0].config.kind})"
         shipped = path.is_relative_to(SHIPPED)
-        return FoundVocoder(load_vocoder(path, features, device), path, "" if shipped else note)
+        return ChosenVocoder(path, "" if shipped else note)
     if name in ("istft", "world"):
         raise VocoderError(
             f"vocoder {name}: no weights for {features.name} features under {RUNS.resolve()}, and none ship with this"
             f" version; 'sqcodec train recipes/{name}' with `stage` vocoder and `overrides`"
             f" features.kind={features.kind} makes them"
         )
-    return FoundVocoder(GriffinLim(features, _griffin_lim(settings)), None, "")
+    return ChosenVocoder(None, "")
 
 
 def vocoder_file(folder: Path) -> Path:

@@ -13,7 +13,7 @@ from sqcodec.errors import ModelError, TrainingError
 from sqcodec.model.blockwise import with_context
 from sqcodec.model.model_file import load_model
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
-from sqcodec.storage import written
+from sqcodec.storage import file_digest, written
 
 
 def coded_store(store: FeatureStore, model: Path, folder: Path, device: torch.device) -> tuple[FeatureStore, str]:
@@ -30,7 +30,8 @@ def coded_store(store: FeatureStore, model: Path, folder: Path, device: torch.de
             " was trained on, or another codec"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    splits = {name: _coded(split, codec, folder / f"{name}-features.npy") for name, split in store.splits.items()}
+    made_from = f"{store.digest[:12]}-{file_digest(model)}"  # of another store or codec, others are made
+    splits = {name: _coded(split, codec, folder / f"{name}-{made_from}.npy") for name, split in store.splits.items()}
     kept = {name: split for name, split in splits.items() if split.rows}
     if "train" not in kept:
         raise TrainingError(

@@ -77,8 +77,8 @@ def _checked_peak(samples: NDArray[np.float32], path: Path, config: FeatureConfi
 
 
 def _remarks(name: str, source: AudioSource, task: ShardTask) -> Iterator[Report]:
-    if source.channels > 1:
-        yield Report(name, "mixed down", f"{source.channels} channels became one", skipped=False)
+    for remark in source.remarks:
+        yield Report(name, remark.kind, remark.detail, skipped=False)
     if source.rate < task.config.sample_rate:
         yield Report(name, "narrow band", f"{source.rate} Hz says nothing above {source.rate / 2:g} Hz", skipped=False)
     elif source.rate not in task.usual_rates:

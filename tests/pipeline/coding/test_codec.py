@@ -192,6 +192,8 @@ def test_encode_refuses_arrays_that_are_no_recordings(tiny_model, audio, text) -
             CodesError,
             "codes: got 26 codes, expected 3125000000000001 for",
         ),
+        ({"samples": 10**8, "fingerprint": None}, CodesError, "codes: got 26 codes, expected 312501 for 100000000"),
+        ({"samples": 10**8, "gain": 0.0}, CodesError, "codes: got 26 codes, expected 312501 for 100000000 samples"),
         ({"speaker": None}, CodesError, "codes: no speaker is stored; choose one with `speaker`: p225, p226, s5"),
         ({"speaker": "p22"}, CodesError, "speaker 'p22': unknown to the model "),
     ],

@@ -140,7 +140,7 @@ def test_awkward_recordings_are_reported_and_the_rest_goes_on(corpus: Path, tmp_
     ]
     assert sum(split.utterances for split in done.splits) == 6 + 3
     details = {report.name: report.detail for report in done.reports}
-    assert details["s0/stereo"] == "2 channels became one"
+    assert details["s0/stereo"] == "2 channels were mixed down to one"
     assert details["s0/slow"] == "8000 Hz says nothing above 4000 Hz"
     assert details["s0/fast"] == "resampled from 96000 Hz"
     assert details["s0/short"] == "got 320 samples at 16000 Hz, expected 400 (25 ms) or more"
@@ -156,7 +156,9 @@ def test_strict_stops(corpus: Path, tmp_path: Path, finished: bool) -> None:
     tone(corpus / "s0" / "stereo.wav", channels=2)
     if finished:
         run(corpus, tmp_path / "s")
-    with pytest.raises(AudioError, match=r"^s0/stereo: mixed down: 2 channels became one; without `strict` the rest"):
+    with pytest.raises(
+        AudioError, match=r"^s0/stereo: mixed down: 2 channels were mixed down to one; without `strict` the rest"
+    ):
         run(corpus, tmp_path / "s", strict=True)
     assert (tmp_path / "s").exists() == finished
 

@@ -1,0 +1,79 @@
+"""What made the outputs of a folder run: one JSON line an output, in a hidden file of the folder."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from sqcodec.storage import append_line
+
+NAME = ".sqcodec.jsonl"
+
+State = Literal["new", "redone", "kept"]
+
+
+class Stamp(NamedTuple):
+    """Size in bytes and time of the last change of a file."""
+
+    size: int
+    mtime_ns: int
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """The stamp of a file; None if it cannot be read."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return Stamp(status.st_size, status.st_mtime_ns)
+
+
+class FolderRecord:
+    """The record of the folder `root`. Outputs are named by their paths in it."""
+
+    def __init__(self, root: Path) -> None:
+        self._root, self._path = root, root / NAME
+        self._entries = {entry["output"]: entry for entry in _read(self._path)}
+
+    def state(self, output: str, source: Path, settings: Mapping[str, Any]) -> State:
+        """Whether an output is `kept`: it, its source and the settings are those of the record."""
+        written = stamp_of(self._root / output)
+        if written is None:
+            return "new"
+        return "kept" if self._entries.get(output) == _entry(output, source, settings, written) else "redone"
+
+    def add(self, output: str, source: Path, stamp: Stamp | None, settings: Mapping[str, Any]) -> None:
+        """Record an output that was written, unless its source was changed since it had this stamp.
+
+        Raises SqcodecError: the record cannot be written.
+        """
+        written = stamp_of(self._root / output)
+        if written is not None and stamp is not None and stamp_of(source) == stamp:
+            append_line(self._path, json.dumps(_entry(output, source, settings, written)))
+
+
+def _entry(output: str, source: Path, settings: Mapping[str, Any], written: Stamp) -> dict[str, Any]:
+    stamp = stamp_of(source)
+    return {
+        "output": output,
+        "source": [source.name, *(stamp or ())],
+        "settings": dict(settings),
+        "written": [*written],
+    }
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    """The entries of a record; lines that a killed process left incomplete are left out."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    entries = []
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(entry, dict) and isinstance(entry.get("output"), str):
+            entries.append(entry)
+    return entries
