@@ -48,8 +48,10 @@ mcd_option = click.option(
     show_default=True,
     help="Definition of the mel-cepstral distortion.",
 )
-asr_option = click.option("--asr", metavar="COMMAND|ONNX", help="Recogniser for the word error rate.")
-sv_option = click.option("--sv", metavar="COMMAND|ONNX", help="Speaker encoder for the speaker similarity.")
+asr_option = click.option("--asr", metavar="COMMAND|ONNX", help="Recogniser for the word error rate, or pocketsphinx.")
+sv_option = click.option(
+    "--sv", metavar="COMMAND|ONNX", help="Speaker encoder for the speaker similarity, or resemblyzer."
+)
 align_option = click.option("--align/--no-align", default=True, show_default=True, help="Find and remove the delay.")
 
 

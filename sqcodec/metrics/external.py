@@ -1,9 +1,10 @@
-"""Recognisers and speaker encoders that the user brings: a command, or an ONNX model.
+"""Recognisers and speaker encoders that the user names: one of a package, a command, or an ONNX model.
 
 A command is called with the path of a 16 kHz WAV as its last argument. As recogniser it prints the words, as speaker
 encoder numbers separated by white space. An ONNX model takes samples [1, N] float32; as speaker encoder it gives an
 embedding [1, D], as recogniser CTC scores [1, T, V], with the V symbols as a JSON list in its metadata `vocabulary`
-(the first is the blank, "|" or " " separates words).
+(the first is the blank, "|" or " " separates words). Two names stand for what packages carry: the recogniser
+`pocketsphinx`, the speaker encoder `resemblyzer`.
 """
 
 import json
@@ -18,11 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.errors import MetricError
+from sqcodec.metrics import recogniser, speaker_encoder
 from sqcodec.metrics.signals import METRIC_RATE, Signal, extra
 
 
 def transcribe(signal: Signal, asr: str) -> str:
     """What the recogniser `asr` hears in [N] at 16 kHz. Raises MetricError: it cannot be run or understood."""
+    if asr == recogniser.PACKAGE:
+        return recogniser.transcribe(signal)
     if not asr.endswith(".onnx"):
         return _output(asr, signal)
     session = _session(asr)
@@ -37,6 +41,8 @@ def transcribe(signal: Signal, asr: str) -> str:
 
 def embed(signal: Signal, sv: str) -> NDArray[np.float64]:
     """The voice in [N] at 16 kHz as [D], by the speaker encoder `sv`. Raises MetricError as `transcribe`."""
+    if sv == speaker_encoder.PACKAGE:
+        return speaker_encoder.embed(signal)
     if sv.endswith(".onnx"):
         return _run(_session(sv), signal).astype(np.float64).ravel()
     try:

@@ -14,8 +14,8 @@ from sqcodec.metrics.mcd import RECIPES
 from tests.conftest import speech_like
 
 ABSENT = (
-    "Word error rate: left out, no recogniser was named (--asr COMMAND or MODEL.onnx)\n"
-    "Speaker similarity: left out, no speaker encoder was named (--sv COMMAND or MODEL.onnx)\n"
+    "Word error rate: left out, no recogniser was named (--asr pocketsphinx, COMMAND or MODEL.onnx)\n"
+    "Speaker similarity: left out, no speaker encoder was named (--sv resemblyzer, COMMAND or MODEL.onnx)\n"
 )
 
 
@@ -36,7 +36,7 @@ def pairs(workplace: Path) -> Path:
 
 @pytest.fixture
 def every_package(monkeypatch) -> None:
-    for package in ("pesq", "pystoi", "speechmos"):
+    for package in ("pesq", "pystoi", "speechmos", "distillmos"):
         pytest.importorskip(package, reason="the eval extra is not installed")
 
 
@@ -48,7 +48,8 @@ def test_score_prints_a_table(pairs: Path, every_package) -> None:
     head, *lines = result.stdout.splitlines()
     assert head.split("  ")[-1] == "files"
     assert [line.split("  ")[0] for line in lines] == [
-        "PESQ wb ↑", "STOI ↑", "ESTOI ↑", "DNSMOS ↑", "MCD (textbook) (dB) ↓", "F0 RMSE (Hz) ↓", "F0 RMSE (cent) ↓",
+        "PESQ wb ↑", "STOI ↑", "ESTOI ↑", "DNSMOS ↑", "DistillMOS ↑", "MCD (textbook) (dB) ↓", "F0 RMSE (Hz) ↓",
+        "F0 RMSE (cent) ↓",
         "Gross pitch error (%) ↓", "Voicing error (%) ↓", "Log-spectral distance (dB) ↓", "Multi-res. STFT ↓",
         "SI-SDR (dB) ↑", "Level (dB)", "Delay (ms)",
     ]  # fmt: skip

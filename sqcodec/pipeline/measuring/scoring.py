@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.corpus.folder import find_recordings
 from sqcodec.errors import AudioError, CorpusError, MetricError
-from sqcodec.metrics import dnsmos, external, level, mcd, pesq, pitch, stft, stoi
+from sqcodec.metrics import distillmos, dnsmos, external, level, mcd, pesq, pitch, stft, stoi
 from sqcodec.metrics.alignment import find_delay, remove_delay
 from sqcodec.metrics.bootstrap import Mean, bootstrap_mean
 from sqcodec.metrics.mcd import McdDefinition
@@ -34,6 +34,7 @@ COLUMNS = {
         Column("stoi", "STOI", "", "higher", 3),
         Column("estoi", "ESTOI", "", "higher", 3),
         Column("dnsmos", "DNSMOS", "", "higher", 2),
+        Column("distillmos", "DistillMOS", "", "higher", 2),
         Column("mcd", "MCD", "dB", "lower", 2),
         Column("f0_rmse", "F0 RMSE", "Hz", "lower", 1),
         Column("f0_cents", "F0 RMSE", "cent", "lower", 0),
@@ -48,7 +49,7 @@ COLUMNS = {
         Column("delay", "Delay", "ms", None, 2),
     )
 }
-_PACKAGES = {"pesq": ("pesq",), "pystoi": ("stoi", "estoi"), "speechmos": ("dnsmos",)}
+_PACKAGES = {"pesq": ("pesq",), "pystoi": ("stoi", "estoi"), "speechmos": ("dnsmos",), "distillmos": ("distillmos",)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +108,7 @@ def _groups(settings: Settings, text: str | None) -> list[tuple[tuple[str, ...],
         (("pesq",), pesq.evaluate),
         (("stoi", "estoi"), stoi.evaluate),
         (("dnsmos",), dnsmos.evaluate),
+        (("distillmos",), distillmos.evaluate),
         (("mcd",), lambda first, second: mcd.evaluate(first, second, recipe=settings.mcd)),
         (("f0_rmse", "f0_cents", "gross_pitch", "voicing"), pitch.evaluate),
         (("lsd",), lambda first, second: {"lsd": stft.log_spectral_distance(first, second)}),
@@ -136,9 +138,11 @@ def left_out(settings: Settings) -> tuple[str, ...]:
         if not _is_installed(package)
     ]
     if settings.asr is None:
-        notes.append("Word error rate: left out, no recogniser was named (`asr` COMMAND or MODEL.onnx)")
+        notes.append("Word error rate: left out, no recogniser was named (`asr` pocketsphinx, COMMAND or MODEL.onnx)")
     if settings.sv is None:
-        notes.append("Speaker similarity: left out, no speaker encoder was named (`sv` COMMAND or MODEL.onnx)")
+        notes.append(
+            "Speaker similarity: left out, no speaker encoder was named (`sv` resemblyzer, COMMAND or MODEL.onnx)"
+        )
     return tuple(notes)
 
 

@@ -64,8 +64,8 @@ def test_a_missing_package_is_a_line(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "pesq", None)  # as if it were not installed
     assert scoring.left_out(SETTINGS) == (
         "PESQ wb: left out, the package pesq is not installed; install sqcodec[eval]",
-        "Word error rate: left out, no recogniser was named (`asr` COMMAND or MODEL.onnx)",
-        "Speaker similarity: left out, no speaker encoder was named (`sv` COMMAND or MODEL.onnx)",
+        "Word error rate: left out, no recogniser was named (`asr` pocketsphinx, COMMAND or MODEL.onnx)",
+        "Speaker similarity: left out, no speaker encoder was named (`sv` resemblyzer, COMMAND or MODEL.onnx)",
     )
     done = scoring.score_signals(speech_like(24000), speech_like(24000, seed=1), SETTINGS)
     assert "pesq" not in done.scores.keys() | done.failed.keys()
