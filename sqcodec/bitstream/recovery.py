@@ -1,11 +1,12 @@
-"""What is intact of a damaged `.sqc` file."""
+"""What is intact of a damaged `.sqc` file: the lengths are followed first; a lost boundary is searched for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sqcodec.bitstream.ans import longest
 from sqcodec.bitstream.code_space import CodeSpace
 from sqcodec.bitstream.sqc import (
     BLOCK,
@@ -15,15 +16,17 @@ from sqcodec.bitstream.sqc import (
     check_header,
     checksum_of,
     decode_block,
-    read_block,
     to_codes,
 )
 from sqcodec.bitstream.sqc_header import Header, read_header, read_varint
 from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
 
-_REACH, _AHEAD = 4096, 16  # bytes over which, and blocks among which, a lost boundary is searched for
-_TRIES = 4096  # offsets that are tried per file, a second or two: a hostile file must not take hours
+# Symbols that are decoded in vain: a second or two, and what a file whose every block is damaged needs. Without a limit
+# a hostile file of some kilobytes would take minutes.
+_BUDGET, _BUDGET_PER_BYTE = 1 << 18, 2
+_AHEAD = 32  # blocks of which a searched one may be
+_SURE = 2  # of these, the first are believed by their checksum alone; at a later one 24 bits agree by chance too often
 
 
 class Recovered(NamedTuple):
@@ -33,22 +36,37 @@ class Recovered(NamedTuple):
     lost: tuple[Block, ...]
 
 
+class BlockReader(NamedTuple):
+    """How the blocks of one file are read, whatever its version.
+
+    stop: where the block that begins at a byte ends by its length; None: no block that is not the last can begin there.
+    decode: the bytes from an offset on as this block, None if they cannot be one. is_intact: whether the checksum says
+    that it is this block.
+    """
+
+    stop: Callable[[int], int | None]
+    decode: Callable[[int, Block], Found | None]
+    is_intact: Callable[[Block, Found], bool]
+
+
 def recover(content: bytes, space: CodeSpace, *, where: str) -> Recovered:
     """As `unpack`, with each block that cannot be read replaced by the last code before it.
 
-    A lost boundary is searched for. Raises CodesError: the header is damaged, or no block at all is intact.
+    Raises CodesError: the header is damaged, or no block at all is intact.
     """
     header = read_header(content, where=where)
     check_header(header, space, where)
     length = header.length(space.features)
     if length // BLOCK > len(content):  # each block has a byte; a damaged header must not make us fill memory
         raise CodesError(f"{where}: too little is left of it, {len(content)} bytes; copy or encode it again")
-    found = {block.number: part for block, part in _intact(content, header, space)}
+    reader = _reader(content, header, space)
+    search = Search(reader, list(blocks(length)), len(content), header.books)
+    found = {block.number: part for block, part in search.intact(header.size)}
     if not found:
         raise CodesError(f"{where}: nothing is intact: the header or every block is damaged; copy or encode it again")
     indices = np.zeros((header.books, length), np.uint16)
     lost, held = [], np.zeros((header.books, 1), np.uint16)
-    for block in blocks(length):
+    for block in search.blocks:
         part = found.get(block.number)
         indices[:, block.start : block.stop] = held if part is None else part
         held = indices[:, block.stop - 1 : block.stop].copy()
@@ -56,51 +74,101 @@ def recover(content: bytes, space: CodeSpace, *, where: str) -> Recovered:
     return Recovered(to_codes(header, indices, space), tuple(lost))
 
 
-def _intact(content: bytes, header: Header, space: CodeSpace) -> Iterator[tuple[Block, NDArray[np.uint16]]]:
-    """The blocks that can be read, with their codes; after a damaged one, the next is looked for byte by byte."""
-    left, offset, tries = list(blocks(header.length(space.features))), header.size, iter(range(_TRIES))
-    while left:
-        block, found = left[0], read_block(content, offset, header, left[0], space)
-        if found is None:
-            block, found = _search(content, offset, header, left, space, tries)
-        if found is None:
-            return
-        yield block, found.codes
-        offset, left = found.stop, left[1 + block.number - left[0].number :]
+def _reader(content: bytes, header: Header, space: CodeSpace) -> BlockReader:
+    most = longest((header.books, BLOCK), space.tables if header.tables else None, space.codewords)
+
+    def stop(offset: int) -> int | None:
+        try:
+            size, begin = read_varint(content, offset)
+        except IndexError:
+            return None
+        return begin + size if 0 < size <= most and begin + size < len(content) else None
+
+    return BlockReader(
+        stop=stop,
+        decode=lambda offset, block: decode_block(content, offset, header, block, space),
+        is_intact=lambda block, found: found.checksum == checksum_of(content[: header.size], block, found.codes),
+    )
 
 
-def _search(
-    content: bytes, offset: int, header: Header, left: list[Block], space: CodeSpace, tries: Iterator[int]
-) -> tuple[Block, Found | None]:
-    """The next intact block after a damaged one at `offset`: where its length says, or else at any offset within reach.
+class Search:
+    """The search for the intact blocks of one file of `size` bytes and `books` codebooks."""
 
-    So many offsets are tried that 24 bits agree by chance at some: there the next block must be intact too.
-    """
-    ahead, expected = left[1 : 1 + _AHEAD], _next_offset(content, offset)
-    offsets = [expected, *range(offset + 1, min(len(content), offset + _REACH))]
-    for start, _ in zip(offsets, tries, strict=False):
-        for block, found in _matches(content, start, header, ahead, space):
-            behind = left[block.number - left[0].number + 1 :][:1]
-            if start == expected or not behind or read_block(content, found.stop, header, behind[0], space):
+    def __init__(self, reader: BlockReader, all_blocks: list[Block], size: int, books: int) -> None:
+        self.blocks = all_blocks
+        self._reader, self._size, self._books = reader, size, books
+        self._budget = _BUDGET + _BUDGET_PER_BYTE * size
+        self._reserve = 0  # how much of it a search leaves
+
+    def intact(self, offset: int) -> Iterator[tuple[Block, NDArray[np.uint16]]]:
+        """The blocks from `offset` on that can be read, with their codes."""
+        number = 0
+        while number < len(self.blocks):
+            block, found = self.blocks[number], self._read(offset, self.blocks[number])
+            if found is None:
+                block, found = self._along_lengths(offset, number) or self._anywhere(offset, number) or (block, None)
+            if found is None:
+                return
+            yield block, found.codes
+            offset, number = found.stop, block.number + 1
+
+    def _along_lengths(self, offset: int, number: int) -> tuple[Block, Found] | None:
+        """The first intact block after damaged ones whose lengths are right: most damage is in what lies between."""
+        for block in self.blocks[number + 1 :]:
+            stop = self._reader.stop(offset)
+            if stop is None:
+                self._reserve = 0
+                return None
+            if (found := self._read(stop, block)) is not None:
                 return block, found
-    return left[0], None
+            offset = stop
+        self._reserve = self._budget // 4  # the lengths led to the last block: it is not likely that more is found
+        return None
 
+    def _anywhere(self, offset: int, number: int) -> tuple[Block, Found] | None:
+        """The next block that is intact, at whatever byte it begins: bytes were lost, added, or a length is damaged."""
+        ahead = self.blocks[number : number + _AHEAD]
+        for same in ([block for block in ahead if not self._is_last(block)], self.blocks[-1:]):
+            for start in range(offset + 1, self._size) if same and same[0] in ahead else ():
+                if self._budget <= self._reserve:
+                    return None
+                if (self._is_last(same[0]) or self._begins_two(start)) and (hit := self._match(start, same)):
+                    return hit
+        return None
 
-def _matches(
-    content: bytes, start: int, header: Header, ahead: list[Block], space: CodeSpace
-) -> Iterator[tuple[Block, Found]]:
-    """Each block of `ahead` that byte `start` could begin. All but the last of a file have one shape: decoded once."""
-    for same in (ahead[:-1], ahead[-1:]):
-        found = decode_block(content, start, header, same[0], space) if same else None
-        if found is not None:
-            for block in same:
-                if found.checksum == checksum_of(content[: header.size], block, found.codes):
-                    yield block, found
+    def _begins_two(self, start: int) -> bool:
+        """Whether the lengths allow a block at `start`, and another one behind it."""
+        stop = self._reader.stop(start)
+        return stop is not None and (self._reader.stop(stop) is not None or self._size - stop < 2 * (stop - start))
 
+    def _match(self, start: int, same: list[Block]) -> tuple[Block, Found] | None:
+        """Which of some blocks of one shape begins at `start`; decoded once."""
+        found = self._decode(start, same[0])
+        if found is None:
+            return None
+        for place, block in enumerate(same):
+            if self._reader.is_intact(block, found):
+                behind = self.blocks[block.number + 1 : block.number + 2]
+                if place < _SURE or not behind or self._read(found.stop, behind[0]) is not None:
+                    return block, found
+        return None
 
-def _next_offset(content: bytes, offset: int) -> int:
-    try:
-        size, begin = read_varint(content, offset)
-    except IndexError:
-        return len(content)
-    return begin + size
+    def _read(self, offset: int, block: Block) -> Found | None:
+        found = self._decode(offset, block)
+        if found is None or not self._reader.is_intact(block, found):
+            return None
+        self._budget += self._cost(block)  # not in vain
+        return found
+
+    def _decode(self, offset: int, block: Block) -> Found | None:
+        if self._budget <= 0:
+            return None
+        found = self._reader.decode(offset, block)
+        self._budget -= self._cost(block) if found is not None else 0
+        return found
+
+    def _cost(self, block: Block) -> int:
+        return self._books * (block.stop - block.start)
+
+    def _is_last(self, block: Block) -> bool:
+        return block.number == len(self.blocks) - 1

@@ -1,7 +1,9 @@
 """.sqc: size, round trip, every kind of damage, recovery."""
 
 import itertools
+import random
 from dataclasses import replace
+from time import process_time
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from sqcodec.bitstream.recovery import recover
 from sqcodec.bitstream.sqc import blocks, pack, unpack
-from sqcodec.bitstream.sqc_header import read_header, varint
+from sqcodec.bitstream.sqc_header import read_header, read_varint, varint
 from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
 from tests import reference
@@ -250,6 +252,40 @@ def test_lost_and_inserted_bytes_damage_only_their_blocks(length) -> None:
             assert intact_elsewhere(got, lost)
             assert 0 not in lost
             assert len(lost) <= 2 + length // size
+
+
+def payload_of(number: int) -> int:
+    """A byte within the payload of a block of LONG_FILE."""
+    offset = read_header(LONG_FILE, where="x").size
+    for _ in range(number):
+        size, begin = read_varint(LONG_FILE, offset)
+        offset = begin + size
+    return offset + 20
+
+
+@pytest.mark.parametrize(
+    "numbers", [n for count in (1, 2, 3, 4, 5) for n in itertools.combinations(range(6), count)], ids=str
+)
+def test_damage_in_any_blocks_loses_only_these(numbers: tuple[int, ...]) -> None:
+    """One bit in each: the lengths still lead from block to block."""
+    damaged = bytearray(LONG_FILE)
+    for number in numbers:
+        damaged[payload_of(number)] ^= 8
+    got = recover(bytes(damaged), SPACE, where="x")
+    assert {block.number for block in got.lost} == set(numbers)
+    assert intact_elsewhere(got, set(numbers))
+
+
+@pytest.mark.parametrize("length", [2, 30, 1000, None])
+def test_hostile_blocks_take_little_time(length: int | None) -> None:
+    """A header that claims much, and a chain of lengths to blocks that are none; None: noise."""
+    rng, header = random.Random(5), read_header(LONG_FILE, where="x").size
+    claim = LONG_FILE[:11] + varint(16000 * 3600 * 50) + LONG_FILE[11 + len(varint(LONG.samples)) : header]
+    block = b"" if length is None else varint(length) + rng.randbytes(length - 1) + b"\1"
+    start = process_time()
+    with pytest.raises(CodesError, match="nothing is intact"):
+        recover(claim + (block * (24_000 // len(block)) if block else rng.randbytes(24_000)), SPACE, where="x")
+    assert process_time() - start < 4  # some 0.3 s where nothing else runs; it was 23 s
 
 
 def test_a_truncated_file_gives_the_blocks_before_the_cut() -> None:
