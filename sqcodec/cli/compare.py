@@ -7,7 +7,7 @@ from typing import Literal
 import click
 
 from sqcodec.cli.options import PATH, chosen_backend, device_option, jobs_option, scheduler_option, set_option
-from sqcodec.cli.wording import with_options
+from sqcodec.cli.wording import echo, with_options
 
 
 @click.command()
@@ -55,7 +55,7 @@ def compare(
     from sqcodec.pipeline.training import comparison
 
     if backend == "loky":
-        click.echo("Warning: --backend loky will be removed in the next release; use local", err=True)
+        echo("Warning: --backend loky will be removed in the next release; use local", err=True)
         backend = "local"
     name = recipes.load_recipe(recipe, overrides).name
     result = comparison.compare(
@@ -74,11 +74,11 @@ def compare(
         jobs=jobs,
         backend=chosen_backend(backend, scheduler),
         command=f"sqcodec {' '.join(sys.argv[1:])}",
-        report_line=lambda text: click.echo(with_options(text), err=True),
+        report_line=lambda text: echo(with_options(text), err=True),
     )
-    click.echo(result.table, nl=False)
-    click.echo(f"Tables: {result.folder / 'table.md'}, {result.folder / 'table.json'}")
-    click.echo(f"Pictures: {', '.join(map(str, result.pictures))}")
+    echo(result.table, nl=False)
+    echo(f"Tables: {result.folder / 'table.md'}, {result.folder / 'table.json'}")
+    echo(f"Pictures: {', '.join(map(str, result.pictures))}")
     if result.failed:
         raise click.ClickException(
             f"{len(result.failed)} training(s) did not finish: {with_options('; '.join(result.failed))}"

@@ -3,6 +3,8 @@
 import click
 from click.shell_completion import get_completion_class
 
+from sqcodec.cli.wording import echo
+
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
@@ -17,4 +19,4 @@ def completion(ctx: click.Context, shell: str) -> None:
     """
     shell_class = get_completion_class(shell)
     assert shell_class is not None
-    click.echo(shell_class(ctx.find_root().command, {}, "sqcodec", "_SQCODEC_COMPLETE").source())
+    echo(shell_class(ctx.find_root().command, {}, "sqcodec", "_SQCODEC_COMPLETE").source())

@@ -20,7 +20,7 @@ from sqcodec.cli.options import (
     vocoder_option,
 )
 from sqcodec.cli.progress import progress_bar
-from sqcodec.cli.wording import echo_notes
+from sqcodec.cli.wording import echo, echo_notes
 
 
 @click.command()
@@ -87,10 +87,8 @@ def evaluate(
             progress=partial(show, "files and systems"),
         )
     echo_notes(result.notes)
-    click.echo(result.table)
-    click.echo(
-        f"{result.folder}: {result.files} files, {len(result.systems)} systems; open {result.folder / 'index.html'}"
-    )
+    echo(result.table)
+    echo(f"{result.folder}: {result.files} files, {len(result.systems)} systems; open {result.folder / 'index.html'}")
 
 
 def _rates(text: str | None) -> list[float]:

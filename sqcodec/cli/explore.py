@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqcodec.cli.options import PATH, PATH_OR_PIPE, device_option, model_option, seed_option
-from sqcodec.cli.wording import echo_result, model_text, speaker_text
+from sqcodec.cli.wording import echo, echo_result, model_text, speaker_text
 
 if TYPE_CHECKING:
     from sqcodec.pipeline.coding.manipulation import Manipulated
@@ -54,7 +54,7 @@ def generate(
 
     sampling = generation.Sampling(seconds=seconds, number=number, temperature=temperature, top_p=top_p, seed=seed)
     for recording in generation.generate(folder, sampling, speaker=speaker, prompt=prompt, model=model, device=device):
-        click.echo(f"{recording.path}: {recording.seconds:.2f} s{speaker_text(recording.speaker)}")
+        echo(f"{recording.path}: {recording.seconds:.2f} s{speaker_text(recording.speaker)}")
 
 
 @click.command()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqcodec.cli.options import PATH, PATH_OR_PIPE, json_option
-from sqcodec.cli.wording import with_options
+from sqcodec.cli.wording import echo, name_text, with_options
 
 if TYPE_CHECKING:
     from sqcodec.pipeline.coding.inspection import Inspection
@@ -29,7 +29,7 @@ def inspect(codes: Path, model: str | None, as_json: bool, plot: Path | None) ->
     from sqcodec.pipeline.coding.inspection import inspect_file
 
     inspection = inspect_file(codes, model=model, plot=plot)
-    click.echo(with_options(json.dumps(inspection.as_json()) if as_json else "\n".join(_lines(inspection))))
+    echo(with_options(json.dumps(inspection.as_json()) if as_json else "\n".join(_lines(inspection))))
 
 
 def _lines(inspection: "Inspection") -> list[str]:
@@ -45,7 +45,7 @@ def _lines(inspection: "Inspection") -> list[str]:
         f"{inspection.file}: {inspection.format}, {', '.join(parts)}",
         f"  duration   {inspection.seconds:.2f} s, {inspection.samples} samples at {inspection.sample_rate} Hz",
         f"  model      {inspection.model or 'not found'}, fingerprint {inspection.fingerprint or 'unknown'}",
-        f"  speaker    {inspection.speaker or 'unknown'}",
+        f"  speaker    {name_text(inspection.speaker or 'unknown')}",
         f"  level      {'silence' if inspection.level is None else f'{inspection.level:.1f} dB'}",
         f"  bit rate   {', '.join([*rates, f'{inspection.bit_rate:.0f} on disk'])} (bit/s)",
         f"  codes      {inspection.codes}",

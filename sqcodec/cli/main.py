@@ -2,9 +2,7 @@
 
 import gc
 import importlib
-import os
 import signal
-import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -14,8 +12,7 @@ from typing import Any
 import click
 
 from sqcodec import __version__
-from sqcodec.cli.wording import with_options
-from sqcodec.errors import SqcodecError
+from sqcodec.cli.failures import DEBUG, make_streams_lenient, one_error, without_debug
 
 # group -> command -> (module of sqcodec.cli, one line of help): `sqcodec --help` imports no module
 COMMANDS = {
@@ -75,16 +72,20 @@ class GroupedCommands(click.Group):
             with formatter.section(title):
                 formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the command line."""
+        make_streams_lenient()
+        return super().main(*args, **extra)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take --debug out, wherever it stands."""
+        args, ctx.meta[DEBUG] = without_debug(args)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a SqcodecError becomes `Error: ...` and exit status 1."""
-        try:
-            with _unwind_on_sigterm():
-                return super().invoke(ctx)
-        except SqcodecError as error:
-            raise click.ClickException(with_options(str(error))) from error
-        except BrokenPipeError:  # the reader of the pipe has ended: no message can reach it
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise SystemExit(1) from None
+        """Run the command; an error becomes `Error: ...` and exit status 1."""
+        with one_error(debug=ctx.meta[DEBUG]), _unwind_on_sigterm():
+            return super().invoke(ctx)
 
 
 @contextmanager
@@ -105,6 +106,7 @@ def _unwind_on_sigterm() -> Iterator[None]:
 
 
 @click.command(cls=GroupedCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.option(DEBUG, is_flag=True, expose_value=False, help="Print the traceback of an error, for a report.")
 @click.version_option(__version__, "--version", message="sqcodec %(version)s")
 def main() -> None:
     """Neural speech codecs with stochastic quantisation: speech at a few hundred bit/s.

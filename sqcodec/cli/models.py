@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqcodec.cli.options import json_option
+from sqcodec.cli.wording import echo
 
 if TYPE_CHECKING:
     from sqcodec.pipeline.finding.shipped import ShippedModel
@@ -26,12 +27,12 @@ def models(name: str | None, as_json: bool) -> None:
 
     listed = [shipped.shipped_model(name)] if name else list(shipped.shipped_models())
     if as_json:
-        click.echo(json.dumps([asdict(model) | {"path": str(model.path)} for model in listed]))
+        echo(json.dumps([asdict(model) | {"path": str(model.path)} for model in listed]))
     elif name:
-        click.echo(listed[0].card.rstrip())
+        echo(listed[0].card.rstrip())
     else:
         for model in listed:
-            click.echo(_line(model))
+            echo(_line(model))
 
 
 def _line(model: "ShippedModel") -> str:

@@ -16,7 +16,7 @@ from sqcodec.cli.options import (
     set_option,
 )
 from sqcodec.cli.progress import progress_bar
-from sqcodec.cli.wording import echo_notes
+from sqcodec.cli.wording import echo, echo_notes
 
 if TYPE_CHECKING:
     from sqcodec.pipeline.training.prepare import Prepared
@@ -81,19 +81,17 @@ def prep(
 
 
 def _echo_result(prepared: "Prepared", recipe: str, settings: str) -> None:
-    click.echo(f"{prepared.folder}: {'made' if prepared.fresh else 'nothing new to do'}")
+    echo(f"{prepared.folder}: {'made' if prepared.fresh else 'nothing new to do'}")
     for split in prepared.splits:
-        click.echo(
-            f"  {split.name}: {split.utterances} utterances, {split.speakers} speakers, {_duration(split.hours)}"
-        )
+        echo(f"  {split.name}: {split.utterances} utterances, {split.speakers} speakers, {_duration(split.hours)}")
     if prepared.reports:
-        click.echo(f"  {len(prepared.reports)} reports: {prepared.folder / 'report.txt'}")
+        echo(f"  {len(prepared.reports)} reports: {prepared.folder / 'report.txt'}")
     from sqcodec.recipe import available_recipes
 
     shown = f"recipes/{recipe}" if recipe in available_recipes() else recipe
     features = "" if prepared.folder == Path("data") / prepared.recipe_name else f" --features {prepared.folder}"
     stage = "" if prepared.has_codec else " --stage vocoder"
-    click.echo(f"next: sqcodec train {shown}{stage}{features}{settings}")
+    echo(f"next: sqcodec train {shown}{stage}{features}{settings}")
 
 
 def _duration(hours: float) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from sqcodec.cli.options import PATH
+from sqcodec.cli.wording import echo
 from sqcodec.errors import RecipeError
 
 
@@ -26,7 +27,7 @@ def list_() -> None:
     from sqcodec.recipe import available_recipes
 
     for name, folder in available_recipes().items():
-        click.echo(f"{name:<16}{_headline(folder / 'recipe.yaml')}")
+        echo(f"{name:<16}{_headline(folder / 'recipe.yaml')}")
 
 
 @recipe.command()
@@ -38,7 +39,7 @@ def show(name: str) -> None:
     """
     from sqcodec.recipe import find_recipe
 
-    click.echo(find_recipe(name).read_text(encoding="utf-8"), nl=False)
+    echo(find_recipe(name).read_text(encoding="utf-8"), nl=False)
 
 
 @recipe.command()
@@ -55,7 +56,7 @@ def copy(name: str, folder: Path) -> None:
     if folder.exists():
         raise RecipeError(f"{folder}: exists already, expected a new folder; choose another name or remove it")
     shutil.copytree(source, folder, ignore=shutil.ignore_patterns("RESULTS.md", "__pycache__"))
-    click.echo(f"{folder / 'recipe.yaml'}: a copy of {name}; next: sqcodec prep {folder} --data CORPUS")
+    echo(f"{folder / 'recipe.yaml'}: a copy of {name}; next: sqcodec prep {folder} --data CORPUS")
 
 
 def _headline(path: Path) -> str:

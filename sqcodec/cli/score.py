@@ -17,7 +17,7 @@ from sqcodec.cli.options import (
     scheduler_option,
     sv_option,
 )
-from sqcodec.cli.wording import echo_notes, with_options
+from sqcodec.cli.wording import echo, echo_notes, with_options
 
 
 @click.command()
@@ -56,4 +56,4 @@ def score(
     result = scoring.score_folders(reference, degraded, settings, jobs=jobs, backend=chosen_backend(backend, scheduler))
     echo_notes(result.notes)
     tree = scoring.as_tree(result)
-    click.echo(with_options(json.dumps(tree, indent=1)) if as_json else scoring.as_text(result, settings))
+    echo(with_options(json.dumps(tree, indent=1)) if as_json else scoring.as_text(result, settings))

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from sqcodec.cli.options import PATH
+from sqcodec.cli.wording import echo
 
 
 @click.command("import-sony")
@@ -21,8 +22,8 @@ def import_sony(checkpoint: Path, out: Path, speakers: Path) -> None:
     from sqcodec.pipeline.training.import_sony import import_sony as import_checkpoint
 
     imported = import_checkpoint(checkpoint, speakers, out)
-    click.echo(
+    echo(
         f"{imported.path}: variance {imported.variance}, step {imported.step}, {imported.speakers} speakers,"
         f" fingerprint {imported.fingerprint}"
     )
-    click.echo(f"Next: sqcodec encode in.wav out.sqc --model {out}")
+    echo(f"Next: sqcodec encode in.wav out.sqc --model {out}")

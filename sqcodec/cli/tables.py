@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from sqcodec.cli.options import PATH, device_option
+from sqcodec.cli.wording import echo
 
 
 @click.command()
@@ -24,7 +25,7 @@ def tables(model: str, features: Path, split: str, out: Path | None, device: str
 
     counted = make_tables(model, features, split=split, out=out, device=device)
     fixed, order_0, order_1 = counted.bits
-    click.echo(
+    echo(
         f"{counted.path}: {counted.codes} codes counted; bits per code on {counted.split}: {fixed:.2f} at fixed width,"
         f" {order_0:.2f} of order 0, {order_1:.2f} of order 1"
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from sqcodec.cli.options import PATH, device_option, set_option
+from sqcodec.cli.wording import echo
 
 if TYPE_CHECKING:
     from sqcodec.pipeline.training.run_folder import Plan, Stage
@@ -81,9 +82,9 @@ def _train_model(plan: "Plan", *, device: str, compiled: bool) -> None:
     if trained is None:  # this process is not rank 0
         return
     codes = "no codes" if trained.test_perplexity is None else f"perplexity {trained.test_perplexity:.1f}"
-    click.echo(f"{trained.folder}: step {trained.step}, test MSE {trained.test_mse:.2f}, {codes}")
-    click.echo(f"Pictures: {trained.folder / 'curves.png'}, {trained.folder / 'spectrograms.png'}")
-    click.echo(f"Next: sqcodec encode in.wav out.sqc --model {trained.folder}")
+    echo(f"{trained.folder}: step {trained.step}, test MSE {trained.test_mse:.2f}, {codes}")
+    echo(f"Pictures: {trained.folder / 'curves.png'}, {trained.folder / 'spectrograms.png'}")
+    echo(f"Next: sqcodec encode in.wav out.sqc --model {trained.folder}")
 
 
 def _train_vocoder(plan: "Plan", *, device: str, start: Path | None) -> None:
@@ -99,8 +100,8 @@ def _train_vocoder(plan: "Plan", *, device: str, start: Path | None) -> None:
         tuning=stage.fine_tuning(plan.run, start) if plan.stage == "vocoder-on-codec" else None,
     )
     metrics = "".join(f", {name.replace('_', ' ')} {value:.2f}" for name, value in trained.figures.items())
-    click.echo(f"{trained.folder}: step {trained.step}{metrics}")
-    click.echo(f"Next: sqcodec vocode in.wav out.wav --vocoder {trained.folder}")
+    echo(f"{trained.folder}: step {trained.step}{metrics}")
+    echo(f"Next: sqcodec vocode in.wav out.wav --vocoder {trained.folder}")
 
 
 def _train_prior(plan: "Plan", *, device: str) -> None:
@@ -116,21 +117,19 @@ def _train_prior(plan: "Plan", *, device: str) -> None:
         report=lambda entry: _echo_prior(entry, recipe.prior.steps if recipe.prior else 0),
     )
     orders = ", ".join(f"order {order} {bits:.2f}" for order, bits in enumerate(trained.orders))
-    click.echo(f"{trained.path}: {trained.bits:.2f} bits per code on test; tables: {orders}")
-    click.echo(f"Next: sqcodec generate OUT_DIR --model {plan.run}")
+    echo(f"{trained.path}: {trained.bits:.2f} bits per code on test; tables: {orders}")
+    echo(f"Next: sqcodec generate OUT_DIR --model {plan.run}")
 
 
 def _echo_prior(entry: dict[str, Any], steps: int) -> None:
-    click.echo(
-        f"step {entry['step']}/{steps}: {entry['bits']:.2f} bits per code, {entry['test_bits']:.2f} on test", err=True
-    )
+    echo(f"step {entry['step']}/{steps}: {entry['bits']:.2f} bits per code, {entry['test_bits']:.2f} on test", err=True)
 
 
 def _echo_vocoder(entry: dict[str, Any]) -> None:
     values = [f"{name.replace('_', ' ')} {value:.3f}" for name, value in entry.items() if isinstance(value, float)]
-    click.echo(f"step {entry['step']}: {', '.join(values)}", err=True)
+    echo(f"step {entry['step']}: {', '.join(values)}", err=True)
     for family in entry.get("collapsed", ()):
-        click.echo(
+        echo(
             f"step {entry['step']}: the discriminators by {family} have collapsed: with a loss of {entry[family]:.4f}"
             " they separate all recordings from synthesised sound and give no"
             " gradient; lower vocoder.discriminators.learning_rate",
@@ -151,4 +150,4 @@ def _echo_model(entry: dict[str, Any], steps: int) -> None:
         "test_perplexity": "test perplexity",
     }
     values = [f"{title} {entry[name]:.2f}" for name, title in shown.items() if name in entry]
-    click.echo(f"step {entry['step']}/{steps}: {', '.join(values)}", err=True)
+    echo(f"step {entry['step']}/{steps}: {', '.join(values)}", err=True)

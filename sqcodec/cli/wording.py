@@ -27,6 +27,8 @@ _OPTIONS = {
         )
     },
 }  # fmt: skip
+# control characters but tab and newline, and those that turn the direction of the text
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _FLAGS = ("fetch", "recover", "resume", "strict")  # options without a value
 _SETTING = rf"(?:`(?:{'|'.join(_FLAGS)})`|`(?:{'|'.join(_OPTIONS)})` [^\s,;)]+)"
 _COMMAND = re.compile(rf"'(sqcodec [^']+)' with ({_SETTING}(?: and {_SETTING})*)")
@@ -42,22 +44,39 @@ def with_options(text: str) -> str:
     return re.sub(r"`(\w+)`", lambda found: _OPTIONS.get(found[1], found[0]), text)
 
 
+def printable(text: str) -> str:
+    """The text with control characters as escapes, but for the ends of lines: a name must not command a terminal."""
+    return _CONTROL.sub(
+        lambda found: f"\\x{ord(found[0]):02x}" if found[0] < "\u0100" else f"\\u{ord(found[0]):04x}", text
+    )
+
+
+def name_text(name: str) -> str:
+    """A name from a file on one line: a newline in it must not begin another."""
+    return printable(name).replace("\n", "\\n")
+
+
+def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print what `printable` makes of a text: what every command prints with."""
+    click.echo(printable(text), err=err, nl=nl)
+
+
 def echo_notes(notes: Iterable[str]) -> None:
     """Print notes of the library to standard error, one per line."""
     for note in notes:
-        click.echo(with_options(note), err=True)
+        echo(with_options(note), err=True)
 
 
 def echo_result(target: Path, notes: Iterable[str], text: str, *, quiet: bool = False) -> None:
     """Print notes to standard error and the result to standard output (to standard error if `target` is a pipe)."""
     if not quiet:
         echo_notes(notes)
-        click.echo(f"{target}: {text}", err=str(target) == "-")
+        echo(f"{target}: {text}", err=str(target) == "-")
 
 
 def echo_json(target: Path, tree: Mapping[str, Any]) -> None:
     """Print a result as JSON, to standard error if `target` is a pipe."""
-    click.echo(json.dumps(tree, indent=1), err=str(target) == "-")
+    echo(json.dumps(tree, indent=1), err=str(target) == "-")
 
 
 def echo_folder_result(
@@ -65,19 +84,21 @@ def echo_folder_result(
 ) -> None:
     """As `echo_result`, for a folder. Raises ClickException, which lists the failures, if files failed."""
     if as_json:
-        click.echo(json.dumps(result.as_json(), indent=1))
+        echo(json.dumps(result.as_json(), indent=1))
     else:
         counts = ", ".join(f"{result.count(outcome)} {outcome}" for outcome in ("new", "redone", "kept", "failed"))
-        notes = [f"{kind}, {files} file{'s' * (files > 1)}: {text}" for kind, files, text in result.note_counts]
+        notes = [
+            f"{kind}, {files} file{'s' * (files > 1)}: {name_text(text)}" for kind, files, text in result.note_counts
+        ]
         echo_result(target, (*result.notes, *notes), f"{counts}; {result.seconds:.2f} s{rate}", quiet=quiet)
     if result.failed:
-        listed = "\n".join(f"  {with_options(failure.reason or '')}" for failure in result.failed)
+        listed = "\n".join(f"  {name_text(with_options(failure.reason or ''))}" for failure in result.failed)
         raise click.ClickException(f"{len(result.failed)} of {len(result.files)} files failed:\n{listed}")
 
 
 def speaker_text(speaker: str | None) -> str:
     """`, speaker p225`; empty if the model takes any speaker."""
-    return f", speaker {speaker}" if speaker else ""
+    return f", speaker {name_text(speaker)}" if speaker else ""
 
 
 def model_text(path: Path) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from sqcodec.cli.options import PATH, cpu_device_option, json_option, model_option, vocoder_option
-from sqcodec.cli.wording import echo_notes
+from sqcodec.cli.wording import echo, echo_notes
 
 _LEADERBOARD = click.option("--leaderboard", is_flag=True, help="Show the result with the published entries.")
 
@@ -47,8 +47,8 @@ def submit(
     if checked is not None:
         problems = submission.check_submission(checked, data=data)
         for problem in problems:
-            click.echo(problem)
-        click.echo(f"{checked}: {len(problems)} problems" if problems else f"{checked}: a valid submission")
+            echo(problem)
+        echo(f"{checked}: {len(problems)} problems" if problems else f"{checked}: a valid submission")
         raise SystemExit(1 if problems else 0)
     if challenge is None or model is None or data is None or out is None:
         raise click.UsageError("expected zerospeech2019 MODEL --data DIR --out DIR, or --check DIR")
@@ -63,7 +63,7 @@ def submit(
         device=device,
     )
     echo_notes(result.notes)
-    click.echo(f"{result.folder}: vectors of {result.texts} files, {result.sounds} synthesised")
+    echo(f"{result.folder}: vectors of {result.texts} files, {result.sounds} synthesised")
 
 
 @click.command()
@@ -103,14 +103,14 @@ def abx(
         task, features=features, model=model, data=data, distance=distance, frequency=frequency, device=device
     )
     if as_json:
-        click.echo(json.dumps(result._asdict(), indent=1))
+        echo(json.dumps(result._asdict(), indent=1))
         return
-    click.echo(
+    echo(
         f"ABX error {result.error:.2f} % [{result.low:.2f}, {result.high:.2f}] ({distance}),"
         f" {result.phone_pairs} phone pairs, {result.cells} cells, {result.triples} triples"
     )
     if leaderboard:
-        click.echo(units.leaderboard("this result", abx=result.error, bit_rate=None))
+        echo(units.leaderboard("this result", abx=result.error, bit_rate=None))
 
 
 @click.command()
@@ -131,11 +131,11 @@ def bitrate(features: Path, data: Path | None, list_file: Path | None, leaderboa
 
     result = units.bit_rate(features, data=data, list_file=list_file)
     if as_json:
-        click.echo(json.dumps(result._asdict(), indent=1))
+        echo(json.dumps(result._asdict(), indent=1))
         return
-    click.echo(f"{result.vectors} vectors, {result.distinct} distinct, in {result.seconds:.1f} s")
-    click.echo(f"challenge's formula      {result.challenge:8.1f} bit/s  (symbol frequencies not counted)")
-    click.echo(f"adaptive frequencies     {result.adaptive:8.1f} bit/s  (can be decoded)")
-    click.echo(f"fixed width              {result.fixed:8.1f} bit/s  (can be decoded)")
+    echo(f"{result.vectors} vectors, {result.distinct} distinct, in {result.seconds:.1f} s")
+    echo(f"challenge's formula      {result.challenge:8.1f} bit/s  (symbol frequencies not counted)")
+    echo(f"adaptive frequencies     {result.adaptive:8.1f} bit/s  (can be decoded)")
+    echo(f"fixed width              {result.fixed:8.1f} bit/s  (can be decoded)")
     if leaderboard:
-        click.echo(units.leaderboard("this result", abx=None, bit_rate=result.challenge))
+        echo(units.leaderboard("this result", abx=None, bit_rate=result.challenge))

@@ -1,6 +1,8 @@
 """Convert checkpoints of the official SQ-VAE speech code (Takida et al., 2022) to models of sqcodec.
 
-A checkpoint is a dict: `encoder` and `decoder` are state dicts, `step` is a number. The optimiser's state is ignored.
+A checkpoint is a dict: `encoder` and `decoder` are state dicts, `step` is a number. The states of optimiser, scheduler
+and amp are ignored. The test makes one with modules that register what theirs register (speech/model.py and
+speech/train.py of github.com/sony/sqvae), down to the buffers of jitter and normalisation.
 """
 
 import pickle
@@ -92,9 +94,19 @@ def _sizes(encoder: Mapping[str, Tensor], decoder: Mapping[str, Tensor]) -> dict
             "channels": len(encoder["encoder.0.weight"]),
             "speaker_dim": decoder["speaker_embedding.weight"].shape[1],
             "gru": decoder["rnn.weight_hh_l0"].shape[1],
-            "jitter": float(encoder["jitter.prob"]) if "jitter.prob" in encoder else 0.5,
+            "jitter": _jitter(encoder["jitter.prob"]),
         },
     }
+
+
+def _jitter(probabilities: Tensor) -> float:
+    """The probability of a neighbour in a code's place, from those of the code before, the code and the one after.
+
+    Raises KeyError: they are others.
+    """
+    if probabilities.shape != (3,) or not 0 <= probabilities[1] <= 1:
+        raise KeyError("jitter.prob with three probabilities")
+    return round(1 - float(probabilities[1]), 6)  # float32
 
 
 def _resized(recipe: CodecRecipe, sizes: dict[str, Any]) -> CodecRecipe:

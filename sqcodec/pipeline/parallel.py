@@ -1,9 +1,11 @@
 """Parallel work on many files: in processes of this machine, or on a Dask cluster."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TypeVar
 
@@ -34,8 +36,7 @@ def in_parallel(
 
 def _in_processes(function: Callable[[_Item], _Result], items: Sequence[_Item], jobs: int) -> Iterator[_Result]:
     """Start new processes for this call, in the current folder."""
-    no_traceback = signal.SIGINT, signal.SIG_DFL  # Ctrl-C goes to every process
-    with ProcessPoolExecutor(jobs, get_context("spawn"), signal.signal, no_traceback) as pool:
+    with _safe_path(), _pool(jobs) as pool:
         futures = [pool.submit(_on_one_thread, function, item) for item in items]
         try:
             for future in as_completed(futures):
@@ -46,6 +47,30 @@ def _in_processes(function: Callable[[_Item], _Result], items: Sequence[_Item], 
             ) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _pool(jobs: int) -> ProcessPoolExecutor:
+    no_traceback = signal.SIGINT, signal.SIG_DFL  # Ctrl-C goes to every process
+    try:
+        return ProcessPoolExecutor(jobs, get_context("spawn"), signal.signal, no_traceback)
+    except OSError as error:
+        raise SqcodecError(
+            f"`jobs` {jobs}: this system starts no processes that can talk to each other ({error.strerror}; is /dev/shm"
+            " read-only?); use `jobs` 1"
+        ) from error
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Let new Python processes import nothing from the current folder: a user's signal.py is not Python's."""
+    name, before = "PYTHONSAFEPATH", os.environ.get("PYTHONSAFEPATH")
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
 
 
 def _on_one_thread(function: Callable[[_Item], _Result], item: _Item) -> _Result:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from torch import nn
 
 from sqcodec.cli.main import main
 from sqcodec.model.model_file import load_model
@@ -15,41 +16,72 @@ SPEAKERS = ["V002", "S015", "V001"]
 EXTRA = {"I": 0, "III": 1, "IV": 16}
 
 
-def official(variance, *, channels=24, dim=16, codewords=40, gru=10, speaker_dim=6):
+class Book(nn.Module):
+    def __init__(self, codewords, dim):
+        super().__init__()
+        self.embedding = nn.Parameter(torch.randn(codewords, dim))
+
+
+class Jitter(nn.Module):
+    def __init__(self, p):
+        super().__init__()
+        self.register_buffer("prob", torch.tensor([p / 2, 1 - p, p / 2]))
+
+
+class Encoder(nn.Module):
+    """Registers what the official encoder registers, in its order."""
+
+    def __init__(self, channels, outputs, codewords, dim, jitter):
+        super().__init__()
+        layers = []
+        for inputs, kernel in ((80, 3), (channels, 3), (channels, 4), (channels, 3), (channels, 3)):
+            layers += [nn.Conv1d(inputs, channels, kernel, bias=False), nn.BatchNorm1d(channels), nn.ReLU()]
+        self.encoder = nn.Sequential(*layers, nn.Conv1d(channels, outputs, 1))
+        self.log_var_q_scalar = nn.Parameter(torch.tensor([0.3]))
+        self.codebook = Book(codewords, dim)
+        self.jitter = Jitter(jitter)
+
+
+class Decoder(nn.Module):
+    """As `Encoder`, for the official decoder."""
+
+    def __init__(self, dim, speakers, speaker_dim, gru):
+        super().__init__()
+        self.speaker_embedding = nn.Embedding(speakers, speaker_dim)
+        self.rnn = nn.GRU(dim + speaker_dim, gru, num_layers=2, batch_first=True, bidirectional=True)
+        self.fc = nn.Linear(2 * gru, 80)
+
+
+def official(variance, *, channels=24, dim=16, codewords=40, gru=10, speaker_dim=6, jitter=0.5):
     """A checkpoint as the official training writes it, with random weights and normalisation statistics."""
-    random = np.random.default_rng(3)
-
-    def weight(*shape, scale=1.0):
-        return torch.tensor(random.normal(size=shape) * scale / np.sqrt(np.prod(shape[1:]) or 1), dtype=torch.float32)
-
-    encoder = {"log_var_q_scalar": torch.tensor([0.3]), "codebook.embedding": weight(codewords, dim, scale=2.0)}
-    encoder["jitter.prob"] = torch.tensor(0.5)
-    sizes = {0: (80, 3), 3: (channels, 3), 6: (channels, 4), 9: (channels, 3), 12: (channels, 3)}
-    for layer, (inputs, kernel) in sizes.items():
-        encoder[f"encoder.{layer}.weight"] = weight(channels, inputs, kernel, scale=1.5)
-        encoder |= {
-            f"encoder.{layer + 1}.weight": 1 + weight(channels, scale=0.2),
-            f"encoder.{layer + 1}.bias": weight(channels, scale=0.2),
-            f"encoder.{layer + 1}.running_mean": weight(channels, scale=0.2),
-            f"encoder.{layer + 1}.running_var": 1 + weight(channels).abs(),
-            f"encoder.{layer + 1}.num_batches_tracked": torch.tensor(500000),
-        }
-    outputs = dim + EXTRA[variance]
-    encoder |= {"encoder.15.weight": weight(outputs, channels, 1), "encoder.15.bias": weight(outputs)}
-    encoder["encoder.15.weight"][:dim] *= 10  # latents further apart than codewords
-    encoder["encoder.15.bias"][:dim] = -10 * encoder["encoder.15.weight"][:dim, :, 0].mean(1)
-    decoder = {"speaker_embedding.weight": weight(3, speaker_dim)}
-    for layer, inputs in ((0, dim + speaker_dim), (1, 2 * gru)):
-        for suffix in (f"l{layer}", f"l{layer}_reverse"):
-            decoder |= {
-                f"rnn.weight_ih_{suffix}": weight(3 * gru, inputs, scale=2.0),
-                f"rnn.weight_hh_{suffix}": weight(3 * gru, gru, scale=2.0),
-                f"rnn.bias_ih_{suffix}": weight(3 * gru, scale=0.3),
-                f"rnn.bias_hh_{suffix}": weight(3 * gru, scale=0.3),
-            }
-    decoder |= {"fc.weight": weight(80, 2 * gru), "fc.bias": weight(80)}
-    state = {"optimizer": {"state": {}, "param_groups": []}, "amp": {}, "scheduler": {"last_epoch": 3}, "step": 500000}
-    return {"encoder": encoder, "decoder": decoder, **state}
+    torch.manual_seed(3)
+    encoder = Encoder(channels, dim + EXTRA[variance], codewords, dim, jitter)
+    decoder = Decoder(dim, 3, speaker_dim, gru)
+    with torch.no_grad():
+        for module in encoder.encoder:
+            if isinstance(module, nn.BatchNorm1d):
+                for values, mean in ((module.weight, 1), (module.bias, 0), (module.running_mean, 0)):
+                    values.normal_(mean, 0.2)
+                module.running_var.normal_().abs_().add_(1)
+                module.num_batches_tracked.fill_(500_000)
+            elif isinstance(module, nn.Conv1d):
+                module.weight.normal_(0, 1.5 / module.weight[0].numel() ** 0.5)
+        last = encoder.encoder[15]
+        spread = encoder.eval().encoder(torch.rand(1, 80, 402))[0, :dim].std(1).mean()
+        last.weight[:dim] *= 2 / spread  # latents as far apart as codewords
+        last.bias[:dim] -= encoder.encoder(torch.rand(1, 80, 402))[0, :dim].mean(1)
+        for name, values in decoder.rnn.named_parameters():
+            values.normal_(0, 2 / values.shape[1] ** 0.5 if "weight" in name else 0.3)
+    parameters = [*encoder.parameters(), *decoder.parameters()]
+    optimizer = torch.optim.Adam(parameters, lr=4e-4)
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[300_000, 400_000], gamma=0.5)
+    for parameter in parameters:
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    scheduler.step()
+    scalers = {"loss_scaler0": {"loss_scale": 65536.0, "unskipped": 12}}
+    parts = {"encoder": encoder, "decoder": decoder, "optimizer": optimizer, "scheduler": scheduler}
+    return {name: part.state_dict() for name, part in parts.items()} | {"amp": scalers, "step": 500_000}
 
 
 @pytest.fixture
@@ -92,6 +124,21 @@ def test_codes_and_spectrograms_are_the_official_ones(files, variance):
     decoded = codec.decode(codes, torch.tensor([2]))[0].numpy()
     expected = sony_reference.decode(weights, weights["codebook.embedding"][codes[0, 0].numpy()], 2)
     np.testing.assert_allclose(decoded, expected, atol=1e-5)  # values of order 1 after 400 float32 recurrences
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.12, 0.5])
+def test_every_weight_and_buffer_is_used(files, jitter):
+    checkpoint = official("I", jitter=jitter)
+    encoder = {name.rpartition(".")[0].partition(".")[0] for name in checkpoint["encoder"]}
+    assert encoder == {"encoder", "", "codebook", "jitter"}
+    folder = files(checkpoint)
+    assert run(folder).exit_code == 0
+    assert load_model(folder / "out" / "model.safetensors").recipe.network.jitter == jitter
+    checkpoint["encoder"]["jitter.prob"] = torch.tensor(0.5)
+    done = run(files(checkpoint), out="other")
+    assert done.stderr.endswith(
+        ": jitter.prob with three probabilities missing among the weights of the official networks\n"
+    )
 
 
 def test_another_number_of_speakers_is_refused(files):

@@ -61,3 +61,26 @@ def test_processes_share_the_current_folder(tmp_path: Path, monkeypatch: pytest.
 def test_a_process_that_dies_is_an_error() -> None:
     with pytest.raises(SqcodecError, match="a process of 2 ended before its work was complete"):
         list(in_parallel(os._exit, [1, 1], jobs=2, backend="local"))
+
+
+@pytest.mark.slow
+def test_processes_import_nothing_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    for name in ("signal", "types", "tempfile"):
+        Path(f"{name}.py").write_text(f"raise SystemExit('the {name}.py of a user')\n")
+    assert sorted(in_parallel(abs, [-1, 2], jobs=2, backend="local")) == [1, 2]
+    assert "PYTHONSAFEPATH" not in os.environ
+
+
+def test_a_system_without_shared_memory_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("sqcodec.pipeline.parallel.ProcessPoolExecutor", refuse)
+    with pytest.raises(SqcodecError) as error:
+        list(in_parallel(abs, [1, 2], jobs=2, backend="local"))
+    assert str(error.value) == (
+        "`jobs` 2: this system starts no processes that can talk to each other (Read-only file system; is /dev/shm"
+        " read-only?); use `jobs` 1"
+    )
