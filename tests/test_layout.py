@@ -14,7 +14,17 @@ from sqcodec.recipe import available_recipes, load_recipe
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "sqcodec"
 
-GROUND = {"errors", "former_names", "spectrogram", "codes", "processors", "recording", "resampling", "storage"}
+GROUND = {
+    "errors",
+    "former_names",
+    "spectrogram",
+    "codes",
+    "layouts",
+    "processors",
+    "recording",
+    "resampling",
+    "storage",
+}
 STAGES = {"corpus", "features", "quantizers", "model", "bitstream", "vocoder", "prior", "metrics", "report"}
 VERBS = {"pipeline.finding", "pipeline.coding", "pipeline.training", "pipeline.measuring"}
 BELOW_VERBS = GROUND | STAGES | {"dsp", "recipe", "train", "pipeline"}
@@ -25,6 +35,7 @@ MAY_IMPORT = {
     "spectrogram": set(),
     "storage": {"errors"},
     "codes": set(),
+    "layouts": {"errors"},
     "processors": set(),
     "resampling": {"errors"},
     "recording": {"resampling"},
