@@ -21,9 +21,9 @@ from sqcodec.pipeline.finding.vocoders import find_vocoder
 from sqcodec.recording import ArrayRecording
 from sqcodec.report.figure import write_figure
 from sqcodec.report.table import markdown
+from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
 from sqcodec.spectrogram import FEATURES, FeatureConfig
 from sqcodec.vocoder.interface import Vocoder
-from sqcodec.vocoder.istft import IstftVocoder
 
 COLUMNS = ("PESQ", "ESTOI", "mel distance, dB", "F0 RMSE, Hz", "gross pitch error, %", "voicing error, %")
 SECONDS = 30  # of sound for the speed
@@ -63,13 +63,11 @@ def found(folder: str) -> list[Samples]:
 
 
 def find_vocoders(names: Sequence[str], iterations: Sequence[int], features: FeatureConfig) -> dict[str, Vocoder]:
-    device = torch.device("cpu")
-    vocoders = {name: find_vocoder(name, features, device=device).vocoder for name in names}
+    vocoders = {name: find_vocoder(name, features, device="cpu").vocoder for name in names}
     for name, vocoder in list(vocoders.items()):
-        if isinstance(vocoder, IstftVocoder):
+        if isinstance(vocoder, NumpyIstftVocoder):
             for number in iterations:
-                refinement = vocoder.refinement.model_copy(update={"iterations": number})
-                vocoders[f"{name}, {number} iterations"] = IstftVocoder(vocoder.network, features, refinement)
+                vocoders[f"{name}, {number} iterations"] = NumpyIstftVocoder(vocoder.header, iterations=number)
     return vocoders
 
 
@@ -109,7 +107,7 @@ def measured_speeds(vocoders: Mapping[str, Vocoder], sounds: Sequence[Samples], 
     speeds: dict[str, list[float]] = {name: [] for name in vocoders}
     for turn in range(runs + 1):
         for name, vocoder in vocoders.items():
-            features = extract(torch.from_numpy(sound), vocoder.features)
+            features = extract(sound, vocoder.features)
             taken = usage(lambda: list(vocoder.render([features], len(sound)))).cpu  # noqa: B023 - called at once
             if turn:  # the first warms up
                 speeds[name].append(SECONDS / taken)

@@ -1,9 +1,13 @@
 """The codes of a recording, as encoder, bitstream and decoder exchange them."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sqcodec.spectrogram import FeatureConfig
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,3 +34,14 @@ class Codes:
     def samples_at(self, rate: int) -> int:
         """Samples of the recording at another rate (Hz): ceil(samples x rate / sample_rate)."""
         return -(-self.samples * rate // self.sample_rate)
+
+
+def fingerprint(features: FeatureConfig, codebook: NDArray[np.float32], *, codebooks: int) -> str:
+    """16 hexadecimal digits of SHA-256 over what decoding depends on: features, layout of the codes, codewords.
+
+    codebook: as the model stores it, [V, D] or [K, V, D]; codebooks: K.
+    """
+    layout = {"features": features.as_dict(), "frames_per_code": features.frames_per_code, "codebooks": codebooks}
+    digest = hashlib.sha256(json.dumps([layout, codebook.shape], sort_keys=True).encode())
+    digest.update(np.ascontiguousarray(codebook, dtype="<f4").tobytes())
+    return digest.hexdigest()[:16]

@@ -281,6 +281,12 @@ def read_header(path: Path, kind: TensorFormat) -> dict[str, Any]:
         return _header(file, path, kind)
 
 
+def read_file(path: Path, kind: TensorFormat) -> "tuple[dict[str, Any], dict[str, NDArray[Any]]]":
+    """The header and every tensor, in NumPy, of one state of the file. Raises as `read_header`."""
+    with _opened(path, kind, "numpy") as file:
+        return _header(file, path, kind), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
 def read_arrays(path: Path, prefix: str, kind: TensorFormat) -> "dict[str, NDArray[Any]]":
     """The tensors whose names begin with `prefix`, without it, in NumPy. Raises as `read_header`."""
     with _opened(path, kind, "numpy") as file:

@@ -15,17 +15,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "sqcodec"
 
 GROUND = {
-    "errors",
-    "former_names",
-    "spectrogram",
-    "codes",
-    "layouts",
-    "processors",
-    "recording",
-    "resampling",
-    "storage",
-}
-STAGES = {"corpus", "features", "quantizers", "model", "bitstream", "vocoder", "prior", "metrics", "report"}
+    "errors", "former_names", "spectrogram", "codes", "layouts", "processors", "recording", "resampling", "storage",
+    "arrays", "mel_scale", "windows", "engine",
+}  # fmt: skip
+STAGES = {"corpus", "features", "quantizers", "model", "bitstream", "vocoder", "prior", "metrics", "report", "runtime"}
 VERBS = {"pipeline.finding", "pipeline.coding", "pipeline.training", "pipeline.measuring"}
 BELOW_VERBS = GROUND | STAGES | {"dsp", "recipe", "train", "pipeline"}
 # room -> the rooms it may import besides itself
@@ -34,8 +27,12 @@ MAY_IMPORT = {
     "former_names": set(),
     "spectrogram": set(),
     "storage": {"errors"},
-    "codes": set(),
     "layouts": {"errors"},
+    "arrays": set(),
+    "mel_scale": {"spectrogram"},
+    "windows": {"arrays"},
+    "engine": set(),
+    "codes": {"spectrogram"},
     "processors": set(),
     "resampling": {"errors"},
     "recording": {"resampling"},
@@ -48,6 +45,7 @@ MAY_IMPORT = {
     "vocoder": GROUND | {"dsp", "nn", "recipe"},  # so is a vocoder
     "prior": GROUND | {"dsp", "recipe"},  # as a model
     "recipe": GROUND,
+    "runtime": GROUND | {"model", "nn", "vocoder"},  # it reads the headers of models and vocoders
     "train": GROUND | STAGES | {"dsp", "ranks", "recipe"},
     "pipeline": GROUND | {"corpus"},  # its own files: devices, processes, paths
     "pipeline.finding": BELOW_VERBS - {"train"},

@@ -19,7 +19,8 @@ from sqcodec.pipeline.training.train_codec import train
 from sqcodec.pipeline.training.train_vocoder import FineTuning, train_vocoder
 from sqcodec.prior.prior_file import load_prior
 from sqcodec.recipe import load_recipe
-from sqcodec.vocoder.vocoder_file import load_vocoder, read_header
+from sqcodec.vocoder.vocoder_file import load_vocoder
+from sqcodec.vocoder.vocoder_header import read_header
 from tests.conftest import golden_maker
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -112,11 +113,10 @@ def test_its_codes_decode_as_they_did(path: Path, shipped: Codec) -> None:
     assert np.array_equal(codes.indices, npy.read_codes(path.with_suffix(".npy")).indices)
     written = json.loads(path.with_name("decoded.json").read_text("utf-8"))
     then, sound = written["sounds"][int(path.stem)], shipped.decode(codes)
-    # bfloat16, where a processor has it, moves a tenth of a second by less than 0.5 dB while it is above -60 dB
+    # the release decoded in torch, in bfloat16 where a processor has it: that moves a tenth of a second by less than
+    # 0.5 dB while it is above -60 dB (tests/runtime/test_shipped.py compares with float32)
     now, before = (np.maximum(levels, -60.0) for levels in (MAKER.levels(sound), then["levels"]))
     assert now == pytest.approx(before, abs=0.5)
-    if written["machine"] == MAKER.machine():
-        assert MAKER.digest(sound) == then["sound"]
 
 
 @pytest.mark.parametrize("number", range(10))

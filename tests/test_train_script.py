@@ -15,7 +15,7 @@ from sqcodec.errors import RecipeError
 from sqcodec.pipeline.coding.codec import open_codec
 from sqcodec.pipeline.training.make_model import make_model
 from sqcodec.train.log import read_log
-from sqcodec.vocoder.vocoder_file import read_header
+from sqcodec.vocoder.vocoder_header import read_header
 
 pytestmark = pytest.mark.slow
 

@@ -2,21 +2,26 @@
 
 Frame t is centred on sample hop t. A window shorter than the FFT is taken without its zero padding: a shift changes the
 phase of a spectrum, never its magnitude, so only win_length samples a frame are read and reflected at the edges.
+
+Samples are NumPy arrays or torch tensors, on any device; the features are of the same kind.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, Generic
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from sqcodec.dsp import amplitude_to_db, hann_window, mel_bands, pre_emphasise, reflect_index
+from sqcodec import mel_scale
+from sqcodec.arrays import AnyArray, amplitude_to_db, frames_of, namespace, pre_emphasise, reflect_index
 from sqcodec.errors import AudioError
 from sqcodec.recording import Recording
 from sqcodec.spectrogram import PEAK, FeatureConfig
 
-_FRAMES_AT_ONCE = 64  # 64 x 1025 complex numbers are 0.5 MB: they stay in the cache
+_Array = NDArray[np.float32]
+_FRAMES_AT_ONCE = 16  # their spectra stay in the cache, and NumPy keeps such small buffers for the next ones
 _BLOCK_FRAMES = 1000
 _KEPT_FRAMES = 30_000  # 5 minutes, 9.6 MB of amplitudes
 
@@ -39,32 +44,29 @@ class Statistics:
         return self.peak / PEAK
 
 
-def extract(samples: Tensor, config: FeatureConfig) -> Tensor:
+def extract(samples: AnyArray, config: FeatureConfig) -> AnyArray:
     """Features of a whole recording: samples [N] float32 at config.sample_rate -> [F, config.frame_count(N)].
 
     Raises AudioError: no samples, or samples that are not finite.
     """
     amplitude = _mel_amplitude(_emphasised(samples, 0.0, config), 0, samples.shape[-1], config)
-    statistics = Statistics(samples=len(samples), peak=_peak(samples), loudest=amplitude.max().item())
+    statistics = Statistics(samples=len(samples), peak=_peak(samples), loudest=float(amplitude.max()))
     return _scale(amplitude, statistics, config)
 
 
-def features_of(recording: Recording, config: FeatureConfig) -> tuple[Statistics, Iterator[Tensor]]:
-    """Statistics and features [F, t] ... of a recording, together what `extract` gives.
+def features_of(recording: Recording, config: FeatureConfig) -> tuple[Statistics, Iterator[_Array]]:
+    """Statistics and features [F, t] ... of a recording in NumPy, together what `extract` gives.
 
     One of up to 5 minutes is read and analysed once: its mel amplitudes, not scaled yet, are kept meanwhile. A longer
     one is read twice, so that memory does not grow. Raises AudioError: no samples, or samples that are not finite.
     """
-    statistics, kept = _first_pass(_tensors(recording, config), config, keep=_KEPT_FRAMES)
-    pieces = _amplitude_blocks(_tensors(recording, config), config, _BLOCK_FRAMES) if kept is None else iter(kept)
+    statistics, kept = _first_pass(recording.blocks(config.sample_rate), config, keep=_KEPT_FRAMES)
+    again = recording.blocks(config.sample_rate) if kept is None else ()
+    pieces = _amplitude_blocks(again, config, _BLOCK_FRAMES) if kept is None else iter(kept)
     return statistics, (_scale(piece, statistics, config) for piece in pieces)
 
 
-def _tensors(recording: Recording, config: FeatureConfig) -> Iterable[Tensor]:
-    return map(torch.from_numpy, recording.blocks(config.sample_rate))
-
-
-def measure(blocks: Iterable[Tensor], config: FeatureConfig) -> Statistics:
+def measure(blocks: Iterable[AnyArray], config: FeatureConfig) -> Statistics:
     """First pass over a recording in blocks [n]: its length, peak and loudest mel amplitude.
 
     Raises AudioError: no samples, or samples that are not finite.
@@ -73,13 +75,13 @@ def measure(blocks: Iterable[Tensor], config: FeatureConfig) -> Statistics:
 
 
 def _first_pass(
-    blocks: Iterable[Tensor], config: FeatureConfig, *, keep: int
-) -> tuple[Statistics, list[Tensor] | None]:
+    blocks: Iterable[AnyArray], config: FeatureConfig, *, keep: int
+) -> tuple[Statistics, list[AnyArray] | None]:
     """As `measure`; and the mel amplitudes [F, t] ... where they are not more than `keep` frames, otherwise None."""
     measured, loudest = _Measured(blocks), 0.0
-    kept: list[Tensor] | None = []
+    kept: list[AnyArray] | None = []
     for amplitude in _amplitude_blocks(measured, config, _BLOCK_FRAMES):
-        loudest = max(loudest, amplitude.max().item())
+        loudest = max(loudest, float(amplitude.max()))
         if kept is not None:
             kept.append(amplitude)
             if _BLOCK_FRAMES * len(kept) > keep:
@@ -89,14 +91,14 @@ def _first_pass(
     return Statistics(samples=measured.samples, peak=measured.peak, loudest=loudest), kept
 
 
-class _Measured:
+class _Measured(Generic[AnyArray]):
     """Blocks [n] that are measured as they pass: their samples and largest |sample| so far; empty ones are dropped."""
 
-    def __init__(self, blocks: Iterable[Tensor]) -> None:
-        self._blocks = blocks
+    def __init__(self, blocks: Iterable[AnyArray]) -> None:
+        self._blocks: Iterable[AnyArray] = blocks
         self.samples, self.peak = 0, 0.0
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Iterator[AnyArray]:
         for block in self._blocks:
             if len(block):
                 self.samples += len(block)
@@ -105,8 +107,8 @@ class _Measured:
 
 
 def extract_blocks(
-    blocks: Iterable[Tensor], statistics: Statistics, config: FeatureConfig, block_frames: int = _BLOCK_FRAMES
-) -> Iterator[Tensor]:
+    blocks: Iterable[AnyArray], statistics: Statistics, config: FeatureConfig, block_frames: int = _BLOCK_FRAMES
+) -> Iterator[AnyArray]:
     """Second pass: the features in pieces of block_frames frames (the last may be shorter), together what `extract`
     gives up to rounding. blocks: [n] each, any lengths; yields [F, t].
     """
@@ -114,16 +116,18 @@ def extract_blocks(
         yield _scale(amplitude, statistics, config)
 
 
-def _amplitude_blocks(blocks: Iterable[Tensor], config: FeatureConfig, block_frames: int) -> Iterator[Tensor]:
+def _amplitude_blocks(blocks: Iterable[AnyArray], config: FeatureConfig, block_frames: int) -> Iterator[AnyArray]:
     """Mel amplitudes [F, t] at the recording's own level, holding one block and half a window of samples on each side.
 
     A frame is made when all its samples are known; what lies behind the end is reflected once the end is seen.
     """
     half, hop = config.win_length // 2, config.hop_length
-    held, held_from, previous, frame = torch.empty(0), 0, 0.0, 0
+    held_from, previous, frame = 0, 0.0, 0
+    held: AnyArray | None = None
     for block in blocks:
-        held = torch.cat([held, _emphasised(block, previous, config)])
-        previous = block[-1].item()
+        emphasised = _emphasised(block, previous, config)
+        held = emphasised if held is None else namespace(block).concatenate([held, emphasised])
+        previous = float(block[-1])
         # The first frames reflect samples half a window ahead; short recordings wait for their end.
         ready = (held_from + len(held) - 2 * half) // hop
         while ready - frame >= block_frames:
@@ -131,62 +135,85 @@ def _amplitude_blocks(blocks: Iterable[Tensor], config: FeatureConfig, block_fra
             frame += block_frames
             keep_from = max(0, frame * hop - 2 * half)  # the last frames reflect samples before the end
             held, held_from = held[keep_from - held_from :], keep_from
+    if held is None:
+        return
     total = held_from + len(held)
-    last = config.frame_count(total) if total else 0
+    last = config.frame_count(total)
     while frame < last:
         stop = min(last, frame + block_frames)
         yield _frames_amplitude(held, held_from, total, frame, stop, config)
         frame = stop
 
 
-def _emphasised(samples: Tensor, previous: float, config: FeatureConfig) -> Tensor:
+def _emphasised(samples: AnyArray, previous: float, config: FeatureConfig) -> AnyArray:
     return pre_emphasise(samples, previous, config.pre_emphasis) if config.pre_emphasis else samples
 
 
-def _mel_amplitude(emphasised: Tensor, held_from: int, total: int, config: FeatureConfig) -> Tensor:
+def _mel_amplitude(emphasised: AnyArray, held_from: int, total: int, config: FeatureConfig) -> AnyArray:
     if not total:
         raise AudioError("the recording holds no samples; expected at least one")
     return _frames_amplitude(emphasised, held_from, total, 0, config.frame_count(total), config)
 
 
 def _frames_amplitude(
-    held: Tensor, held_from: int, total: int | None, start: int, stop: int, config: FeatureConfig
-) -> Tensor:
+    held: AnyArray, held_from: int, total: int | None, start: int, stop: int, config: FeatureConfig
+) -> AnyArray:
     """Mel amplitude [F, stop - start] of frames start to stop - 1; held [n] begins at sample held_from of the
     recording, which has total samples; None while its end is not known (then no frame asked for reaches it)."""
-    window, half, hop = hann_window(config.win_length, held.device), config.win_length // 2, config.hop_length
+    half, hop = config.win_length // 2, config.hop_length
     span = _reflected(held, held_from, total, start * hop - half, (stop - 1) * hop + half)
-    chunks: tuple[Tensor, ...] = torch.split(span.unfold(0, config.win_length, hop), _FRAMES_AT_ONCE)
-    return torch.cat([_mel(_magnitude(chunk * window, config.n_fft), config) for chunk in chunks], dim=-1)
+    frames = frames_of(span, config.win_length, hop)
+    window, bands = _constants(held, config)
+    parts = [
+        _mel(_magnitude(frames[first : first + _FRAMES_AT_ONCE] * window, config.n_fft), bands)
+        for first in range(0, stop - start, _FRAMES_AT_ONCE)
+    ]
+    amplitude: AnyArray = namespace(held).concatenate(parts, axis=-1)
+    return amplitude
 
 
-def _reflected(held: Tensor, held_from: int, total: int | None, begin: int, end: int) -> Tensor:
+def _constants(array: AnyArray, config: FeatureConfig) -> tuple[Any, list[tuple[int, Any]]]:
+    """Window and `mel_bands`, of the array's kind and on its device."""
+    if isinstance(array, np.ndarray):
+        return mel_scale.hann_window(config.win_length), mel_scale.mel_bands(config)
+    from sqcodec import dsp  # imports torch
+
+    return dsp.hann_window(config.win_length, array.device), dsp.mel_bands(config, array.device)
+
+
+def _reflected(held: AnyArray, held_from: int, total: int | None, begin: int, end: int) -> AnyArray:
     """Samples begin to end - 1 of the recording, reflected where it has none."""
     known = held_from + len(held) if total is None else total
     before, after = (
-        held[reflect_index(torch.arange(*outside, device=held.device), known) - held_from]
+        held[reflect_index(np.arange(*outside), known) - held_from]
         for outside in ((begin, max(begin, 0)), (min(end, known), end))
     )
-    return torch.cat([before, held[max(begin, 0) - held_from : min(end, known) - held_from], after])
+    inside = held[max(begin, 0) - held_from : min(end, known) - held_from]
+    span: AnyArray = namespace(held).concatenate([before, inside, after])
+    return span
 
 
-def _mel(magnitude: Tensor, config: FeatureConfig) -> Tensor:
+def _mel(magnitude: AnyArray, bands: list[tuple[int, Any]]) -> AnyArray:
     """Magnitudes [t, n_fft // 2 + 1] -> mel amplitude [F, t]."""
-    bands = mel_bands(config, magnitude.device)
-    return torch.cat([filters @ magnitude[:, first : first + filters.shape[1]].T for first, filters in bands])
+    parts = [filters @ magnitude[:, first : first + filters.shape[1]].T for first, filters in bands]
+    amplitude: AnyArray = namespace(magnitude).concatenate(parts)
+    return amplitude
 
 
-def _magnitude(frames: Tensor, n_fft: int) -> Tensor:
-    """|FFT| of windowed frames [t, win_length] -> [t, n_fft // 2 + 1]; quicker than the overflow-proof abs of torch."""
-    spectrum = torch.fft.rfft(frames, n=n_fft)
-    power: Tensor = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
-    return power.sqrt_()
+def _magnitude(frames: AnyArray, n_fft: int) -> AnyArray:
+    """|FFT| of windowed frames [t, win_length] -> [t, n_fft // 2 + 1]; quicker than the overflow-proof abs."""
+    xp = namespace(frames)
+    spectrum = xp.fft.rfft(frames, n=n_fft)
+    power = xp.square(spectrum.real)
+    power += xp.square(spectrum.imag)
+    magnitude: AnyArray = xp.sqrt(power)
+    return magnitude
 
 
-def _peak(samples: Tensor) -> float:
+def _peak(samples: AnyArray) -> float:
     if not len(samples):
         raise AudioError("the recording holds no samples; expected at least one")
-    peak = cast(float, samples.abs().max().item())
+    peak = max(float(samples.max()), -float(samples.min()))
     if not peak < float("inf"):  # NaN compares false too
         raise AudioError(
             "the recording holds samples that are not finite (NaN or infinity); repair or leave out the file"
@@ -194,10 +221,14 @@ def _peak(samples: Tensor) -> float:
     return peak
 
 
-def _scale(amplitude: Tensor, statistics: Statistics, config: FeatureConfig) -> Tensor:
+def _scale(amplitude: AnyArray, statistics: Statistics, config: FeatureConfig) -> AnyArray:
+    xp = namespace(amplitude)
     if config.dynamic_range is None:
-        return amplitude.clamp_min(config.floor).log()
+        features: AnyArray = xp.log(xp.clip(amplitude, config.floor, None))
+        return features
     gain = 1.0 / statistics.gain if statistics.peak else 1.0
     ceiling = max(config.floor, gain * statistics.loudest)
-    lowest = amplitude_to_db(torch.tensor(ceiling, dtype=torch.float64)).item() - config.dynamic_range
-    return amplitude_to_db((amplitude * gain).clamp_min(config.floor)).clamp_min(lowest) / config.dynamic_range + 1.0
+    lowest = 20.0 * math.log10(ceiling) - config.dynamic_range
+    decibels = amplitude_to_db(xp.clip(amplitude * gain, config.floor, None))
+    scaled: AnyArray = xp.clip(decibels, lowest, None) / config.dynamic_range + 1.0
+    return scaled

@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sqcodec import windows
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 
-_ENCODER_FRAMES = 1000  # frames per encoder window, without the margins
 _DECODER_CODES = 500  # codes per decoder window, without the margins
 _BATCH = 8  # windows decoded together: a recurrent layer takes hardly longer for eight rows than for one
 
@@ -17,9 +17,10 @@ _BATCH = 8  # windows decoded together: a recurrent layer takes hardly longer fo
 def with_context(model: SpectrogramCodec, features: Tensor) -> Tensor:
     """Pad the features [F, T] of a whole recording to the encoder's input: [F, 1 + frames of whole codes + 1].
 
-    The first frame is repeated once on the left. The last is repeated on the right up to a whole code, and once more.
+    See `windows.with_context`.
     """
-    return torch.cat(list(_with_context(model, [features], features.shape[1])), dim=1)
+    padded = windows.with_context([features], features.shape[1], per_code=model.features.frames_per_code)
+    return torch.cat(list(padded), dim=1)
 
 
 def encode_features(
@@ -36,48 +37,10 @@ def encode_features(
     frame is repeated up to a whole code.
     """
     per_code = model.features.frames_per_code
-    for window, start, stop in _encoder_windows(model, features, frames):
+    cut = windows.encoder_windows(features, frames, per_code=per_code, margin=model.encoder.margin)
+    for window, start, stop in cut:
         codes = model.encode(window[None].to(device), codebooks=codebooks)[0]
         yield window[:, 1 + start : 1 + stop], codes[:, start // per_code : stop // per_code].cpu()
-
-
-def _encoder_windows(
-    model: SpectrogramCodec, features: Iterable[Tensor], frames: int
-) -> Iterator[tuple[Tensor, int, int]]:
-    """Cut a recording of `frames` frames into overlapping windows [F, t + 2] of features.
-
-    Yields (window, start, stop). The codes of the window's frames start to stop are kept; joined, they are the codes of
-    the whole recording. start and stop do not count the context frame on the left.
-    """
-    per_code, margin = model.features.frames_per_code, model.encoder.margin
-    total, step = _round_up(frames, per_code), _round_up(_ENCODER_FRAMES, per_code)
-    padded = _with_context(model, features, frames)
-    buffer, offset = next(padded), 0
-    for begin in range(0, total, step):
-        stop = min(total, begin + step)
-        first, last = max(0, begin - margin), min(total, stop + margin)
-        buffer, offset = buffer[:, first - offset :], first
-        while buffer.shape[1] < last + 2 - first:
-            buffer = torch.cat([buffer, next(padded)], dim=1)
-        yield buffer[:, : last + 2 - first], begin - first, stop - first
-
-
-def _with_context(model: SpectrogramCodec, features: Iterable[Tensor], frames: int) -> Iterator[Tensor]:
-    """As `with_context`, for features in blocks [F, t] that have `frames` frames in all."""
-    right = 1 + _round_up(frames, model.features.frames_per_code) - frames
-    last: Tensor | None = None
-    for block in features:
-        if last is None:
-            yield block[:, :1]
-        yield block
-        last = block[:, -1:]
-    if last is not None:
-        yield last.expand(-1, right)
-
-
-def _round_up(frames: int, per_code: int) -> int:
-    """The next multiple of the frames per code."""
-    return -(-frames // per_code) * per_code
 
 
 def decode_features(model: SpectrogramCodec, codes: NDArray[np.uint16], speaker_index: int) -> Iterator[Tensor]:

@@ -7,7 +7,8 @@ and two linear layers. Both together need a fraction of the multiplications per 
 from torch import Tensor, nn
 
 from sqcodec.model.network import Decoder, Encoder
-from sqcodec.nn.convnext import BandScale, Blocks, ahead_of_each, initialise
+from sqcodec.nn.convnext import BandScale, Blocks, initialise
+from sqcodec.nn.taps import ahead_of_each
 from sqcodec.recipe import ConvNextConfig
 from sqcodec.spectrogram import FeatureConfig
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sqcodec.errors import ModelError, RecipeError
 from sqcodec.model.assembly import build_codec
 from sqcodec.model.mel_classes import MelClasses
-from sqcodec.model.model_header import FORMAT, KIND, TABLES, ModelHeader, header_of
+from sqcodec.model.model_header import FORMAT, KIND, TABLES, ModelContents, ModelHeader, read_model
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.nn.uninitialised import NoInitialisation
 from sqcodec.recipe import validate_recipe
@@ -85,13 +85,17 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> SpectrogramCod
 
 def open_model(path: Path, device: torch.device | str = "cpu") -> OpenedModel:
     """Read a model file. Raises ModelError as `read_header`, or if recipe or fingerprint does not fit the weights."""
-    tree, tensors = read_tensors(path, KIND)
-    header = header_of(path, tree)
-    tables = {name.removeprefix(TABLES): value.numpy() for name, value in tensors.items() if name.startswith(TABLES)}
+    contents = read_model(path)
+    return OpenedModel(codec_of(contents).to(device), contents.header, contents.tables)
+
+
+def codec_of(contents: ModelContents) -> SpectrogramCodec:
+    """The codec of a model file in eval mode, on the CPU. Raises ModelError as `open_model`."""
+    header, path = contents.header, contents.header.path
     with NoInitialisation():
         codec = _codec(header)
     try:
-        codec.load_state_dict({name: value for name, value in tensors.items() if not name.startswith(TABLES)})
+        codec.load_state_dict({name: torch.from_numpy(array) for name, array in contents.weights.items()})
     except RuntimeError as error:
         raise ModelError(f"{path}: the weights do not fit the recipe inside; the file is damaged: {error}") from None
     if codec.fingerprint != header.fingerprint:
@@ -99,7 +103,7 @@ def open_model(path: Path, device: torch.device | str = "cpu") -> OpenedModel:
             f"{path}: the header names fingerprint {header.fingerprint}, the weights give {codec.fingerprint};"
             " the file is damaged: train or fetch it again"
         )
-    return OpenedModel(codec.to(device).eval(), header, tables)
+    return codec.eval()
 
 
 def _codec(header: ModelHeader) -> SpectrogramCodec:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -14,6 +14,7 @@ from sqcodec.spectrogram import FeatureConfig, feature_config
 # Older formats lack keys. 1: the recipe has no target. 2: no kind of network, no level, no loudness. 3: no codewords in
 # the header, and no warmup_steps and freeze_step of a residual quantiser.
 FORMAT = 4
+NO_SPEAKER = 0  # speaker index for a speaker-independent decoder, which ignores it
 TABLES = "tables."  # prefix of the names of the entropy tables
 KIND = storage.TensorFormat(
     key="sqcodec",
@@ -46,11 +47,14 @@ class ModelHeader:
     recipe: Mapping[str, Any]
     classes: Mapping[str, Any] | None
 
+    def bit_rate(self, codebooks: int) -> float:
+        """Nominal bit/s with so many codebooks: codes per second times bits per code."""
+        return self.features.code_rate * sum((count - 1).bit_length() for count in self.codewords[:codebooks])
+
     @property
     def bit_rates(self) -> tuple[int, ...]:
         """Nominal bit/s with 1, 2, ... codebooks."""
-        bits = [(count - 1).bit_length() for count in self.codewords]
-        return tuple(round(self.features.code_rate * sum(bits[:codebooks])) for codebooks in range(1, len(bits) + 1))
+        return tuple(round(self.bit_rate(codebooks)) for codebooks in range(1, len(self.codewords) + 1))
 
     @property
     def default_bit_rate(self) -> float:
@@ -70,6 +74,22 @@ class ModelHeader:
 def read_header(path: Path) -> ModelHeader:
     """Read the header of a model file. Raises ModelError: missing, not a model of sqcodec, or of a newer format."""
     return header_of(path, storage.read_header(path, KIND))
+
+
+class ModelContents(NamedTuple):
+    """What one state of a model file holds: header, weights by name, arrays of the entropy tables by name."""
+
+    header: ModelHeader
+    weights: dict[str, NDArray[Any]]
+    tables: dict[str, NDArray[Any]]
+
+
+def read_model(path: Path) -> ModelContents:
+    """Read a model file at once. Raises ModelError as `read_header`."""
+    tree, arrays = storage.read_file(path, KIND)
+    tables = {name.removeprefix(TABLES): array for name, array in arrays.items() if name.startswith(TABLES)}
+    weights = {name: array for name, array in arrays.items() if not name.startswith(TABLES)}
+    return ModelContents(header_of(path, tree), weights, tables)
 
 
 def header_of(path: Path, tree: Mapping[str, Any]) -> ModelHeader:

@@ -1,23 +1,21 @@
 """The spectrogram codec: features -> codes -> features."""
 
-import hashlib
-import json
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from sqcodec.codes import fingerprint
 from sqcodec.errors import ModelError
 from sqcodec.model.likelihood import Likelihood
 from sqcodec.model.mel_classes import MelClasses
+from sqcodec.model.model_header import NO_SPEAKER
 from sqcodec.model.network import Decoder, Encoder
 from sqcodec.model.paper_network import jitter
 from sqcodec.nn.convnext import BandScale
 from sqcodec.quantizers.quantizer import Quantized, Quantizer
 from sqcodec.recipe import CodecRecipe
 from sqcodec.spectrogram import FeatureConfig
-
-NO_SPEAKER = 0  # speaker index for a speaker-independent decoder, which ignores it
 
 
 class Reconstruction(NamedTuple):
@@ -134,16 +132,9 @@ class SpectrogramCodec(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits of SHA-256 over what decoding depends on: codebooks, features, layout of the codes."""
-        layout = {
-            "features": self.features.as_dict(),
-            "frames_per_code": self.features.frames_per_code,
-            "codebooks": self.quantizer.codebooks,
-        }
-        codebook = self.quantizer.codebook.detach().cpu().contiguous().numpy().astype("<f4")
-        digest = hashlib.sha256(json.dumps([layout, codebook.shape], sort_keys=True).encode())
-        digest.update(codebook.tobytes())
-        return digest.hexdigest()[:16]
+        """The name of what its codes mean; see `codes.fingerprint`."""
+        codebook = self.quantizer.codebook.detach().cpu().contiguous().numpy()
+        return fingerprint(self.features, codebook, codebooks=self.quantizer.codebooks)
 
 
 def _valid(lengths: Tensor, longest: int) -> Tensor:

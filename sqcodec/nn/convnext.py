@@ -8,13 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-TAPS = 7
-_HALF = TAPS // 2
-
-
-def ahead_of_each(layers: int, lookahead: int) -> list[int]:
-    """Look-ahead in frames of the first convolution and of each block: at most 3 each, `lookahead` in all."""
-    return [max(0, min(_HALF, lookahead - _HALF * layer)) for layer in range(layers + 1)]
+from sqcodec.nn.taps import TAPS, ahead_of_each
 
 
 class Trunk(nn.Module):

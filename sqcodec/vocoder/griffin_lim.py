@@ -13,10 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sqcodec.arrays import mel_amplitude
 from sqcodec.dsp import hann_window
+from sqcodec.mel_scale import shortest_filters
 from sqcodec.recipe import GriffinLimConfig
 from sqcodec.spectrogram import FeatureConfig
-from sqcodec.vocoder.refinement import mel_amplitude, shortest_filters, shortest_stft
+from sqcodec.vocoder.refinement import shortest_stft
 
 _SEGMENT = 1000  # frames between cuts, give or take _SEARCH
 _SEARCH = 200
@@ -39,10 +41,13 @@ class GriffinLim:
         hop = self.features.hop_length
         length = hop * features.shape[2] - hop // 2
         return torch.stack(
-            [torch.from_numpy(np.concatenate(list(self.render([one], length)))) for one in features.unbind()]
+            [
+                torch.from_numpy(np.concatenate(list(self.render([one.numpy(force=True)], length))))
+                for one in features.unbind()
+            ]
         )
 
-    def render(self, pieces: Iterable[Tensor], samples: int) -> Iterator[_Samples]:
+    def render(self, pieces: Iterable[_Samples], samples: int) -> Iterator[_Samples]:
         """Features [F, t] piece after piece -> sound [n], together `samples` long; how they come changes nothing.
 
         Beyond the last frame it is repeated.
@@ -50,7 +55,7 @@ class GriffinLim:
         from scipy.signal import lfilter  # slow to import, and encoding does without it
 
         state, written = np.zeros(1), 0
-        segments = _segments(pieces, _shortest(self.features))
+        segments = _segments(map(torch.as_tensor, pieces), _shortest(self.features))
         for piece in _joined(segments, self.features, self.settings.iterations, self.settings.momentum):
             emphasised = piece[: samples - written]
             if len(emphasised):  # the inverse of pre-emphasis; with a coefficient of 0 it changes nothing
@@ -109,14 +114,14 @@ def _joined(
 
 def linear_magnitude(features: Tensor, config: FeatureConfig) -> Tensor:
     """Features [F, T] -> magnitudes [bins, T] of the shortest FFT that holds the window, negative ones cut to 0."""
-    mel = mel_amplitude(features, config)
+    mel = mel_amplitude(features, config.dynamic_range)
     return (_mel_inverse(config).to(mel) @ mel).clamp_min(0.0)
 
 
 @lru_cache(maxsize=8)
 def _mel_inverse(config: FeatureConfig) -> Tensor:
     """Pseudo-inverse [bins, F] of the mel filters over the shortest FFT, whose magnitudes are interpolated linearly."""
-    inverse: Tensor = torch.linalg.pinv(shortest_filters(config))
+    inverse: Tensor = torch.linalg.pinv(torch.from_numpy(shortest_filters(config)))
     return inverse.float()
 
 

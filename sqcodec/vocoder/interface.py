@@ -5,7 +5,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sqcodec.spectrogram import FeatureConfig
 
@@ -23,8 +22,5 @@ class Vocoder(Protocol):
     def kind(self) -> str:
         """`griffin-lim`, `world` or `istft`."""
 
-    def synthesise(self, features: Tensor) -> Tensor:
-        """features [B, F, T] -> sound [B, hop T - hop / 2]."""
-
-    def render(self, pieces: Iterable[Tensor], samples: int) -> Iterator[NDArray[np.float32]]:
+    def render(self, pieces: Iterable[NDArray[np.float32]], samples: int) -> Iterator[NDArray[np.float32]]:
         """Features [F, t] piece after piece -> sound [n], together `samples` long; memory does not grow with it."""

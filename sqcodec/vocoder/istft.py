@@ -17,7 +17,7 @@ from sqcodec.nn.convnext import Trunk
 from sqcodec.recipe import IstftConfig, RefinementConfig
 from sqcodec.spectrogram import FeatureConfig
 from sqcodec.vocoder.refinement import refine, spread
-from sqcodec.vocoder.windows import windows, with_last_repeated
+from sqcodec.windows import windows, with_last_repeated
 
 _HOPS = 4  # that the window of the inverse STFT is long, whatever the features' window is
 _SPREAD = 2  # frames on each side of a frame whose windows reach its samples
@@ -77,13 +77,13 @@ class IstftVocoder:
         return self._made(extended)[:, self.features.hop_length // 2 : self.features.hop_length * features.shape[2]]
 
     @torch.inference_mode()
-    def render(self, pieces: Iterable[Tensor], samples: int) -> Iterator[NDArray[np.float32]]:
+    def render(self, pieces: Iterable[NDArray[np.float32]], samples: int) -> Iterator[NDArray[np.float32]]:
         """Features [F, t] piece after piece -> sound [n], together `samples` long, in blocks of 10 s that join to what
         `synthesise` makes. Zeros where there are no frames."""
         hop = self.features.hop_length
         made, skipped = 0, hop // 2
         for window in windows(with_last_repeated(pieces), behind=self.behind, ahead=self.ahead):
-            sound = self._made(window.features[None])[0, hop * window.start : hop * window.stop]
+            sound = self._made(torch.as_tensor(window.features)[None])[0, hop * window.start : hop * window.stop]
             piece: NDArray[np.float32] = sound[skipped:][: samples - made].cpu().numpy()
             made, skipped = made + len(piece), 0
             yield piece

@@ -9,17 +9,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from sqcodec.dsp import (
-    StftConfig,
-    db_to_amplitude,
-    de_emphasise,
-    frames_of_stft,
-    frames_same,
-    mel_filters,
-    overlap_add_same,
-    pre_emphasise,
-    stft_of_frames,
-)
+from sqcodec import mel_scale
+from sqcodec.arrays import mel_amplitude, pre_emphasise
+from sqcodec.dsp import StftConfig, de_emphasise, frames_of_stft, frames_same, overlap_add_same, stft_of_frames
 from sqcodec.spectrogram import FeatureConfig
 
 _SMALLEST = 1e-9  # amplitude below which a phase means nothing
@@ -43,7 +35,7 @@ def refine(sound: Tensor, features: Tensor, config: FeatureConfig, *, iterations
 
 def _refined(sound: Tensor, features: Tensor, config: FeatureConfig, *, iterations: int, momentum: float) -> Tensor:
     stft = shortest_stft(config)
-    targets = _split(mel_amplitude(features, config).transpose(1, 2))
+    targets = _split(mel_amplitude(features, config.dynamic_range).transpose(1, 2))
     before: list[Tensor | None] = [None] * len(targets)
     for _ in range(iterations):
         parts = _split(frames_same(sound, stft))
@@ -76,37 +68,14 @@ def _power(spectrum: Tensor) -> Tensor:
     return power.clamp_min(_SMALLEST**2)
 
 
-def mel_amplitude(features: Tensor, config: FeatureConfig) -> Tensor:
-    """Features [.., F, T] -> the mel amplitudes they are the logarithms of."""
-    if config.dynamic_range is None:
-        return features.exp()
-    return db_to_amplitude((features - 1.0) * config.dynamic_range)
-
-
 def shortest_stft(config: FeatureConfig) -> StftConfig:
-    """Every 2nd, 4th... bin of a zero-padded FFT is a bin of the shorter one: 512 points do for a window of 400."""
-    n_fft = config.n_fft
-    while n_fft // 2 >= config.win_length:
-        n_fft //= 2
-    return StftConfig(n_fft=n_fft, win_length=config.win_length, hop_length=config.hop_length)
-
-
-def shortest_filters(config: FeatureConfig) -> Tensor:
-    """Mel filters [F, bins] over the bins of `shortest_stft`, float64; between bins magnitudes are taken as linear."""
-    filters = mel_filters(config).double()
-    stride = config.n_fft // shortest_stft(config).n_fft
-    position = torch.arange(filters.shape[1], dtype=torch.float64) / stride
-    nodes = torch.arange((filters.shape[1] - 1) // stride + 1, dtype=torch.float64)
-    return filters @ (1.0 - (position[:, None] - nodes).abs()).clamp_min(0.0)
+    """The STFT with `mel_scale.shortest_fft`: 512 points do for a window of 400."""
+    return StftConfig(n_fft=mel_scale.shortest_fft(config), win_length=config.win_length, hop_length=config.hop_length)
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)
 def _filters(config: FeatureConfig, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Filters [bins, F] from magnitudes to mel amplitudes, and [F, bins], which spreads one factor per band over the
-    bins: the mean over the bands that a bin lies in, the nearest band's where it lies in none."""
-    filters = shortest_filters(config)
-    share = filters / filters.sum(0).clamp_min(1e-12)
-    bins = torch.arange(filters.shape[1])
-    inside = filters.sum(0).nonzero().flatten()
-    nearest = inside[(bins[:, None] - inside).abs().argmin(1)]
-    return filters.T.contiguous().float().to(device), share[:, nearest].contiguous().float().to(device)
+    """`mel_scale.spreading` on a device."""
+    filters, spread = mel_scale.spreading(config)
+    return torch.from_numpy(filters).to(device), torch.from_numpy(spread).to(device)

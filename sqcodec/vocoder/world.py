@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sqcodec.nn.convnext import Trunk
 from sqcodec.recipe import WorldConfig
 from sqcodec.spectrogram import FeatureConfig
-from sqcodec.vocoder.windows import windows, with_last_repeated
+from sqcodec.windows import windows, with_last_repeated
 
 F0_LOW, F0_HIGH, F0_CLASSES = 60.0, 800.0, 180  # Hz; classes of 25 cents
 _CENTS = 1200.0 * math.log2(F0_HIGH / F0_LOW) / F0_CLASSES
@@ -175,11 +175,14 @@ class WorldVocoder:
         hop = self.features.hop_length
         length = hop * features.shape[2] - hop // 2
         return torch.stack(
-            [torch.from_numpy(np.concatenate(list(self.render([one], length)))) for one in features.unbind()]
+            [
+                torch.from_numpy(np.concatenate(list(self.render([one.numpy(force=True)], length))))
+                for one in features.unbind()
+            ]
         )
 
     @torch.inference_mode()
-    def render(self, pieces: Iterable[Tensor], samples: int) -> Iterator[NDArray[np.float32]]:
+    def render(self, pieces: Iterable[NDArray[np.float32]], samples: int) -> Iterator[NDArray[np.float32]]:
         """Features [F, t] piece after piece -> sound [n], together `samples` long; how they come changes nothing.
 
         pyworld makes one segment at a time, of 10 s or a little more, which end where no voice sounds.
@@ -191,11 +194,11 @@ class WorldVocoder:
             yield piece
         yield np.zeros(samples - made, np.float32)
 
-    def _predicted(self, pieces: Iterable[Tensor]) -> Iterator[WorldParameters]:
+    def _predicted(self, pieces: Iterable[NDArray[np.float32]]) -> Iterator[WorldParameters]:
         device = next(self.network.parameters()).device
         extended = with_last_repeated(pieces)
         for window in windows(extended, behind=self.network.behind, ahead=self.network.ahead):
-            whole = self.network.parameters_of(self.network(window.features[None].to(device)))[0]
+            whole = self.network.parameters_of(self.network(torch.as_tensor(window.features)[None].to(device)))[0]
             yield WorldParameters(*(value[window.start : window.stop] for value in whole))
 
 

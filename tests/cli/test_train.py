@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from sqcodec.cli.main import main
 from sqcodec.corpus.store import open_store
-from sqcodec.vocoder.vocoder_file import read_header
+from sqcodec.vocoder.vocoder_header import read_header
 from tests.conftest import make_model, speech_like
 from tests.train.conftest import SMALL, make_store
 from tests.train.vocoder.conftest import ISTFT, WORLD, make_sound_store

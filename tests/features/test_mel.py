@@ -12,8 +12,9 @@ from sqcodec.errors import AudioError
 from sqcodec.features import mel
 from sqcodec.features.mel import extract, extract_blocks, measure
 from sqcodec.recording import ArrayRecording
-from sqcodec.spectrogram import FEATURES
+from sqcodec.spectrogram import FEATURES, FeatureConfig
 from tests import reference
+from tests.conftest import speech_like
 
 SHIPPED = Path(__file__).parents[2] / "recipes" / "tiny" / "speech" / "2019" / "english"
 PAPER, LOG = FEATURES["paper-mel"], FEATURES["log-mel"]
@@ -138,5 +139,20 @@ def test_a_recording_is_read_once_unless_it_is_long(monkeypatch, config, kept, p
 
     statistics, pieces = mel.features_of(Counted(audio.numpy(), 16000), config)
     # the same sums in another order, as in blocks
-    torch.testing.assert_close(torch.cat(list(pieces), dim=1), extract(audio, config), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(np.concatenate([*pieces], axis=1), extract(audio.numpy(), config), rtol=0, atol=1e-5)
     assert (statistics.samples, len(read)) == (len(audio), passes)
+
+
+@pytest.mark.parametrize("config", [PAPER, LOG], ids=lambda config: config.kind)
+def test_numpy_and_torch_give_the_same_features(config: FeatureConfig) -> None:
+    """Their FFTs round differently, by about 2^-23 of a frame's largest magnitude.
+
+    So features within 60 dB of a frame's largest agree within 1e-5 (a unit is 8.7 dB or more), and quieter ones within
+    what that rounding is of them.
+    """
+    samples = speech_like(16000 * 3)
+    one, other = extract(samples, config), extract(torch.from_numpy(samples), config).numpy()
+    assert (one.dtype, one.shape) == (np.float32, other.shape)
+    loud = other > other.max(0) - 60 / config.decibels_per_unit
+    assert np.abs(one - other)[loud].max() < 1e-5
+    assert np.abs(one - other).max() < 2e-4

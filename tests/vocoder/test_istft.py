@@ -8,7 +8,7 @@ import torch
 
 from sqcodec.dsp import StftConfig, inverse_stft_same, stft_same
 from sqcodec.features.mel import extract
-from sqcodec.nn.convnext import ahead_of_each
+from sqcodec.nn.taps import ahead_of_each
 from sqcodec.spectrogram import FEATURES
 from sqcodec.vocoder.istft import IstftNetwork, IstftVocoder, head_stft
 from sqcodec.vocoder.refinement import refine, spread

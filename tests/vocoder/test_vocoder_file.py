@@ -8,7 +8,8 @@ import torch
 from sqcodec.errors import VocoderError
 from sqcodec.spectrogram import FEATURES
 from sqcodec.vocoder.istft import IstftNetwork
-from sqcodec.vocoder.vocoder_file import load_vocoder, read_header, save_vocoder
+from sqcodec.vocoder.vocoder_file import config_of, load_vocoder, save_vocoder
+from sqcodec.vocoder.vocoder_header import read_header
 from sqcodec.vocoder.world import WorldNetwork
 from tests.vocoder.conftest import small_istft, small_world
 
@@ -31,7 +32,7 @@ def test_what_is_saved_comes_back(kind, tmp_path) -> None:
     network = saved(path, kind, codec="0123456789abcdef")
     header = read_header(path)
     assert (header.step, header.codec, header.features) == (12, "0123456789abcdef", LOG_MEL)
-    assert header.config == (small_istft() if kind == "istft" else small_world())
+    assert config_of(header) == (small_istft() if kind == "istft" else small_world())
     loaded = load_vocoder(path, LOG_MEL)
     assert loaded.kind == kind
     state = loaded.network.state_dict()

@@ -3,7 +3,9 @@
 import difflib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +14,21 @@ from sqcodec import former_names
 from sqcodec.bitstream import npy, sqc
 from sqcodec.bitstream.code_space import CodeSpace
 from sqcodec.codes import Codes
+from sqcodec.engine import EncodedBlock, Engine
 from sqcodec.errors import AudioError, CodesError, ModelError
 from sqcodec.features.mel import Statistics, features_of
-from sqcodec.model.blockwise import decode_features, encode_features
-from sqcodec.model.folding import fold_
-from sqcodec.model.model_file import open_model
-from sqcodec.model.spectrogram_codec import NO_SPEAKER, SpectrogramCodec
-from sqcodec.pipeline.coding.speaker_search import Probe, nearest_speaker
-from sqcodec.pipeline.device import find_device
+from sqcodec.model.model_header import NO_SPEAKER, ModelHeader, read_model
+from sqcodec.pipeline.coding.engines import open_engine, open_network
 from sqcodec.pipeline.finding.code_spaces import space_of
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.finding.vocoders import FoundVocoder, find_vocoder
 from sqcodec.recording import ArrayRecording, Recording
 from sqcodec.vocoder.interface import Vocoder
+
+if TYPE_CHECKING:
+    import torch
+
+    from sqcodec.model.spectrogram_codec import SpectrogramCodec
 
 _Samples = NDArray[np.float32]
 
@@ -39,19 +43,30 @@ def load(model: str | Path | None = None, *, device: str = "auto") -> "Codec":
 
 def open_codec(path: Path, device: str) -> "Codec":
     """The codec of a model file. Raises ModelError: it is missing or damaged; SqcodecError: no such device."""
-    opened = open_model(path, find_device(device))
-    return Codec(fold_(opened.codec), path, space_of(opened.header, opened.tables))
+    contents = read_model(path)
+    space = space_of(contents.header, contents.tables)
+    return Codec(contents.header, space, open_engine(contents, device), device)
 
 
 class Codec:
     """A trained model for encoding and decoding. It works in blocks: memory does not grow with the length."""
 
-    def __init__(self, model: SpectrogramCodec, path: Path, space: CodeSpace) -> None:
-        self.model, self.path, self.space = model, path, space
-        self.fingerprint, self.speakers, self.bit_rate = model.fingerprint, model.speakers, model.bit_rate
-        self.sample_rate = model.features.sample_rate  # Hz, of the networks' input and output
-        self.device = next(model.parameters()).device
-        self._vocoders: dict[str | None, FoundVocoder] = {}
+    def __init__(self, header: ModelHeader, space: CodeSpace, engine: Engine, device: str) -> None:
+        self.header, self.space, self.engine, self.path = header, space, engine, header.path
+        self.features, self.speakers, self.fingerprint = header.features, header.speakers, header.fingerprint
+        self.sample_rate = header.features.sample_rate  # Hz, of the networks' input and output
+        self.bit_rate = header.bit_rate(len(header.codewords))
+        self._device, self._vocoders = device, dict[str | None, FoundVocoder]()
+
+    @cached_property
+    def model(self) -> "SpectrogramCodec":
+        """The networks in torch. Raises SqcodecError: torch is not installed."""
+        return open_network(self.engine, self.path, self._device)
+
+    @property
+    def device(self) -> "torch.device":
+        """The device of `model`."""
+        return next(self.model.parameters()).device
 
     def encode(
         self,
@@ -81,27 +96,37 @@ class Codec:
 
         Raises ModelError: the model is a plain VAE; CodesError: it has no such speaker.
         """
-        if not self.model.quantizer.codebooks:
+        if not self.header.codewords:
             raise ModelError(
                 f"{self.path}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer"
             )
         if speaker is not None:
             self.speaker_index(speaker)  # checked before the work
-        config = self.model.features
-        statistics, features = features_of(recording, config)
-        probe, pieces = Probe(config), []
-        frames = config.frame_count(statistics.samples)
-        for part, codes in encode_features(self.model, features, frames, self.device, codebooks=codebooks):
-            probe.offer_(part, codes)
-            pieces.append(codes.numpy().astype(np.uint16))
+        statistics, features = features_of(recording, self.features)
+        frames = self.features.frame_count(statistics.samples)
+        blocks = self.engine.encode(features, frames, codebooks=codebooks or len(self.header.codewords))
+        if speaker is None and self.speakers:
+            indices, speaker = self._with_speaker(blocks)
+        else:
+            indices = [block.codes for block in blocks]
         return Codes(
-            indices=np.concatenate(pieces, axis=1),
+            indices=np.concatenate(indices, axis=1),
             samples=recording.input_samples,
             sample_rate=recording.rate,
             gain=self._gain(statistics),
-            speaker=speaker or nearest_speaker(self.model, probe),
+            speaker=speaker,
             fingerprint=self.fingerprint,
         )
+
+    def _with_speaker(self, blocks: Iterable[EncodedBlock]) -> tuple[list[NDArray[np.uint16]], str]:
+        """The codes of all blocks, and the nearest speaker."""
+        from sqcodec.pipeline.coding.speaker_search import Probe, nearest_speaker  # imports torch
+
+        probe, indices = Probe(self.features), []
+        for block in blocks:
+            probe.offer_(block)
+            indices.append(block.codes)
+        return indices, nearest_speaker(self.model, probe)
 
     def decode(self, codes: Codes, *, speaker: str | None = None, vocoder: str | None = None) -> _Samples:
         """Decode to sound [codes.samples_at(self.sample_rate)] in -1 to 1, at the model's rate and the stored level.
@@ -118,14 +143,12 @@ class Codec:
 
         Raises CodesError: the model has fewer, or one codebook exceeds the bit rate.
         """
-        available = self.model.quantizer.codebooks
-        limit = bit_rate or self.model.recipe.bit_rate
+        available = len(self.header.codewords)
+        limit = bit_rate or self.header.recipe.get("bit_rate")
         if codebooks is None and limit is not None:
             codebooks = min(available, int(limit * available / self.bit_rate))
             if not codebooks:
-                setting = (
-                    f"`bit_rate` {limit:g}" if bit_rate else f"recipe {self.model.recipe.name}: bit_rate {limit:g}"
-                )
+                setting = f"`bit_rate` {limit:g}" if bit_rate else f"recipe {self.header.name}: bit_rate {limit:g}"
                 raise CodesError(f"{setting}: the lowest of {self.path} is {self.bit_rate / available:g} bit/s")
         if codebooks is not None and codebooks > available:
             raise CodesError(f"`codebooks` {codebooks}: {self.path} has {available}")
@@ -150,9 +173,12 @@ class Codec:
     def vocoder(self, name: str | None) -> FoundVocoder:
         """The vocoder of a kind, a file or a run; None: the best. See `find_vocoder`. Raises VocoderError."""
         if name not in self._vocoders:  # read the weights once, not once per file of a folder
-            settings, features = self.model.recipe.vocoder, self.model.features
             self._vocoders[name] = find_vocoder(
-                name, features, device=self.device, settings=settings, codec=self.fingerprint
+                name,
+                self.features,
+                device=self._device,
+                settings=self.header.recipe.get("vocoder"),
+                codec=self.fingerprint,
             )
         return self._vocoders[name]
 
@@ -162,32 +188,30 @@ class Codec:
             for start in range(0, samples, 1 << 18):
                 yield np.zeros(min(1 << 18, samples - start), np.float32)
             return
-        for sound in vocoder.render(decode_features(self.model, codes.indices, speaker_index), samples):
+        for sound in vocoder.render(self.engine.decode(codes.indices, speaker_index), samples):
             yield sound * np.float32(codes.gain)
 
     def _gain(self, statistics: Statistics) -> float:
         """Factor on the decoded sound: 0 for silence, 1 for features that hold the level (no utterance statistics)."""
-        if self.model.features.dynamic_range is None:
+        if self.features.dynamic_range is None:
             return 1.0 if statistics.peak else 0.0
         return statistics.gain
 
     def _check(self, codes: Codes, where: str) -> None:
-        quantizer, codebooks = self.model.quantizer, len(codes.indices)
+        available, codebooks = self.header.codewords, len(codes.indices)
         if codes.fingerprint not in (None, self.fingerprint):
             raise ModelError(
                 f"{where}: written with the model {codes.fingerprint}, got {self.fingerprint} ({self.path});"
                 " name the model that wrote the codes"
             )
-        if not 1 <= codebooks <= quantizer.codebooks:
-            expected_rows = (
-                "1 (the model has one codebook)" if quantizer.codebooks == 1 else f"1 to {quantizer.codebooks}"
-            )
+        if not 1 <= codebooks <= len(available):
+            expected_rows = "1 (the model has one codebook)" if len(available) == 1 else f"1 to {len(available)}"
             raise CodesError(f"{where}: got {codebooks} rows of codes, expected {expected_rows}")
-        if (highest := int(codes.indices.max())) >= quantizer.codewords:
+        if (highest := int(codes.indices.max())) >= available[0]:
             raise CodesError(
-                f"{where}: got code {highest}, expected 0 to {quantizer.codewords - 1}; these are another model's codes"
+                f"{where}: got code {highest}, expected 0 to {available[0] - 1}; these are another model's codes"
             )
-        npy.check_length(codes, self.model.features, where)
+        npy.check_length(codes, self.features, where)
 
     def speaker_of(self, codes: Codes, speaker: str | None, where: str = "codes") -> str | None:
         """The speaker to decode with: `speaker`, else the one stored, else the model's only one; None if the model
@@ -210,7 +234,7 @@ class Codec:
             return NO_SPEAKER
         assert speaker is not None
         if speaker in self.speakers:
-            return self.model.speaker_index(speaker)
+            return self.speakers.index(speaker)
         near = difflib.get_close_matches(speaker, self.speakers, n=3)
         raise CodesError(
             f"speaker {speaker!r}: unknown to the model {self.path}"

@@ -11,13 +11,12 @@ from sqcodec.corpus.audio import AudioSource
 from sqcodec.features.mel import features_of
 from sqcodec.pipeline.coding.notes import recording_notes
 from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, clipping_note, write_sound
-from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.finding.vocoders import KINDS, find_vocoder, resolve_vocoder
 from sqcodec.pipeline.paths import check_target, shown, spooled, written
 from sqcodec.recording import Recording
 from sqcodec.spectrogram import FEATURES, FeatureConfig, FeatureKind
 from sqcodec.vocoder.interface import Vocoder
-from sqcodec.vocoder.vocoder_file import read_header
+from sqcodec.vocoder.vocoder_header import read_header
 
 _Samples = NDArray[np.float32]
 
@@ -49,7 +48,7 @@ def vocode_file(
     """
     check_target(source, target, SOUND_FORMATS)
     config = _features(vocoder, features)
-    found = find_vocoder(vocoder, config, device=find_device(device))
+    found = find_vocoder(vocoder, config, device=device)
     with spooled(source) as path, written(target) as draft:
         audio = AudioSource(path)
         sound = vocode_recording(audio, found.vocoder)

@@ -108,7 +108,7 @@ def encode_with(
         seconds=codes.seconds,
         codes=codes.indices.size,
         size=len(content),
-        nominal_bit_rate=codec.bit_rate * codebooks / codec.model.quantizer.codebooks,
+        nominal_bit_rate=codec.header.bit_rate(codebooks),
         speaker=codes.speaker,
         speakers=len(codec.speakers),
         speaker_searched=speaker is None,
@@ -201,13 +201,13 @@ def open_with(codec: Codec, file: CodesFile) -> Opened:
     if file.codes is None:
         return Opened(codec, sqc.unpack(file.content, codec.space, where=file.where), ())
     if file.identity is None:  # a bare array: its length follows from the model's rates
-        return Opened(codec, npy.unpack(file.content, where=file.where, features=codec.model.features), ())
+        return Opened(codec, npy.unpack(file.content, where=file.where, features=codec.features), ())
     return Opened(codec, file.codes, ())
 
 
 def _recovered(codec: Codec, file: CodesFile) -> Opened:
     intact = recovery.recover(file.content, codec.space, where=file.where)
-    rate, seconds = codec.model.features.code_rate, intact.codes.seconds
+    rate, seconds = codec.features.code_rate, intact.codes.seconds
     lost = tuple(Span(block.start / rate, min(seconds, block.stop / rate)) for block in intact.lost)
     return Opened(codec, intact.codes, lost)
 

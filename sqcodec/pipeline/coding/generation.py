@@ -89,7 +89,7 @@ def _sample_codes(
     known: NDArray[np.uint16] = start.indices if start else np.zeros((len(prior.codewords), 0), np.uint16)
     drawn = prior.sample(
         torch.from_numpy(known.astype(np.int64)).to(codec.device),
-        codec.model.features.code_count(samples, codec.sample_rate),
+        codec.features.code_count(samples, codec.sample_rate),
         codec.speaker_index(speaker),
         temperature=sampling.temperature,
         top_p=sampling.top_p,

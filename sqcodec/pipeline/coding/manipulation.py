@@ -126,7 +126,7 @@ class _Latents:
                 f"{path}: got {audio.seconds:.0f} s, expected at most {_MAX_SECONDS} s to morph; cut it first"
             )
         samples = audio.read(codec.sample_rate)
-        features = extract(torch.from_numpy(samples), codec.model.features)
+        features = extract(torch.from_numpy(samples), codec.features)
         with torch.inference_mode():
             encoded = codec.model.encoder(with_context(codec.model, features)[None].to(codec.device))
         notes = tuple(note.text for note in recording_notes(audio, where))
@@ -137,7 +137,7 @@ def _interpolate(codec: Codec, first: _Latents, second: _Latents, weight: float)
     """The codes at `weight` (0 to 1) between the first recording and the second."""
     one, other = first.codes, second.codes
     samples = round((1 - weight) * one.samples + weight * other.samples)
-    length = codec.model.features.code_count(samples, codec.sample_rate)
+    length = codec.features.code_count(samples, codec.sample_rate)
     parts = [
         torch.nn.functional.interpolate(end.encoded.transpose(1, 2), size=length, mode="linear", align_corners=True)
         for end in (first, second)

@@ -1,8 +1,9 @@
 """Find the speaker of a recording: the one with whom its codes decode nearest to its features."""
 
+import numpy as np
 import torch
-from torch import Tensor
 
+from sqcodec.engine import EncodedBlock
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.spectrogram import FeatureConfig
 
@@ -21,8 +22,9 @@ class Probe:
         self._max_frames = round(_PROBE * config.code_rate) * self._frames_per_code
         self.features, self.codes, self._energy = torch.empty(0, 0), torch.empty(0, 0), -float("inf")
 
-    def offer_(self, features: Tensor, codes: Tensor) -> None:
-        """Take the best window of features [F, t] and their codes, if it has more energy than the present one."""
+    def offer_(self, block: EncodedBlock) -> None:
+        """Take the best window of a block, if it has more energy than the present one."""
+        features, codes = torch.from_numpy(block.features), torch.from_numpy(block.codes.astype(np.int64))
         length = min(self._max_frames, features.shape[1])
         if length < self.features.shape[1]:
             return  # the short last block of a long recording
@@ -35,10 +37,8 @@ class Probe:
             self.codes = codes[:, best : best + length // self._frames_per_code].clone()
 
 
-def nearest_speaker(model: SpectrogramCodec, probe: Probe) -> str | None:
-    """The speaker with the lowest mean squared error between decoded codes and features; None: no speakers."""
-    if not model.speakers:
-        return None
+def nearest_speaker(model: SpectrogramCodec, probe: Probe) -> str:
+    """The speaker with the lowest mean squared error between decoded codes and features; the model has speakers."""
     device = next(model.parameters()).device
     features, codes = probe.features.to(device), probe.codes.to(device)
     errors = []

@@ -1,18 +1,16 @@
 """Find a vocoder: by kind, name or path, or the best one with weights."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
-
-import torch
+from typing import Any, NamedTuple
 
 from sqcodec.errors import VocoderError
+from sqcodec.pipeline.device import find_device, is_gpu
 from sqcodec.pipeline.finding.models import RUNS, SHIPPED
-from sqcodec.recipe import GriffinLimConfig, VocoderConfig, load_recipe
+from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
 from sqcodec.spectrogram import FeatureConfig
-from sqcodec.vocoder.griffin_lim import GriffinLim
 from sqcodec.vocoder.interface import Vocoder
-from sqcodec.vocoder.vocoder_file import VocoderHeader, load_vocoder, read_header
+from sqcodec.vocoder.vocoder_header import VocoderHeader, header_for, read_header
 
 KINDS = ("istft", "world", "griffin-lim")  # best first
 STAGE = "vocoder"  # folder of the vocoder within a run folder
@@ -38,20 +36,20 @@ def find_vocoder(
     name: str | None,
     features: FeatureConfig,
     *,
-    device: torch.device,
-    settings: VocoderConfig | None = None,
+    device: str,
+    settings: Mapping[str, Any] | None = None,
     codec: str | None = None,
 ) -> FoundVocoder:
     """The vocoder `name`: a kind, a file, a run folder or a run's name. None: the best one for these features.
 
-    settings: the recipe's, for Griffin-Lim. codec: fingerprint of the codec whose output is synthesised; weights that
-    were fine-tuned on it come first, those of another codec last. Raises VocoderError: there is none, or it takes other
-    features.
+    device: as `find_device` takes it. settings: the recipe's section `vocoder`, for Griffin-Lim. codec: fingerprint of
+    the codec whose output is synthesised; weights that were fine-tuned on it come first, those of another codec last.
+    Raises VocoderError: there is none, or it takes other features.
     """
     chosen = choose_vocoder(name, features, codec=codec)
     if chosen.path is None:
-        return FoundVocoder(GriffinLim(features, _griffin_lim(settings)), None, "")
-    return FoundVocoder(load_vocoder(chosen.path, features, device), chosen.path, chosen.note)
+        return FoundVocoder(_griffin_lim(features, settings), None, "")
+    return FoundVocoder(_load(header_for(chosen.path, features), device), chosen.path, chosen.note)
 
 
 def choose_vocoder(name: str | None, features: FeatureConfig, *, codec: str | None = None) -> ChosenVocoder:
@@ -61,7 +59,7 @@ def choose_vocoder(name: str | None, features: FeatureConfig, *, codec: str | No
     headers = [] if name == "griffin-lim" else sorted(_usable(features, name), key=lambda header: _rank(header, codec))
     if headers:
         path = headers[0].path
-        note = f"using {path} ({headers[0].config.kind})"
+        note = f"using {path} ({headers[0].kind})"
         shipped = path.is_relative_to(SHIPPED)
         return ChosenVocoder(path, "" if shipped else note)
     if name in ("istft", "world"):
@@ -98,7 +96,7 @@ def _usable(features: FeatureConfig, kind: str | None) -> Iterator[VocoderHeader
             header = read_header(path)
         except VocoderError:
             continue
-        if header.features == features and kind in (None, header.config.kind):
+        if header.features == features and kind in (None, header.kind):
             yield header
 
 
@@ -106,7 +104,7 @@ def _rank(header: VocoderHeader, codec: str | None) -> tuple[int, int, bool, flo
     """Sort key, best first: kind, codec of the fine-tuning, what ships before runs, newest run."""
     shipped = header.path.is_relative_to(SHIPPED)
     return (
-        KINDS.index(header.config.kind), _tuning_rank(header, codec), not shipped, -header.path.stat().st_mtime
+        KINDS.index(header.kind), _tuning_rank(header, codec), not shipped, -header.path.stat().st_mtime
     )  # fmt: skip
 
 
@@ -117,8 +115,22 @@ def _tuning_rank(header: VocoderHeader, codec: str | None) -> int:
     return 1 if header.codec is None else 2
 
 
-def _griffin_lim(settings: VocoderConfig | None) -> GriffinLimConfig:
-    """The recipe's settings, or those of the recipe `folder` if the recipe has another vocoder."""
-    chosen = settings if isinstance(settings, GriffinLimConfig) else load_recipe("folder").vocoder
+def _load(header: VocoderHeader, device: str) -> Vocoder:
+    """In NumPy where that knows the vocoder and no GPU is asked for, else in torch."""
+    if header.kind == "istft" and not is_gpu(device):
+        return NumpyIstftVocoder(header)
+    from sqcodec.vocoder.vocoder_file import load_vocoder
+
+    return load_vocoder(header.path, header.features, find_device(device))
+
+
+def _griffin_lim(features: FeatureConfig, settings: Mapping[str, Any] | None) -> Vocoder:
+    """With the recipe's settings, or those of the recipe `folder` if the recipe has another vocoder."""
+    from sqcodec.recipe import GriffinLimConfig, load_recipe
+    from sqcodec.vocoder.griffin_lim import GriffinLim
+
+    if settings and settings["kind"] == "griffin-lim":
+        return GriffinLim(features, GriffinLimConfig(**settings))
+    chosen = load_recipe("folder").vocoder
     assert isinstance(chosen, GriffinLimConfig)
-    return chosen
+    return GriffinLim(features, chosen)

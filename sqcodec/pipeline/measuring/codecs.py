@@ -94,7 +94,7 @@ class ModelUnderTest:
             bits=bits,
             codes=codec.pack(codes),
             error=_spectral_error(codec, samples, codec.speaker_of(codes, None), self.codebooks),
-            decibels=codec.model.features.decibels_per_unit,
+            decibels=codec.features.decibels_per_unit,
         )
 
 
@@ -105,7 +105,7 @@ def _opened(path: Path, device: str) -> Codec:
 
 def _spectral_error(codec: Codec, samples: Signal, speaker: str | None, codebooks: int) -> SquaredError | None:
     """The dB^2 protocol of DESIGN on one file: T as librosa counts, odd last frame dropped, no replicated edges."""
-    config = codec.model.features
+    config = codec.features
     frames = 2 + (len(samples) // config.hop_length - 1) // config.frames_per_code * config.frames_per_code
     if frames < _SHORTEST_SCORED or not samples.any():
         return None

@@ -118,7 +118,7 @@ def evaluate(
 
 def _models(codec: Codec, path: Path, bit_rates: Sequence[float], vocoder: str, device: str) -> list[ModelUnderTest]:
     """The model at each rate, named by the rate it has then; at its only one when none is asked for."""
-    most, name = codec.model.quantizer.codebooks, path.parent.name or "model"
+    most, name = len(codec.header.codewords), path.parent.name or "model"
     counts = {codec.codebooks_for(codebooks=None, bit_rate=rate) for rate in bit_rates}
     return [
         ModelUnderTest(

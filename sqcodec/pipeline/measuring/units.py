@@ -56,7 +56,7 @@ class _Model:
     @property
     def rate(self) -> float:
         """Vectors per second."""
-        return self.codec.model.features.code_rate
+        return self.codec.features.code_rate
 
     def read(self, name: str) -> Vectors:
         """The codewords [T, D] of a recording. Raises CorpusError: there is none of this name."""

@@ -17,7 +17,7 @@ from sqcodec.pipeline.training.shipping import ship_model, ship_vocoder
 from sqcodec.pipeline.training.train_codec import train
 from sqcodec.pipeline.training.train_vocoder import FineTuning, fine_tuning, train_vocoder
 from sqcodec.recipe import CodecRecipe, TrainedVocoderConfig, load_recipe
-from sqcodec.vocoder.vocoder_file import read_header
+from sqcodec.vocoder.vocoder_header import read_header
 
 MODEL, VOCODER, CHECKPOINT = "model.safetensors", "vocoder.safetensors", "checkpoint.pt"  # of a run folder
 Report = Callable[[str], None]

@@ -10,6 +10,7 @@ from sqcodec.model.model_file import add_tables, open_model, save_model
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.training.count_tables import count_tables
 from sqcodec.vocoder import vocoder_file as vocoders
+from sqcodec.vocoder.vocoder_header import read_header
 
 
 def ship_model(source: Path, target: Path, features: Path, *, device: str = "auto") -> None:
@@ -31,13 +32,13 @@ def ship_model(source: Path, target: Path, features: Path, *, device: str = "aut
 
 def ship_vocoder(source: Path, target: Path) -> None:
     """Write the vocoder `source` to `target` in float16. Raises VocoderError: no vocoder of sqcodec."""
-    header = vocoders.read_header(source)
+    header = read_header(source)
     vocoder = vocoders.load_vocoder(source, header.features)
     target.parent.mkdir(parents=True, exist_ok=True)
     vocoders.save_vocoder(
         target,
         vocoder.network,
-        config=header.config,
+        config=vocoders.config_of(header),
         features=header.features,
         step=header.step,
         codec=header.codec,

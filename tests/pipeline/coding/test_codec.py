@@ -20,7 +20,7 @@ from sqcodec.features.mel import extract
 from sqcodec.model.assembly import build_codec
 from sqcodec.model.blockwise import decode_features
 from sqcodec.model.model_file import load_model, save_model
-from sqcodec.pipeline.coding import codec as module
+from sqcodec.pipeline.coding import speaker_search
 from sqcodec.pipeline.coding.codec import load
 from sqcodec.pipeline.finding.code_spaces import read_space
 from sqcodec.recipe import load_recipe
@@ -132,7 +132,7 @@ def test_the_probe_is_the_window_of_most_energy(tiny_model, monkeypatch) -> None
     x = speech_like(16000 * 25) * np.float32(1e-3)
     x[16000 * 14 : 16000 * 18] = speech_like(16000 * 4)
     seen = []
-    monkeypatch.setattr(module, "nearest_speaker", lambda model, probe: seen.append(probe) or "s5")
+    monkeypatch.setattr(speaker_search, "nearest_speaker", lambda model, probe: seen.append(probe) or "s5")
     assert codec.encode(x).speaker == "s5"
     features = extract(torch.from_numpy(x), codec.model.features)
     distance = (features.unfold(1, 300, 1) - seen[0].features[:, None]).abs().amax((0, 2))

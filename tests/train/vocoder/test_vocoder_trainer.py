@@ -11,7 +11,8 @@ from sqcodec.pipeline.training.train_vocoder import train_vocoder
 from sqcodec.recipe import load_recipe
 from sqcodec.spectrogram import FEATURES
 from sqcodec.train.log import read_log
-from sqcodec.vocoder.vocoder_file import load_vocoder, read_header
+from sqcodec.vocoder.vocoder_file import load_vocoder
+from sqcodec.vocoder.vocoder_header import read_header
 from tests.train.vocoder.conftest import ISTFT, WORLD, make_sound_store
 
 KINDS = {"istft": ISTFT, "world": WORLD}
@@ -33,7 +34,7 @@ def test_a_training_leaves_vocoder_log_and_sound(kind, sound_store, tmp_path):
     assert entries == read_log(done.folder / "log.jsonl")
     assert np.isfinite(done.figures["test_mel_distance"])
     header = read_header(done.folder / "vocoder.safetensors")
-    assert (header.config.kind, header.step, header.features, header.codec) == (kind, 8, FEATURES["log-mel"], None)
+    assert (header.kind, header.step, header.features, header.codec) == (kind, 8, FEATURES["log-mel"], None)
     sound = load_vocoder(header.path, header.features).synthesise(torch.zeros(1, 80, 10))
     assert sound.shape == (1, 1520)
     assert sum(path.stat().st_size for path in (done.folder / "tensorboard").iterdir()) > 32000  # 2 s of sound

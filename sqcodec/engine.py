@@ -1,0 +1,29 @@
+"""What runs a codec's networks: the interface that the engines in NumPy and in torch share."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Features = NDArray[np.float32]  # [F, t]
+
+
+class EncodedBlock(NamedTuple):
+    """A block of a recording: features [F, t] and their codes [K, t / frames per code] uint16."""
+
+    features: Features
+    codes: NDArray[np.uint16]
+
+
+class Engine(Protocol):
+    """The networks of one model, at inference. Memory does not grow with the length of a recording."""
+
+    def encode(self, features: Iterable[Features], frames: int, *, codebooks: int) -> Iterator[EncodedBlock]:
+        """Encode a recording given in blocks of features, `frames` in all, with the first `codebooks`.
+
+        The last frame is repeated up to a whole code.
+        """
+
+    def decode(self, codes: NDArray[np.uint16], speaker_index: int) -> Iterator[Features]:
+        """Decode codes [K, T] in blocks: features [F, frames per code x T] in all."""

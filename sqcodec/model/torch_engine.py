@@ -1,0 +1,30 @@
+"""The engine in torch: any model, on any device."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sqcodec.engine import EncodedBlock, Features
+from sqcodec.model.blockwise import decode_features, encode_features
+from sqcodec.model.spectrogram_codec import SpectrogramCodec
+
+
+class TorchEngine:
+    """A codec on its device as an `Engine`."""
+
+    def __init__(self, model: SpectrogramCodec) -> None:
+        self.model = model
+
+    def encode(self, features: Iterable[Features], frames: int, *, codebooks: int) -> Iterator[EncodedBlock]:
+        """See `Engine`."""
+        device = next(self.model.parameters()).device
+        tensors = map(torch.from_numpy, features)
+        for part, codes in encode_features(self.model, tensors, frames, device, codebooks=codebooks):
+            yield EncodedBlock(part.numpy(), codes.numpy().astype(np.uint16))
+
+    def decode(self, codes: NDArray[np.uint16], speaker_index: int) -> Iterator[Features]:
+        """See `Engine`."""
+        for features in decode_features(self.model, codes, speaker_index):
+            yield features.numpy(force=True)

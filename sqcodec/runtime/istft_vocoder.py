@@ -1,0 +1,80 @@
+"""The ISTFT vocoder in NumPy: network, inverse STFT, refinement, in blocks."""
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sqcodec.mel_scale import hann_window
+from sqcodec.runtime.networks import IstftNetwork
+from sqcodec.runtime.phase_refinement import refine
+from sqcodec.runtime.spectra import inverse_fft, overlap_add_same
+from sqcodec.runtime.threads import one_thread
+from sqcodec.runtime.weights import Array, Weights
+from sqcodec.storage import read_arrays
+from sqcodec.vocoder.vocoder_header import KIND, VocoderHeader
+from sqcodec.windows import windows, with_last_repeated
+
+_HOPS = 4  # that the window of the inverse STFT is long
+_SPREAD = 2  # frames on each side of a frame whose windows reach its samples
+_ROWS = 32  # frames of an inverse FFT at once
+
+
+class NumpyIstftVocoder:
+    """A trained network with its refinement: the `Vocoder` that needs no torch.
+
+    iterations: of the refinement; None: as the header says. Raises VocoderError: the file is damaged.
+    """
+
+    kind: Literal["istft"] = "istft"
+
+    def __init__(self, header: VocoderHeader, *, iterations: int | None = None) -> None:
+        self.header, self.features, config = header, header.features, header.config
+        self._n_fft = _HOPS * self.features.hop_length
+        weights = Weights(read_arrays(header.path, "", KIND))
+        try:
+            self._network = IstftNetwork(weights, config, bands=self.features.n_mels, n_fft=self._n_fft)
+            self._iterations = int(config["refinement"]["iterations"]) if iterations is None else iterations
+            self._momentum = float(config["refinement"]["momentum"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise KIND.error(
+                f"{header.path}: the weights do not fit the header; the file is damaged: {error}"
+            ) from None
+        reach = _SPREAD + spread(self.features.win_length, self.features.hop_length) * self._iterations
+        self._behind, self._ahead = self._network.behind + reach, self._network.ahead + reach
+
+    def render(self, pieces: Iterable[NDArray[np.float32]], samples: int) -> Iterator[NDArray[np.float32]]:
+        """Features [F, t] piece after piece -> sound [n], together `samples` long, in blocks of 10 s.
+
+        How they come in pieces changes nothing. Zeros where there are no frames.
+        """
+        hop = self.features.hop_length
+        count, skipped = 0, hop // 2
+        for window in windows(with_last_repeated(pieces), behind=self._behind, ahead=self._ahead):
+            with one_thread():
+                sound = self.synthesise(np.ascontiguousarray(window.features.T))
+            piece = sound[hop * window.start : hop * window.stop][skipped:][: samples - count]
+            count, skipped = count + len(piece), 0
+            yield piece
+        yield np.zeros(samples - count, np.float32)
+
+    def synthesise(self, features: Array) -> Array:
+        """features [T, F] -> sound [hop T], frame t in the middle of hop t."""
+        sound = inverse_stft_same(self._network(features), self._n_fft, self.features.hop_length)
+        return refine(sound, features, self.features, iterations=self._iterations, momentum=self._momentum)
+
+
+def inverse_stft_same(spectrum: NDArray[np.complex64], n_fft: int, hop_length: int) -> Array:
+    """Spectrum [T, bins] -> the sound [hop T] nearest to it, with a window as long as the FFT."""
+    frames, window = np.empty((len(spectrum), n_fft), np.float32), hann_window(n_fft)
+    for start in range(0, len(spectrum), _ROWS):
+        rows = slice(start, start + _ROWS)
+        inverse_fft(spectrum[rows], n_fft, out=frames[rows])
+        frames[rows] *= window
+    return overlap_add_same(frames, hop_length)
+
+
+def spread(win_length: int, hop_length: int) -> int:
+    """Frames on each side that one iteration of refinement reaches: as many by the STFT as by its inverse."""
+    return 2 * -(-(win_length - hop_length) // (2 * hop_length))

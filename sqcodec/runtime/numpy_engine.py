@@ -1,0 +1,102 @@
+"""The engine in NumPy: codecs with ConvNeXt networks and a residual quantiser, without torch."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sqcodec.codes import fingerprint
+from sqcodec.engine import EncodedBlock, Features
+from sqcodec.errors import ModelError
+from sqcodec.model.model_header import ModelContents, ModelHeader
+from sqcodec.runtime.networks import Decoder, Encoder
+from sqcodec.runtime.search import dequantise, search
+from sqcodec.runtime.threads import one_thread
+from sqcodec.runtime.weights import Weights
+from sqcodec.windows import encoder_windows
+
+_Part = TypeVar("_Part")
+_CODES = 500  # codes decoded at once, without the context
+
+
+def knows(header: ModelHeader) -> bool:
+    """Whether the engine runs this model; torch runs all others."""
+    recipe = header.recipe
+    return bool(
+        recipe["network"].get("kind") == "convnext"
+        and recipe["quantizer"]["kind"] == "residual"
+        and recipe["target"]["kind"] == "mel"
+    )
+
+
+class NumpyEngine:
+    """A codec as an `Engine`. Encoder and decoder are made when they are first used.
+
+    Raises ModelError: the file is damaged.
+    """
+
+    def __init__(self, contents: ModelContents) -> None:
+        header, self._weights = contents.header, Weights(contents.weights)
+        self._header, self._features, self._network = header, header.features, header.recipe["network"]
+        shape = len(header.codewords), header.codewords[0], int(header.recipe["quantizer"]["dim"])
+        self._codebook = self._fitting(lambda: self._weights.section("quantizer").get("codebook", *shape))
+        found = fingerprint(header.features, self._codebook, codebooks=len(header.codewords))
+        if found != header.fingerprint:
+            raise ModelError(
+                f"{header.path}: the header names fingerprint {header.fingerprint}, the weights give {found};"
+                " the file is damaged: train or fetch it again"
+            )
+
+    def encode(self, features: Iterable[Features], frames: int, *, codebooks: int) -> Iterator[EncodedBlock]:
+        """See `Engine`."""
+        per_code, encoder = self._features.frames_per_code, self._encoder
+        for window, start, stop in encoder_windows(features, frames, per_code=per_code, margin=encoder.margin):
+            with one_thread():
+                latents = encoder(np.ascontiguousarray(window.T))[start // per_code : stop // per_code]
+                codes = search(latents, self._codebook[:codebooks])
+            yield EncodedBlock(window[:, 1 + start : 1 + stop], codes)
+
+    def decode(self, codes: NDArray[np.uint16], speaker_index: int) -> Iterator[Features]:  # noqa: ARG002
+        """See `Engine`; the speaker index is ignored: these models take any speaker."""
+        per_code, decoder, total = self._features.frames_per_code, self._decoder, codes.shape[1]
+        for begin in range(0, total, _CODES):
+            end = min(total, begin + _CODES)
+            first, last = max(0, begin - decoder.margin), min(total, end + decoder.margin)
+            with one_thread():
+                decoded = decoder(dequantise(codes[:, first:last], self._codebook))
+            yield decoded[per_code * (begin - first) : per_code * (end - first)].T
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return self._fitting(
+            lambda: Encoder(
+                self._weights.section("encoder"),
+                self._network,
+                bands=self._features.n_mels,
+                per_code=self._features.frames_per_code,
+                latents=self._codebook.shape[2],
+            )
+        )
+
+    @cached_property
+    def _decoder(self) -> Decoder:
+        return self._fitting(
+            lambda: Decoder(
+                self._weights.section("decoder"),
+                self._network,
+                bands=self._features.n_mels,
+                per_code=self._features.frames_per_code,
+                codeword=self._codebook.shape[2],
+            )
+        )
+
+    def _fitting(self, make: Callable[[], _Part]) -> _Part:
+        """A part of the model. Raises ModelError: its weights do not fit the header."""
+        try:
+            return make()
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"{self._header.path}: the weights do not fit the recipe inside; the file is damaged: {error}"
+            ) from None

@@ -1,0 +1,81 @@
+"""Griffin-Lim iterations from a network's sound in NumPy: what `sqcodec.vocoder.refinement` does in torch."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sqcodec.arrays import mel_amplitude, pre_emphasise
+from sqcodec.mel_scale import hann_window, shortest_fft, spreading
+from sqcodec.runtime.spectra import frames_same, inverse_fft, overlap_add_same
+from sqcodec.runtime.weights import Array
+from sqcodec.spectrogram import FeatureConfig
+
+_SMALLEST = np.float32(1e-9)  # amplitude below which a phase means nothing
+_LIMIT = np.float32(100.0)  # a band is raised or lowered by 40 dB at most in one iteration
+_ROWS = 32  # frames at once: their spectra stay in the cache, and NumPy keeps such small buffers for the next ones
+
+
+def refine(sound: Array, features: Array, config: FeatureConfig, *, iterations: int, momentum: float) -> Array:
+    """sound [hop T], features [T, F] -> sound [hop T] (fast Griffin-Lim, Perraudin et al., WASPAA 2013)."""
+    if not iterations:
+        return sound
+    step = _Step(config, momentum)
+    mel = mel_amplitude(features, config.dynamic_range)
+    sound = pre_emphasise(sound, 0.0, config.pre_emphasis) if config.pre_emphasis else sound
+    former = np.empty((len(features), step.bins), np.complex64)
+    corrected = np.empty((len(features), config.win_length), np.float32)
+    for iteration in range(iterations):
+        frames = frames_same(sound, config.win_length, config.hop_length)
+        for start in range(0, len(features), _ROWS):
+            rows = slice(start, start + _ROWS)
+            step(frames[rows], mel[rows], former[rows], corrected[rows], first=not iteration)
+        sound = overlap_add_same(corrected, config.hop_length)
+    return _de_emphasise(sound, config.pre_emphasis)
+
+
+class _Step:
+    """One iteration on _ROWS frames or fewer."""
+
+    def __init__(self, config: FeatureConfig, momentum: float) -> None:
+        self._n_fft, self._length = shortest_fft(config), config.win_length
+        self._window, self._momentum = hann_window(config.win_length), np.float32(momentum)
+        self._filters, self._spread = spreading(config)
+        self.bins = self._n_fft // 2 + 1
+        self._padded = np.zeros((_ROWS, self._n_fft), np.float32)
+        self._spectra = np.empty((2, _ROWS, self.bins), np.complex64)
+        self._sound = np.empty((_ROWS, self._n_fft), np.float32)
+
+    def __call__(self, frames: Array, mel: Array, former: NDArray[np.complex64], out: Array, *, first: bool) -> None:
+        """frames [t, n] and target amplitudes mel [t, F] -> out [t, n], corrected and windowed once more.
+
+        former [t, bins]: the spectrum of the last iteration, replaced by that of this one.
+        """
+        size = len(frames)
+        padded, (spectrum, pushed) = self._padded[:size], self._spectra[:, :size]
+        np.multiply(frames, self._window, out=padded[:, : self._length])
+        np.fft.rfft(padded, out=spectrum)
+        magnitude = np.maximum(np.abs(spectrum), _SMALLEST)
+        error = mel / np.maximum(magnitude @ self._filters, _SMALLEST)
+        factor = np.clip(error, 1 / _LIMIT, _LIMIT) @ self._spread
+        if first:
+            np.multiply(spectrum, factor, out=pushed)
+        else:  # phases extrapolated from the last iteration
+            np.subtract(spectrum, former, out=pushed)
+            pushed *= self._momentum
+            pushed += spectrum
+            factor *= magnitude
+            factor /= np.maximum(np.abs(pushed), _SMALLEST)
+            pushed *= factor
+        former[...] = spectrum
+        sound = self._sound[:size]
+        inverse_fft(pushed, self._n_fft, out=sound)
+        np.multiply(sound[:, : self._length], self._window, out=out)
+
+
+def _de_emphasise(samples: Array, coefficient: float) -> Array:
+    """The inverse of `pre_emphasise` with a previous sample of 0, as `sqcodec.dsp.de_emphasise` has it."""
+    step, factor = 1, coefficient
+    while step < len(samples) and factor > 1e-12:  # 1 / (1 - c z) = (1 + c z) (1 + c^2 z^2) (1 + c^4 z^4) ...
+        samples = samples.copy() if step == 1 else samples
+        samples[step:] += np.float32(factor) * samples[:-step].copy()
+        step, factor = 2 * step, factor**2
+    return samples

@@ -1,0 +1,41 @@
+"""Frames of sound in NumPy, and sound from frames: what `sqcodec.dsp` does in torch."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sqcodec.arrays import frames_of
+from sqcodec.mel_scale import hann_window
+from sqcodec.runtime.weights import Array
+
+
+def frames_same(sound: Array, win_length: int, hop_length: int) -> Array:
+    """Sound [hop T] -> a view of its frames [T, win_length], frame t centred on the middle of hop t; zeros outside."""
+    return frames_of(np.pad(sound, (win_length - hop_length) // 2), win_length, hop_length)
+
+
+def inverse_fft(spectrum: NDArray[np.complex64], n_fft: int, *, out: Array) -> None:
+    """Spectrum [T, n_fft // 2 + 1] -> out [T, n_fft], in float32."""
+    irfft: Any = np.fft.irfft  # its types know float64 alone
+    irfft(spectrum, n=n_fft, out=out)
+
+
+def overlap_add_same(frames: Array, hop_length: int) -> Array:
+    """Frames [T, win_length], windowed twice, -> the sound [hop T] nearest to them in the least squares."""
+    around = (frames.shape[1] - hop_length) // 2
+    weight = np.broadcast_to(np.square(hann_window(frames.shape[1])), frames.shape)
+    sound = _overlap_add(frames, hop_length)[around:-around]
+    sound /= _overlap_add(weight, hop_length)[around:-around]
+    return sound
+
+
+def _overlap_add(frames: Array, hop_length: int) -> Array:
+    """Frames [T, n], each hop_length after the last -> their sum [n + hop_length (T - 1)]."""
+    count, length = frames.shape
+    hops = -(-length // hop_length)
+    summed = np.zeros((count + hops - 1, hop_length), np.float32)
+    for hop in range(hops):
+        part = frames[:, hop * hop_length : (hop + 1) * hop_length]
+        summed[hop : hop + count, : part.shape[1]] += part
+    return summed.reshape(-1)[: length + hop_length * (count - 1)]

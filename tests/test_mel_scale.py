@@ -1,0 +1,36 @@
+"""Windows and mel filters against NumPy and librosa."""
+
+import librosa
+import numpy as np
+import pytest
+
+from sqcodec.mel_scale import BANDS, hann_window, hz_to_mel, mel_bands, mel_filters, mel_to_hz, shortest_fft
+from sqcodec.spectrogram import FEATURES, FeatureKind
+
+
+@pytest.mark.parametrize("kind", ["paper-mel", "log-mel"])
+def test_filters_are_librosas(kind: FeatureKind) -> None:
+    config = FEATURES[kind]
+    want = librosa.filters.mel(
+        sr=16000, n_fft=config.n_fft, n_mels=80, fmin=config.f_min, fmax=config.f_max, dtype=np.float64
+    )
+    # ours are rounded to float32 once, from float64: half a unit of 2^-24 of filters below 0.05
+    np.testing.assert_allclose(mel_filters(config), want, rtol=0, atol=2e-9)
+    whole = np.zeros_like(mel_filters(config))
+    for number, (first, filters) in enumerate(mel_bands(config)):
+        whole[BANDS * number : BANDS * (number + 1), first : first + filters.shape[1]] = filters
+    assert np.array_equal(whole, mel_filters(config))
+
+
+def test_mel_scale_is_slaneys_and_invertible() -> None:
+    hertz = np.array([0.0, 50.0, 999.0, 1000.0, 1001.0, 8000.0])
+    np.testing.assert_allclose(hz_to_mel(hertz), librosa.hz_to_mel(hertz), rtol=1e-12)
+    np.testing.assert_allclose(mel_to_hz(hz_to_mel(hertz)), hertz, rtol=1e-12, atol=1e-12)
+
+
+def test_window_is_the_periodic_hann() -> None:
+    np.testing.assert_allclose(hann_window(400), np.hanning(401)[:-1], atol=1e-7)
+
+
+def test_the_shortest_fft_holds_the_window() -> None:
+    assert [shortest_fft(FEATURES[kind]) for kind in ("paper-mel", "log-mel")] == [512, 1024]
