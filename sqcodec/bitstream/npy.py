@@ -1,6 +1,6 @@
 """Codes as a NumPy file (DESIGN: `codes.npy`).
 
-    1st array  uint16 [K, T], C order: what any `np.load` reads
+    1st array  uint16, or int32 as codec.cpp has it, [K, T], C order: what any `np.load` reads
     2nd array  uint8: JSON that ends in `"crc32": "xxxxxxxx"}`, eight hexadecimal digits over every byte before them
 
 A file with the first array only decodes too. Nothing is unpickled.
@@ -14,7 +14,7 @@ import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from sqcodec.errors import CodesError
 from sqcodec.spectrogram import FEATURES, FeatureConfig
 
 VERSION = 1
+Dtype = Literal["uint16", "int32"]  # of the codes in a file
 _USUAL = FEATURES["log-mel"]  # whose rates a bare array is taken to have while its model is not known
 _MAGIC = b"\x93NUMPY"
 _TAIL = re.compile(rb'"crc32": "([0-9a-f]{8})"}\Z')
@@ -32,8 +33,8 @@ _LOUDEST = 1e12  # gain, far above that of the loudest recording that is read
 _INTEGERS = re.compile(r"[<>|=]?[iu][1248]")
 
 
-def pack(codes: Codes) -> bytes:
-    """The whole file as bytes."""
+def pack(codes: Codes, dtype: Dtype = "uint16") -> bytes:
+    """The whole file as bytes. dtype: of the codes in it."""
     fields = {
         "sqcodec": VERSION,
         "fingerprint": codes.fingerprint,
@@ -44,7 +45,8 @@ def pack(codes: Codes) -> bytes:
         "crc32": "00000000",
     }
     file = io.BytesIO()
-    np.lib.format.write_array(file, codes.indices.astype("<u2", order="C"), version=(1, 0), allow_pickle=False)
+    indices = codes.indices.astype(np.dtype(dtype).newbyteorder("<"), order="C")
+    np.lib.format.write_array(file, indices, version=(1, 0), allow_pickle=False)
     np.lib.format.write_array(
         file, np.frombuffer(json.dumps(fields).encode(), np.uint8), version=(1, 0), allow_pickle=False
     )
@@ -73,8 +75,8 @@ def unpack(content: bytes, *, where: str, features: FeatureConfig = _USUAL) -> C
         raise CodesError(f"{where}: the checksum does not match, the file was damaged: copy or encode it again")
     second = _read_array(content, first.stop, where)
     fields = _read_fields(second.values, where)
-    if first.values.dtype != np.dtype("<u2"):
-        raise CodesError(f"{where}: got codes of type {first.values.dtype}, expected uint16")
+    if first.values.dtype not in (np.dtype("<u2"), np.dtype("<i4")):
+        raise CodesError(f"{where}: got codes of type {first.values.dtype}, expected uint16 or int32")
     return Codes(indices=_bare_indices(first.values, where), **fields)
 
 

@@ -31,6 +31,7 @@ from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, mode
 @click.option(
     "--format", "form", type=click.Choice(["sqc", "npy"]), help="Format of CODES [default: by its suffix, else sqc]."
 )
+@click.option("--dtype", type=click.Choice(["uint16", "int32"]), help="Type of the codes in a .npy [default: uint16].")
 @click.option(
     "--codebooks", type=click.IntRange(min=1), help="Number of codebooks to use [default: by the recipe, else all]."
 )
@@ -51,6 +52,7 @@ def encode(
     model: str | None,
     speaker: str | None,
     form: Literal["sqc", "npy"] | None,
+    dtype: Literal["uint16", "int32"] | None,
     codebooks: int | None,
     bitrate: float | None,
     raw: Literal["s16le", "f32le"] | None,
@@ -82,7 +84,7 @@ def encode(
         with progress_bar(quiet=quiet) as show:
             folder = folders.encode_folder(
                 recording, codes, model=model, speaker=speaker, device=device, form=form, codebooks=codebooks,
-                bit_rate=bitrate, workers=folders.Workers(jobs, chosen_backend(backend, scheduler)),
+                bit_rate=bitrate, dtype=dtype, workers=folders.Workers(jobs, chosen_backend(backend, scheduler)),
                 progress=partial(show, "files"),
             )  # fmt: skip
         seconds, size = folder.seconds, folder.size
@@ -91,7 +93,7 @@ def encode(
         return
     encoded = files.encode_file(
         recording, codes, model=model, speaker=speaker, device=device, form=form, raw=files.raw_format(raw, rate),
-        codebooks=codebooks, bit_rate=bitrate,
+        codebooks=codebooks, bit_rate=bitrate, dtype=dtype,
     )  # fmt: skip
     if as_json:
         echo_json(codes, encoded.as_json())

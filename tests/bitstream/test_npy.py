@@ -191,7 +191,28 @@ def test_numbers_beyond_any_recording_are_refused(name, value) -> None:
 def test_the_codes_beside_fields_are_uint16() -> None:
     with pytest.raises(CodesError) as caught:
         unpack(resigned(CONTENT.replace(b"<u2", b"<i2")), where="x")
-    assert str(caught.value) == "x: got codes of type int16, expected uint16"
+    assert str(caught.value) == "x: got codes of type int16, expected uint16 or int32"
+
+
+@given(codes=st.lists(st.integers(0, 65535), min_size=1, max_size=50))
+def test_int32_codes_return_with_what_is_beside_them(codes) -> None:
+    wrote = example(np.array([codes], np.uint16))
+    content = pack(wrote, "int32")
+    first = np.load(io.BytesIO(content))
+    assert (first.dtype, first.tolist()) == ("<i4", [codes])
+    got = unpack(content, where="x")
+    assert got.indices.dtype == np.uint16
+    assert np.array_equal(got.indices, wrote.indices)
+    assert (got.samples, got.gain, got.fingerprint) == (wrote.samples, wrote.gain, wrote.fingerprint)
+
+
+def test_what_codec_cpp_writes_is_read() -> None:
+    """Its header, byte for byte (examples/utils/npy_io.cpp): padded to 16 bytes before the end of the line."""
+    header = b"{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3), }"
+    header += b" " * (-(10 + len(header)) % 16) + b"\n"
+    values = np.array([[1, 2, 3], [4, 5, 65535]], "<i4")
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + values.tobytes()
+    assert np.array_equal(unpack(content, where="x").indices, values)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -117,6 +117,16 @@ def test_decode_clips_and_warns(encoded: Path) -> None:
     assert soundfile.read("out.wav", dtype="int16")[0].max() == 32767
 
 
+def test_codes_of_int32_are_those_of_uint16(encoded: Path) -> None:
+    assert run("encode", "in.wav", "wide.npy", "--speaker", "p225", "--dtype", "int32").exit_code == 0
+    wide, codes = np.load("wide.npy"), np.load("codes.npy")
+    assert (wide.dtype, codes.dtype) == (np.int32, np.uint16)
+    assert np.array_equal(wide, codes)
+    for name in ("wide", "codes"):
+        assert run("decode", f"{name}.npy", f"{name}.wav").exit_code == 0
+    assert Path("wide.wav").read_bytes() == Path("codes.wav").read_bytes()
+
+
 def test_bare_codes_decode_with_a_warning(workplace: Path) -> None:
     np.save("bare.npy", np.arange(40) % 16)
     result = run("decode", "bare.npy", "out.wav", "--speaker", "s5")
@@ -220,6 +230,10 @@ def test_encode_without_any_model_fails(workplace: Path) -> None:
             "in.wav c.npy --speaker p227",
             "speaker 'p227': unknown to the model runs/tiny/model.safetensors; did you mean p226 or p225?"
             " It knows 3: p225, p226, s5",
+        ),
+        (
+            "in.wav c.sqc --dtype int32",
+            "--dtype int32: is for .npy files, a .sqc has its own coding; leave it out",
         ),
         ("in.wav c.npy --device tpu", "device 'tpu': expected auto, cpu, cuda or cuda:N"),
     ],

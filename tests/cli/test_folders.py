@@ -84,6 +84,13 @@ def test_codes_of_other_settings_are_encoded_again(recordings: Path, changed) ->
     assert redone.stdout.startswith(f"out: {'5 new, 0' if 'npy' in changed else '0 new, 5'} redone, 0 kept, 0 failed; ")
 
 
+def test_codes_of_another_type_are_encoded_again(recordings: Path) -> None:
+    usual = ["encode", "in", "out", "--speaker", "s5", "--format", "npy"]
+    assert run(*usual).stdout.startswith("out: 5 new, ")
+    assert run(*usual, "--dtype", "int32").stdout.startswith("out: 0 new, 5 redone, 0 kept, 0 failed; ")
+    assert np.load("out/b.npy").dtype == np.int32
+
+
 def test_codes_of_another_number_of_codebooks_are_encoded_again(recordings: Path) -> None:
     make_model(Path("runs/three/model.safetensors"), RESIDUAL)
     usual = ["encode", "in", "out", "--speaker", "s5", "--model", "three"]

@@ -60,22 +60,25 @@ def encode_file(
     raw: RawFormat | None = None,
     codebooks: int | None = None,
     bit_rate: float | None = None,
+    dtype: npy.Dtype | None = None,
 ) -> Encoded:
     """Encode a recording to a codes file. The file is complete or absent.
 
-    form: format of the file; None: by the suffix, `.sqc` without one. codebooks, bit_rate (nominal, bit/s): how many
-    codebooks to use; None: by the recipe, else all. raw: format of a `source` without a header. Raises AudioError: the
+    form: format of the file; None: by the suffix, `.sqc` without one. dtype: of the codes in an `.npy`; None: uint16.
+    codebooks, bit_rate (nominal, bit/s): how many codebooks to use; None: by the recipe, else all. raw: format of a
+    `source` without a header. Raises AudioError: the
     recording cannot be read; ModelError: no model; CodesError: unknown speaker; SqcodecError: the target cannot be
     written.
     """
     check_target(source, target, CODES_SUFFIXES)
     form = _codes_format(target, form)
+    check_dtype(dtype, form)
     with spooled(source) as path:
         audio = AudioSource(path, raw)
         found = find_for_encoding(model)
         codec = open_codec(found.path, device)
         codebooks = codec.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
-        result = encode_with(codec, audio, target, speaker=speaker, form=form, codebooks=codebooks)
+        result = encode_with(codec, audio, target, speaker=speaker, form=form, codebooks=codebooks, dtype=dtype)
     notes = (
         note("model", found.note),
         note("bit rate", bit_rate_note(codec, bit_rate)),
@@ -97,11 +100,18 @@ def raw_format(encoding: RawEncoding | None, sample_rate: int | None) -> RawForm
 
 
 def encode_with(
-    codec: Codec, audio: AudioSource, target: Path, *, speaker: str | None, form: CodesFormat, codebooks: int
+    codec: Codec,
+    audio: AudioSource,
+    target: Path,
+    *,
+    speaker: str | None,
+    form: CodesFormat,
+    codebooks: int,
+    dtype: npy.Dtype | None,
 ) -> Encoded:
     """As `encode_file`, with an open model and a number of codebooks."""
     codes = codec.encode_recording(audio, speaker=speaker, codebooks=codebooks)
-    content = npy.pack(codes) if form == "npy" else sqc.pack(codes, codec.space)
+    content = npy.pack(codes, dtype or "uint16") if form == "npy" else sqc.pack(codes, codec.space)
     with written(target) as draft:
         draft.write_bytes(content)
     return Encoded(
@@ -221,6 +231,12 @@ def _codes_format(target: Path, form: CodesFormat | None) -> CodesFormat:
     if form not in (None, by_suffix):
         raise SqcodecError(f"{target}: the suffix says {by_suffix}, `form` says {form}; change one of them")
     return by_suffix
+
+
+def check_dtype(dtype: npy.Dtype | None, form: CodesFormat) -> None:
+    """Raise SqcodecError: a type of the codes is given for a format that has none."""
+    if dtype is not None and form != "npy":
+        raise SqcodecError(f"`dtype` {dtype}: is for .npy files, a .{form} has its own coding; leave it out")
 
 
 def _silenced(

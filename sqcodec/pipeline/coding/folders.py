@@ -21,6 +21,7 @@ from sqcodec.pipeline.coding.files import (
     CodesFormat,
     bare_array_note,
     bit_rate_note,
+    check_dtype,
     decode_with,
     encode_with,
     find_model,
@@ -86,6 +87,7 @@ def encode_folder(
     form: CodesFormat | None,
     codebooks: int | None,
     bit_rate: float | None,
+    dtype: npy.Dtype | None,
     workers: Workers,
     progress: Progress,
 ) -> FolderResult:
@@ -95,17 +97,18 @@ def encode_folder(
     fewer codebooks; SqcodecError: no recordings, or `target` lies within `source`, or is named as a file.
     """
     form = form or "sqc"
+    check_dtype(dtype, form)
     tasks = _tasks(source, target, SUFFIXES, f".{form}", "recordings")
     found = find_for_encoding(model)
     codec = _codec(str(found.path.resolve()), device if workers.backend == "local" else "cpu")
     number = codec.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
     settings = {
         "sqcodec": __version__, "model": file_digest(found.path), "speaker": speaker, "format": form,
-        "codebooks": number,
+        "codebooks": number, **({"dtype": dtype} if dtype else {}),
     }  # fmt: skip
     record = FolderRecord(target)
     plans = [_Plan(task, record.state(task.output, task.source, settings), stamp_of(task.source)) for task in tasks]
-    function = partial(_encode, str(found.path.resolve()), device, speaker, form, number)
+    function = partial(_encode, str(found.path.resolve()), device, speaker, form, number, dtype)
     notes = (found.note, bit_rate_note(codec, bit_rate))
     files = _run(function, plans, record, lambda _: settings, workers=workers, progress=progress)
     return FolderResult(files=files, notes=tuple(filter(None, notes)))
@@ -199,9 +202,18 @@ def _attempt(function: Callable[[_Task], _Done], work: tuple[int, _Task]) -> _Do
         return _Done(number, reason=reason.replace(str(task.source), str(task.shown)))
 
 
-def _encode(model: str, device: str, speaker: str | None, form: CodesFormat, codebooks: int, task: _Task) -> _Done:
+def _encode(
+    model: str,
+    device: str,
+    speaker: str | None,
+    form: CodesFormat,
+    codebooks: int,
+    dtype: npy.Dtype | None,
+    task: _Task,
+) -> _Done:
     audio = AudioSource(task.source)
-    result = encode_with(_codec(model, device), audio, task.target, speaker=speaker, form=form, codebooks=codebooks)
+    codec = _codec(model, device)
+    result = encode_with(codec, audio, task.target, speaker=speaker, form=form, codebooks=codebooks, dtype=dtype)
     return _Done(0, None, result.seconds, result.size, tuple(recording_notes(audio, str(task.shown))))
 
 
