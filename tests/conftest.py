@@ -51,7 +51,8 @@ def speech_like(samples: int, *, rate: int = 16000, seed: int = 0) -> np.ndarray
 
 @pytest.fixture(autouse=True)
 def nothing_ships(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide the weights that ship, so that tests find their own; those of what ships override this fixture."""
+    """Hide the weights that ship, so that tests find their own; those of what ships override this fixture, among them
+    the tests of the whole way and of which model is chosen."""
     nowhere = tmp_path_factory.getbasetemp() / "nothing-ships"
     for user in (models, vocoders, shipped):
         monkeypatch.setattr(user, "SHIPPED", nowhere)

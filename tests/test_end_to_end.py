@@ -1,4 +1,7 @@
-"""The four commands, word for word but for a smaller and shorter training, on the speech that ships."""
+"""The four commands, word for word but for a smaller and shorter training, on the speech that ships.
+
+What ships is in place, as it is for every user.
+"""
 
 import math
 from pathlib import Path
@@ -9,6 +12,7 @@ import soundfile
 import yaml
 from click.testing import CliRunner
 
+import sqcodec
 from sqcodec.cli.main import main
 from sqcodec.pipeline.coding.codec import open_codec
 from sqcodec.recipe import find_recipe, load_recipe
@@ -17,6 +21,11 @@ from tests.train.vocoder.conftest import ISTFT
 
 SPEECH = Path(__file__).parents[1] / "recipes" / "tiny" / "speech"
 SHORT = " ".join(f"--set {value}" for value in (*SMALL, "train.frames=32")).replace("[12]", "[]")
+
+
+@pytest.fixture(autouse=True)
+def nothing_ships() -> None:
+    """Here it does."""
 
 
 @pytest.mark.slow
@@ -37,14 +46,17 @@ def test_prep_train_encode_decode(recipe, root, corpus, recording, tmp_path, mon
         assert soundfile.info(source).duration < 0.1
     samples, rate = soundfile.read(source)
     soundfile.write("in.wav", samples, rate)
-    for command in (
-        f"prep {recipe} --jobs 1",
-        f"train recipes/{recipe} --device cpu {SHORT}",
-        "encode in.wav codes.npy",
-        "decode codes.npy out.wav",
-    ):
-        result = CliRunner().invoke(main, command.split())
-        assert result.exit_code == 0, (command, result.output, result.exception)
+    succeeds("prep", recipe, "--jobs", 1)
+    trained = succeeds("train", f"recipes/{recipe}", "--device", "cpu", *SHORT.split())
+    assert trained.stdout.endswith("Next: sqcodec encode in.wav out.sqc\n")
+    encoded = succeeds("encode", "in.wav", "codes.npy")
+    why = "trained here; --model speech16k is the one that ships"
+    assert encoded.stdout.endswith(f", model runs/{recipe}, {why}\n")
+    decoded = succeeds("decode", "codes.npy", "out.wav")
+    assert decoded.stdout.endswith(f", model runs/{recipe}\n")
+    assert f"* runs/{recipe}: " in succeeds("models").stdout
+    assert sqcodec.load().path.parent.name == "speech16k"  # a program does not depend on its folder
+    assert sqcodec.load(recipe).path == Path("runs") / recipe / "model.safetensors"
     decoded, decoded_rate = soundfile.read("out.wav")
     assert decoded_rate == 16000
     assert len(decoded) == -(-len(samples) * 16000 // rate)

@@ -11,10 +11,10 @@ from sqcodec.cli.options import (
     RATE,
     backend_option,
     chosen_backend,
+    codes_model_option,
     device_option,
     jobs_option,
     json_option,
-    model_option,
     quiet_option,
     raw_option,
     scheduler_option,
@@ -27,7 +27,7 @@ from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, mode
 @click.command()
 @click.argument("codes", type=PATH_OR_PIPE)
 @click.argument("recording", metavar="OUT", type=PATH_OR_PIPE)
-@model_option
+@codes_model_option
 @click.option("--speaker", metavar="NAME", help="Speaker of the output [default: the speaker stored in CODES].")
 @vocoder_option
 @click.option("--rate", type=RATE, help="Sample rate of OUT, Hz [default: the model's].")
@@ -80,7 +80,7 @@ def decode(
     )  # fmt: skip
     text = (
         f"{decoded.seconds:.2f} s at {decoded.sample_rate} Hz{speaker_text(decoded.speaker)},"
-        f" model {model_text(decoded.model)}"
+        f" {model_text(decoded.model)}"
     )
     if as_json:
         echo_json(recording, decoded.as_json())

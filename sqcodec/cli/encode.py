@@ -33,10 +33,14 @@ from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, mode
 )
 @click.option("--dtype", type=click.Choice(["uint16", "int32"]), help="Type of the codes in a .npy [default: uint16].")
 @click.option(
-    "--codebooks", type=click.IntRange(min=1), help="Number of codebooks to use [default: by the recipe, else all]."
+    "--codebooks",
+    type=click.IntRange(min=1),
+    help="Number of codebooks to use [default: the model's, 4 of speech16k].",
 )
 @click.option(
-    "--bitrate", type=click.FloatRange(min=1), help="Use the codebooks that fit this nominal bit rate, bit/s."
+    "--bitrate",
+    type=click.FloatRange(min=1),
+    help="Use the codebooks that fit this nominal bit rate, bit/s [default: the model's, 1600 of speech16k].",
 )
 @raw_option
 @click.option("--rate", type=RATE, help="Sample rate of --raw input, Hz.")
@@ -70,7 +74,7 @@ def encode(
     Example: sqcodec encode in.wav out.sqc
              sqcodec encode recordings/ codes/ --jobs 4
     IN has any format, rate and length. - reads standard input or writes to standard output.
-    The model is --model, else SQCODEC_MODEL, else what ships, else the newest run under runs/.
+    The model is --model, else SQCODEC_MODEL, else the newest finished one under runs/, else the one that ships.
     """
     if codebooks and bitrate:
         raise click.UsageError("--codebooks and --bitrate exclude each other; give one of them.")
@@ -102,6 +106,6 @@ def encode(
     text = (
         f"{encoded.seconds:.2f} s, {encoded.codes} codes, {encoded.size} bytes: {encoded.bit_rate:.0f} bit/s"
         f" (nominal {encoded.nominal_bit_rate:.0f}){speaker_text(encoded.speaker)}{searched},"
-        f" model {model_text(encoded.model)}"
+        f" {model_text(encoded.model, encoded.model_reason)}"
     )
     echo_result(codes, [note.text for note in encoded.notes], text, quiet=quiet)

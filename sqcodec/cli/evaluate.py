@@ -28,7 +28,7 @@ from sqcodec.cli.wording import echo, echo_notes
 @click.option("--data", type=PATH, help="Folder of recordings.")
 @list_option
 @click.option("--out", type=PATH, required=True, help="Folder for the results.")
-@click.option("--bitrate", metavar="RATES", help="Bit rates of the model, such as 400,1600 [default: all codebooks].")
+@click.option("--bitrate", metavar="RATES", help="Bit rates of the model, such as 400,1600 [default: the model's].")
 @vocoder_option
 @click.option("--baseline", metavar="NAMES", help="Other codecs, such as codec2-3200,codec2-700C,opus-6.")
 @click.option(

@@ -127,6 +127,6 @@ def perturb(
 def _echo(target: Path, result: "Manipulated") -> None:
     text = (
         f"{result.seconds:.2f} s at {result.sample_rate} Hz{speaker_text(result.speaker)},"
-        f" model {model_text(result.model)}"
+        f" {model_text(result.model, result.model_reason)}"
     )
     echo_result(target, result.notes, text)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sqcodec.cli.options import PATH, PATH_OR_PIPE, json_option
+from sqcodec.cli.options import PATH, PATH_OR_PIPE, codes_model_option, json_option
 from sqcodec.cli.wording import echo, name_text, with_options
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _BARS = " ▁▂▃▄▅▆▇█"
 
 @click.command()
 @click.argument("codes", type=PATH_OR_PIPE)
-@click.option("--model", metavar="PATH|NAME", help="Model of the codes [default: by its fingerprint].")
+@codes_model_option
 @json_option
 @click.option("--plot", type=PATH, metavar="PNG", help="Draw the codes over time to this file.")
 def inspect(codes: Path, model: str | None, as_json: bool, plot: Path | None) -> None:

@@ -7,38 +7,45 @@ from typing import TYPE_CHECKING
 import click
 
 from sqcodec.cli.options import json_option
-from sqcodec.cli.wording import echo
+from sqcodec.cli.wording import echo, model_text
 
 if TYPE_CHECKING:
-    from sqcodec.pipeline.finding.shipped import ShippedModel
+    from sqcodec.pipeline.finding.shipped import ModelSummary
 
 
 @click.command()
 @click.argument("name", required=False)
 @json_option
 def models(name: str | None, as_json: bool) -> None:
-    """List the models that ship with sqcodec, or print the model card of NAME: data, licence, figures, limits.
+    """List the models that ship and those trained here, or print the model card of NAME: data, licence, limits.
 
     \b
     Example: sqcodec models
              sqcodec models speech16k
+    A star marks the model that encode uses without --model.
     """
     from sqcodec.pipeline.finding import shipped
 
-    listed = [shipped.shipped_model(name)] if name else list(shipped.shipped_models())
+    if name and not as_json:
+        echo(shipped.shipped_model(name).card.rstrip())
+        return
+    listed = [shipped.shipped_model(name)] if name else shipped.usable_models()
+    chosen = shipped.default_model()
+    used = [chosen is not None and model.path == chosen.path for model in listed]
     if as_json:
-        echo(json.dumps([asdict(model) | {"path": str(model.path)} for model in listed]))
-    elif name:
-        echo(listed[0].card.rstrip())
-    else:
-        for model in listed:
-            echo(_line(model))
+        rows = zip(listed, used, strict=True)
+        echo(json.dumps([asdict(model) | {"path": str(model.path), "used": star} for model, star in rows]))
+        return
+    for model, star in zip(listed, used, strict=True):
+        echo(f"{'*' if star else ' '} {_line(model)}")
+    if chosen:
+        echo(f"encode uses {model_text(chosen.path, chosen.reason)}")
 
 
-def _line(model: "ShippedModel") -> str:
+def _line(model: "ModelSummary") -> str:
     rates = f"{model.bit_rates[0]} to {model.bit_rates[-1]} bit/s" if len(model.bit_rates) > 1 else ""
     ahead = "whole recording" if model.lookahead is None else f"{model.lookahead:.0f} ms"
     return (
-        f"{model.name}: {rates or model.bit_rates[0]} ({model.default:.0f} by default), look-ahead {ahead},"
+        f"{model.name}: {rates or f'{model.bit_rates[0]} bit/s'} ({model.default:.0f} by default), look-ahead {ahead},"
         f" {model.features}, {model.size / 1e6:.1f} MB, fingerprint {model.fingerprint}"
     )

@@ -11,7 +11,12 @@ MCD_RECIPES = ("textbook", "espnet", "versa")
 _DEVICES = "auto, cpu, cuda or cuda:N."
 
 model_option = click.option(
-    "--model", metavar="PATH|NAME", help="Model file, run folder, or a name under runs/ [default: SQCODEC_MODEL]."
+    "--model",
+    metavar="PATH|NAME",
+    help="Model file, run folder, name of a run or of what ships [default: the starred one of 'sqcodec models'].",
+)
+codes_model_option = click.option(
+    "--model", metavar="PATH|NAME", help="Model of the codes [default: the one that wrote them, by its fingerprint]."
 )
 vocoder_option = click.option(
     "--vocoder", metavar="NAME", help="istft, world, griffin-lim, a file or a run [default: the best with weights]."

@@ -84,7 +84,9 @@ def _train_model(plan: "Plan", *, device: str, compiled: bool) -> None:
     codes = "no codes" if trained.test_perplexity is None else f"perplexity {trained.test_perplexity:.1f}"
     echo(f"{trained.folder}: step {trained.step}, test MSE {trained.test_mse:.2f}, {codes}")
     echo(f"Pictures: {trained.folder / 'curves.png'}, {trained.folder / 'spectrograms.png'}")
-    echo(f"Next: sqcodec encode in.wav out.sqc --model {trained.folder}")
+    found_by_itself = trained.folder.parent == Path("runs") and trained.test_perplexity is not None
+    model = "" if found_by_itself else f" --model {trained.folder}"
+    echo(f"Next: sqcodec encode in.wav out.sqc{model}")
 
 
 def _train_vocoder(plan: "Plan", *, device: str, start: Path | None) -> None:

@@ -101,8 +101,8 @@ def speaker_text(speaker: str | None) -> str:
     return f", speaker {name_text(speaker)}" if speaker else ""
 
 
-def model_text(path: Path) -> str:
-    """The name of a model that ships, else the path."""
-    from sqcodec.pipeline.finding.models import SHIPPED
+def model_text(path: Path, reason: str = "") -> str:
+    """`model speech16k, which ships`: the name of a model and why it was chosen."""
+    from sqcodec.pipeline.finding.models import model_name
 
-    return path.parent.name if path.is_relative_to(SHIPPED) else str(path)
+    return with_options(f"model {model_name(path)}{f', {reason}' if reason else ''}")

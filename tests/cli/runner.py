@@ -6,8 +6,8 @@ from click.testing import CliRunner, Result
 
 from sqcodec.cli.main import main
 
-NEWEST = "no --model given: using the newest run, runs/tiny\n"
-MODEL = "model runs/tiny/model.safetensors"
+MODEL = "model runs/tiny"
+CHOSEN = f"{MODEL}, trained here"  # where no model is named
 
 
 def run(*arguments: str, stdin: bytes | None = None) -> Result:

@@ -1,17 +1,21 @@
 """A model of several codebooks on the command line: all of them, or as many as wanted."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
 import sqcodec
+from sqcodec import Codec, Codes
 from sqcodec.bitstream.entropy_tables import count
 from sqcodec.bitstream.npy import read_codes
+from sqcodec.errors import CodesError
 from sqcodec.model.model_file import add_tables
-from tests.cli.runner import MODEL, refused, run
+from tests.cli.runner import CHOSEN, refused, run
 from tests.conftest import make_model, speech_like
 
 RESIDUAL = (
@@ -49,7 +53,7 @@ def test_number_of_codebooks_and_bit_rate(residual: Path, option, books) -> None
     size = Path("out.sqc").stat().st_size
     assert result.stdout == (
         f"out.sqc: 2.50 s, {126 * books} codes, {size} bytes: {8 * size / 2.5:.0f} bit/s (nominal {200 * books}),"
-        f" speaker s5, {MODEL}\n"
+        f" speaker s5, {CHOSEN}\n"
     )
     assert run("encode", "in.wav", "out.npy", "--speaker", "s5", *option).exit_code == 0
     samples = soundfile.read("in.wav", dtype="float32")[0]
@@ -91,3 +95,36 @@ def test_more_codebooks_than_the_model_has_are_refused(residual: Path) -> None:
     assert refused("decode", "many.npy", "x.wav", "--speaker", "s5") == (
         "Error: many.npy: got 4 rows of codes, expected 1 to 3\n"
     )
+
+
+def test_python_and_the_command_line_code_alike(residual: Path) -> None:
+    """One default for every verb: the recipe's bit rate of 400 is two of the three codebooks."""
+    make_model(TINY, RESIDUAL, "bit_rate=400")
+    codec = sqcodec.load(TINY)
+    samples = soundfile.read("in.wav", dtype="float32")[0]
+    assert run("encode", "in.wav", "out.npy", "--speaker", "s5").exit_code == 0
+    indices = np.load("out.npy", allow_pickle=False)
+    assert len(indices) == 2
+    assert np.array_equal(codec.encode(samples, speaker="s5").indices, indices)
+    assert np.array_equal(codec.encode(samples, speaker="s5", bitrate=400).indices, indices)
+    assert len(codec.encode(samples, speaker="s5", bitrate=600).indices) == 3
+    assert run("convert", "in.wav", "out.wav", "--speaker", "s5").exit_code == 0
+    samples_of_two = codec.decode(codec.encode(samples, codebooks=2), speaker="s5")
+    assert np.abs(soundfile.read("out.wav")[0] - samples_of_two).max() < 2**-15  # 16-bit samples
+    with pytest.raises(CodesError, match="exclude each other"):
+        codec.encode(samples, codebooks=2, bitrate=400)
+
+
+@pytest.mark.parametrize("words", ["perturb in.wav out.wav", "morph in.wav in.wav out.wav --steps 2"])
+def test_every_verb_has_this_default(residual: Path, monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    make_model(TINY, RESIDUAL, "bit_rate=400")
+    decoded: list[int] = []
+    blocks = Codec.decode_blocks
+
+    def watched(codec: Codec, codes: Codes, **options: Any) -> Iterator[np.ndarray]:
+        decoded.append(len(codes.indices))
+        return blocks(codec, codes, **options)
+
+    monkeypatch.setattr(Codec, "decode_blocks", watched)
+    assert run(*words.split()).exit_code == 0
+    assert set(decoded) == {2}

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from sqcodec.cli.main import main
 from sqcodec.pipeline.finding.models import SHIPPED  # as it is, before any fixture
-from tests.conftest import speech_like
+from tests.conftest import copy_model, speech_like
 
 
 @pytest.fixture(autouse=True)
@@ -34,11 +34,24 @@ def run(*words: str, code: int = 0) -> str:
 
 
 def test_models_lists_what_ships() -> None:
-    (line,) = run("models").splitlines()
-    assert line.startswith("speech16k: 400 to 3200 bit/s (1600 by default), look-ahead 80 ms, log-mel, ")
+    line, chosen = run("models").splitlines()
+    assert chosen == "encode uses model speech16k, which ships"
+    assert line.startswith("* speech16k: 400 to 3200 bit/s (1600 by default), look-ahead 80 ms, log-mel, ")
     (entry,) = json.loads(run("models", "--json"))
     assert entry["bit_rates"] == [400 * books for books in range(1, 9)]
     assert Path(entry["path"]) == SHIPPED / "speech16k" / "model.safetensors"
+
+
+def test_models_marks_the_one_that_encode_uses(folder: Path, made_model: Path) -> None:
+    copy_model(made_model, Path("runs/mine/model.safetensors"))
+    ships, mine, chosen = run("models").splitlines()
+    assert ships.startswith("  speech16k: 400 to 3200 bit/s")
+    assert mine.startswith("* runs/mine: 200 bit/s (200 by default), look-ahead whole recording, paper-mel, ")
+    assert chosen == "encode uses model runs/mine, trained here; --model speech16k is the one that ships"
+    assert [entry["used"] for entry in json.loads(run("models", "--json"))] == [False, True]
+    assert chosen.removeprefix("encode uses ") in run("encode", "in.wav", "codes.sqc")
+    assert "model runs/mine\n" in run("decode", "codes.sqc", "out.wav")
+    assert "model speech16k\n" in run("encode", "in.wav", "codes.sqc", "--model", "speech16k")
 
 
 def test_a_model_card_names_data_licence_figures_and_limits() -> None:
@@ -61,7 +74,7 @@ def test_shipped_models_have_at_most_40_megabytes() -> None:
 @pytest.mark.parametrize("suffix", ["npy", "sqc"])
 def test_encode_and_decode_without_options(folder: Path, suffix: str) -> None:
     told = run("encode", "in.wav", f"codes.{suffix}")
-    assert "(nominal 1600), model speech16k" in told
+    assert "(nominal 1600), model speech16k, which ships" in told
     assert "speaker" not in told
     told = run("decode", f"codes.{suffix}", "out.wav")
     assert "speaker" not in told

@@ -20,7 +20,7 @@ from sqcodec.features.mel import Statistics, features_of
 from sqcodec.model.model_header import NO_SPEAKER, ModelHeader, read_model
 from sqcodec.pipeline.coding.engines import open_engine, open_network
 from sqcodec.pipeline.finding.code_spaces import space_of
-from sqcodec.pipeline.finding.models import find_for_encoding
+from sqcodec.pipeline.finding.models import find_for_programs
 from sqcodec.pipeline.finding.vocoders import FoundVocoder, find_vocoder
 from sqcodec.recording import ArrayRecording, Recording
 from sqcodec.vocoder.interface import Vocoder
@@ -34,11 +34,13 @@ _Samples = NDArray[np.float32]
 
 
 def load(model: str | Path | None = None, *, device: str = "auto") -> "Codec":
-    """The codec of a model file, a run folder or the name of a run. None: the default model of `sqcodec encode`.
+    """The codec of a model file, a run folder, or the name of a run or of a model that ships.
 
-    device: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`. Raises ModelError: it is missing or damaged.
+    None: the model of SQCODEC_MODEL, else the one that ships, in whatever folder the program runs; what was trained
+    there must be named. device: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`. Raises ModelError: it is
+    missing or damaged.
     """
-    return open_codec(find_for_encoding(model).path, device)
+    return open_codec(find_for_programs(model).path, device)
 
 
 def open_codec(path: Path, device: str) -> "Codec":
@@ -75,10 +77,12 @@ class Codec:
         sample_rate: int | None = None,
         speaker: str | None = None,
         codebooks: int | None = None,
+        bitrate: float | None = None,
     ) -> Codes:
         """Encode audio [N] in -1 to 1 at sample_rate (Hz; None: the model's).
 
-        speaker: a name; None: the nearest speaker of the model. codebooks: number of codebooks to use; None: all.
+        speaker: a name; None: the nearest speaker of the model. codebooks, bitrate (nominal, bit/s): how many codebooks
+        to use; None: as many as `sqcodec encode` does.
         Raises AudioError: not one channel of floats, empty, or not finite; CodesError: no such speaker.
         """
         if audio.ndim != 1 or audio.dtype.kind != "f":
@@ -87,10 +91,15 @@ class Codec:
             )
         samples = np.array(audio, dtype=np.float32)
         recording = ArrayRecording(samples, self.sample_rate if sample_rate is None else sample_rate)
-        return self.encode_recording(recording, speaker=speaker, codebooks=codebooks)
+        return self.encode_recording(recording, speaker=speaker, codebooks=codebooks, bitrate=bitrate)
 
     def encode_recording(
-        self, recording: Recording, *, speaker: str | None = None, codebooks: int | None = None
+        self,
+        recording: Recording,
+        *,
+        speaker: str | None = None,
+        codebooks: int | None = None,
+        bitrate: float | None = None,
     ) -> Codes:
         """As `encode`, for a recording that is read block by block; a long one is read twice.
 
@@ -100,11 +109,12 @@ class Codec:
             raise ModelError(
                 f"{self.path}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer"
             )
+        codebooks = self.codebooks_for(codebooks=codebooks, bit_rate=bitrate)
         if speaker is not None:
             self.speaker_index(speaker)  # checked before the work
         statistics, features = features_of(recording, self.features)
         frames = self.features.frame_count(statistics.samples)
-        blocks = self.engine.encode(features, frames, codebooks=codebooks or len(self.header.codewords))
+        blocks = self.engine.encode(features, frames, codebooks=codebooks)
         if speaker is None and self.speakers:
             indices, speaker = self._with_speaker(blocks)
         else:
@@ -141,8 +151,11 @@ class Codec:
     def codebooks_for(self, *, codebooks: int | None, bit_rate: float | None) -> int:
         """Number of codebooks to use: `codebooks`, else by a nominal bit_rate (bit/s), else by the recipe, else all.
 
-        Raises CodesError: the model has fewer, or one codebook exceeds the bit rate.
+        The one place of this default. Raises CodesError: both are given, the model has fewer, or one codebook exceeds
+        the bit rate.
         """
+        if codebooks is not None and bit_rate is not None:
+            raise CodesError("`codebooks` and `bit_rate` exclude each other; give one of them")
         available = len(self.header.codewords)
         limit = bit_rate or self.header.recipe.get("bit_rate")
         if codebooks is None and limit is not None:

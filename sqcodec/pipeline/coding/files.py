@@ -80,11 +80,10 @@ def encode_file(
         codebooks = codec.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
         result = encode_with(codec, audio, target, speaker=speaker, form=form, codebooks=codebooks, dtype=dtype)
     notes = (
-        note("model", found.note),
         note("bit rate", bit_rate_note(codec, bit_rate)),
         recording_notes(audio, shown(source)),
     )
-    return replace(result, notes=tuple(each for listed in notes for each in listed))
+    return replace(result, model_reason=found.reason, notes=tuple(each for listed in notes for each in listed))
 
 
 def bit_rate_note(codec: Codec, bit_rate: float | None) -> str:
@@ -123,6 +122,7 @@ def encode_with(
         speakers=len(codec.speakers),
         speaker_searched=speaker is None,
         model=codec.path,
+        model_reason="",
         notes=(),
     )
 

@@ -63,7 +63,7 @@ def generate(
         codec.speaker_index(speaker)
     prior_path = codec.path.with_name(PRIOR)
     prior = load_prior(prior_path, fingerprint=codec.fingerprint, speakers=codec.speakers, device=codec.device)
-    start = _start(codec, prompt, speaker) if prompt else None
+    start = _start(codec, prompt, speaker, len(prior.codewords)) if prompt else None
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(sampling.number):
         rng = np.random.default_rng([sampling.seed, number])
@@ -76,9 +76,10 @@ def generate(
         yield Generated(path, sound.samples / codec.sample_rate, name)
 
 
-def _start(codec: Codec, prompt: Path, speaker: str | None) -> Codes:
+def _start(codec: Codec, prompt: Path, speaker: str | None, codebooks: int) -> Codes:
     with spooled(prompt) as path:
-        return codec.encode(AudioSource(path).read(codec.sample_rate), speaker=speaker)
+        samples = AudioSource(path).read(codec.sample_rate)
+        return codec.encode(samples, sample_rate=codec.sample_rate, speaker=speaker, codebooks=codebooks)
 
 
 def _sample_codes(

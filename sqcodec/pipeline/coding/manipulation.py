@@ -1,6 +1,6 @@
 """`sqcodec convert`, `morph` and `perturb`: change speech by its codes and latents."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,12 +26,13 @@ _MAX_SECONDS = 60  # seconds per recording of a morph, which is not processed in
 
 @dataclass(frozen=True, kw_only=True)
 class Manipulated:
-    """The result: seconds of sound at sample_rate (Hz), speaker, model; notes: a line each."""
+    """The result: seconds of sound at sample_rate (Hz), speaker, model and why this one; notes: a line each."""
 
     seconds: float
     sample_rate: int
     speaker: str | None
     model: Path
+    model_reason: str
     notes: tuple[str, ...]
 
 
@@ -106,8 +107,8 @@ def morph_files(
             codes = _interpolate(codec, recordings[0], recordings[1], step / (steps - 1))
             yield from codec.decode_blocks(codes, speaker=name)
 
-    notes = (found.note, *(text for recording in recordings for text in recording.notes))
-    return _write(codec, target, sound(), name, notes)
+    notes = [text for recording in recordings for text in recording.notes]
+    return _write(codec, target, sound(), name, notes, found.reason)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +144,7 @@ def _interpolate(codec: Codec, first: _Latents, second: _Latents, weight: float)
         for end in (first, second)
     ]
     mixed = ((1 - weight) * parts[0] + weight * parts[1]).transpose(1, 2)
-    indices = codec.model.quantizer.encode(mixed)[0].cpu().numpy().astype(np.uint16)
+    indices = codec.model.quantizer.encode(mixed, len(one.indices))[0].cpu().numpy().astype(np.uint16)
     gain = one.gain ** (1 - weight) * other.gain**weight
     return replace(one, indices=indices, samples=samples, sample_rate=codec.sample_rate, gain=gain)
 
@@ -163,17 +164,28 @@ def _change_codes(
         found = find_for_encoding(model)
         codec = open_codec(found.path, device)
         codes = codec.encode_recording(audio, speaker=speaker)
-    notes = (found.note, *(note.text for note in recording_notes(audio, shown(source))))
+    notes = [note.text for note in recording_notes(audio, shown(source))]
     sound = codec.decode_blocks(change(codec, codes))
-    return _write(codec, target, sound, codec.speaker_of(codes, None), notes)
+    return _write(codec, target, sound, codec.speaker_of(codes, None), notes, found.reason)
 
 
 def _write(
-    codec: Codec, target: Path, sound: Iterable[NDArray[np.float32]], speaker: str | None, notes: tuple[str, ...]
+    codec: Codec,
+    target: Path,
+    sound: Iterable[NDArray[np.float32]],
+    speaker: str | None,
+    notes: Sequence[str],
+    model_reason: str,
 ) -> Manipulated:
     """Write blocks [n] at the codec's rate to `target`."""
     rate = codec.sample_rate
     with written(target) as draft:
         result = write_sound(draft, sound, rate, sound_format(target, None))
-    notes = tuple(filter(None, (*notes, clipping_note(result, str(target)))))
-    return Manipulated(seconds=result.samples / rate, sample_rate=rate, speaker=speaker, model=codec.path, notes=notes)
+    return Manipulated(
+        seconds=result.samples / rate,
+        sample_rate=rate,
+        speaker=speaker,
+        model=codec.path,
+        model_reason=model_reason,
+        notes=tuple(filter(None, (*notes, clipping_note(result, str(target))))),
+    )

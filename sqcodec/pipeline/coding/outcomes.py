@@ -12,7 +12,8 @@ class Encoded:
     """The result of `encode_file`.
 
     seconds: of sound. codes: over all codebooks. size: bytes of the file. nominal_bit_rate: bit/s. speakers: how many
-    the model has. speaker_searched: whether `speaker` was not given, and the nearest was taken.
+    the model has. speaker_searched: whether `speaker` was not given, and the nearest was taken. model_reason: why this
+    model ("": it was named).
     """
 
     seconds: float
@@ -23,6 +24,7 @@ class Encoded:
     speakers: int
     speaker_searched: bool
     model: Path
+    model_reason: str
     notes: tuple[Note, ...]
 
     @property

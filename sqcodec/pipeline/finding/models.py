@@ -16,10 +16,22 @@ _FILE = "model.safetensors"
 
 
 class FoundModel(NamedTuple):
-    """A model file, and a note for the user on how it was chosen ("": none)."""
+    """A model file, and why it was chosen ("": it was named, or it wrote the codes)."""
 
     path: Path
-    note: str
+    reason: str
+
+    @property
+    def note(self) -> str:
+        """A line on the choice for the user; "" if there is nothing to say."""
+        return f"model {model_name(self.path)}, {self.reason}" if self.reason else ""
+
+
+def model_name(path: Path) -> str:
+    """How texts call a model: speech16k for one that ships, runs/vctk for one in a run folder, else its path."""
+    if path.is_relative_to(SHIPPED):
+        return path.parent.name
+    return str(path.parent) if path.name == _FILE else str(path)
 
 
 def resolve(model: str | Path) -> Path:
@@ -39,23 +51,81 @@ def resolve(model: str | Path) -> Path:
 
 
 def find_for_encoding(model: str | Path | None) -> FoundModel:
-    """The model `model`, else that of SQCODEC_MODEL, else what ships, else the newest run (with a note).
+    """The model `model`, else that of SQCODEC_MODEL, else the newest that was trained here, else what ships.
 
-    Raises ModelError: there is none.
+    Trained here: `runs/NAME/model.safetensors`, finished and with codes. Raises ModelError: there is none.
     """
-    named = model or os.environ.get(ENVIRONMENT)
-    if named:
-        return FoundModel(resolve(named), "")
-    shipped = sorted(SHIPPED.glob(f"**/{_FILE}"))
-    if shipped:
-        return FoundModel(shipped[0], "")
-    runs = sorted(RUNS.glob(f"**/{_FILE}"), key=lambda path: path.stat().st_mtime)
-    if runs:
-        return FoundModel(runs[-1], f"no `model` given: using the newest run, {runs[-1].parent}")
+    if named := _named(model):
+        return named
+    trained, passed_over = _trained_here()
+    if trained:
+        ships = f"; `model` {_shipped_name()} is the one that ships" if _shipped() else ""
+        return FoundModel(trained, f"trained here{ships}")
+    if shipped := _shipped():
+        return FoundModel(shipped, "; ".join(["which ships", *passed_over]))
+    unfit = f" ({passed_over[0]})" if passed_over else ""
     raise ModelError(
-        f"no model: none under {RUNS.resolve()}, {ENVIRONMENT} is not set, and none ships with this version;"
+        f"no model: none under {RUNS}{unfit}, {ENVIRONMENT} is not set, and none ships with this version;"
         " 'sqcodec train RECIPE' makes one, or name one with `model`"
     )
+
+
+def find_for_programs(model: str | Path | None) -> FoundModel:
+    """As `find_for_encoding`, but what was trained in the working folder counts only if it is named.
+
+    A program must not depend on the folder that it runs in. Raises ModelError: there is none.
+    """
+    if named := _named(model):
+        return named
+    if shipped := _shipped():
+        return FoundModel(shipped, "which ships")
+    raise ModelError(f"no model: none ships with this version, and {ENVIRONMENT} is not set; name one with `model`")
+
+
+def trained_models() -> Iterator[Path]:
+    """The models of the runs under runs/, newest first; those of `compare` and all that lie deeper are left out."""
+    yield from sorted(RUNS.glob(f"*/{_FILE}"), key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+def unfit(path: Path) -> str:
+    """Why a model that was trained here is not taken to encode by itself; "" if it is."""
+    try:
+        header = read_header(path)
+    except ModelError:
+        return f"{path.parent} holds no model that can be read"
+    steps = header.recipe.get("train", {}).get("steps", 0)
+    if path.with_name("checkpoint.pt").is_file() and header.step < steps:
+        return f"{path.parent} is not finished (step {header.step} of {steps})"
+    return "" if header.codewords else f"{path.parent} has no codes (a plain VAE)"
+
+
+def _named(model: str | Path | None) -> FoundModel | None:
+    if model:
+        return FoundModel(resolve(model), "")
+    named = os.environ.get(ENVIRONMENT)
+    return FoundModel(resolve(named), f"named by {ENVIRONMENT}") if named else None
+
+
+def _trained_here() -> tuple[Path | None, list[str]]:
+    """The newest model that was trained here, and why the newer ones are not taken."""
+    passed_over: list[str] = []
+    for path in trained_models():
+        if not (reason := unfit(path)):
+            return path, passed_over
+        passed_over.append(reason)
+    return None, passed_over[:1]
+
+
+def _shipped() -> Path | None:
+    return next(iter(sorted(SHIPPED.glob(f"**/{_FILE}"))), None)
+
+
+def _shipped_name() -> str:
+    """What to give as `model` for the one that ships: its name, unless a run has the same."""
+    shipped = _shipped()
+    assert shipped is not None
+    name = shipped.parent.name
+    return name if resolve(name) == shipped else str(shipped)
 
 
 def find_for_decoding(fingerprint: str, model: str | Path | None) -> FoundModel:
@@ -76,7 +146,7 @@ def find_for_decoding(fingerprint: str, model: str | Path | None) -> FoundModel:
             return FoundModel(header.path, "")
     raise ModelError(
         f"no model of fingerprint {fingerprint}, which the codes were written with: searched {_environment_text()},"
-        f" under {RUNS.resolve()} and what ships; name it with `model`, or copy its run folder to {RUNS}/"
+        f" under {RUNS}/ and what ships; name it with `model`, or copy its run folder to {RUNS}/"
     )
 
 

@@ -1,4 +1,4 @@
-"""The function behind `sqcodec models`: the models that ship, read from their files without the weights."""
+"""The function behind `sqcodec models`: what ships and what was trained here, read without the weights."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,18 +6,18 @@ from pathlib import Path
 
 from sqcodec.errors import ModelError
 from sqcodec.model.model_header import read_header
-from sqcodec.pipeline.finding.models import SHIPPED
+from sqcodec.pipeline.finding.models import SHIPPED, FoundModel, find_for_encoding, model_name, trained_models, unfit
 
 _CARD = "README.md"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShippedModel:
-    """A model that ships with sqcodec.
+class ModelSummary:
+    """A model that ships with sqcodec, or that was trained in this folder.
 
-    size: bytes of all its files. bit_rates: nominal bit/s with 1, 2, ... codebooks. default: the one of these that
-    `encode` uses. lookahead: ms of encoder and decoder together; None: they see the whole recording. card: the model
-    card in Markdown.
+    name: what to give as `model`; size: bytes of the file, and of all that ships with it. bit_rates: nominal bit/s with
+    1, 2, ... codebooks. default: the one of these that `encode` uses. lookahead: ms of encoder and decoder together;
+    None: they see the whole recording. card: the model card in Markdown.
     """
 
     name: str
@@ -32,13 +32,13 @@ class ShippedModel:
     card: str
 
 
-def shipped_models() -> Iterator[ShippedModel]:
+def shipped_models() -> Iterator[ModelSummary]:
     """All codecs under `models/` of the package, sorted by name. Raises ModelError: a file is damaged."""
     for path in sorted(SHIPPED.glob("*/model.safetensors")):
         yield _describe(path)
 
 
-def shipped_model(name: str) -> ShippedModel:
+def shipped_model(name: str) -> ModelSummary:
     """The model of this name. Raises ModelError: no such model ships; the text lists those that do."""
     models = {model.name: model for model in shipped_models()}
     if name not in models:
@@ -46,12 +46,26 @@ def shipped_model(name: str) -> ShippedModel:
     return models[name]
 
 
-def _describe(path: Path) -> ShippedModel:
+def usable_models() -> list[ModelSummary]:
+    """Every model that `encode` could use here: what ships, then those trained here, newest first, if fit."""
+    return [*shipped_models(), *(_describe(path) for path in trained_models() if not unfit(path))]
+
+
+def default_model() -> FoundModel | None:
+    """The model that `encode` uses here when none is named; None: there is none."""
+    try:
+        return find_for_encoding(None)
+    except ModelError:
+        return None
+
+
+def _describe(path: Path) -> ModelSummary:
     header, card = read_header(path), path.with_name(_CARD)
-    return ShippedModel(
-        name=path.parent.name,
+    files = path.parent.rglob("*") if path.is_relative_to(SHIPPED) else (path,)
+    return ModelSummary(
+        name=model_name(path),
         path=path,
-        size=sum(file.stat().st_size for file in path.parent.rglob("*") if file.is_file()),
+        size=sum(file.stat().st_size for file in files if file.is_file()),
         fingerprint=header.fingerprint,
         step=header.step,
         features=header.features.kind,

@@ -76,8 +76,8 @@ def evaluate(
 ) -> Evaluated:
     """Evaluate a model beside `baselines` on a folder of recordings or a list; `listen` files go on the page.
 
-    bit_rates: nominal, in bit/s, at each of which the model takes part, with as many codebooks as fit; none means all
-    codebooks. vocoder: a kind, a file or a run; None means the best that there is.
+    bit_rates: nominal, in bit/s, at each of which the model takes part, with as many codebooks as fit; none means
+    the model's default. vocoder: a kind, a file or a run; None means the best that there is.
     Rows that an earlier call left in `out`, made with the same model, settings and recordings, are kept.
     Raises CorpusError: no recordings; ModelError: no model; CodesError: a bit rate below the model's lowest;
     SqcodecError: an unknown baseline, or no file was coded.
@@ -117,7 +117,7 @@ def evaluate(
 
 
 def _models(codec: Codec, path: Path, bit_rates: Sequence[float], vocoder: str, device: str) -> list[ModelUnderTest]:
-    """The model at each rate, named by the rate it has then; at its only one when none is asked for."""
+    """The model at each rate, named by the rate it has then; at its default when none is asked for."""
     most, name = len(codec.header.codewords), path.parent.name or "model"
     counts = {codec.codebooks_for(codebooks=None, bit_rate=rate) for rate in bit_rates}
     return [
@@ -129,7 +129,7 @@ def _models(codec: Codec, path: Path, bit_rates: Sequence[float], vocoder: str, 
             vocoder=vocoder,
             device=device,
         )
-        for books in sorted(counts) or [most]
+        for books in sorted(counts) or [codec.codebooks_for(codebooks=None, bit_rate=None)]
     ]
 
 

@@ -151,11 +151,12 @@ def _speak(
 
 
 def _write_metadata(draft: Path, codec: Codec, *, author: str, affiliation: str) -> None:
-    recipe = codec.model.recipe
+    recipe, codebooks = codec.model.recipe, codec.codebooks_for(codebooks=None, bit_rate=None)
+    bit_rate = codec.header.bit_rate(codebooks)
     about = {"author": author, "affiliation": affiliation, "open source": False}
     system = {
         "abx distance": "dtw_cosine",
-        "system description": f"sqcodec, recipe {recipe.name}: {codec.bit_rate:.0f} bit/s nominal",
+        "system description": f"sqcodec, recipe {recipe.name}: {bit_rate:.0f} bit/s nominal",
         "hyperparameters": recipe.model_dump(mode="json"),
         "using parallel train": False,
         "using external data": recipe.corpus.kind != "zerospeech2019",

@@ -258,7 +258,7 @@ def test_an_unknown_speaker_is_refused_with_near_names(tiny_model) -> None:
 
 
 def test_the_package_offers_the_api(workplace) -> None:
-    codec = sqcodec.load()
+    codec = sqcodec.load("runs/tiny")
     assert isinstance(codec, sqcodec.Codec)
     assert codec.fingerprint == load_model(workplace / "runs/tiny/model.safetensors").fingerprint
     assert isinstance(codec.encode(speech_like(100)), sqcodec.Codes)
