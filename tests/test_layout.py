@@ -16,7 +16,7 @@ PACKAGE = ROOT / "sqcodec"
 
 GROUND = {
     "errors", "former_names", "spectrogram", "codes", "layouts", "processors", "recording", "resampling", "storage",
-    "arrays", "mel_scale", "windows", "engine",
+    "extras", "arrays", "mel_scale", "windows", "engine",
 }  # fmt: skip
 STAGES = {"corpus", "features", "quantizers", "model", "bitstream", "vocoder", "prior", "metrics", "report", "runtime"}
 VERBS = {"pipeline.finding", "pipeline.coding", "pipeline.training", "pipeline.measuring"}
@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "spectrogram": set(),
     "storage": {"errors"},
     "layouts": {"errors"},
+    "extras": {"errors"},
     "arrays": set(),
     "mel_scale": {"spectrogram"},
     "windows": {"arrays"},
@@ -52,7 +53,7 @@ MAY_IMPORT = {
     "pipeline.coding": (BELOW_VERBS - {"train"}) | {"pipeline.finding", ""},
     "pipeline.training": BELOW_VERBS | {"pipeline.finding"},
     "pipeline.measuring": (BELOW_VERBS - {"train"}) | {"pipeline.finding", "pipeline.coding", ""},
-    "cli": {"pipeline", *VERBS, "recipe", "errors", "processors", ""},  # "": sqcodec itself, for its version
+    "cli": {"pipeline", *VERBS, "recipe", "errors", "extras", "processors", ""},  # "": sqcodec itself, for its version
     "": GROUND | {"pipeline.coding"},
 }
 

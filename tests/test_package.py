@@ -73,7 +73,9 @@ def test_versions_agree() -> None:
 
 def test_the_lock_pins_every_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = {name_of(line) for line in [*project["dependencies"], *project["optional-dependencies"]["dev"]]}
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *extras["train"], *extras["dev"]]
+    wanted = {name_of(line) for line in lines}
     lines = [line for line in (ROOT / "requirements.lock").read_text("utf-8").splitlines() if "==" in line]
     assert wanted <= {name_of(line) for line in lines}
     assert {"torch==2.11.0", "torchaudio==2.11.0"} <= set(lines)

@@ -14,6 +14,7 @@ import click
 
 from sqcodec.cli.wording import printable, with_options
 from sqcodec.errors import SqcodecError
+from sqcodec.extras import missing
 
 DEBUG = "--debug"
 _HANDLER = "sqcodec"
@@ -54,6 +55,8 @@ def _text(error: Exception) -> str:
     """One line on an error: a user's mistake as it is, the system's with its reason, a bug with where to report it."""
     if isinstance(error, SqcodecError):
         return with_options(str(error))
+    if isinstance(error, ModuleNotFoundError) and (without := missing(error)):
+        return str(without)
     reason = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, MemoryError) or any(text in reason for text in _OUT_OF_MEMORY):
         return f"out of memory ({reason}); close other programs, or use less: fewer --jobs, a smaller train.batch"

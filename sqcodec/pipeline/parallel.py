@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -74,10 +75,10 @@ def _safe_path() -> Iterator[None]:
 
 
 def _on_one_thread(function: Callable[[_Item], _Result], item: _Item) -> _Result:
-    """Call function(item) with one torch thread; more would oversubscribe the cores."""
-    import torch
-
-    torch.set_num_threads(1)
+    """Call function(item) with one thread, whether torch is imported or will be; more would oversubscribe the cores."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
     return function(item)
 
 

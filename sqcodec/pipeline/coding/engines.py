@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqcodec.engine import Engine
+from sqcodec.extras import required
 from sqcodec.model.model_header import ModelContents, read_model
 from sqcodec.pipeline.device import is_gpu
 from sqcodec.runtime.numpy_engine import NumpyEngine, knows
@@ -19,16 +20,18 @@ def open_engine(contents: ModelContents, device: str) -> Engine:
     """
     if knows(contents.header) and not is_gpu(device):
         return NumpyEngine(contents)
-    from sqcodec.model.torch_engine import TorchEngine
+    with required():
+        from sqcodec.model.torch_engine import TorchEngine
 
-    return TorchEngine(_network(contents, device))
+        return TorchEngine(_network(contents, device))
 
 
 def open_network(engine: Engine, path: Path, device: str) -> "SpectrogramCodec":
     """The networks in torch, those of the engine if it runs them. Raises as `open_engine`."""
-    from sqcodec.model.torch_engine import TorchEngine
+    with required():
+        from sqcodec.model.torch_engine import TorchEngine
 
-    return engine.model if isinstance(engine, TorchEngine) else _network(read_model(path), device)
+        return engine.model if isinstance(engine, TorchEngine) else _network(read_model(path), device)
 
 
 def _network(contents: ModelContents, device: str) -> "SpectrogramCodec":

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqcodec.errors import VocoderError
+from sqcodec.extras import required
 from sqcodec.pipeline.device import find_device, is_gpu
 from sqcodec.pipeline.finding.models import RUNS, SHIPPED
 from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
@@ -119,15 +120,17 @@ def _load(header: VocoderHeader, device: str) -> Vocoder:
     """In NumPy where that knows the vocoder and no GPU is asked for, else in torch."""
     if header.kind == "istft" and not is_gpu(device):
         return NumpyIstftVocoder(header)
-    from sqcodec.vocoder.vocoder_file import load_vocoder
+    with required():
+        from sqcodec.vocoder.vocoder_file import load_vocoder
 
-    return load_vocoder(header.path, header.features, find_device(device))
+        return load_vocoder(header.path, header.features, find_device(device))
 
 
 def _griffin_lim(features: FeatureConfig, settings: Mapping[str, Any] | None) -> Vocoder:
     """With the recipe's settings, or those of the recipe `folder` if the recipe has another vocoder."""
-    from sqcodec.recipe import GriffinLimConfig, load_recipe
-    from sqcodec.vocoder.griffin_lim import GriffinLim
+    with required():
+        from sqcodec.recipe import GriffinLimConfig, load_recipe
+        from sqcodec.vocoder.griffin_lim import GriffinLim
 
     if settings and settings["kind"] == "griffin-lim":
         return GriffinLim(features, GriffinLimConfig(**settings))
