@@ -16,7 +16,8 @@ class Codes:
 
     indices: [K, T] uint16, one row a codebook; `samples` counts those at `sample_rate` (the input's rate);
     `gain` is what the decoder multiplies its peak-normalised output by (0 for digital silence);
-    `fingerprint` names what gives the indices a meaning, None when it is not known (a bare array).
+    `fingerprint` names what gives the indices a meaning, None when it is not known (a bare array). stages: [T] uint8,
+    how many of the K codebooks each code uses, 1 to K (the indices of the others are 0); None: all of them.
     """
 
     indices: NDArray[np.uint16]
@@ -25,6 +26,33 @@ class Codes:
     gain: float
     speaker: str | None
     fingerprint: str | None
+    stages: NDArray[np.uint8] | None = None
+
+    @property
+    def used(self) -> NDArray[np.int64]:
+        """The indices [K, T], with -1 where a code uses fewer codebooks."""
+        indices = self.indices.astype(np.int64)
+        return indices if self.stages is None else np.where(self._within, indices, -1)
+
+    @property
+    def number(self) -> int:
+        """Codes over all codebooks."""
+        return self.indices.size if self.stages is None else int(self.stages.sum())
+
+    @property
+    def stages_fit(self) -> bool:
+        """Whether `stages`, if any, are 1 to K for each code, and the indices beyond them 0."""
+        if self.stages is None:
+            return True
+        books, length = self.indices.shape
+        within = self.stages.shape == (length,) and 1 <= self.stages.min() <= self.stages.max() <= books
+        return within and not self.indices[~self._within].any()
+
+    @property
+    def _within(self) -> NDArray[np.bool_]:
+        assert self.stages is not None
+        within: NDArray[np.bool_] = np.arange(len(self.indices))[:, None] < self.stages
+        return within
 
     @property
     def seconds(self) -> float:

@@ -10,10 +10,12 @@ Features = NDArray[np.float32]  # [F, t]
 
 
 class EncodedBlock(NamedTuple):
-    """A block of a recording: features [F, t] and their codes [K, t / frames per code] uint16."""
+    """A block of a recording: features [F, t], their codes [K, t / frames per code] uint16, and the encoder's output
+    [t / frames per code, channels], which they code."""
 
     features: Features
     codes: NDArray[np.uint16]
+    latents: NDArray[np.float32]
 
 
 class Engine(Protocol):
@@ -25,5 +27,5 @@ class Engine(Protocol):
         The last frame is repeated up to a whole code.
         """
 
-    def decode(self, codes: NDArray[np.uint16], speaker_index: int) -> Iterator[Features]:
-        """Decode codes [K, T] in blocks: features [F, frames per code x T] in all."""
+    def decode(self, codes: NDArray[np.int64], speaker_index: int) -> Iterator[Features]:
+        """Decode codes [K, T] (-1: none) in blocks: features [F, frames per code x T] in all."""

@@ -30,10 +30,13 @@ def unpack_codes(
     return np.array(rows, dtype=np.uint16).reshape(shape), x
 
 
-def longest(shape: tuple[int, int], tables: Tables | None, codewords: Sequence[int]) -> int:
-    """Bytes that no block of codes of `shape` [K, t] exceeds, its checksum of 24 bits included."""
+def longest(shape: tuple[int, int], modelled: bool, codewords: Sequence[int]) -> int:
+    """Bytes that no block of codes of `shape` [K, t] exceeds, its checksum of 24 bits included.
+
+    modelled: whether its symbols have frequencies, from tables or a context model; a frame has one a book at most.
+    """
     books, length = shape
-    bits = books * TOTAL_BITS if tables else sum((size - 1).bit_length() for size in codewords[:books])
+    bits = books * TOTAL_BITS if modelled else sum((size - 1).bit_length() for size in codewords[:books])
     return (length * bits + 24) // 8 + 2
 
 

@@ -1,10 +1,14 @@
-"""What gives the bytes of a `.sqc` file their meaning: a model's codebooks, rates, speakers and entropy tables."""
+"""What gives the bytes of a `.sqc` file their meaning: codebooks, rates, speakers, entropy tables, context model."""
 
 import hashlib
 from dataclasses import dataclass
+from typing import Literal
 
+from sqcodec.bitstream.context_model import ContextModel
 from sqcodec.bitstream.entropy_tables import Tables
 from sqcodec.spectrogram import FeatureConfig
+
+Coder = Literal["plain", "tables", "context"]  # what the codes of a file are coded with
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -17,15 +21,23 @@ class CodeSpace:
     codewords: tuple[int, ...]
     speakers: tuple[str, ...]
     tables: Tables | None
+    context: ContextModel | None = None
+
+    @property
+    def by_coder(self) -> dict[Coder, str]:
+        """What a file written with each coder that the model has names as its model."""
+        digests: dict[Coder, str | None] = {"plain": None}
+        digests |= {"tables": self.tables.digest} if self.tables else {}
+        digests |= {"context": self.context.digest} if self.context else {}
+        return {coder: file_identity(self.fingerprint, self.speakers, digest) for coder, digest in digests.items()}
 
     @property
     def identities(self) -> tuple[str, ...]:
-        """What a file written without tables, and one written with them, names as its model."""
-        plain = file_identity(self.fingerprint, self.speakers, None)
-        return (plain, file_identity(self.fingerprint, self.speakers, self.tables.digest)) if self.tables else (plain,)
+        """All that files may name as this model."""
+        return tuple(self.by_coder.values())
 
 
-def file_identity(fingerprint: str, speakers: tuple[str, ...], tables_digest: str | None) -> str:
+def file_identity(fingerprint: str, speakers: tuple[str, ...], digest: str | None) -> str:
     """12 hexadecimal digits (the 6 bytes in a `.sqc` header) over all that its bytes refer to."""
-    text = "\n".join([fingerprint, tables_digest or "", *speakers])
+    text = "\n".join([fingerprint, digest or "", *speakers])
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -23,7 +23,7 @@ from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
 from sqcodec.spectrogram import FEATURES, FeatureConfig
 
-VERSION = 1
+VERSION = 2  # the highest; 1: every code uses all codebooks, 2: some use fewer, and "stages" says how many
 Dtype = Literal["uint16", "int32"]  # of the codes in a file
 _USUAL = FEATURES["log-mel"]  # whose rates a bare array is taken to have while its model is not known
 _MAGIC = b"\x93NUMPY"
@@ -35,13 +35,14 @@ _INTEGERS = re.compile(r"[<>|=]?[iu][1248]")
 
 def pack(codes: Codes, dtype: Dtype = "uint16") -> bytes:
     """The whole file as bytes. dtype: of the codes in it."""
-    fields = {
-        "sqcodec": VERSION,
+    fields: dict[str, Any] = {
+        "sqcodec": 1 if codes.stages is None else 2,
         "fingerprint": codes.fingerprint,
         "samples": codes.samples,
         "sample_rate": codes.sample_rate,
         "gain": codes.gain,
         "speaker": codes.speaker,
+        **({} if codes.stages is None else {"stages": codes.stages.tolist()}),
         "crc32": "00000000",
     }
     file = io.BytesIO()
@@ -77,7 +78,10 @@ def unpack(content: bytes, *, where: str, features: FeatureConfig = _USUAL) -> C
     fields = _read_fields(second.values, where)
     if first.values.dtype not in (np.dtype("<u2"), np.dtype("<i4")):
         raise CodesError(f"{where}: got codes of type {first.values.dtype}, expected uint16 or int32")
-    return Codes(indices=_bare_indices(first.values, where), **fields)
+    codes = Codes(indices=_bare_indices(first.values, where), **fields)
+    if not codes.stages_fit:
+        raise CodesError(f"{where}: invalid beside the codes: stages; encode it again")
+    return codes
 
 
 def check_length(codes: Codes, features: FeatureConfig, where: str) -> None:
@@ -169,17 +173,24 @@ def _read_fields(values: NDArray[Any], where: str) -> dict[str, Any]:
                 f"{where}: codes format {version}, this sqcodec reads up to {VERSION}: install a newer sqcodec"
             )
         fields.pop("crc32")
-        wrong = [name for name, holds in _CHECKS.items() if not holds(fields[name])]
-        wrong += fields.keys() - _CHECKS.keys()
+        checks = _CHECKS | ({"stages": _are_stages} if version == 2 else {})
+        wrong = [name for name, holds in checks.items() if not holds(fields[name])]
+        wrong += fields.keys() - checks.keys()
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         wrong = ["missing or unreadable"]
     if wrong:
         raise CodesError(f"{where}: invalid beside the codes: {', '.join(wrong)}; encode it again")
-    return {name: fields[name] for name in _CHECKS}
+    if "stages" in fields:
+        fields["stages"] = np.array(fields["stages"], np.uint8)
+    return {name: fields[name] for name in checks}
 
 
 def _is_fingerprint(value: Any) -> bool:
     return value is None or (isinstance(value, str) and re.fullmatch("[0-9a-f]{16}", value) is not None)
+
+
+def _are_stages(value: Any) -> bool:
+    return isinstance(value, list) and all(type(stages) is int and 1 <= stages <= 255 for stages in value)
 
 
 _CHECKS: dict[str, Callable[[Any], bool]] = {

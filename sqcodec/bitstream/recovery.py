@@ -4,18 +4,17 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sqcodec.bitstream.ans import longest
-from sqcodec.bitstream.code_space import CodeSpace
+from sqcodec.bitstream.code_space import Coder, CodeSpace
 from sqcodec.bitstream.sqc import (
     BLOCK,
     Block,
     Found,
     blocks,
     check_header,
-    checksum_of,
     decode_block,
+    is_intact,
     to_codes,
 )
 from sqcodec.bitstream.sqc_header import Header, read_header, read_varint
@@ -24,7 +23,8 @@ from sqcodec.errors import CodesError
 
 # Symbols that are decoded in vain: a second or two, and what a file whose every block is damaged needs. Without a limit
 # a hostile file of some kilobytes would take minutes.
-_BUDGET, _BUDGET_PER_BYTE = 1 << 18, 2
+_BUDGET: dict[Coder, int] = {"plain": 1 << 18, "tables": 1 << 18, "context": 1 << 15}
+_BUDGET_PER_BYTE = 2
 _AHEAD = 32  # blocks of which a searched one may be
 _SURE = 2  # of these, the first are believed by their checksum alone; at a later one 24 bits agree by chance too often
 
@@ -60,22 +60,23 @@ def recover(content: bytes, space: CodeSpace, *, where: str) -> Recovered:
     if length // BLOCK > len(content):  # each block has a byte; a damaged header must not make us fill memory
         raise CodesError(f"{where}: too little is left of it, {len(content)} bytes; copy or encode it again")
     reader = _reader(content, header, space)
-    search = Search(reader, list(blocks(length)), len(content), header.books)
+    search = Search(reader, list(blocks(length)), len(content), header)
     found = {block.number: part for block, part in search.intact(header.size)}
     if not found:
         raise CodesError(f"{where}: nothing is intact: the header or every block is damaged; copy or encode it again")
-    indices = np.zeros((header.books, length), np.uint16)
-    lost, held = [], np.zeros((header.books, 1), np.uint16)
+    indices, stages = np.zeros((header.books, length), np.uint16), np.full(length, header.books, np.uint8)
+    lost, last = [], Found(np.zeros((header.books, 1), np.uint16), np.full(1, header.books, np.uint8), 0, 0)
     for block in search.blocks:
-        part = found.get(block.number)
-        indices[:, block.start : block.stop] = held if part is None else part
-        held = indices[:, block.stop - 1 : block.stop].copy()
-        lost += [block] if part is None else []
-    return Recovered(to_codes(header, indices, space), tuple(lost))
+        part = found.get(block.number, last)
+        indices[:, block.start : block.stop] = part.codes
+        stages[block.start : block.stop] = part.stages
+        last = part._replace(codes=part.codes[:, -1:], stages=part.stages[-1:])
+        lost += [] if block.number in found else [block]
+    return Recovered(to_codes(header, indices, stages, space), tuple(lost))
 
 
 def _reader(content: bytes, header: Header, space: CodeSpace) -> BlockReader:
-    most = longest((header.books, BLOCK), space.tables if header.tables else None, space.codewords)
+    most = longest((header.books, BLOCK), header.coder != "plain", space.codewords)
 
     def stop(offset: int) -> int | None:
         try:
@@ -87,20 +88,20 @@ def _reader(content: bytes, header: Header, space: CodeSpace) -> BlockReader:
     return BlockReader(
         stop=stop,
         decode=lambda offset, block: decode_block(content, offset, header, block, space),
-        is_intact=lambda block, found: found.checksum == checksum_of(content[: header.size], block, found.codes),
+        is_intact=lambda block, found: is_intact(content, header, block, found),
     )
 
 
 class Search:
-    """The search for the intact blocks of one file of `size` bytes and `books` codebooks."""
+    """The search for the intact blocks of one file of `size` bytes."""
 
-    def __init__(self, reader: BlockReader, all_blocks: list[Block], size: int, books: int) -> None:
+    def __init__(self, reader: BlockReader, all_blocks: list[Block], size: int, header: Header) -> None:
         self.blocks = all_blocks
-        self._reader, self._size, self._books = reader, size, books
-        self._budget = _BUDGET + _BUDGET_PER_BYTE * size
+        self._reader, self._size, self._books = reader, size, header.books
+        self._budget = _BUDGET[header.coder] + _BUDGET_PER_BYTE * size
         self._reserve = 0  # how much of it a search leaves
 
-    def intact(self, offset: int) -> Iterator[tuple[Block, NDArray[np.uint16]]]:
+    def intact(self, offset: int) -> Iterator[tuple[Block, Found]]:
         """The blocks from `offset` on that can be read, with their codes."""
         number = 0
         while number < len(self.blocks):
@@ -109,7 +110,7 @@ class Search:
                 block, found = self._along_lengths(offset, number) or self._anywhere(offset, number) or (block, None)
             if found is None:
                 return
-            yield block, found.codes
+            yield block, found
             offset, number = found.stop, block.number + 1
 
     def _along_lengths(self, offset: int, number: int) -> tuple[Block, Found] | None:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.bitstream.ans import longest, pack_codes, unpack_codes
-from sqcodec.bitstream.code_space import CodeSpace
-from sqcodec.bitstream.entropy_tables import Tables
+from sqcodec.bitstream.code_space import Coder, CodeSpace
+from sqcodec.bitstream.context_coder import Part, pack_parts, unpack_parts
 from sqcodec.bitstream.sqc_header import Header, pack_header, read_header, read_varint, varint
 from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
@@ -29,46 +29,111 @@ class Block(NamedTuple):
     stop: int
 
 
-def pack(codes: Codes, space: CodeSpace) -> bytes:
-    """The whole file as bytes, entropy-coded where the model has tables and they make it smaller.
+def pack(codes: Codes, space: CodeSpace, *, coder: Coder | None = None) -> bytes:
+    """The whole file as bytes.
 
-    Raises CodesError: the codes, their number or their speaker do not fit the model.
+    coder: None: the context model where the model has one, else the tables where it has them and they make the file
+    smaller than codes of fixed width. Raises CodesError: the codes, their number or their speaker do not fit the model,
+    or it has no such coder.
     """
     _check(codes, space)
-    plain = _pack(codes, space, None)
-    if space.tables is None:
-        return plain
-    return min(plain, _pack(codes, space, space.tables), key=lambda file: (len(file), file))
+    if coder is None:
+        coder = "context" if space.context else "tables" if space.tables else "plain"
+    if coder not in space.by_coder:
+        raise CodesError(f"`coder` {coder}: the model has none; it has {', '.join(space.by_coder)}")
+    if codes.stages is not None and coder != "context":
+        raise CodesError(f"`coder` {coder}: frames of fewer stages than {len(codes.indices)} need a context model")
+    smaller: tuple[Coder, ...] = ("plain", "tables") if coder == "tables" else (coder,)
+    return min((_pack(codes, space, each) for each in smaller), key=lambda file: (len(file), file))
 
 
-def _pack(codes: Codes, space: CodeSpace, tables: Tables | None) -> bytes:
-    header = pack_header(codes, space, tables=tables is not None)
+def _pack(codes: Codes, space: CodeSpace, coder: Coder) -> bytes:
+    header = pack_header(codes, space, coder)
     length = codes.indices.shape[1]
     content = bytearray(header)
-    for block in blocks(length):
-        part = codes.indices[:, block.start : block.stop]
-        payload = pack_codes(part, checksum_of(header, block, part), tables, space.codewords)
+    for block, payload in zip(blocks(length), _payloads(codes, header, space, coder), strict=True):
         content += payload if block.stop == length else varint(len(payload)) + payload
     return bytes(content)
+
+
+def _payloads(codes: Codes, header: bytes, space: CodeSpace, coder: Coder) -> Iterator[bytes]:
+    every = list(blocks(codes.indices.shape[1]))
+    parts = [part_of(codes, block) for block in every]
+    checksums = [
+        checksum_of(header, block, part.codes, None if codes.stages is None else part.stages)
+        for block, part in zip(every, parts, strict=True)
+    ]
+    if coder == "context":
+        assert space.context is not None
+        yield from pack_parts(parts, checksums, space.context, stops=codes.stages is not None)
+        return
+    tables = space.tables if coder == "tables" else None
+    for part, checksum in zip(parts, checksums, strict=True):
+        yield pack_codes(part.codes, checksum, tables, space.codewords)
+
+
+def part_of(codes: Codes, block: Block) -> Part:
+    """The codes of a block, and the stages of each."""
+    indices = codes.indices[:, block.start : block.stop]
+    if codes.stages is None:
+        return Part(indices, np.full(indices.shape[1], len(indices), np.uint8))
+    return Part(indices, codes.stages[block.start : block.stop])
 
 
 def unpack(content: bytes, space: CodeSpace, *, where: str) -> Codes:
     """What `pack` wrote. Raises CodesError, naming `where`: another model's, damaged, cut, or something was added."""
     header = read_header(content, where=where)
     check_header(header, space, where)
-    parts, offset, length = [], header.size, header.length(space.features)
-    for block in blocks(length):
-        found = read_block(content, offset, header, block, space)
-        if found is None:
-            begin = block.start / space.features.code_rate
-            whole = "" if length <= BLOCK else f" (block {block.number}, from {begin:.0f} s on)"
-            raise CodesError(
-                f"{where}: the checksum does not match{whole}: the file was damaged, cut, or something was added;"
-                " copy or encode it again, or decode what is intact with `recover`"
-            )
-        parts.append(found.codes)
-        offset = found.stop
-    return to_codes(header, np.concatenate(parts, axis=1), space)
+    try:
+        found = list(_found(content, header, space))
+    except _DamagedError as damage:
+        begin = damage.block.start / space.features.code_rate
+        only = header.length(space.features) <= BLOCK
+        whole = "" if only else f" (block {damage.block.number}, from {begin:.0f} s on)"
+        raise CodesError(
+            f"{where}: the checksum does not match{whole}: the file was damaged, cut, or something was added;"
+            " copy or encode it again, or decode what is intact with `recover`"
+        ) from None
+    indices = np.concatenate([part.codes for part in found], axis=1)
+    return to_codes(header, indices, np.concatenate([part.stages for part in found]), space)
+
+
+class _DamagedError(Exception):
+    def __init__(self, block: Block) -> None:
+        super().__init__(block)
+        self.block = block
+
+
+def _found(content: bytes, header: Header, space: CodeSpace) -> Iterator[Part]:
+    """All blocks, one after the other. Raises _DamagedError at the first one that is not intact."""
+    read, payloads, offset, stopped = [], [], header.size, None
+    for block in blocks(header.length(space.features)):
+        extent = _extent(content, offset, header, block, space)
+        if extent is None:
+            stopped = block
+            break
+        read.append(block)
+        payloads.append(content[slice(*extent)])
+        offset = extent[1]
+    found = _decoded(payloads, [block.stop - block.start for block in read], header, space)
+    for block, (part, checksum) in zip(read, found, strict=True):
+        if not is_intact(content, header, block, Found(part.codes, part.stages, checksum, 0)):
+            raise _DamagedError(block)
+        yield part
+    if stopped is not None:
+        raise _DamagedError(stopped)
+
+
+def _decoded(payloads: list[bytes], lengths: list[int], header: Header, space: CodeSpace) -> Iterator[tuple[Part, int]]:
+    """The codes and the checksum in each payload."""
+    if header.coder == "context":
+        assert space.context is not None
+        yield from unpack_parts(payloads, lengths, header.books, space.context, stops=header.stops)
+        return
+    tables = space.tables if header.coder == "tables" else None
+    for payload, length in zip(payloads, lengths, strict=True):
+        codes, checksum = unpack_codes(payload, (header.books, length), tables, space.codewords)
+        yield Part(codes, np.full(length, header.books, np.uint8)), checksum
 
 
 def blocks(length: int) -> Iterator[Block]:
@@ -82,6 +147,7 @@ class Found(NamedTuple):
     """What the bytes at an offset hold if a block begins there, and the offset of the next one."""
 
     codes: NDArray[np.uint16]  # [K, t]
+    stages: NDArray[np.uint8]  # [t]
     checksum: int
     stop: int
 
@@ -89,12 +155,26 @@ class Found(NamedTuple):
 def read_block(content: bytes, offset: int, header: Header, block: Block, space: CodeSpace) -> Found | None:
     """The block that begins at byte `offset`; None if it is not intact."""
     found = decode_block(content, offset, header, block, space)
-    intact = found is not None and found.checksum == checksum_of(content[: header.size], block, found.codes)
-    return found if intact else None
+    return found if found is not None and is_intact(content, header, block, found) else None
+
+
+def is_intact(content: bytes, header: Header, block: Block, found: Found) -> bool:
+    """Whether what was found is this block, by its checksum."""
+    stages = found.stages if header.stops else None
+    return found.checksum == checksum_of(content[: header.size], block, found.codes, stages)
 
 
 def decode_block(content: bytes, offset: int, header: Header, block: Block, space: CodeSpace) -> Found | None:
     """The bytes from `offset` on, read as this block; None if they cannot be one."""
+    extent = _extent(content, offset, header, block, space)
+    if extent is None:
+        return None
+    ((part, checksum),) = _decoded([content[slice(*extent)]], [block.stop - block.start], header, space)
+    return Found(part.codes, part.stages, checksum, extent[1])
+
+
+def _extent(content: bytes, offset: int, header: Header, block: Block, space: CodeSpace) -> tuple[int, int] | None:
+    """Where the payload of a block that begins at `offset` begins and ends; None if there can be none."""
     stop = len(content)
     if block.stop < header.length(space.features):
         try:
@@ -102,11 +182,10 @@ def decode_block(content: bytes, offset: int, header: Header, block: Block, spac
         except IndexError:
             return None
         stop = offset + size
-    shape, tables = (header.books, block.stop - block.start), space.tables if header.tables else None
-    fits = offset <= stop <= len(content) and stop - offset <= longest(shape, tables, space.codewords)
-    if not fits or content[offset:stop][-1:] == b"\0":  # the shortest form of an integer has no zeros at its end
+    most = longest((header.books, block.stop - block.start), header.coder != "plain", space.codewords)
+    if not offset <= stop <= len(content) or stop - offset > most:
         return None
-    return Found(*unpack_codes(content[offset:stop], shape, tables, space.codewords), stop)
+    return None if content[offset:stop][-1:] == b"\0" else (offset, stop)  # an integer's shortest form ends in no zero
 
 
 def _check(codes: Codes, space: CodeSpace) -> None:
@@ -116,6 +195,10 @@ def _check(codes: Codes, space: CodeSpace) -> None:
     if length != (expected := space.features.code_count(codes.samples, codes.sample_rate)):
         raise CodesError(
             f"got {length} codes, expected {expected} for {codes.samples} samples at {codes.sample_rate} Hz"
+        )
+    if not codes.stages_fit:
+        raise CodesError(
+            f"got stages that are not 1 to {books} of each of {length} codes, with 0 for codes beyond them"
         )
     for row, size in zip(codes.indices, space.codewords, strict=False):
         if (highest := int(row.max())) >= size:
@@ -127,20 +210,25 @@ def _check(codes: Codes, space: CodeSpace) -> None:
 def check_header(header: Header, space: CodeSpace, where: str) -> None:
     """Raise CodesError when the header is not one of this model's."""
     if header.identity not in space.identities:
-        raise CodesError(f"{where}: written with the model {header.identity}, got {' or '.join(space.identities)}")
+        names = " or ".join(space.identities)
+        raise CodesError(f"{where}: written with the model {header.identity}, got {names}")
     fits = header.books <= len(space.codewords) and (header.speaker is None or header.speaker < len(space.speakers))
-    if not fits or (header.tables and header.identity != space.identities[-1]):
+    if not fits or header.identity != space.by_coder.get(header.coder):
         raise CodesError(f"{where}: the header is damaged: copy or encode the file again")
 
 
-def checksum_of(header: bytes, block: Block, codes: NDArray[np.uint16]) -> int:
-    """24 bits of CRC-32 over the header, the block's number and its codes: right bytes at a wrong offset fail too."""
+def checksum_of(header: bytes, block: Block, codes: NDArray[np.uint16], stages: NDArray[np.uint8] | None = None) -> int:
+    """24 bits of CRC-32 over the header, the block's number and its codes: right bytes at a wrong offset fail too.
+
+    stages: [t], of a file whose frames may end early.
+    """
     crc = zlib.crc32(block.number.to_bytes(4, "little"), zlib.crc32(header))
-    return zlib.crc32(codes.astype("<u2").tobytes(), crc) & _CHECKSUM_MASK
+    crc = zlib.crc32(codes.astype("<u2").tobytes(), crc)
+    return (crc if stages is None else zlib.crc32(stages.tobytes(), crc)) & _CHECKSUM_MASK
 
 
-def to_codes(header: Header, indices: NDArray[np.uint16], space: CodeSpace) -> Codes:
-    """Header and indices [K, T] together."""
+def to_codes(header: Header, indices: NDArray[np.uint16], stages: NDArray[np.uint8], space: CodeSpace) -> Codes:
+    """Header, indices [K, T] and stages [T] together."""
     return Codes(
         indices=indices,
         samples=header.samples,
@@ -148,4 +236,5 @@ def to_codes(header: Header, indices: NDArray[np.uint16], space: CodeSpace) -> C
         gain=header.gain,
         speaker=None if header.speaker is None else space.speakers[header.speaker],
         fingerprint=space.fingerprint,
+        stages=stages if header.stops else None,
     )

@@ -2,7 +2,7 @@
 
  3 bytes  "SQC"
  1        version in the high half, flags in the low one
- 6        the model: codebooks, speakers and, where flag 1 is set, tables
+ 6        the model: codebooks, speakers and the context model (version 2) or, where flag 1 is set, tables (version 1)
  1        gain, in half decibels
  1 to 9   samples
 [1 to 10  sample rate: flag 2]
@@ -13,21 +13,23 @@
 import math
 from typing import NamedTuple
 
-from sqcodec.bitstream.code_space import CodeSpace
+from sqcodec.bitstream.code_space import Coder, CodeSpace
 from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
 from sqcodec.spectrogram import FeatureConfig
 
 MAGIC = b"SQC"
-VERSION = 1
-_TABLES, _RATE, _SPEAKER, _BOOKS = 1, 2, 4, 8  # flags
+VERSION = 2  # the highest; 1: with tables or without, 2: with the context model
+_TABLES = _STOPS = 1  # flags, the first of version 1 and of version 2
+_RATE, _SPEAKER, _BOOKS = 2, 4, 8
 _RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000)
 _UNMARKED = 16000  # Hz, the sample rate of a file without flag 2
 _UNITY = 201  # the gain's byte that stands for 1
 
 
 class Header(NamedTuple):
-    """A file's header; size: its bytes. identity: 12 hexadecimal digits; speaker: index in the model's list."""
+    """A file's header; size: its bytes. identity: 12 hexadecimal digits; speaker: index in the model's list; stops:
+    whether frames may use fewer codebooks."""
 
     identity: str
     samples: int
@@ -35,8 +37,14 @@ class Header(NamedTuple):
     gain: float
     speaker: int | None
     books: int
-    tables: bool
+    coder: Coder
+    stops: bool
     size: int
+
+    @property
+    def version(self) -> int:
+        """Of the format."""
+        return 2 if self.coder == "context" else 1
 
     def length(self, features: FeatureConfig) -> int:
         """Codes a book, of a model for these features."""
@@ -49,7 +57,7 @@ def read_header(content: bytes, *, where: str) -> Header:
         raise CodesError(f"{where}: got a file that begins with {content[:8]!r}, expected a .sqc of 'sqcodec encode'")
     try:
         version, flags = divmod(content[3], 16)
-        if version != VERSION:
+        if not 1 <= version <= VERSION:
             raise CodesError(
                 f"{where}: .sqc version {version}, this sqcodec reads up to {VERSION}: the file is damaged, or needs a"
                 " newer sqcodec"
@@ -66,15 +74,18 @@ def read_header(content: bytes, *, where: str) -> Header:
         ) from None
     if not samples or not books or not sample_rate:
         raise CodesError(f"{where}: the header is damaged: copy or encode the file again")
-    return Header(identity, samples, sample_rate, _gain(gain), speaker, books, bool(flags & _TABLES), offset)
+    coder: Coder = "context" if version == 2 else "tables" if flags & _TABLES else "plain"
+    stops = version == 2 and bool(flags & _STOPS)
+    return Header(identity, samples, sample_rate, _gain(gain), speaker, books, coder, stops, offset)
 
 
-def pack_header(codes: Codes, space: CodeSpace, *, tables: bool) -> bytes:
-    """The header of these codes, coded with the model's tables or without."""
-    books = len(codes.indices)
-    flags = (_TABLES * tables | _RATE * (codes.sample_rate != _UNMARKED)
+def pack_header(codes: Codes, space: CodeSpace, coder: Coder) -> bytes:
+    """The header of these codes, coded with what the model has for `coder`."""
+    books, version = len(codes.indices), 2 if coder == "context" else 1
+    first = _TABLES * (coder == "tables") | _STOPS * (codes.stages is not None)
+    flags = (first | _RATE * (codes.sample_rate != _UNMARKED)
              | _SPEAKER * (codes.speaker is not None) | _BOOKS * (books != 1))  # fmt: skip
-    header = MAGIC + bytes([VERSION * 16 + flags]) + bytes.fromhex(space.identities[-1 if tables else 0])
+    header = MAGIC + bytes([version * 16 + flags]) + bytes.fromhex(space.by_coder[coder])
     header += bytes([_gain_byte(codes.gain)]) + varint(codes.samples)
     if flags & _RATE:
         known = codes.sample_rate in _RATES

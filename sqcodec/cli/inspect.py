@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sqcodec.pipeline.coding.inspection import Inspection
 
 _BARS = " ▁▂▃▄▅▆▇█"
+_CODERS = {"plain": "fixed width", "tables": "coded with tables", "context": "coded with the context model"}
 
 
 @click.command()
@@ -36,7 +37,7 @@ def _lines(inspection: "Inspection") -> list[str]:
     parts = [f"{inspection.size} bytes"]
     parts += [f"header {inspection.header_size}"] if inspection.header_size is not None else []
     parts += [f"{inspection.blocks} block{'s' * (inspection.blocks != 1)}"] if inspection.blocks else []
-    parts += ["coded with tables" if inspection.tables else "fixed width"] if inspection.header_size is not None else []
+    parts += [_CODERS[inspection.coder]] if inspection.coder else []
     rates = [f"{inspection.nominal_bit_rate:.0f} nominal"] if inspection.nominal_bit_rate else []
     rates += (
         [f"{inspection.entropy_bit_rate:.0f} entropy of its codes"] if inspection.entropy_bit_rate is not None else []

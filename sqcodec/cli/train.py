@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 @click.option("--features", type=PATH, help="Feature store [default: data/NAME of the recipe].")
 @click.option("--out", type=PATH, help="Run folder [default: runs/NAME of the recipe].")
 @set_option
-@click.option(
-    "--seed", type=click.IntRange(min=0), help="Random seed: --set train.seed=N (or vocoder.train.seed, prior.seed)."
-)
+@click.option("--seed", type=click.IntRange(min=0), help="Random seed: --set train.seed=N, or that of the stage.")
 @device_option
-@click.option("--stage", type=click.Choice(["model", "vocoder", "prior"]), default="model", show_default=True)
+@click.option(
+    "--stage", type=click.Choice(["model", "vocoder", "prior", "context"]), default="model", show_default=True
+)
 @click.option("--on", type=click.Choice(["codec"]), help="Fine-tune the vocoder on the output of the run's model.")
 @click.option("--from", "start", type=PATH, help="Run of the vocoder that --on fine-tunes [default: this run].")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the networks with torch.compile.")
@@ -33,18 +33,19 @@ def train(
     overrides: tuple[str, ...],
     seed: int | None,
     device: str,
-    stage: Literal["model", "vocoder", "prior"],
+    stage: Literal["model", "vocoder", "prior", "context"],
     on: str | None,
     start: Path | None,
     compiled: bool,
     resume: bool,
 ) -> None:
-    """Train the model, the vocoder or the prior of RECIPE: a folder, or the name of a recipe that comes with sqcodec.
+    """Train the model, vocoder, prior or context model of RECIPE: a folder, or a recipe that comes with sqcodec.
 
     \b
     Example: sqcodec train recipes/vctk --set train.steps=1000
              sqcodec train recipes/istft --stage vocoder
              sqcodec train recipes/vctk --stage prior
+             sqcodec train recipes/speech16k --stage context
              torchrun --nproc-per-node 4 --no-python sqcodec train recipes/vctk
     Ctrl-C saves the state. --resume continues with the saved recipe, step for step as without interruption.
     """
@@ -62,6 +63,8 @@ def train(
         _train_vocoder(plan, device=device, start=start)
     elif stage == "prior":
         _train_prior(plan, device=device)
+    elif stage == "context":
+        _train_context(plan, device=device)
     else:
         _train_model(plan, device=device, compiled=compiled)
 
@@ -121,6 +124,27 @@ def _train_prior(plan: "Plan", *, device: str) -> None:
     orders = ", ".join(f"order {order} {bits:.2f}" for order, bits in enumerate(trained.orders))
     echo(f"{trained.path}: {trained.bits:.2f} bits per code on test; tables: {orders}")
     echo(f"Next: sqcodec generate OUT_DIR --model {plan.run}")
+
+
+def _train_context(plan: "Plan", *, device: str) -> None:
+    from sqcodec.pipeline.training.train_context import train_context
+
+    recipe = plan.recipe.codec
+    steps = recipe.context.steps if recipe.context else 0
+    trained = train_context(
+        recipe,
+        plan.features,
+        plan.run,
+        device=device,
+        resume=plan.resume,
+        report=lambda entry: click.echo(
+            f"step {entry['step']}/{steps}: {entry['bits']:.2f} bits per symbol, {entry['test_bits']:.2f} per frame"
+            " on test",
+            err=True,
+        ),
+    )
+    click.echo(f"{trained.path}: {trained.bits:.2f} bits per code on test, {trained.fixed:.0f} at fixed width")
+    click.echo(f"Next: sqcodec encode in.wav out.sqc --model {plan.run}")
 
 
 def _echo_prior(entry: dict[str, Any], steps: int) -> None:

@@ -1,6 +1,7 @@
 """Run a codec's networks in blocks with context: memory does not grow with the length of the recording."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,15 +37,24 @@ def encode_features(
     frames: length of the recording. codebooks: how many to use; None: all. 2 stands for the frames per code. The last
     frame is repeated up to a whole code.
     """
+    for part, latents in encode_latents(model, features, frames, device):
+        yield part, model.quantizer.encode(latents[None], codebooks)[0].cpu()
+
+
+@torch.inference_mode()
+def encode_latents(
+    model: SpectrogramCodec, features: Iterable[Tensor], frames: int, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """As `encode_features`: (features [F, t], the encoder's output [t / 2, channels] on the device)."""
     per_code = model.features.frames_per_code
     cut = windows.encoder_windows(features, frames, per_code=per_code, margin=model.encoder.margin)
     for window, start, stop in cut:
-        codes = model.encode(window[None].to(device), codebooks=codebooks)[0]
-        yield window[:, 1 + start : 1 + stop], codes[:, start // per_code : stop // per_code].cpu()
+        latents = model.encoder(window[None].to(device), None)[0]
+        yield window[:, 1 + start : 1 + stop], latents[start // per_code : stop // per_code]
 
 
-def decode_features(model: SpectrogramCodec, codes: NDArray[np.uint16], speaker_index: int) -> Iterator[Tensor]:
-    """Decode codes [K, T] in blocks: yields features [F, t], [F, 2 T] in all with 2 frames per code.
+def decode_features(model: SpectrogramCodec, codes: NDArray[np.integer[Any]], speaker_index: int) -> Iterator[Tensor]:
+    """Decode codes [K, T] (-1: none) in blocks: yields features [F, t], [F, 2 T] in all with 2 frames per code.
 
     Each block is decoded with the decoder's margin of codes on both sides. Measured on 112 s of speech with the paper's
     model after 3000 steps: blocks with a margin of 4 s differ from the whole by at most 7e-7 (2 s: 9e-5).

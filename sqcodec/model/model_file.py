@@ -12,7 +12,16 @@ from torch import Tensor, nn
 from sqcodec.errors import ModelError, RecipeError
 from sqcodec.model.assembly import build_codec
 from sqcodec.model.mel_classes import MelClasses
-from sqcodec.model.model_header import FORMAT, KIND, TABLES, ModelContents, ModelHeader, read_model
+from sqcodec.model.model_header import (
+    CONTEXT,
+    CONTEXT_FORMAT,
+    FORMAT,
+    KIND,
+    TABLES,
+    ModelContents,
+    ModelHeader,
+    read_model,
+)
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.nn.uninitialised import NoInitialisation
 from sqcodec.recipe import validate_recipe
@@ -57,6 +66,14 @@ def add_tables(path: Path, target: Path, tables: Mapping[str, NDArray[Any]], dig
     weights = {name: value for name, value in tensors.items() if not name.startswith(TABLES)}
     arrays = {f"{TABLES}{name}": torch.from_numpy(array.copy()) for name, array in tables.items()}
     save_tensors(target, weights | arrays, tree | {"tables": digest}, KIND)
+
+
+def add_context(path: Path, target: Path, context: Mapping[str, NDArray[Any]], digest: str) -> None:
+    """Write the model `path` to `target` (may be the same file), with this context model; digest: of its arrays."""
+    tree, tensors = read_tensors(path, KIND)
+    weights = {name: value for name, value in tensors.items() if not name.startswith(CONTEXT)}
+    arrays = {f"{CONTEXT}{name}": torch.from_numpy(array.copy()) for name, array in context.items()}
+    save_tensors(target, weights | arrays, tree | {"context": digest, "format": CONTEXT_FORMAT}, KIND)
 
 
 def _recipe_tree(header: ModelHeader) -> Mapping[str, Any]:

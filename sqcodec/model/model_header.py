@@ -14,11 +14,13 @@ from sqcodec.spectrogram import FeatureConfig, feature_config
 # Older formats lack keys. 1: the recipe has no target. 2: no kind of network, no level, no loudness. 3: no codewords in
 # the header, and no warmup_steps and freeze_step of a residual quantiser.
 FORMAT = 4
+CONTEXT_FORMAT = 5  # of a model with a context model; a model without one is still written as 4
 NO_SPEAKER = 0  # speaker index for a speaker-independent decoder, which ignores it
 TABLES = "tables."  # prefix of the names of the entropy tables
+CONTEXT = "context."  # prefix of the names of the context model's arrays
 KIND = storage.TensorFormat(
     key="sqcodec",
-    newest=FORMAT,
+    newest=CONTEXT_FORMAT,
     error=ModelError,
     missing="no such model file; 'sqcodec train RECIPE' makes one under runs/",
     newer="model format {found}, this sqcodec reads up to {newest}: install a newer sqcodec",
@@ -31,8 +33,8 @@ class ModelHeader:
     """The header of a model file.
 
     recipe: as stored, in the file's format; `load_model` converts and validates it. codewords: V of each codebook,
-    empty for a plain VAE; tables: digest of the entropy tables, if any; classes: the mel classes of a decoder over
-    classes.
+    empty for a plain VAE; tables, context: digests of the entropy tables and of the context model, if any; classes: the
+    mel classes of a decoder over classes.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class ModelHeader:
     speakers: tuple[str, ...]
     codewords: tuple[int, ...]
     tables: str | None
+    context: str | None
     recipe: Mapping[str, Any]
     classes: Mapping[str, Any] | None
 
@@ -77,19 +80,23 @@ def read_header(path: Path) -> ModelHeader:
 
 
 class ModelContents(NamedTuple):
-    """What one state of a model file holds: header, weights by name, arrays of the entropy tables by name."""
+    """What one state of a model file holds: header; weights and arrays of tables and of the context model by name."""
 
     header: ModelHeader
     weights: dict[str, NDArray[Any]]
     tables: dict[str, NDArray[Any]]
+    context: dict[str, NDArray[Any]]
 
 
 def read_model(path: Path) -> ModelContents:
     """Read a model file at once. Raises ModelError as `read_header`."""
     tree, arrays = storage.read_file(path, KIND)
-    tables = {name.removeprefix(TABLES): array for name, array in arrays.items() if name.startswith(TABLES)}
-    weights = {name: array for name, array in arrays.items() if not name.startswith(TABLES)}
-    return ModelContents(header_of(path, tree), weights, tables)
+    tables, context = (
+        {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        for prefix in (TABLES, CONTEXT)
+    )
+    weights = {name: array for name, array in arrays.items() if not name.startswith((TABLES, CONTEXT))}
+    return ModelContents(header_of(path, tree), weights, tables, context)
 
 
 def header_of(path: Path, tree: Mapping[str, Any]) -> ModelHeader:
@@ -105,6 +112,7 @@ def header_of(path: Path, tree: Mapping[str, Any]) -> ModelHeader:
             speakers=tuple(map(str, tree["speakers"])),
             codewords=_codewords(tree),
             tables=tree.get("tables"),
+            context=tree.get("context"),
             features=feature_config(recipe["features"]),
             recipe=recipe,
             classes=tree.get("classes"),
@@ -124,3 +132,8 @@ def _codewords(tree: Mapping[str, Any]) -> tuple[int, ...]:
 def read_tables(path: Path) -> dict[str, NDArray[Any]]:
     """Read the arrays of the entropy tables; empty if the model has none. Raises ModelError: not a safetensors file."""
     return storage.read_arrays(path, TABLES, KIND)
+
+
+def read_context(path: Path) -> dict[str, NDArray[Any]]:
+    """Read the arrays of the context model; empty if the model has none. Raises ModelError: not a safetensors file."""
+    return storage.read_arrays(path, CONTEXT, KIND)

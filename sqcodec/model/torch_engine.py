@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from sqcodec.engine import EncodedBlock, Features
-from sqcodec.model.blockwise import decode_features, encode_features
+from sqcodec.model.blockwise import decode_features, encode_latents
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 
 
@@ -21,10 +21,11 @@ class TorchEngine:
         """See `Engine`."""
         device = next(self.model.parameters()).device
         tensors = map(torch.from_numpy, features)
-        for part, codes in encode_features(self.model, tensors, frames, device, codebooks=codebooks):
-            yield EncodedBlock(part.numpy(), codes.numpy().astype(np.uint16))
+        for part, latents in encode_latents(self.model, tensors, frames, device):
+            codes = self.model.quantizer.encode(latents[None], codebooks)[0]
+            yield EncodedBlock(part.numpy(), codes.numpy(force=True).astype(np.uint16), latents.numpy(force=True))
 
-    def decode(self, codes: NDArray[np.uint16], speaker_index: int) -> Iterator[Features]:
+    def decode(self, codes: NDArray[np.int64], speaker_index: int) -> Iterator[Features]:
         """See `Engine`."""
         for features in decode_features(self.model, codes, speaker_index):
             yield features.numpy(force=True)

@@ -85,6 +85,10 @@ class Quantizer(nn.Module, ABC):
         codebooks: k, the first of them that `decode` will get, 1 <= k <= K; None: all K.
         """
 
+    def encode_prefixes(self, encoded: Tensor) -> list[Tensor]:
+        """encoded [B, T, channels] -> codes [B, 1, T], [B, 2, T] ... [B, K, T]: `encode` with each number of books."""
+        return [self.encode(encoded, codebooks) for codebooks in range(1, self.codebooks + 1)]
+
     @abstractmethod
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, K, T] -> codewords [B, T, D]."""

@@ -118,9 +118,16 @@ class ResidualQuantizer(Quantizer):
         *_, codes = self._search(z, codebooks)
         return codes.view(len(encoded), -1, codebooks).transpose(1, 2)
 
+    @torch.no_grad()
+    def encode_prefixes(self, encoded: Tensor) -> list[Tensor]:
+        """As `encode` for each number of stages, in one search."""
+        found = self._searched(encoded.float().reshape(-1, self.dim))
+        return [codes.view(len(encoded), -1, codes.shape[-1]).transpose(1, 2) for codes in found]
+
     def decode(self, codes: Tensor) -> Tensor:
-        """codes [B, k, T] of the first k stages, 1 <= k <= K -> the sum of their codewords [B, T, D]."""
-        return torch.stack([self.codebook[stage][codes[:, stage]] for stage in range(codes.shape[1])]).sum(0)
+        """codes [B, k, T] of the first k stages, 1 <= k <= K -> the sum of their codewords [B, T, D]; -1: none."""
+        chosen = [self.codebook[stage][codes[:, stage].clamp_min(0)] for stage in range(codes.shape[1])]
+        return (torch.stack(chosen) * (codes >= 0).transpose(0, 1)[..., None]).sum(0)
 
     @torch.no_grad()
     def initialise_(self, z: Tensor, generator: torch.Generator | None) -> None:

@@ -4,6 +4,7 @@ Sections that few need are in their own modules (`quantizer_section`, `target_se
 """
 
 # ruff: noqa: I001 - "A as A" is how a package lists a name that it gives, once; sorting would split these lists
+from sqcodec.recipe.context_section import ContextConfig as ContextConfig
 from sqcodec.recipe.document import (
     CodecRecipe as CodecRecipe,
     FolderConfig as FolderConfig,

@@ -7,6 +7,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from sqcodec.errors import RecipeError
+from sqcodec.recipe.context_section import ContextConfig
 from sqcodec.recipe.features_section import FeaturesConfig
 from sqcodec.recipe.network_section import NetworkConfig
 from sqcodec.recipe.overrides import changed_on_codec, override_
@@ -84,6 +85,7 @@ class CodecRecipe(_Common):
     train: TrainConfig
     vocoder: VocoderConfig | None = None  # without the section the best that there is for these features decodes
     prior: PriorConfig | None = None  # a recipe without the section has no prior
+    context: ContextConfig | None = None  # a recipe without the section has no context model
     bit_rate: Positive | None = None  # bit/s, nominal: the default of `encode`; without it, all codebooks
 
     @property
@@ -165,7 +167,7 @@ class VocoderRecipe(_Common):
 
 Recipe = CodecRecipe | VocoderRecipe
 CODEC_SECTIONS = ("quantizer", "target", "network", "train")  # a codec has all of them
-_CODEC_KEYS = {*CODEC_SECTIONS, "prior", "bit_rate"}
+_CODEC_KEYS = {*CODEC_SECTIONS, "prior", "context", "bit_rate"}
 
 
 def recipe_folders() -> list[Path]:

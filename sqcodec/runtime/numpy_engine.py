@@ -56,9 +56,9 @@ class NumpyEngine:
             with one_thread():
                 latents = encoder(np.ascontiguousarray(window.T))[start // per_code : stop // per_code]
                 codes = search(latents, self._codebook[:codebooks])
-            yield EncodedBlock(window[:, 1 + start : 1 + stop], codes)
+            yield EncodedBlock(window[:, 1 + start : 1 + stop], codes, latents)
 
-    def decode(self, codes: NDArray[np.uint16], speaker_index: int) -> Iterator[Features]:  # noqa: ARG002
+    def decode(self, codes: NDArray[np.int64], speaker_index: int) -> Iterator[Features]:  # noqa: ARG002
         """See `Engine`; the speaker index is ignored: these models take any speaker."""
         per_code, decoder, total = self._features.frames_per_code, self._decoder, codes.shape[1]
         for begin in range(0, total, _CODES):

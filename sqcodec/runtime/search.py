@@ -53,9 +53,9 @@ def _smallest_(values: Array, number: int) -> tuple[NDArray[np.intp], Array]:
     return positions, found
 
 
-def dequantise(codes: NDArray[np.uint16], codebook: Array) -> Array:
-    """codes [K, T], codebook [K or more, V, D] -> the sums of their codewords [T, D]."""
+def dequantise(codes: NDArray[np.int64], codebook: Array) -> Array:
+    """codes [K, T], codebook [K or more, V, D] -> the sums of their codewords [T, D]; -1: none, never of the first."""
     z_q: Array = codebook[0][codes[0]]
     for words, row in zip(codebook[1:], codes[1:], strict=False):
-        z_q = z_q + words[row]
+        z_q = z_q + words[row] * (row >= 0)[:, None].astype(np.float32)
     return z_q

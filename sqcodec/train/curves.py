@@ -22,6 +22,7 @@ CODEC_CURVES = {  # entropy and log variance are the two of self-annealing
 }
 
 
+CONTEXT_CURVES = {"bits": "training, bits a symbol", "test_bits": "test, bits a frame of all stages"}
 PRIOR_CURVES = {"bits": "training, bits a code", "test_bits": "test, bits a code"}
 
 

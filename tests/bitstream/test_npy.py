@@ -171,7 +171,7 @@ def test_trailing_bytes_are_refused(more) -> None:
         (b'"p225"', b"[1, 2]", "x: invalid beside the codes: speaker; encode it again"),
         (b"0123456789abcdef", b"0123456789ABCDEF", "x: invalid beside the codes: fingerprint; encode it again"),
         (b'"gain"', b'"pain"', "x: invalid beside the codes: missing or unreadable; encode it again"),
-        (b'"sqcodec": 1', b'"sqcodec": 9', "x: codes format 9, this sqcodec reads up to 1: install a newer sqcodec"),
+        (b'"sqcodec": 1', b'"sqcodec": 9', "x: codes format 9, this sqcodec reads up to 2: install a newer sqcodec"),
         (b'{"sqcodec"', b'["sqcodec"', "x: invalid beside the codes: missing or unreadable; encode it again"),
     ],
 )

@@ -104,8 +104,8 @@ def test_a_block_costs_what_its_frequencies_say_and_its_checksum(books) -> None:
 
 def test_tables_are_not_used_where_they_would_cost_more() -> None:
     unlikely = make_codes(indices=np.random.default_rng(0).integers(0, 16, (1, 151)).astype(np.uint16))
-    assert read_header(pack(make_codes(), SPACE), where="x").tables
-    assert not read_header(pack(unlikely, SPACE), where="x").tables
+    assert read_header(pack(make_codes(), SPACE), where="x").coder == "tables"
+    assert read_header(pack(unlikely, SPACE), where="x").coder == "plain"
     assert same(unpack(pack(unlikely, SPACE), SPACE, where="x"), unlikely)
 
 
@@ -186,9 +186,9 @@ def test_a_speaker_of_a_model_without_speakers_is_refused() -> None:
 
 def test_a_later_version_is_refused() -> None:
     with pytest.raises(CodesError) as caught:
-        unpack(LONG_FILE[:3] + b"\x25" + LONG_FILE[4:], SPACE, where="x")
+        unpack(LONG_FILE[:3] + b"\x35" + LONG_FILE[4:], SPACE, where="x")
     assert str(caught.value) == (
-        "x: .sqc version 2, this sqcodec reads up to 1: the file is damaged, or needs a newer sqcodec"
+        "x: .sqc version 3, this sqcodec reads up to 2: the file is damaged, or needs a newer sqcodec"
     )
 
 

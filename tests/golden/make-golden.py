@@ -1,10 +1,10 @@
-"""Write the golden files of this version; a version that exists is never written again: python make-golden.py 1
+"""Write the golden files of a version; a version that exists is never written again: python make-golden.py 2
 
-Run from the root of a checkout. For each version: a tiny model with tables and without, files of every form that it
-writes, and their codes as plain arrays.
+Run from the root of a checkout. Version 1: a tiny model with tables and without, files of every form that it writes,
+and their codes as plain arrays. Version 2: files of two context models, their codes and stages; 2-speech16k: of the
+one that ships.
 """
 
-import dataclasses
 import sys
 from pathlib import Path
 
@@ -15,13 +15,17 @@ from sqcodec.bitstream import npy, sqc
 from sqcodec.bitstream.code_space import CodeSpace
 from sqcodec.bitstream.entropy_tables import count
 from sqcodec.model.model_file import add_tables
-from tests.bitstream.examples import make_codes, make_space
+from tests.bitstream.examples import make_codes, make_space, with_stages
 from tests.conftest import make_model, speech_like
 
 
 def main(version: str) -> None:
     folder = Path(__file__).parent / f"v{version}"
     folder.mkdir()  # fails where it exists
+    {"1": write_version_1, "2": write_version_2, "2-speech16k": write_speech16k}[version](folder)
+
+
+def write_version_1(folder: Path) -> None:
     model, plain = folder / "model.safetensors", folder / "plain.safetensors"
     make_model(plain)
     codec = sqcodec.load(plain)
@@ -41,10 +45,32 @@ def main(version: str) -> None:
     write(folder, "two-of-three-books", make_codes(12345, 2, 10, sample_rate=12345, speaker=None, gain=0.5), space)
 
 
+def write_version_2(folder: Path) -> None:
+    one, three = make_space(1, 16, context=True), make_space(3, 10, context=True)
+    for name, space in {"one": one, "three": three}.items():
+        assert space.context is not None
+        np.savez(folder / f"{name}.npz", **space.context.arrays)
+    write(folder, "one-book", make_codes(16000 * 26), one)
+    write(folder, "one-silence", make_codes(4000, gain=0.0), one)
+    write(folder, "three-books", make_codes(16000 * 12, 3, 10), three)
+    early = with_stages(make_codes(44100 * 16, 3, 10, sample_rate=44100))
+    write(folder, "three-ending-early", early, three)
+    write(folder, "three-two-of-them", with_stages(make_codes(12345, 2, 10, sample_rate=12345, speaker=None)), three)
+
+
+def write_speech16k(folder: Path) -> None:
+    space = sqcodec.load("speech16k").space
+    fields = {"fingerprint": space.fingerprint, "speaker": None}
+    write(folder, "speech16k-four", make_codes(16000, 4, 256, **fields), space)
+    write(folder, "speech16k-ending-early", with_stages(make_codes(16000, 8, 256, **fields)), space)
+
+
 def write(folder: Path, name: str, codes: sqcodec.Codes, space: CodeSpace) -> None:
     (folder / f"{name}.sqc").write_bytes(sqc.pack(codes, space))
-    fields = {field.name: getattr(codes, field.name) for field in dataclasses.fields(codes)}
-    np.save(folder / f"{name}.codes.npy", fields.pop("indices"))
+    if folder.name.startswith("v2"):
+        stages = np.full(codes.indices.shape[1], len(codes.indices), np.uint8) if codes.stages is None else codes.stages
+        np.save(folder / f"{name}.stages.npy", stages)
+    np.save(folder / f"{name}.codes.npy", codes.indices)
 
 
 if __name__ == "__main__":

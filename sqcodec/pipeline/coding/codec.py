@@ -46,7 +46,7 @@ def load(model: str | Path | None = None, *, device: str = "auto") -> "Codec":
 def open_codec(path: Path, device: str) -> "Codec":
     """The codec of a model file. Raises ModelError: it is missing or damaged; SqcodecError: no such device."""
     contents = read_model(path)
-    space = space_of(contents.header, contents.tables)
+    space = space_of(contents.header, contents.tables, contents.context)
     return Codec(contents.header, space, open_engine(contents, device), device)
 
 
@@ -201,7 +201,7 @@ class Codec:
             for start in range(0, samples, 1 << 18):
                 yield np.zeros(min(1 << 18, samples - start), np.float32)
             return
-        for sound in vocoder.render(self.engine.decode(codes.indices, speaker_index), samples):
+        for sound in vocoder.render(self.engine.decode(codes.used, speaker_index), samples):
             yield sound * np.float32(codes.gain)
 
     def _gain(self, statistics: Statistics) -> float:
@@ -220,6 +220,8 @@ class Codec:
         if not 1 <= codebooks <= len(available):
             expected_rows = "1 (the model has one codebook)" if len(available) == 1 else f"1 to {len(available)}"
             raise CodesError(f"{where}: got {codebooks} rows of codes, expected {expected_rows}")
+        if not codes.stages_fit:
+            raise CodesError(f"{where}: got stages that are not 1 to {codebooks} of each code, with 0 for codes beyond")
         if (highest := int(codes.indices.max())) >= available[0]:
             raise CodesError(
                 f"{where}: got code {highest}, expected 0 to {available[0] - 1}; these are another model's codes"

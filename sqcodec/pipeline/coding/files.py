@@ -115,7 +115,7 @@ def encode_with(
         draft.write_bytes(content)
     return Encoded(
         seconds=codes.seconds,
-        codes=codes.indices.size,
+        codes=codes.number,
         size=len(content),
         nominal_bit_rate=codec.header.bit_rate(codebooks),
         speaker=codes.speaker,

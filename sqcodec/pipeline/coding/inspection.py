@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.bitstream import npy, sqc
-from sqcodec.bitstream.sqc_header import MAGIC, VERSION, Header, read_header
+from sqcodec.bitstream.code_space import Coder
+from sqcodec.bitstream.sqc_header import MAGIC, Header, read_header
 from sqcodec.codes import Codes
 from sqcodec.errors import ModelError, SqcodecError
 from sqcodec.model.model_header import ModelHeader
@@ -24,12 +25,13 @@ _ASSUMED = FEATURES["log-mel"]  # its rates are assumed while the model is not f
 
 @dataclass(frozen=True, kw_only=True)
 class CodebookUse:
-    """The codes of one codebook.
+    """The codes of one codebook. codes: how many there are, fewer than the file's frames where frames end early.
 
     entropy: bits per code by the frequencies in the file; histogram: counts of codewords, in bins.
     """
 
     codewords: int | None
+    codes: int
     in_use: int
     entropy: float
     perplexity: float
@@ -40,7 +42,8 @@ class CodebookUse:
 class Inspection:
     """A codes file. Rates in bit/s. Fields that need the model are None if it is not found; `note` then says so.
 
-    header_size: bytes before the first code; level: of the loudest sample in dB re full scale, None for silence.
+    header_size: bytes before the first code; coder: of a `.sqc`; tables: whether that is the entropy tables; level: of
+    the loudest sample in dB re full scale, None for silence. codes: that are used, over all codebooks.
     """
 
     file: str
@@ -48,6 +51,7 @@ class Inspection:
     size: int
     header_size: int | None
     blocks: int | None
+    coder: Coder | None
     tables: bool
     seconds: float
     samples: int
@@ -134,17 +138,19 @@ def _inspection(content: bytes, where: str, read: _Read) -> Inspection:
     described: Codes | Header | None = codes or header
     assert described is not None
     seconds, gain = described.samples / described.sample_rate, described.gain
-    codebooks = _codebook_use(codes.indices, codec_header) if codes else ()
+    codebooks = _codebook_use(codes, codec_header) if codes else ()
     number, length = codes.indices.shape if codes else (header.books, header.length(_ASSUMED)) if header else (0, 0)
-    rate = length / seconds
     widths = [(size - 1).bit_length() for size in codec_header.codewords[:number]] if codec_header else []
+    fixed = sum(width * book.codes for width, book in zip(widths, codebooks, strict=False)) / seconds
+    entropy = sum(codebook.entropy * codebook.codes for codebook in codebooks) / seconds
     return Inspection(
         file=where,
-        format=f".sqc version {VERSION}" if header else ".npy",
+        format=f".sqc version {header.version}" if header else ".npy",
         size=len(content),
         header_size=header.size if header else None,
         blocks=sum(1 for _ in sqc.blocks(length)) if header and codes else None,
-        tables=bool(header and header.tables),
+        coder=header.coder if header else None,
+        tables=bool(header and header.coder == "tables"),
         seconds=seconds,
         samples=described.samples,
         sample_rate=described.sample_rate,
@@ -152,18 +158,19 @@ def _inspection(content: bytes, where: str, read: _Read) -> Inspection:
         model=str(codec_header.path) if codec_header else None,
         fingerprint=codes.fingerprint if codes else header.identity if header else None,
         speaker=codes.speaker if codes else None,
-        codes=number * length,
+        codes=sum(codebook.codes for codebook in codebooks) if codebooks else number * length,
         books=codebooks,
-        nominal_bit_rate=rate * sum(widths) if widths else None,
-        entropy_bit_rate=rate * sum(codebook.entropy for codebook in codebooks) if codebooks else None,
+        nominal_bit_rate=fixed if fixed else None,
+        entropy_bit_rate=entropy if codebooks else None,
         bit_rate=8 * len(content) / seconds,
         note=note,
     )
 
 
-def _codebook_use(indices: NDArray[np.uint16], codec_header: ModelHeader | None) -> tuple[CodebookUse, ...]:
+def _codebook_use(codes: Codes, codec_header: ModelHeader | None) -> tuple[CodebookUse, ...]:
     codebooks = []
-    for number, row in enumerate(indices):
+    for number, every in enumerate(codes.indices):
+        row = every if codes.stages is None else every[codes.stages > number]
         size = codec_header.codewords[number] if codec_header and number < len(codec_header.codewords) else None
         counts = np.bincount(row, minlength=size or 0)
         probability = counts[counts > 0] / counts.sum()
@@ -172,6 +179,7 @@ def _codebook_use(indices: NDArray[np.uint16], codec_header: ModelHeader | None)
         codebooks.append(
             CodebookUse(
                 codewords=size,
+                codes=len(row),
                 in_use=int((counts > 0).sum()),
                 entropy=entropy,
                 perplexity=2**entropy,

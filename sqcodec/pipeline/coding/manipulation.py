@@ -57,7 +57,8 @@ def perturb_file(
         candidates = nearest_codewords(codec, neighbours)
         drawn = rng.integers(0, neighbours, codes.indices.shape)
         codebooks = np.arange(len(codes.indices))[:, None]
-        return replace(codes, indices=candidates[codebooks, codes.indices, drawn])
+        changed = candidates[codebooks, codes.indices, drawn]
+        return replace(codes, indices=np.where(codes.used >= 0, changed, 0).astype(np.uint16))
 
     return _change_codes(source, target, speaker, model, device, perturb)
 

@@ -13,13 +13,20 @@ from sqcodec.storage import write_text
 from sqcodec.train.log import TrainingLog, read_log
 from sqcodec.train.trainer import Report, Trainer
 
-Stage = Literal["model", "vocoder", "vocoder-on-codec", "prior"]
-_FOLDERS = {"model": "", "vocoder": STAGE, "vocoder-on-codec": f"{STAGE}-on-codec", "prior": "prior"}
+Stage = Literal["model", "vocoder", "vocoder-on-codec", "prior", "context"]
+_FOLDERS = {
+    "model": "",
+    "vocoder": STAGE,
+    "vocoder-on-codec": f"{STAGE}-on-codec",
+    "prior": "prior",
+    "context": "context",
+}
 _SEEDS = {
     "model": "train.seed",
     "vocoder": "vocoder.train.seed",
     "vocoder-on-codec": "vocoder.train.seed",
     "prior": "prior.seed",
+    "context": "context.seed",
 }
 
 

@@ -1,0 +1,159 @@
+"""Codes of the least weighed distortion + price x bits, as the context model will code them.
+
+Of each stage the best sums so far go on to the next one (M-best search), and a frame may end after any stage. What a
+code costs depends on the frames before it: a sweep chooses all frames at once, with the costs that the codes of the
+sweep before it give, and the first one starts from codes of equal prices. What a frame does to the frames after it is
+not looked at.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sqcodec.bitstream.context_coder import Part, states_of
+from sqcodec.bitstream.context_model import ContextModel
+from sqcodec.bitstream.entropy_tables import TOTAL, TOTAL_BITS
+
+_FRAMES = 128  # searched at once, so that memory stays small
+_BITS = TOTAL_BITS - np.log2(np.maximum(np.arange(TOTAL + 1), 1), dtype=np.float32)  # of each frequency
+
+
+class Latents(NamedTuple):
+    """What is to be coded: z [T, D] float32, and the weights [T] of the squared errors."""
+
+    z: NDArray[np.float32]
+    weights: NDArray[np.float32]
+
+
+class Search(NamedTuple):
+    """price: of a bit, in units of weighed squared error; limit: stages at most; kept: sums that go on."""
+
+    price: float
+    limit: int
+    kept: int
+
+
+def priced(latents: Latents, codes: NDArray[np.uint16], codebook: NDArray[np.float32], price: float) -> Part:
+    """Where each frame of codes [K, T] should end if all codes had one price, of fixed width."""
+    width = np.log2(codebook.shape[1])
+    sums = np.cumsum([book[row] for book, row in zip(codebook, codes, strict=False)], axis=0)
+    errors = np.square(latents.z - sums).sum(axis=2) * latents.weights
+    stages = 1 + (errors + price * width * np.arange(1, len(codes) + 1)[:, None]).argmin(axis=0)
+    return Part(np.where(np.arange(len(codes))[:, None] < stages, codes, 0).astype(np.uint16), stages.astype(np.uint8))
+
+
+def sweep(
+    parts: Sequence[Latents], former: Sequence[Part], codebook: NDArray[np.float32], model: ContextModel, how: Search
+) -> list[Part]:
+    """The codes of each block, with the costs that its former codes give; codebook [K, V, D]."""
+    words = _Codebook(codebook[: how.limit])
+    found = []
+    for latents, states in zip(parts, states_of(former, model), strict=True):
+        best = [
+            _frames(latents.z[rows], latents.weights[rows], model.layers(states[rows], how.limit), words, model, how)
+            for rows in (slice(first, first + _FRAMES) for first in range(0, len(latents.z), _FRAMES))
+        ]
+        codes, stages = np.concatenate([one.paths for one in best]), np.concatenate([one.stages for one in best])
+        found.append(Part(np.ascontiguousarray(codes.T), stages))
+    return found
+
+
+class _Codebook:
+    def __init__(self, books: NDArray[np.float32]) -> None:
+        self.words = books
+        self.turned = [np.ascontiguousarray(-2 * book.T) for book in books]
+        self.squares = [np.square(book).sum(axis=1) for book in books]
+
+
+class _Best:
+    """The best way to code each frame so far, [N] each; paths [N, limit], 0 beyond the stages."""
+
+    def __init__(self, rows: int, limit: int) -> None:
+        self.costs = np.full(rows, np.inf, np.float32)
+        self.stages, self.paths = np.zeros(rows, np.uint8), np.zeros((rows, limit), np.uint16)
+
+    def offer_(self, costs: NDArray[np.float32], going: "_Going", stage: int) -> None:
+        """Ways [n, P] for the frames that go on to end after `stage` stages."""
+        which = costs.argmin(axis=1)
+        least = costs[np.arange(len(costs)), which]
+        better = np.flatnonzero(least < self.costs[going.rows])
+        rows = going.rows[better]
+        self.costs[rows], self.stages[rows] = least[better], stage
+        self.paths[rows, :stage] = going.paths[better, which[better]]
+
+
+class _Going(NamedTuple):
+    """Frames that go on, and P sums for each: rows [n], what is left of z [n, P, D], its squared norm and the bits so
+    far [n, P], the sums as integers [n, P, D], the codes [n, P, stages]."""
+
+    rows: NDArray[np.int64]
+    left: NDArray[np.float32]
+    errors: NDArray[np.float32]
+    bits: NDArray[np.float32]
+    sums: NDArray[np.int32]
+    paths: NDArray[np.uint16]
+
+    def only(self, kept: NDArray[np.bool_]) -> "_Going":
+        """Some of the frames."""
+        return _Going(
+            self.rows[kept], self.left[kept], self.errors[kept], self.bits[kept], self.sums[kept], self.paths[kept]
+        )
+
+
+def _frames(
+    z: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    layers: NDArray[np.int32],
+    codebook: _Codebook,
+    model: ContextModel,
+    how: Search,
+) -> _Best:
+    """Code frames z [N, D] of weights [N]; layers: [N, limit, width], of their states."""
+    rows, dim = z.shape
+    best = _Best(rows, how.limit)
+    going = _Going(np.arange(rows), z[:, None], np.square(z).sum(axis=1)[:, None], np.zeros((rows, 1), np.float32),
+                   np.zeros((rows, 1, dim), np.int32), np.zeros((rows, 1, 0), np.uint16))  # fmt: skip
+    for stage in range(how.limit):
+        many = going.left.shape[1]
+        layer = np.repeat(layers[going.rows, stage], many, axis=0)
+        shares = model.frequencies(stage, layer, going.sums.reshape(-1, dim), ends=stage > 0)
+        bits = _BITS[shares].reshape(len(going.rows), many, -1) + going.bits[..., None]
+        if stage:
+            best.offer_(weights[going.rows, None] * going.errors + how.price * bits[..., -1], going, stage)
+        going = _one_more(going, bits[..., : model.size], weights[going.rows], stage, codebook, model, how)
+        costs = weights[going.rows, None] * going.errors + how.price * going.bits
+        if stage + 1 == how.limit:
+            best.offer_(costs, going, how.limit)
+        going = going.only(costs.min(axis=1) < best.costs[going.rows])  # where one more cost more, so do two
+        if not len(going.rows):
+            break
+    return best
+
+
+def _one_more(
+    going: _Going,
+    bits: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    stage: int,
+    codebook: _Codebook,
+    model: ContextModel,
+    how: Search,
+) -> _Going:
+    """The best sums with one codeword more; bits: [n, P, V] with that codeword."""
+    rows, _, dim = going.left.shape
+    errors = (going.left.reshape(-1, dim) @ codebook.turned[stage]).reshape(bits.shape)
+    errors += codebook.squares[stage] + going.errors[..., None]
+    costs = (weights[:, None, None] * errors + how.price * bits).reshape(rows, -1)
+    every = np.arange(rows)[:, None]
+    best = np.argpartition(costs, how.kept - 1, axis=1)[:, : how.kept] if how.kept > 1 else costs.argmin(1)[:, None]
+    parent, code = best // model.size, best % model.size
+    return _Going(
+        going.rows,
+        going.left[every, parent] - codebook.words[stage][code],
+        errors.reshape(rows, -1)[every, best],
+        bits.reshape(rows, -1)[every, best],
+        model.add(going.sums[every, parent], stage, code),
+        np.concatenate([going.paths[every, parent], code[..., None].astype(np.uint16)], axis=2),
+    )

@@ -1,0 +1,121 @@
+"""The stage `context` of `train`: the context model of a trained codec, which its codes files are coded with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sqcodec.bitstream.context_coder import Part, frame_bits
+from sqcodec.bitstream.context_model import ContextModel
+from sqcodec.corpus.store import StoreRow, StoreSplit
+from sqcodec.errors import ModelError, TrainingError
+from sqcodec.features.loudness import code_weights
+from sqcodec.model.blockwise import encode_latents
+from sqcodec.model.model_file import add_context, load_model
+from sqcodec.model.model_header import read_header
+from sqcodec.model.spectrogram_codec import SpectrogramCodec
+from sqcodec.pipeline.training.launch import make_fabric, refuse_processes
+from sqcodec.pipeline.training.run_folder import refuse_second, run_training, stage_folder
+from sqcodec.pipeline.training.stores import open_store_of
+from sqcodec.recipe import CodecRecipe
+from sqcodec.train.context_network import integer_grid, to_integers
+from sqcodec.train.context_trainer import ContextCorpus, ContextTrainer, PrefixCodes
+from sqcodec.train.curves import CONTEXT_CURVES, draw_curves
+from sqcodec.train.log import read_log
+from sqcodec.train.trainer import Report
+
+MODEL = "model.safetensors"
+_TEST_BLOCKS = 64  # that are coded at the end, of the test split
+_BLOCK = 500  # codes of a block
+_LARGEST = 60000.0  # error that 16 bits hold
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedContext:
+    """The model file that has the context model now. bits: a code of the test split with all stages, by the context
+    model in integers, and at fixed width."""
+
+    path: Path
+    bits: float
+    fixed: float
+
+
+def train_context(
+    recipe: CodecRecipe, features: Path, run: Path, *, device: str, resume: bool, report: Report
+) -> TrainedContext:
+    """Train the recipe's context model on the codes that the model in `run` makes of a store, and add it to that model.
+
+    `run`/context receives checkpoint, log and pictures. Raises TrainingError: the recipe has no context model, `run`
+    holds a training of one already, nothing to resume, diverged, or asked to stop; ModelError: no model in `run`, one
+    without codes, or one that has a context model; CorpusError: no store.
+    """
+    config = recipe.context
+    if config is None:
+        raise TrainingError(f"recipe {recipe.name} has no section 'context'; recipes/speech16k shows one")
+    refuse_processes("context")
+    folder, path = stage_folder(run, "context"), run / MODEL
+    refuse_second(folder, resume=resume, remedy="remove that folder")
+    if read_header(path).context is not None:
+        raise ModelError(f"{path}: has a context model, which files may have been written with; train in a copy")
+    fabric = make_fabric(device, "32-true")
+    codec = load_model(path, fabric.device)
+    if not codec.quantizer.codebooks:
+        raise ModelError(f"{path}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer")
+    trainer = ContextTrainer(config, _corpus(codec, recipe, features), folder, fabric)
+    if resume:
+        trainer.resume()
+    run_training(trainer, recipe, report)
+    draw_curves(read_log(folder / "log.jsonl"), CONTEXT_CURVES, folder / "curves.png")
+    model = to_integers(trainer.network)
+    add_context(path, path, model.arrays, model.digest)
+    bits = _bits(model, trainer.corpus.test)
+    return TrainedContext(path=path, bits=bits, fixed=float((codec.quantizer.codewords - 1).bit_length()))
+
+
+def _corpus(codec: SpectrogramCodec, recipe: CodecRecipe, features: Path) -> ContextCorpus:
+    store = open_store_of(recipe, features, recipe.train.evaluate_split)
+    train, test = (_prefix_codes(codec, store.splits[split]) for split in ("train", recipe.train.evaluate_split))
+    return ContextCorpus(
+        train=train,
+        test=test,
+        grid=integer_grid(codec.quantizer.effective_codebook),
+        fingerprint=codec.fingerprint,
+        digest=store.digest,
+    )
+
+
+def _prefix_codes(codec: SpectrogramCodec, split: StoreSplit) -> PrefixCodes:
+    every = [_coded(codec, split, row) for row in split.rows]
+    codes, errors = (np.concatenate(values) for values in zip(*every, strict=True))
+    return PrefixCodes(codes, errors, [len(part) for part, _ in every])
+
+
+@torch.inference_mode()
+def _coded(codec: SpectrogramCodec, split: StoreSplit, row: StoreRow) -> tuple[NDArray[np.uint16], NDArray[np.float16]]:
+    """Codes [T, K (K + 1) / 2] of every number of stages, and weighed errors [T, K]."""
+    features = torch.from_numpy(split.features_of(row))
+    device = next(codec.parameters()).device
+    every = [latents for _, latents in encode_latents(codec, [features], row.frames, device)]
+    encoded = torch.cat(every)[None]
+    loudness = float(getattr(codec.recipe.target, "loudness", 0.0))
+    weights = torch.from_numpy(code_weights(features.numpy(), codec.features, loudness)).to(device)
+    prefixes = codec.quantizer.encode_prefixes(encoded)
+    latents = encoded[0, :, : codec.quantizer.dim]
+    errors = [(latents - codec.quantizer.decode(codes)[0]).square().sum(-1) * weights for codes in prefixes]
+    return (
+        torch.cat([codes[0].T for codes in prefixes], dim=1).cpu().numpy().astype(np.uint16),
+        torch.stack(errors, dim=1).clamp_max(_LARGEST).cpu().numpy().astype(np.float16),
+    )
+
+
+def _bits(model: ContextModel, test: PrefixCodes) -> float:
+    """Bits a code of the first test utterances, with all stages, each utterance a block of its own."""
+    offsets = np.concatenate([[0], np.cumsum(test.lengths)])[: len(test.lengths)][:_TEST_BLOCKS]
+    parts = []
+    for begin, length in zip(offsets, test.lengths, strict=False):
+        codes = test.codes[begin : begin + min(length, _BLOCK), -model.books :].T
+        parts.append(Part(np.ascontiguousarray(codes), np.full(codes.shape[1], model.books, np.uint8)))
+    costs = frame_bits(parts, model, stops=False)
+    return float(sum(cost.sum() for cost in costs)) / sum(part.codes.size for part in parts)

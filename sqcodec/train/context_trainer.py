@@ -1,0 +1,177 @@
+"""Training a context model on the codes of a training set, which are all in memory."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sqcodec.recipe import ContextConfig
+from sqcodec.train.context_network import CodedWindows, ContextNetwork
+from sqcodec.train.crops import step_seed
+from sqcodec.train.log import TrainingLog
+from sqcodec.train.trainer import Milestones, Trainer
+
+_WHOLE = 0.3  # of the windows: every frame has all stages that the window may have
+_LEAST, _MOST = 0.04, 2.0  # between which the price of a bit is drawn, in units of weighed squared error
+_TEST_WINDOWS = 64  # a number of stages, for the evaluation
+
+
+class PrefixCodes(NamedTuple):
+    """The codes of all utterances, one after the other, for every number of stages n.
+
+    codes: [N, K (K + 1) / 2], the code of 1 stage, then the 2 codes of 2 stages, and so on, each searched together;
+    errors: [N, K], weighed squared error with n stages; lengths: codes of each utterance.
+    """
+
+    codes: NDArray[np.unsignedinteger[Any]]
+    errors: NDArray[np.floating[Any]]
+    lengths: Sequence[int]
+
+
+class ContextCorpus(NamedTuple):
+    """What to train and to test on. grid: the codewords as integers [K, V, D]; digest: of the feature store."""
+
+    train: PrefixCodes
+    test: PrefixCodes
+    grid: NDArray[np.int16]
+    fingerprint: str
+    digest: str
+
+
+class ContextTrainer(Trainer):
+    """One training of a context model; `folder` receives checkpoint and log. The model file gets it at the end."""
+
+    remedy = "remove that folder to start another training"
+
+    def __init__(self, config: ContextConfig, corpus: ContextCorpus, folder: Path, fabric: Fabric) -> None:
+        every = config.evaluate_every
+        super().__init__(folder, fabric, Milestones(config.steps, every, every, every))
+        self.config, self.corpus = config, corpus
+        torch.manual_seed(config.seed)
+        network = ContextNetwork(corpus.grid, hidden=config.hidden, width=config.width)
+        self.network = network.to(fabric.device)
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self._train = _Windows(corpus.train, self.network, config, fabric.device)
+
+    def train_step(self) -> dict[str, Tensor]:
+        """One update; loss: nats a symbol."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * _schedule(self.step, self.config)
+        windows = self._train.draw(self.config.batch, step_seed(self.config.seed, self.step, 0))
+        with torch.autocast(self.fabric.device.type, torch.bfloat16, enabled=self.config.precision == "bf16-mixed"):
+            nats = self.network.nats(windows).mean()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(nats)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        self.network.clamp_()
+        return {"loss": nats.double()}
+
+    def log_entry(self, means: dict[str, float]) -> dict[str, Any]:
+        """Bits a symbol in training."""
+        return {"bits": means["loss"] / math.log(2)} if means else {}
+
+    def evaluate(self, _log: TrainingLog) -> dict[str, Any]:
+        """Bits a frame on the test utterances, with 1, 2, 4, ... stages in every frame."""
+        test = _Windows(self.corpus.test, self.network, self.config, self.fabric.device)
+        numbers = [2**power for power in range(self.network.books.bit_length())]
+        with torch.inference_mode():
+            bits = {stages: _bits(self.network, test.whole(stages)) for stages in numbers}
+        return {"test_bits": bits[numbers[-1]], **{f"test_bits_{stages}": value for stages, value in bits.items()}}
+
+    def state(self) -> dict[str, Any]:
+        """Weights and the optimiser."""
+        return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take what `state` returned."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for moments in self.optimizer.state.values():
+            moments["step"] = moments["step"].cpu()
+
+    def save_weights(self) -> None:
+        """Nothing: the model file gets the context model when the training has ended."""
+
+    def identity(self) -> dict[str, Any]:
+        """Network, batches, store and codes."""
+        config = self.config.model_dump(mode="json")
+        return {
+            "context": {key: config[key] for key in ("hidden", "width", "frames")},
+            "context (batch or seed)": {key: config[key] for key in ("batch", "seed")},
+            "the feature store": self.corpus.digest,
+            "the codes": self.corpus.fingerprint,
+        }
+
+    def cause(self, _losses: Mapping[str, float]) -> str:
+        """Steps that are too large."""
+        return f"most often context.learning_rate ({self.config.learning_rate:g}) is too high"
+
+
+def _bits(network: ContextNetwork, windows: CodedWindows) -> float:
+    """Bits a frame."""
+    return float(network.nats(windows).sum()) / math.log(2) / int((windows.stages > 0).sum())
+
+
+def _schedule(step: int, config: ContextConfig) -> float:
+    """Linear warm-up, then a cosine to 0."""
+    warm = min(1.0, step / config.warmup)
+    return warm * 0.5 * (1 + math.cos(math.pi * step / config.steps))
+
+
+class _Windows:
+    """Draws windows of `frames` codes, each of its own number of stages and price of a bit, as an encoder would code
+    them: a frame has the stages for which weighed error + price x bits is least."""
+
+    def __init__(
+        self, coded: PrefixCodes, network: ContextNetwork, config: ContextConfig, device: torch.device
+    ) -> None:
+        self.frames, self.books, self.device = config.frames, network.books, device
+        self._codes = torch.from_numpy(coded.codes.astype(np.int32))
+        self._errors = torch.from_numpy(coded.errors.astype(np.float32))
+        lengths = torch.tensor(coded.lengths)
+        self._stops = lengths.cumsum(0)
+        self._starts = self._stops - lengths
+        self._price = torch.arange(1, self.books + 1) * 0.85 * math.log2(network.size)  # bits of n stages, roughly
+
+    def draw(self, batch: int, seed: int) -> CodedWindows:
+        generator = torch.Generator().manual_seed(seed)
+        place = torch.randint(len(self._codes), (batch,), generator=generator)
+        which = torch.searchsorted(self._stops, place, right=True)
+        begin = torch.maximum(self._starts[which], place - self.frames // 2)
+        limit = torch.randint(1, self.books + 1, (batch,), generator=generator)
+        stops = (torch.rand(batch, generator=generator) >= _WHOLE) & (limit > 1)
+        price = _LEAST * (_MOST / _LEAST) ** torch.rand(batch, generator=generator)
+        return self._windows(begin, self._stops[which], limit, stops, price)
+
+    def whole(self, stages: int) -> CodedWindows:
+        """The first windows, with this number of stages in every frame."""
+        begin = self._starts[:_TEST_WINDOWS]
+        limit = torch.full((len(begin),), stages)
+        return self._windows(begin, self._stops[:_TEST_WINDOWS], limit, limit < 0, limit.float())
+
+    def _windows(self, begin: Tensor, stop: Tensor, limit: Tensor, stops: Tensor, price: Tensor) -> CodedWindows:
+        index = begin[:, None] + torch.arange(self.frames)
+        inside = index < stop[:, None]
+        index = index.clamp_max(len(self._codes) - 1)
+        stages = torch.where(stops[:, None], self._best(index, limit, price), limit[:, None])
+        first = stages * (stages - 1) // 2  # column of the first code of so many stages
+        column = first[..., None] + torch.arange(self.books)
+        codes = self._codes[index[..., None], column.clamp_max(self._codes.shape[1] - 1)].long()
+        stages = torch.where(inside, stages, 0)
+        codes = torch.where(torch.arange(self.books) < stages[..., None], codes, 0)
+        return CodedWindows(*(value.to(self.device) for value in (codes.transpose(1, 2), stages, limit, stops)))
+
+    def _best(self, index: Tensor, limit: Tensor, price: Tensor) -> Tensor:
+        """Stages [B, T] of the least weighed error + price x bits, 1 to `limit` of each row."""
+        cost = self._errors[index] + price[:, None, None] * self._price
+        beyond = torch.arange(self.books) >= limit[:, None]
+        return cost.masked_fill(beyond[:, None], math.inf).argmin(-1) + 1

@@ -1,0 +1,93 @@
+"""`sqcodec train --stage context`, and codes files that the context model codes."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import sqcodec
+from sqcodec.model.model_header import read_header
+from tests.cli.runner import run
+from tests.conftest import speech_like
+
+SMALL = ("hidden=12", "width=8", "frames=16", "batch=4", "steps=8", "evaluate_every=4", "warmup=2")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A run of the folder recipe: a few steps of a model, a context model of its codes."""
+    place = tmp_path_factory.mktemp("context")
+    for speaker in ("p225", "p226"):
+        (place / "speech" / speaker).mkdir(parents=True)
+        for number in range(3):
+            soundfile.write(place / "speech" / speaker / f"{number}.wav", speech_like(30_000, seed=number), 16000)
+    assert run("prep", "folder", "--data", place / "speech", "--out", place / "store").exit_code == 0
+    changes = ["network.channels=16", "network.gru=8", "quantizer.codewords=16", "quantizer.dim=4", "train.batch=4"]
+    changes += ["train.steps=4", "vocoder.iterations=2", *(f"context.{text}" for text in SMALL)]
+    changes += ["train.log_every=2", "train.save_every=4", "train.evaluate_every=4"]
+    options = [part for text in changes for part in ("--set", text)]
+    arguments = ("train", "folder", "--features", place / "store", "--out", place / "run", *options)
+    assert run(*arguments).exit_code == 0
+    shutil.copy(place / "run" / "model.safetensors", place / "before.safetensors")
+    result = run(*arguments, "--stage", "context")
+    assert result.exit_code == 0, result.output
+    assert re.fullmatch(
+        rf"{place}/run/model.safetensors: \d\.\d\d bits per code on test, 4 at fixed width\n"
+        rf"Next: sqcodec encode in.wav out.sqc --model {place}/run\n",
+        result.stdout,
+    ), result.stdout
+    assert re.search(r"step 4/8: \d\.\d\d bits per symbol, \d\.\d\d per frame on test", result.stderr)
+    return place
+
+
+def test_the_model_keeps_its_fingerprint_and_reads_its_older_files(folder: Path, tmp_path: Path) -> None:
+    before, after = folder / "before.safetensors", folder / "run" / "model.safetensors"
+    assert read_header(before).fingerprint == read_header(after).fingerprint
+    assert (read_header(before).format, read_header(after).format) == (4, 5)
+    wav = folder / "speech" / "p225" / "0.wav"
+    for name, model in (("old.sqc", before), ("old.npy", before), ("new.sqc", after)):
+        assert run("encode", wav, tmp_path / name, "--model", model).exit_code == 0
+        done = run("decode", tmp_path / name, tmp_path / f"{name}.wav", "--model", after)
+        assert done.exit_code == 0, done.output
+    sounds = [soundfile.read(tmp_path / f"{name}.wav")[0] for name in ("old.sqc", "old.npy", "new.sqc")]
+    assert np.array_equal(sounds[0], sounds[2])
+    assert sounds[0].shape == sounds[1].shape
+
+
+def test_inspect_says_what_a_file_is_coded_with(folder: Path, tmp_path: Path) -> None:
+    wav, run_folder = folder / "speech" / "p226" / "1.wav", folder / "run"
+    assert run("encode", wav, tmp_path / "a.sqc", "--model", run_folder).exit_code == 0
+    shown = run("inspect", tmp_path / "a.sqc", "--model", run_folder)
+    assert ".sqc version 2" in shown.output
+    assert "coded with the context model" in shown.output
+    content = json.loads(run("inspect", tmp_path / "a.sqc", "--model", run_folder, "--json").output)
+    assert (content["coder"], content["tables"]) == ("context", False)
+
+
+def test_a_context_model_is_never_replaced(folder: Path) -> None:
+    again = run(
+        "train", "folder", "--stage", "context", "--features", folder / "store", "--out", folder / "run", "--resume"
+    )
+    assert (again.exit_code, again.stderr) == (
+        1,
+        f"Error: {folder}/run/model.safetensors: has a context model, which files may have been written with; train in"
+        " a copy\n",
+    )
+
+
+def test_a_recipe_without_the_section_is_refused(folder: Path, tmp_path: Path) -> None:
+    result = run("train", "istft", "--stage", "context", "--out", tmp_path)
+    assert result.exit_code == 1
+    assert "has no codec" in result.stderr
+
+
+def test_python_reads_and_writes_version_2(folder: Path) -> None:
+    codec = sqcodec.load(folder / "run")
+    codes = codec.encode(speech_like(16000 * 12), speaker="p225")
+    content = codec.pack(codes)
+    assert content[3] >> 4 == 2
+    assert np.array_equal(codec.unpack(content).indices, codes.indices)
