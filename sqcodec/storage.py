@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import os
+import pickle
 import re
 import secrets
 import shutil
@@ -302,6 +303,27 @@ def read_tensors(path: Path, kind: TensorFormat) -> "tuple[dict[str, Any], dict[
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise kind.refusal(path, ValueError(f"{name} holds numbers that are not finite"))
     return header, tensors
+
+
+def load_plain(path: Path, device: Any = "cpu") -> Any:
+    """What torch.save wrote, tensors and plain values alone; nothing else is unpickled.
+
+    Raises ValueError, one line: it holds more than that, or is damaged. OSError: it cannot be read.
+    """
+    import torch
+
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except pickle.UnpicklingError:
+        raise ValueError(
+            "it is no file of torch.save, or holds more than tensors and plain values: reading that would run code that"
+            " the file brings along"
+        ) from None
+    except OSError:
+        raise
+    except Exception as error:  # torch's readers fail in many ways on damaged files
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
+        raise ValueError(f"{type(error).__name__}: {reason}") from None
 
 
 @contextmanager

@@ -5,18 +5,17 @@ and amp are ignored. The test makes one with modules that register what theirs r
 speech/train.py of github.com/sony/sqvae), down to the buffers of jitter and normalisation.
 """
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from sqcodec.errors import ModelError
 from sqcodec.model.assembly import build_codec
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.recipe import CodecRecipe, validate_recipe
+from sqcodec.storage import load_plain
 
 _VARIANCES = {0: "I", 1: "III"}  # encoder channels beyond those of the latent -> variance; `dim` more: IV
 
@@ -29,15 +28,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ModelError(f"{path}: no such file; expected a checkpoint of the official code (model.ckpt-500000.pt)")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(
-            f"{path}: refused, reading it would run code that the file brings along, or it is no checkpoint ({reason});"
-            " expected tensors, numbers and text alone"
-        ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{path}: damaged, or no checkpoint of PyTorch ({type(error).__name__}: {error})") from None
+        checkpoint = load_plain(path)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: refused ({error}); expected a checkpoint of the official code") from None
     keys = checkpoint if isinstance(checkpoint, dict) else {}
     missing = [name for name in ("encoder", "decoder", "step") if name not in keys]
     if missing:

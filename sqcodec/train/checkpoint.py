@@ -1,6 +1,5 @@
 """Checkpoints: atomic, complete, and read without an unrestricted unpickler."""
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import torch
 
 from sqcodec.errors import TrainingError
 from sqcodec.recipe.quantizer_section import current_keys
-from sqcodec.storage import written
+from sqcodec.storage import load_plain, written
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -28,20 +27,45 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     if not path.is_file():
         raise TrainingError(f"{path}: there is no checkpoint to resume from; leave `resume` out to start a training")
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
-        if not isinstance(state, dict) or "step" not in state:
-            raise TypeError("no training state in it")
+        state = load_plain(path, device)
+        step = state.get("step") if isinstance(state, dict) else None
+        if type(step) is not int or step < 0 or not isinstance(state.get("identity"), dict):
+            raise ValueError("no training state in it")
         if name := _not_finite({key: value for key, value in state.items() if key != "sums"}):  # of the log alone
             raise ValueError(f"{name} holds numbers that are not finite")
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, TypeError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise TrainingError(
-            f"{path}: damaged, or not a checkpoint of sqcodec ({str(error).splitlines()[0]});"
-            " start anew with another `folder`"
+            f"{path}: damaged, or not a checkpoint of sqcodec ({error}); start anew with another `folder`"
         ) from None
-    identity = state.get("identity", {})
+    identity = state["identity"]
     if "quantizer" in identity:
         identity["quantizer"] = current_keys(identity["quantizer"])  # as today's recipes name them
-    return state
+    return dict(state)
+
+
+def unlike(expected: Any, got: Any, name: str = "state") -> str | None:
+    """What of a training's state is missing in another one or has another shape: `state.counts`; None: nothing."""
+    if isinstance(expected, torch.Tensor):
+        return None if isinstance(got, torch.Tensor) and got.shape == expected.shape else name
+    if isinstance(expected, dict):
+        if not isinstance(got, dict):
+            return name
+        pairs = ((f"{name}.{key}", value, got.get(key)) for key, value in expected.items())
+    elif isinstance(expected, list):
+        if not isinstance(got, list) or len(got) != len(expected):
+            return name
+        pairs = ((f"{name}.{place}", value, got[place]) for place, value in enumerate(expected))
+    else:
+        return None
+    return next((wrong for place, value, other in pairs if (wrong := unlike(value, other, place))), None)
+
+
+def load_optimizer_(optimizer: Any, state: dict[str, Any]) -> None:
+    """Load an optimiser's state. Raises ValueError: its moments are those of other parameters."""
+    optimizer.load_state_dict(state)
+    for parameter, moments in optimizer.state.items():
+        if any(value.dim() and value.shape != parameter.shape for value in moments.values()):
+            raise ValueError("the optimiser's moments are those of other parameters")
 
 
 def _not_finite(tree: Any, name: str = "state") -> str | None:

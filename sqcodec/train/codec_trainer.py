@@ -18,6 +18,7 @@ from sqcodec.model.assembly import build_codec, find_target_classes
 from sqcodec.model.model_file import save_model
 from sqcodec.model.objective import objective
 from sqcodec.recipe import CodecRecipe
+from sqcodec.train.checkpoint import load_optimizer_
 from sqcodec.train.crops import Crops, band_statistics, step_seed
 from sqcodec.train.elbo import elbo
 from sqcodec.train.log import TrainingLog
@@ -66,7 +67,7 @@ class CodecTrainer(Trainer):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take what `state` returned."""
         self.codec.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_optimizer_(self.optimizer, state["optimizer"])
         self.counts = state["counts"]
 
     def upgraded(self, state: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from sqcodec.prior.prior_file import save_prior
 from sqcodec.prior.transformer import CodePrior
 from sqcodec.recipe import PriorConfig
+from sqcodec.train.checkpoint import load_optimizer_
 from sqcodec.train.crops import step_seed
 from sqcodec.train.log import TrainingLog
 from sqcodec.train.trainer import Milestones, Trainer
@@ -87,7 +88,7 @@ class PriorTrainer(Trainer):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take what `state` returned."""
         self.prior.load_state_dict(state["prior"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_optimizer_(self.optimizer, state["optimizer"])
         for moments in self.optimizer.state.values():
             moments["step"] = moments["step"].cpu()  # AdamW reads it in every step; a checkpoint is read to the device
 

@@ -1,7 +1,8 @@
 """The training loop of codec, vocoder and prior: step, log, evaluate, save; it stops cleanly and resumes exactly."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from typing import Any, NamedTuple, final
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from sqcodec import ranks
 from sqcodec.errors import StoppedError, TrainingError
-from sqcodec.train.checkpoint import load_checkpoint, save_checkpoint
+from sqcodec.train.checkpoint import load_checkpoint, save_checkpoint, unlike
 from sqcodec.train.interruption import stop_signals
 from sqcodec.train.log import TrainingLog
 from sqcodec.train.running_losses import RunningLosses
@@ -129,9 +130,29 @@ class Trainer(ABC):
     def resume(self) -> None:
         """Load the state saved last. Raises TrainingError: none, damaged, or of a training with another identity."""
         state = self.read(self.checkpoint, self.identity())
+        with self._fitting(self.checkpoint):
+            self.take(state, self.checkpoint)
+            self.losses.load_state(state)
         self.step = state["step"]
-        self.losses.load_state(state)
-        self.load_state(state)
+
+    @final
+    def take(self, state: Mapping[str, Any], path: Path) -> None:
+        """Take a state that `read` returned. Raises TrainingError, naming `path`: it has other parts than this one."""
+        with self._fitting(path):
+            if wrong := unlike(self.state(), state):
+                raise ValueError(f"{wrong} is missing, or has another shape")
+            self.load_state(state)
+
+    @contextmanager
+    def _fitting(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+            reason = next(iter(str(error).splitlines()), "")
+            raise TrainingError(
+                f"{path}: does not fit this training ({type(error).__name__}: {reason}): damaged, or of another"
+                f" version; {self.remedy}"
+            ) from None
 
     @final
     def read(self, path: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,7 +164,8 @@ class Trainer(ABC):
                 f"{path}: cannot resume, {', '.join(unlike)} differ(s) from what the training began with;"
                 f" use the same recipe and features, or {self.remedy}"
             )
-        return self.upgraded(state)
+        with self._fitting(path):
+            return self.upgraded(state)
 
     @final
     def stop_if_bad(self) -> None:

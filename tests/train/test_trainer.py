@@ -164,6 +164,28 @@ def test_a_finished_training_resumes_longer(tmp_path) -> None:
     assert torch.equal(stored(tmp_path / "run")["weight"], stored(tmp_path / "whole")["weight"])
 
 
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda state: state.pop("weight"), "ValueError: state.weight is missing, or has another shape"),
+        (lambda state: state.update(momentum=torch.zeros(2)), "ValueError: state.momentum is missing, or has another"),
+        (lambda state: state.update(weight=[1.0]), "ValueError: state.weight is missing, or has another shape"),
+        (lambda state: state.pop("sums"), "KeyError: 'sums'"),
+        (lambda state: state.update(summed=3), "TypeError: 'int' object is not iterable"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_one_error(tmp_path: Path, damage, reason: str) -> None:
+    train(Toy(tmp_path, steps=3))
+    state = stored(tmp_path)
+    damage(state)
+    torch.save(state, tmp_path / "checkpoint.pt")
+    toy = Toy(tmp_path)
+    with pytest.raises(TrainingError) as caught:
+        toy.resume()
+    assert str(caught.value).startswith(f"{tmp_path / 'checkpoint.pt'}: does not fit this training ({reason}")
+    assert toy.step == 0
+
+
 def test_a_checkpoint_of_another_training_is_refused(tmp_path) -> None:
     with pytest.raises(TrainingError, match=r"checkpoint.pt: there is no checkpoint to resume from"):
         Toy(tmp_path / "run").resume()

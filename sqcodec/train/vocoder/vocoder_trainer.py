@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from sqcodec.corpus.store import FeatureStore
 from sqcodec.errors import TrainingError
 from sqcodec.recipe import Recipe, TrainedVocoderConfig
+from sqcodec.train.checkpoint import load_optimizer_
 from sqcodec.train.log import TrainingLog
 from sqcodec.train.trainer import Milestones, Trainer
 from sqcodec.train.vocoder.validation import Validator
@@ -65,7 +66,7 @@ class VocoderTrainer(Trainer):
         """
         checkpoint, weights = folder / "checkpoint.pt", folder / "vocoder.safetensors"
         if checkpoint.is_file() or not weights.is_file():
-            self.load_state(self.read(checkpoint, {"vocoder": self.identity()["vocoder"]}))
+            self.take(self.read(checkpoint, {"vocoder": self.identity()["vocoder"]}), checkpoint)
             return
         generator = self.networks["generator"]
         state = load_vocoder(weights, self.features).network.state_dict()
@@ -92,7 +93,7 @@ class VocoderTrainer(Trainer):
             network.load_state_dict(state["networks"][name])
         self.average.load_state_dict(state["average"])
         for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
+            load_optimizer_(optimizer, state["optimizers"][name])
 
     def save_weights(self) -> None:
         """Write the vocoder."""
