@@ -1,6 +1,7 @@
 """Recipes: what ships loads, wrong keys are named all at once, overrides are typed."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -261,3 +262,40 @@ def test_features_that_cannot_be_are_refused(override, text):
     with pytest.raises(RecipeError) as caught:
         load_recipe("vctk", (override,))
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("2024-13-45", "a value that cannot be read (month must be in 1..12)"),
+        ("!!int ''", "a value that cannot be read (string index out of range)"),
+        ("!!float x", "a value that cannot be read (could not convert string to float: 'x')"),
+        ("9" * 4400, "a value that cannot be read (Exceeds the limit (4300 digits) for integer string conversion"),
+        ("[" * 400 + "]" * 400, "nested more than 50 deep"),
+        ("[" * 1100 + "]" * 1100, "nested more than 50 deep"),
+        ("[1, ", "while parsing a flow node expected the node content, but found '<stream end>' in"),
+        ("!!python/object:os.system x", "could not determine a constructor for the tag"),
+        ("{a: &a [1,1,1,1,1,1,1,1], b: &b [*a,*a,*a,*a,*a,*a,*a,*a], c: &c [*b,*b,*b,*b,*b,*b,*b,*b],"
+         " d: &d [*c,*c,*c,*c,*c,*c,*c,*c], e: [*d,*d,*d,*d,*d,*d,*d,*d]}", "more than 10000 values, with what its"),
+    ],
+    ids=lambda text: text[:12],
+)  # fmt: skip
+def test_values_that_yaml_cannot_read_are_one_short_error(tmp_path: Path, value: str, reason: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("tiny", (f"name={value}",))
+    text = str(caught.value)
+    assert text.startswith(f"`overrides` {f'name={value}'[:200]}: the value is not YAML: {reason}")
+    assert len(text) < 1000
+    assert "\n" not in text
+    (tmp_path / "recipe.yaml").write_text(f"name: {value}\n")
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(str(tmp_path / "recipe.yaml"))
+    assert len(str(caught.value)) < 1000
+
+
+def test_long_values_are_shortened_in_errors(tmp_path: Path) -> None:
+    many = "[" + ", ".join(["&x " + "x" * 900, *["*x"] * 2000]) + "]"
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("tiny", (f"name={many}", f"train.steps={many}", f"train.other={many}"))
+    assert "train.other: unknown key (got ['xxx" in str(caught.value)
+    assert len(str(caught.value).partition("error(s)")[2]) < 3000

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 import shutil
 import tarfile
 import time
@@ -20,6 +21,8 @@ from sqcodec.storage import move
 _CHUNK = 1 << 20  # bytes
 _TIMEOUT = 60  # seconds without a byte
 
+# what readers of archives raise: also for a method or a version that they do not have, and for a password
+_BAD_ARCHIVE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, LookupError)
 _ATTEMPTS = 5  # in a row without a new byte
 _PAUSE = 2.0  # seconds before the next attempt
 
@@ -36,6 +39,11 @@ class Source:
     size: int
     sha256: str | None
     inside: str | None
+
+    @property
+    def most(self) -> int:
+        """Bytes that neither the archive nor what it unpacks to exceeds: recordings compress less than four times."""
+        return 4 * self.size + (1 << 20)
 
 
 VCTK = Source(
@@ -62,10 +70,18 @@ def fetch(source: Source, folder: Path, *, progress: Progress) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     archive = folder / source.url.rpartition("/")[2]
-    if not archive.is_file():
+    if archive.is_file():
+        _verify(source, archive, progress)
+    else:
         part = archive.with_name(f"{archive.name}.part")
         _download(source, part, progress)
-        _verify(source, part, progress)
+        try:
+            _verify(source, part, progress)
+        except CorpusError as error:
+            part.unlink()
+            raise CorpusError(
+                f"{source.url}: {str(error).removeprefix(f'{part}: ')}; the download is removed"
+            ) from None
         move(part, archive, error=CorpusError)
     _unpack(source, archive, folder)
 
@@ -121,13 +137,17 @@ def _receive(source: Source, part: Path, progress: Progress) -> bool:
         with part.open("ab" if start else "wb") as file:
             while chunk := response.read(_CHUNK):
                 start += file.write(chunk)
+                if start > source.most:
+                    raise CorpusError(
+                        f"{source.url}: sends more than {source.most} bytes; expected about {source.size}"
+                    )
                 progress(f"download {source.name}", start, total or source.size)
     return not total or start == total
 
 
 def _verify(source: Source, part: Path, progress: Progress) -> None:
     if source.sha256 is None:
-        _test(source, part)
+        _test(part)
         return
     digest, done, size = hashlib.sha256(), 0, part.stat().st_size
     with part.open("rb") as file:
@@ -136,23 +156,21 @@ def _verify(source: Source, part: Path, progress: Progress) -> None:
             done += len(chunk)
             progress(f"verify {source.name}", done, size)
     if digest.hexdigest() != source.sha256:
-        part.unlink()
         raise CorpusError(
-            f"{source.url}: got SHA-256 {digest.hexdigest()}, expected {source.sha256}; the download is removed,"
-            " run the same command again"
+            f"{part}: got SHA-256 {digest.hexdigest()}, expected {source.sha256}; remove it, and run the same command"
+            " again"
         )
 
 
-def _test(source: Source, part: Path) -> None:
+def _test(part: Path) -> None:
     """Read a gzip archive to its end, where its own checksum is."""
     try:
         with gzip.open(part) as file:
             while file.read(_CHUNK):
                 pass
     except (OSError, EOFError, zlib.error) as error:
-        part.unlink()
         raise CorpusError(
-            f"{source.url}: the archive is damaged ({error}); the download is removed, run the same command again"
+            f"{part}: the archive is damaged ({error}); remove it, and run the same command again"
         ) from error
 
 
@@ -160,30 +178,51 @@ def _unpack(source: Source, archive: Path, folder: Path) -> None:
     """Unpack beside the target and rename, so that a corpus is complete or absent."""
     temporary = folder / f"{archive.name}.unpacking"
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
     try:
+        temporary.mkdir()
         if archive.suffix == ".zip":
-            _unzip(archive, temporary)
+            _unzip(archive, temporary, source.most)
         else:
-            with tarfile.open(archive, "r:gz") as tar:
-                tar.extractall(temporary, filter="data")
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        shutil.rmtree(temporary)
+            _untar(archive, temporary, source.most)
+        _put(temporary, folder, source.inside)
+    except (OSError, *_BAD_ARCHIVE) as error:
         raise CorpusError(
-            f"{archive}: not unpacked: {error}; remove the file and run the same command again"
+            f"{archive}: not unpacked: {' '.join(str(error).split()) or type(error).__name__}; make room or remove the"
+            " file, and run the same command again"
         ) from error
-    if source.inside:
-        move(temporary, folder / source.inside, error=CorpusError)
-        return
-    for item in temporary.iterdir():
-        move(item, folder / item.name, error=CorpusError)
-    temporary.rmdir()
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _unzip(archive: Path, folder: Path) -> None:
+def _put(temporary: Path, folder: Path, inside: str | None) -> None:
+    """Give what was unpacked its place. Raises CorpusError: something is there."""
+    items = [(temporary, folder / inside)] if inside else [(item, folder / item.name) for item in temporary.iterdir()]
+    for _, target in items:
+        if os.path.lexists(target):
+            raise CorpusError(f"{target}: is there already, and the archive would replace it; move it away")
+    for item, target in items:
+        move(item, target, error=CorpusError)
+
+
+def _unzip(archive: Path, folder: Path, most: int) -> None:
     with zipfile.ZipFile(archive) as file:
         for name in file.namelist():
             path = PurePosixPath(name.replace("\\", "/"))
             if path.is_absolute() or ".." in path.parts:
                 raise zipfile.BadZipFile(f"{name!r} would be written outside the folder")
+        _check_room(sum(member.file_size for member in file.infolist()), most)
         file.extractall(folder)
+
+
+def _untar(archive: Path, folder: Path, most: int) -> None:
+    size = 0
+    with tarfile.open(archive, "r:gz") as tar:
+        for member in tar:
+            size += member.size
+            _check_room(size, most)
+            tar.extract(member, folder, filter="data")
+
+
+def _check_room(size: int, most: int) -> None:
+    if size > most:
+        raise ValueError(f"it holds {size} bytes or more, expected at most {most}")

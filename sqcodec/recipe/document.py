@@ -1,9 +1,9 @@
 """The whole recipe and how it is found, read, overridden and validated."""
 
 from pathlib import Path
+from reprlib import Repr
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from sqcodec.errors import RecipeError
@@ -11,6 +11,7 @@ from sqcodec.recipe.context_section import ContextConfig
 from sqcodec.recipe.features_section import FeaturesConfig
 from sqcodec.recipe.network_section import NetworkConfig
 from sqcodec.recipe.overrides import changed_on_codec, override_
+from sqcodec.recipe.plain_yaml import parse
 from sqcodec.recipe.prior_section import PriorConfig
 from sqcodec.recipe.quantizer_section import QuantizerConfig
 from sqcodec.recipe.section import Count, Fraction, Level, Positive, Precision, Section
@@ -209,8 +210,8 @@ def load_recipe(name: str, overrides: tuple[str, ...] = (), *, on_codec: bool = 
     """
     path = find_recipe(name)
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        tree = parse(path.read_text(encoding="utf-8"))
+    except (RecipeError, UnicodeDecodeError, OSError) as error:
         raise RecipeError(f"{path}: not a YAML file: {error}") from error
     if not isinstance(tree, dict):
         raise RecipeError(f"{path}: got {type(tree).__name__}, expected a mapping of sections (name, corpus, ...)")
@@ -234,6 +235,10 @@ def validate_recipe(tree: Any, *, where: str) -> Recipe:
         raise RecipeError("\n  ".join([f"{where}: {len(lines)} error(s)", *lines])) from None
 
 
+_SHORT = Repr()  # of a value in an error
+_SHORT.maxstring, _SHORT.maxother, _SHORT.maxlong, _SHORT.maxlevel = 80, 80, 40, 3
+
+
 def _explain(item: Any) -> str:
     # pydantic puts the tag of a discriminated union into the location: corpus.vctk.microphone -> corpus.microphone
     parts = [str(part) for part in item["loc"]]
@@ -252,7 +257,7 @@ def _explain(item: Any) -> str:
         case "missing":
             return f"{key}: missing"
         case "extra_forbidden":
-            return f"{key}: unknown key (got {item['input']!r}); remove it, or mind the spelling"
+            return f"{key}: unknown key (got {_SHORT.repr(item['input'])}); remove it, or mind the spelling"
         case _:
-            got = f", got {item['input']!r}" if not isinstance(item["input"], dict) else ""
+            got = f", got {_SHORT.repr(item['input'])}" if not isinstance(item["input"], dict) else ""
             return f"{key}: {item['msg'].removeprefix('Value error, ')}{got}"

@@ -4,9 +4,8 @@ import warnings
 from copy import deepcopy
 from typing import Any
 
-import yaml
-
 from sqcodec.errors import RecipeError
+from sqcodec.recipe.plain_yaml import parse
 from sqcodec.recipe.quantizer_section import FORMER_KEYS, current_keys
 
 
@@ -24,8 +23,8 @@ def override_(tree: dict[str, Any], override: str) -> None:
         raise RecipeError(f"`overrides` {override}: expected section.key=value, such as `overrides` train.steps=1000")
     try:
         node[last] = _parse_value(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"`overrides` {override}: the value is not YAML: {error}") from error
+    except RecipeError as error:
+        raise RecipeError(f"`overrides` {override[:200]}: the value is not YAML: {error}") from error
 
 
 def _current_key(key: str, section: dict[str, Any]) -> str:
@@ -39,7 +38,7 @@ def _current_key(key: str, section: dict[str, Any]) -> str:
 
 
 def _parse_value(text: str) -> Any:
-    value = yaml.safe_load(text)
+    value = parse(text)
     if isinstance(value, str):  # YAML 1.1 reads 4e-4 as text
         try:
             return float(value)

@@ -167,7 +167,7 @@ def test_a_wrong_checksum_is_refused_and_removed(server: Server, tmp_path: Path)
         download.fetch(zip_source(server, "00ff"), tmp_path, progress=silently)
     assert str(error.value) == (
         f"{server.url}/c.zip: got SHA-256 {hashlib.sha256(server.content).hexdigest()}, expected 00ff;"
-        " the download is removed, run the same command again"
+        " remove it, and run the same command again; the download is removed"
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -184,7 +184,7 @@ def test_a_damaged_archive_is_refused_and_removed(server: Server, tmp_path: Path
     flipped = whole[:-6] + bytes([whole[-6] ^ 1]) + whole[-5:]  # inside the CRC
     server.content = {"cut": whole[:-20], "flip": flipped, "foreign": b"<html>"}[damage]
     with pytest.raises(
-        CorpusError, match=r"c.tgz: the archive is damaged \(.*\); the download is removed, run the same"
+        CorpusError, match=r"c.tgz: the archive is damaged \(.*\); remove it, .* again; the download is removed$"
     ):
         download.fetch(tgz_source(server), tmp_path, progress=silently)
     assert list(tmp_path.iterdir()) == []
@@ -204,5 +204,74 @@ def test_nothing_is_written_outside_the_folder(server: Server, tmp_path: Path, n
 
 def test_a_gzip_without_a_tar_is_refused(server: Server, tmp_path: Path) -> None:
     server.content = gzip.compress(b"not a tar")
-    with pytest.raises(CorpusError, match=r"c.tgz: not unpacked: .*; remove the file and run the same command again"):
+    with pytest.raises(
+        CorpusError, match=r"c.tgz: not unpacked: .*; make room or remove the file, and run the same command"
+    ):
         download.fetch(tgz_source(server), tmp_path, progress=silently)
+
+
+def refused(source: Source, folder: Path) -> str:
+    """The error of `fetch`, which leaves nothing of what it unpacked."""
+    with pytest.raises(CorpusError) as error:
+        download.fetch(source, folder, progress=silently)
+    assert not list(folder.glob("*.unpacking"))
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_what_lies_in_the_folder_is_not_replaced(server: Server, tmp_path: Path) -> None:
+    for name in ("notes.txt", "c.tgz", "english"):
+        server.content = make_tgz("english/a.wav", name if "." in name else f"{name}/b.wav")
+        (tmp_path / "notes.txt").write_text("mine")
+        (tmp_path / "english").mkdir(exist_ok=True)
+        text = "is there already, and the archive would replace it; move it away"
+        assert refused(tgz_source(server), tmp_path).endswith(text)
+        assert (tmp_path / "notes.txt").read_text() == "mine"
+        assert list((tmp_path / "english").iterdir()) == []
+        (tmp_path / "c.tgz").unlink()
+
+
+def test_an_archive_that_is_there_is_verified_and_kept(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "c.zip").write_bytes(make_zip("other"))
+    assert refused(zip_source(server, "00ff"), tmp_path).startswith(f"{tmp_path / 'c.zip'}: got SHA-256 ")
+    (tmp_path / "c.tgz").write_bytes(make_tgz("english/a")[:-20])
+    assert refused(tgz_source(server), tmp_path).startswith(f"{tmp_path / 'c.tgz'}: the archive is damaged (")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.tgz", "c.zip"]
+    assert server.asked == []
+
+
+def test_an_archive_that_becomes_far_too_large_is_refused(server: Server, tmp_path: Path) -> None:
+    with tarfile.open(fileobj=(content := io.BytesIO()), mode="w:gz") as tar:
+        for number in range(2):
+            member = tarfile.TarInfo(f"english/{number}")
+            member.size = 700_000
+            tar.addfile(member, io.BytesIO(bytes(member.size)))
+    server.content = content.getvalue()
+    assert "it holds 1400000 bytes or more, expected at most 1048580" in refused(tgz_source(server), tmp_path)
+    with zipfile.ZipFile(packed := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a", bytes(1_400_000))
+    server.content = packed.getvalue()
+    assert "it holds 1400000 bytes or more" in refused(zip_source(server), tmp_path)
+    server.content = bytes(1_100_000)
+    (tmp_path / "c.zip").unlink()
+    assert "sends more than 1048580 bytes; expected about 1" in refused(zip_source(server), tmp_path)
+
+
+def unknown_method(content: bytes) -> bytes:
+    at = content.index(b"PK\x01\x02") + 10
+    return content[:8] + b"\x63\x00" + content[10:at] + b"\x63\x00" + content[at + 2 :]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        make_zip("a", "a/b"), make_zip("n" * 300), unknown_method(make_zip("a")), make_zip("a")[:-30],
+        make_tgz("a", "a/b"), make_tgz("n" * 300),
+    ],
+    ids=["file and folder", "long name", "unknown method", "cut", "file and folder in tar", "long name in tar"],
+)  # fmt: skip
+def test_an_archive_that_cannot_be_unpacked_is_one_error(server: Server, tmp_path: Path, content: bytes) -> None:
+    server.content = content
+    source = zip_source(server) if content.startswith(b"PK") else tgz_source(server)
+    assert ": not unpacked: " in refused(source, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1  # the archive

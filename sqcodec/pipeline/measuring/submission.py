@@ -18,11 +18,12 @@ import yaml
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.corpus.recordings import files_in
 from sqcodec.corpus.zerospeech2019 import language_folder, missing
-from sqcodec.errors import CorpusError, SqcodecError
+from sqcodec.errors import CorpusError, RecipeError, SqcodecError
 from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.measuring.units import codewords_of, read_vectors
 from sqcodec.pipeline.paths import written_folder
+from sqcodec.recipe.plain_yaml import parse
 
 LANGUAGES = ("english", "surprise")
 DISTANCES = ("dtw_cosine", "dtw_kl", "levenshtein")
@@ -182,8 +183,8 @@ def check_submission(folder: Path, *, data: Path | None = None) -> tuple[str, ..
 
 def _check_metadata(folder: Path, name: str, entries: dict[str, type]) -> Iterable[str]:
     try:
-        tree = yaml.safe_load((folder / name).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        tree = parse((folder / name).read_text(encoding="utf-8"))
+    except (OSError, RecipeError, UnicodeDecodeError):
         yield f"{name}: missing, or not YAML"
         return
     if not isinstance(tree, dict):

@@ -1,0 +1,41 @@
+"""YAML as recipes have it: plain values, of a size that a person writes."""
+
+from typing import Any
+
+import yaml
+
+from sqcodec.errors import RecipeError
+
+_MOST_VALUES, _DEEPEST = 10_000, 50  # after aliases are written out; the longest recipe that ships has 100 values
+
+
+def parse(text: str) -> Any:
+    """The value of a YAML text. Raises RecipeError with the reason, one line: not YAML, or too large."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(" ".join(str(error).split())) from None
+    except RecursionError:
+        raise RecipeError(f"nested more than {_DEEPEST} deep") from None
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:  # of PyYAML's own constructors
+        raise RecipeError(f"a value that cannot be read ({' '.join(str(error).split())[:200]})") from None
+    _check_size(value)
+    return value
+
+
+def _check_size(value: Any) -> None:
+    count, level = 0, [value]
+    for _ in range(_DEEPEST):
+        count += len(level)
+        if count > _MOST_VALUES:
+            raise RecipeError(f"more than {_MOST_VALUES} values, with what its aliases stand for")
+        level = [part for node in level for part in _parts(node)]
+        if not level:
+            return
+    raise RecipeError(f"nested more than {_DEEPEST} deep")
+
+
+def _parts(node: Any) -> list[Any]:
+    if isinstance(node, dict):
+        return [*node.keys(), *node.values()]
+    return list(node) if isinstance(node, list | tuple | set) else []
