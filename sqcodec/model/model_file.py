@@ -114,7 +114,8 @@ def codec_of(contents: ModelContents) -> SpectrogramCodec:
     try:
         codec.load_state_dict({name: torch.from_numpy(array) for name, array in contents.weights.items()})
     except RuntimeError as error:
-        raise ModelError(f"{path}: the weights do not fit the recipe inside; the file is damaged: {error}") from None
+        reason = "; ".join(line.strip() for line in str(error).splitlines()[:3])
+        raise ModelError(f"{path}: the weights do not fit the recipe inside; the file is damaged: {reason}") from None
     if codec.fingerprint != header.fingerprint:
         raise ModelError(
             f"{path}: the header names fingerprint {header.fingerprint}, the weights give {codec.fingerprint};"
@@ -128,6 +129,8 @@ def _codec(header: ModelHeader) -> SpectrogramCodec:
     try:
         recipe = validate_recipe(_recipe_tree(header), where=f"{header.path} (the recipe inside)").codec
         classes = MelClasses(**header.classes) if header.classes else None
-    except (KeyError, TypeError, ValueError, AttributeError, RecipeError) as error:
+        return build_codec(recipe, header.speakers, classes)
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecipeError) as error:
         raise KIND.refusal(header.path, error) from None
-    return build_codec(recipe, header.speakers, classes)
+    except (RuntimeError, MemoryError) as error:  # sizes for which there is no memory
+        raise KIND.refusal(header.path, error) from None

@@ -1,6 +1,6 @@
 """The header and the entropy tables of a model file, read without torch and without the weights."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from sqcodec.spectrogram import FeatureConfig, feature_config
 FORMAT = 4
 CONTEXT_FORMAT = 5  # of a model with a context model; a model without one is still written as 4
 NO_SPEAKER = 0  # speaker index for a speaker-independent decoder, which ignores it
+_MOST_CODEBOOKS = 256
 TABLES = "tables."  # prefix of the names of the entropy tables
 CONTEXT = "context."  # prefix of the names of the context model's arrays
 KIND = storage.TensorFormat(
@@ -117,16 +118,24 @@ def header_of(path: Path, tree: Mapping[str, Any]) -> ModelHeader:
             recipe=recipe,
             classes=tree.get("classes"),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise KIND.refusal(path, error) from None
 
 
 def _codewords(tree: Mapping[str, Any]) -> tuple[int, ...]:
     """Codewords of each codebook; up to format 3 they follow from the recipe."""
     if tree["format"] > 3:
-        return tuple(map(int, tree["codewords"]))
+        return _sized(tree["codewords"])
     quantizer = tree["recipe"]["quantizer"]
-    return (int(quantizer["codewords"]),) * int(quantizer.get("stages", 1)) if "codewords" in quantizer else ()
+    return _sized([quantizer["codewords"]] * int(quantizer.get("stages", 1))) if "codewords" in quantizer else ()
+
+
+def _sized(codewords: Sequence[Any]) -> tuple[int, ...]:
+    """Raises ValueError: not sizes of codebooks, whose codes are 16 bits."""
+    sizes = tuple(map(int, codewords))
+    if any(not 1 <= size <= 1 << 16 for size in sizes) or len(sizes) > _MOST_CODEBOOKS:
+        raise ValueError(f"codebooks of {sizes[:4]} codewords, expected at most {_MOST_CODEBOOKS} of 1 to {1 << 16}")
+    return sizes
 
 
 def read_tables(path: Path) -> dict[str, NDArray[Any]]:

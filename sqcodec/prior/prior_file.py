@@ -42,6 +42,6 @@ def load_prior(path: Path, *, fingerprint: str, speakers: tuple[str, ...], devic
         config = PriorConfig.model_validate(header["prior"])
         prior = CodePrior(config, codewords=tuple(header["codewords"]), speakers=len(speakers))
         prior.load_state_dict(weights)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (LookupError, TypeError, ValueError, RuntimeError, MemoryError, OverflowError, AttributeError) as error:
         raise ModelError(f"{path}: damaged ({type(error).__name__}); train or fetch it again") from None
     return prior.to(device).eval()

@@ -68,10 +68,11 @@ def load_vocoder(
 
 
 def _with_weights(make: Callable[[], Network], path: Path) -> Network:
-    with NoInitialisation():
-        network = make()
     try:
+        with NoInitialisation():
+            network = make()
         network.load_state_dict(read_tensors(path, KIND)[1])
-    except RuntimeError as error:
-        raise VocoderError(f"{path}: the weights do not fit the header; the file is damaged: {error}") from None
+    except (RuntimeError, MemoryError, TypeError, ValueError, OverflowError) as error:
+        reason = "; ".join(line.strip() for line in str(error).splitlines()[:3])
+        raise VocoderError(f"{path}: the weights do not fit the header; the file is damaged: {reason}") from None
     return network

@@ -53,7 +53,7 @@ def read_header(path: Path) -> VocoderHeader:
             step=int(header["step"]),
             codec=header["codec"],
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise KIND.refusal(path, error) from None
 
 

@@ -13,11 +13,12 @@ from sqcodec.model.assembly import build_codec
 from sqcodec.model.likelihood import GaussianLikelihood
 from sqcodec.model.mel_classes import MelClasses
 from sqcodec.model.model_file import load_model, save_model
-from sqcodec.model.model_header import read_header
+from sqcodec.model.model_header import KIND, read_header
 from sqcodec.model.objective import objective
 from sqcodec.model.paper_network import PaperEncoder, jitter
 from sqcodec.quantizers.quantizer import Quantized
 from sqcodec.recipe import load_recipe
+from sqcodec.storage import read_tensors, save_tensors
 
 SMALL = ("network.channels=16", "network.gru=8", "network.speaker_dim=4", "quantizer.codewords=16", "quantizer.dim=4")
 
@@ -202,4 +203,42 @@ def test_broken_model_files_are_refused(tmp_path):
     fingerprint = codec.fingerprint.encode()
     path.write_bytes(whole.replace(fingerprint, b"0123456789abcdef"))
     with pytest.raises(ModelError, match="the header names fingerprint 0123456789abcdef, the weights give"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda tree: tree["recipe"]["network"].update(channels=10**7), "RuntimeError"),
+        (lambda tree: tree["recipe"]["network"].update(channels=10**30), "|"),
+        (lambda tree: tree["recipe"]["network"].update(channels=17), "the weights do not fit the recipe inside"),
+        (lambda tree: tree.update(codewords=[float("inf")]), "OverflowError"),
+        (lambda tree: tree.update(codewords=[0]), "codebooks of (0,) codewords, expected at most 256 of 1 to 65536"),
+        (lambda tree: tree.update(codewords=[8] * 300), "expected at most 256 of 1 to 65536"),
+        (lambda tree: tree["recipe"]["features"].update(hop_length=0), "hop_length 0, expected 1 to 1048576"),
+        (lambda tree: tree["recipe"]["features"].update(f_max="high"), "f_max 'high', expected 0 to 1048576"),
+        (lambda tree: tree["recipe"].update(quantizer=[]), "|"),
+        (lambda tree: tree.update(speakers=7), "TypeError"),
+    ],
+)
+def test_headers_that_cannot_be_are_refused(tmp_path, change, reason):
+    path = tmp_path / "model.safetensors"
+    save_model(path, small(), 1)
+    tree, tensors = read_tensors(path, KIND)
+    change(tree)
+    save_tensors(path, tensors, tree, KIND)
+    with pytest.raises(ModelError) as caught:
+        load_model(path)
+    text = str(caught.value)
+    assert reason in text or reason == "|"
+    assert text.startswith(f"{path}: ")
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_model(path, small(), 1)
+    tree, tensors = read_tensors(path, KIND)
+    tensors["decoder.output.bias"][1] = float("nan")
+    save_tensors(path, tensors, tree, KIND)
+    with pytest.raises(ModelError, match="decoder.output.bias holds numbers that are not finite"):
         load_model(path)
