@@ -19,6 +19,7 @@ from sqcodec.pipeline.training.corpora import Progress, download_corpus, scan
 from sqcodec.pipeline.training.shards import SILENCE, UTTERANCES_A_SHARD, ShardTask, make_shard, shortest
 from sqcodec.recipe import CodecRecipe, Recipe, find_recipe, load_recipe
 from sqcodec.spectrogram import FeatureConfig
+from sqcodec.storage import alone
 
 SHARDS_A_PROCESS = 4  # a new process imports torch, which takes as long as some shards
 
@@ -76,15 +77,24 @@ def prepare(
     manifest = scan(recipe, path.parent, data=data, list_file=list_file)
     out = out or Path("data") / recipe.name
     digest = _digest(manifest, recipe.features.configuration)
-    fresh = store.store_digest(out) != digest
-    if fresh:
-        device = str(find_device(device))
-        _require(recipe, manifest, Counter(utterance.split for utterance in manifest.utterances))
-        _build(
-            recipe, manifest, out, digest, jobs=jobs, backend=backend, device=device, strict=strict, progress=progress
-        )
-    shutil.rmtree(store.partial_folder(out), ignore_errors=True)  # left by an interruption just before the end
-    reports = store.read_reports(out)
+    with alone(out, error=CorpusError):
+        fresh = store.store_digest(out) != digest
+        if fresh:
+            device = str(find_device(device))
+            _require(recipe, manifest, Counter(utterance.split for utterance in manifest.utterances))
+            _build(
+                recipe,
+                manifest,
+                out,
+                digest,
+                jobs=jobs,
+                backend=backend,
+                device=device,
+                strict=strict,
+                progress=progress,
+            )
+        shutil.rmtree(store.partial_folder(out), ignore_errors=True)  # left by an interruption just before the end
+        reports = store.read_reports(out)
     if strict:
         _stop_at(reports)
     return Prepared(

@@ -9,7 +9,7 @@ import yaml
 from sqcodec.errors import TrainingError
 from sqcodec.pipeline.finding.vocoders import STAGE
 from sqcodec.recipe import Recipe, load_recipe
-from sqcodec.storage import write_text
+from sqcodec.storage import alone, write_text
 from sqcodec.train.log import TrainingLog, read_log
 from sqcodec.train.trainer import Report, Trainer
 
@@ -92,13 +92,14 @@ def run_training(trainer: Trainer, recipe: Recipe, report: Report) -> None:
         trainer.run(None, report)
         return
     trainer.folder.mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
-    write_text(trainer.folder / "recipe.yaml", text)
-    log = TrainingLog(trainer.folder, keep_to=trainer.step)
-    try:
-        trainer.run(log, report)
-    finally:
-        log.close()
+    with alone(trainer.folder, error=TrainingError):
+        text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+        write_text(trainer.folder / "recipe.yaml", text)
+        log = TrainingLog(trainer.folder, keep_to=trainer.step)
+        try:
+            trainer.run(log, report)
+        finally:
+            log.close()
 
 
 def last_evaluation(folder: Path, figure: str) -> dict[str, Any]:
