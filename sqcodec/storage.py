@@ -134,45 +134,6 @@ def move(path: Path, target: Path, *, error: type[SqcodecError] = SqcodecError) 
 
 
 @contextmanager
-def alone(path: Path, *, error: type[SqcodecError] = SqcodecError) -> Iterator[None]:
-    """Have this process alone make the folder or file `path`: a lock on a hidden file beside it, gone at the end.
-
-    Where the system or the file system has no locks, nothing is checked. Raises `error`: another process makes it.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    final = Path(os.path.realpath(path))
-    lock = final.with_name(f".{final.name[:200]}.lock")
-    with _one_error(lock, error):
-        final.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = _lock_of(lock, path, error)
-    try:
-        yield
-    finally:
-        lock.unlink(missing_ok=True)  # before the lock is given up: who has opened it will see that it is gone
-        os.close(descriptor)
-
-
-def _lock_of(lock: Path, path: Path, error: type[SqcodecError]) -> int:
-    """A descriptor that holds the lock. Raises `error`: another process has it, or the file cannot be made."""
-    while True:
-        with _one_error(lock, error):
-            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise error(f"{path}: another process is making it; wait for its end, or choose another place") from None
-        except OSError:  # no locks here
-            return descriptor
-        with suppress(OSError):
-            if os.path.samestat(os.fstat(descriptor), lock.stat()):
-                return descriptor
-        os.close(descriptor)  # its last owner removed it meanwhile
-
-
-@contextmanager
 def _one_error(path: Path, error: type[SqcodecError]) -> Iterator[None]:
     try:
         yield
@@ -322,9 +283,17 @@ def read_header(path: Path, kind: TensorFormat) -> dict[str, Any]:
 
 
 def read_file(path: Path, kind: TensorFormat) -> "tuple[dict[str, Any], dict[str, NDArray[Any]]]":
-    """The header and every tensor, in NumPy, of one state of the file. Raises as `read_header`."""
+    """The header and every tensor, in NumPy, of one state of the file.
+
+    Raises as `read_header`, or if a number is not finite.
+    """
+    import numpy as np
+
     with _opened(path, kind, "numpy") as file:
-        return _header(file, path, kind), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        header, arrays = _header(file, path, kind), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    for name, array in arrays.items():
+        _check_finite(array.dtype.kind != "f" or bool(np.isfinite(array).all()), name, path, kind)
+    return header, arrays
 
 
 def read_arrays(path: Path, prefix: str, kind: TensorFormat) -> "dict[str, NDArray[Any]]":
@@ -339,9 +308,13 @@ def read_tensors(path: Path, kind: TensorFormat) -> "tuple[dict[str, Any], dict[
     with _opened(path, kind, "pt") as file:
         header, tensors = _header(file, path, kind), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise kind.refusal(path, ValueError(f"{name} holds numbers that are not finite"))
+        _check_finite(not tensor.is_floating_point() or bool(tensor.isfinite().all()), name, path, kind)
     return header, tensors
+
+
+def _check_finite(finite: bool, name: str, path: Path, kind: TensorFormat) -> None:
+    if not finite:
+        raise kind.refusal(path, ValueError(f"{name} holds numbers that are not finite"))
 
 
 def load_plain(path: Path, device: Any = "cpu") -> Any:

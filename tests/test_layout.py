@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "sqcodec"
 
 GROUND = {
-    "errors", "former_names", "spectrogram", "codes", "layouts", "processors", "recording", "resampling", "storage",
+    "errors", "former_names", "spectrogram", "codes", "layouts", "processors", "recording", "resampling", "storage", "locking",
     "extras", "arrays", "mel_scale", "windows", "engine",
 }  # fmt: skip
 STAGES = {"corpus", "features", "quantizers", "model", "bitstream", "vocoder", "prior", "metrics", "report", "runtime"}
@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "former_names": set(),
     "spectrogram": set(),
     "storage": {"errors"},
+    "locking": {"errors"},
     "layouts": {"errors"},
     "extras": {"errors"},
     "arrays": set(),

@@ -1,6 +1,5 @@
 """Files appear whole or not at all, whatever happens; dead drafts go, living ones stay; every failure is one error."""
 
-import fcntl
 import os
 import resource
 import signal
@@ -17,7 +16,7 @@ import torch
 
 from sqcodec import storage
 from sqcodec.errors import CodesError, ModelError, SqcodecError
-from sqcodec.storage import TensorFormat, alone, move, write_bytes, write_json, write_text, written, written_folder
+from sqcodec.storage import TensorFormat, move, write_bytes, write_json, write_text, written, written_folder
 
 LONG_AGO = (0, 0)
 MEGABYTE = 1 << 20
@@ -374,32 +373,3 @@ def test_every_unfit_tensor_file_is_one_error(tmp_path: Path) -> None:
         for read in (storage.read_header, storage.read_tensors, lambda path, kind: storage.read_arrays(path, "", kind)):
             with pytest.raises(ModelError, match=r"not one of ours \(SafetensorError: "):
                 read(path, KIND)
-
-
-def test_one_process_alone_makes_a_folder(tmp_path: Path) -> None:
-    path = tmp_path / "new" / ("n" * 250)
-    with alone(path):
-        with pytest.raises(SqcodecError) as caught, alone(path):
-            pass
-        assert str(caught.value) == f"{path}: another process is making it; wait for its end, or choose another place"
-        with alone(path.with_name("other")):
-            pass
-    with alone(path):
-        pass
-    assert list((tmp_path / "new").iterdir()) == []
-
-
-def test_a_lock_that_was_removed_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its last owner removes it between opening and locking: the next one looks again."""
-    flock, removed = fcntl.flock, []
-
-    def late(descriptor: int, kind: int) -> None:
-        flock(descriptor, kind)
-        if not removed:
-            removed.append(True)
-            (tmp_path / ".store.lock").unlink()
-
-    monkeypatch.setattr(fcntl, "flock", late)
-    with alone(tmp_path / "store"), pytest.raises(SqcodecError), alone(tmp_path / "store"):
-        pass
-    assert removed

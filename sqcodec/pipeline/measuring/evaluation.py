@@ -19,6 +19,7 @@ from sqcodec.corpus.audio import AudioSource
 from sqcodec.corpus.folder import find_recordings, read_list
 from sqcodec.corpus.splits import Utterance
 from sqcodec.errors import CorpusError, SqcodecError
+from sqcodec.locking import alone
 from sqcodec.metrics.signals import METRIC_RATE
 from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.finding.models import find_for_encoding
@@ -93,7 +94,8 @@ def evaluate(
     out.mkdir(parents=True, exist_ok=True)
     heard = _spread(utterances, listen)
     tasks = [_task(system, utterance, settings, out, heard) for utterance in utterances for system in systems]
-    rows = _all_rows(out, tasks, jobs=jobs, backend=backend, progress=progress)
+    with alone(out):
+        rows = _all_rows(out, tasks, jobs=jobs, backend=backend, progress=progress)
     errors = tuple(f"{row['system']}, {row['file']}: {row['error']}" for row in rows if "error" in row)
     if len(errors) == len(rows):
         raise SqcodecError(f"{out}: no file could be coded; the first: {errors[0]}")
@@ -176,16 +178,21 @@ def _spread(utterances: Sequence[Utterance], count: int) -> tuple[str, ...]:
 def _task(
     system: CodecUnderTest, utterance: Utterance, settings: Settings, folder: Path, heard: tuple[str, ...]
 ) -> _Task:
-    try:
-        status = utterance.path.stat()
-        stamp = [status.st_size, status.st_mtime_ns]
-    except OSError:
-        stamp = []
+    read = [utterance.path, *([_transcript_file(utterance.path)] if settings.asr else [])]
+    stamp = [figure for path in read for figure in _stamp(path)]
     text = json.dumps([__version__, system.name, system.identity, utterance.name, stamp, asdict(settings)])
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     return _Task(
         system=system, utterance=utterance, settings=settings, folder=folder, listen=utterance.name in heard, key=key
     )
+
+
+def _stamp(path: Path) -> list[int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns]
 
 
 def _all_rows(
@@ -240,9 +247,10 @@ def _make_row(task: _Task) -> dict[str, Any]:
         samples = source.read(METRIC_RATE)
         coded = task.system.encode_decode(samples if rate == METRIC_RATE else source.read(rate), utterance.speaker)
         sound = resample(coded.sound, rate, METRIC_RATE)
+        text = _transcript(utterance.path) if task.settings.asr else None
     except SqcodecError as error:
         return {**row, "error": str(error), "key": task.key}
-    done = score_signals(samples, sound, task.settings, text=_transcript(utterance.path))
+    done = score_signals(samples, sound, task.settings, text=text)
     seconds = len(samples) / METRIC_RATE
     scores = {"bit_rate": coded.bits / seconds, **done.scores}
     if coded.error is not None:
@@ -267,10 +275,20 @@ def _save_sound(path: Path, samples: Signal) -> None:
         soundfile.write(draft, np.clip(samples, -1.0, 1.0), METRIC_RATE, subtype="PCM_16", format="FLAC")
 
 
+def _transcript_file(path: Path) -> Path:
+    return path.with_suffix(".txt")
+
+
 def _transcript(path: Path) -> str | None:
-    """The transcript: the text file of the same name beside the recording, if any."""
-    beside = path.with_suffix(".txt")
-    return beside.read_text(encoding="utf-8") if beside.is_file() else None
+    """The transcript: the text file of the same name beside the recording, if any.
+
+    Raises CorpusError: it cannot be read, or is not UTF-8.
+    """
+    beside = _transcript_file(path)
+    try:
+        return beside.read_text(encoding="utf-8-sig") if beside.is_file() else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorpusError(f"{beside}: not a transcript in UTF-8 ({error}); convert or remove it") from None
 
 
 def _failures(errors: tuple[str, ...]) -> tuple[str, ...]:

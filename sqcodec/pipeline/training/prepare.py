@@ -13,13 +13,13 @@ from sqcodec.corpus import store
 from sqcodec.corpus.splits import Manifest
 from sqcodec.corpus.store import Report
 from sqcodec.errors import AudioError, CorpusError
+from sqcodec.locking import alone
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.pipeline.training.corpora import Progress, download_corpus, scan
 from sqcodec.pipeline.training.shards import SILENCE, UTTERANCES_A_SHARD, ShardTask, make_shard, shortest
 from sqcodec.recipe import CodecRecipe, Recipe, find_recipe, load_recipe
 from sqcodec.spectrogram import FeatureConfig
-from sqcodec.storage import alone
 
 SHARDS_A_PROCESS = 4  # a new process imports torch, which takes as long as some shards
 

@@ -7,9 +7,10 @@ from typing import Any, Literal
 import yaml
 
 from sqcodec.errors import TrainingError
+from sqcodec.locking import alone
 from sqcodec.pipeline.finding.vocoders import STAGE
 from sqcodec.recipe import Recipe, load_recipe
-from sqcodec.storage import alone, write_text
+from sqcodec.storage import write_text
 from sqcodec.train.log import TrainingLog, read_log
 from sqcodec.train.trainer import Report, Trainer
 

@@ -210,3 +210,24 @@ def test_no_recordings(workplace: Path, options, text) -> None:
         evaluation.evaluate(MODEL, Path("out"), SETTINGS, **options)
     assert str(error.value) == text
     assert not Path("out").exists()
+
+
+def test_a_transcript_in_another_encoding_stops_nothing(recordings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("data/p225/0.txt").write_bytes("café".encode("latin-1"))
+    Path("data/p226/1.txt").write_bytes("\ufeffa cup".encode())
+    assert evaluate().errors == 0  # nobody asks for words
+    heard = []
+
+    def words(_reference, _degraded, _asr, text):
+        heard.append(text)
+        return 0.0
+
+    monkeypatch.setattr(scoring, "_wer", words)
+    settings = scoring.make_settings(mcd="textbook", align=True, asr="some command", sv=None)
+    done = evaluation.evaluate(MODEL, Path("out"), settings, data=Path("data"))
+    assert done.errors == 1
+    assert any("data/p225/0.txt: not a transcript in UTF-8 ('utf-8' codec can't decode" in note for note in done.notes)
+    assert heard == [None, "a cup"]
+    Path("data/p226/1.txt").write_text("two cups")
+    evaluation.evaluate(MODEL, Path("out"), settings, data=Path("data"))
+    assert heard == [None, "a cup", "two cups"]  # its row is made anew, the other one is kept

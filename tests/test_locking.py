@@ -1,0 +1,38 @@
+"""Locks of folders that one process makes."""
+
+import fcntl
+from pathlib import Path
+
+import pytest
+
+from sqcodec.errors import SqcodecError
+from sqcodec.locking import alone
+
+
+def test_one_process_alone_makes_a_folder(tmp_path: Path) -> None:
+    path = tmp_path / "new" / ("n" * 250)
+    with alone(path):
+        with pytest.raises(SqcodecError) as caught, alone(path):
+            pass
+        assert str(caught.value) == f"{path}: another process is making it; wait for its end, or choose another place"
+        with alone(path.with_name("other")):
+            pass
+    with alone(path):
+        pass
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_lock_that_was_removed_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its last owner removes it between opening and locking: the next one looks again."""
+    flock, removed = fcntl.flock, []
+
+    def late(descriptor: int, kind: int) -> None:
+        flock(descriptor, kind)
+        if not removed:
+            removed.append(True)
+            (tmp_path / ".store.lock").unlink()
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with alone(tmp_path / "store"), pytest.raises(SqcodecError), alone(tmp_path / "store"):
+        pass
+    assert removed
