@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "sqcodec"
 
 GROUND = {
-    "errors", "former_names", "spectrogram", "codes", "layouts", "processors", "recording", "resampling", "storage", "locking",
-    "extras", "arrays", "mel_scale", "windows", "engine",
+    "errors", "former_names", "spectrogram", "codes", "layouts", "processors", "recording", "resampling", "storage",
+    "locking", "extras", "arrays", "mel_scale", "windows", "engine",
 }  # fmt: skip
 STAGES = {"corpus", "features", "quantizers", "model", "bitstream", "vocoder", "prior", "metrics", "report", "runtime"}
 VERBS = {"pipeline.finding", "pipeline.coding", "pipeline.training", "pipeline.measuring"}
