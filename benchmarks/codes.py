@@ -38,7 +38,7 @@ def report(model: str, folder: Path, *, features: Path | None, every: int, runs:
     tables = codec.space.tables
     if tables is None:
         raise ModelError(f"{codec.path}: has no entropy tables; 'sqcodec tables' makes them")
-    coded = [codec.encode(samples) for samples in recordings(folder, every=every)]
+    coded = [codec.encode(samples, 16000) for samples in recordings(folder, every=every)]
     seconds = sum(codes.samples for codes in coded) / SAMPLE_RATE
     yield f"{len(coded)} recordings, {seconds:.1f} s, {sum(codes.indices.size for codes in coded)} codes"
     yield from rates(codec, coded, tables, seconds)

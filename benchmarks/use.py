@@ -54,8 +54,9 @@ def coding(setting: Setting, *, verb: Literal["encode", "decode"]) -> Figures:
     samples = np.concatenate(files)[:LONG]
     with tempfile.TemporaryDirectory() as folder:
         codec = random_codec(Path(folder), files)
-        codes = codec.encode(samples, speaker="p225")
-        work = {"encode": lambda: codec.encode(samples, speaker="p225"), "decode": lambda: codec.decode(codes)}[verb]
+        codes = codec.encode(samples, 16000, speaker="p225")
+        verbs = {"encode": lambda: codec.encode(samples, 16000, speaker="p225"), "decode": lambda: codec.decode(codes)}
+        work = verbs[verb]
         length = len(samples) / SAMPLE_RATE
         figures = [length / usage(work).wall for _ in range(setting.runs)]
     what = {"encode": "sound to codes", "decode": "codes to sound, Griffin-Lim included"}[verb]
@@ -142,7 +143,7 @@ def starts(recordings: Sequence[Samples], folder: Path) -> dict[str, list[str]]:
     codec = random_codec(folder, recordings)
     samples = np.concatenate(recordings)[:SHORT]
     soundfile.write(folder / "in.wav", samples, SAMPLE_RATE)
-    (folder / "codes.sqc").write_bytes(codec.pack(codec.encode(samples, speaker="p225")))
+    (folder / "codes.sqc").write_bytes(codec.pack(codec.encode(samples, 16000, speaker="p225")))
     model = ["--model", str(folder / "model.safetensors")]
     return {
         "help": [*COMMAND, "--help"],

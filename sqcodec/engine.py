@@ -29,3 +29,6 @@ class Engine(Protocol):
 
     def decode(self, codes: NDArray[np.int64], speaker_index: int) -> Iterator[Features]:
         """Decode codes [K, T] (-1: none) in blocks: features [F, frames per code x T] in all."""
+
+    def embeddings(self) -> NDArray[np.float32]:
+        """The codewords [K, V, D], a copy."""

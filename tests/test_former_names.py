@@ -53,7 +53,7 @@ def test_former_methods_of_a_codec(tiny_model) -> None:
     sound = speech_like(16_000)
     with pytest.warns(FutureWarning, match=r"Codec\.encode_blocks is now Codec\.encode_recording"):
         codes = codec.encode_blocks(lambda: [sound], samples=lambda: 16_000, sample_rate=16_000, speaker="p226")
-    assert np.array_equal(codes.indices, codec.encode(sound, speaker="p226").indices)
+    assert np.array_equal(codes.indices, codec.encode(sound, 16000, speaker="p226").indices)
 
 
 def test_present_names_give_no_warning() -> None:

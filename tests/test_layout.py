@@ -55,7 +55,7 @@ MAY_IMPORT = {
     "pipeline.training": BELOW_VERBS | {"pipeline.finding"},
     "pipeline.measuring": (BELOW_VERBS - {"train"}) | {"pipeline.finding", "pipeline.coding", ""},
     "cli": {"pipeline", *VERBS, "recipe", "errors", "extras", "processors", ""},  # "": sqcodec itself, for its version
-    "": GROUND | {"pipeline.coding"},
+    "": GROUND | {"pipeline.coding", "metrics"},
 }
 
 

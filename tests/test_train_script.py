@@ -64,7 +64,7 @@ def test_from_speech_to_what_ships(tmp_path: Path) -> None:
     codec = open_codec(files[1], "cpu")
     assert codec.fingerprint == read_header(files[2]).codec
     samples = soundfile.read(next(SPEECH.rglob("*_mic1.flac")), dtype="float32", stop=30_000)[0]
-    decoded = codec.decode(codec.encode(samples, codebooks=2), vocoder=str(files[2]))
+    decoded = codec.decode(codec.encode(samples, 16000, codebooks=2), vocoder=str(files[2]))
     assert len(decoded) == 30_000
     assert np.isfinite(decoded).all()
     check_both_trainings_of_the_vocoder(tmp_path / "work-speech16k")

@@ -19,7 +19,7 @@ RawEncoding = Literal["s16le", "f32le"]
 RAW_SUBTYPES: dict[RawEncoding, str] = {"s16le": "PCM_16", "f32le": "FLOAT"}
 _PREFIX = re.compile(r"^Error opening .*: ", re.DOTALL)  # libsndfile's reason follows
 _LOUDEST = 1e10  # beyond 32-bit integers that were taken for floats; resampling could overflow from 1e38 on
-_CANCELLED = 0.1  # of the power that the loudest channel alone would have in the mix
+CANCELLED = 0.1  # of the power that the loudest channel alone would have in the mix
 
 
 class RawFormat(NamedTuple):
@@ -137,7 +137,7 @@ class AudioSource:
                 powers += np.square(block, dtype=np.float64).sum(axis=0)
                 mixed += float(np.square(block.mean(axis=1, dtype=np.float64)).sum())
         loudest = int(powers.argmax())
-        return loudest if mixed < _CANCELLED * powers[loudest] / self.channels**2 else None
+        return loudest if mixed < CANCELLED * powers[loudest] / self.channels**2 else None
 
     @contextmanager
     def _open(self) -> Iterator[soundfile.SoundFile]:

@@ -29,3 +29,9 @@ class TorchEngine:
         """See `Engine`."""
         for features in decode_features(self.model, codes, speaker_index):
             yield features.numpy(force=True)
+
+    def embeddings(self) -> NDArray[np.float32]:
+        """See `Engine`."""
+        quantizer = self.model.quantizer
+        codewords = quantizer.effective_codebook.detach().reshape(quantizer.codebooks, quantizer.codewords, -1)
+        return np.array(codewords.float().numpy(force=True))

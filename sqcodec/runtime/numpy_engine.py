@@ -68,6 +68,10 @@ class NumpyEngine:
                 decoded = decoder(dequantise(codes[:, first:last], self._codebook))
             yield decoded[per_code * (begin - first) : per_code * (end - first)].T
 
+    def embeddings(self) -> NDArray[np.float32]:
+        """See `Engine`."""
+        return np.array(self._codebook, np.float32)
+
     @cached_property
     def _encoder(self) -> Encoder:
         return self._fitting(

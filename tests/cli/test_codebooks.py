@@ -30,7 +30,7 @@ def residual(workplace: Path) -> Path:
     """A working folder whose model has three codebooks of 16 codewords, and tables."""
     make_model(TINY, RESIDUAL)
     codec = sqcodec.load(TINY)
-    codes = [codec.encode(speech_like(160_000, seed=seed), speaker="s5").indices for seed in range(2)]
+    codes = [codec.encode(speech_like(160_000, seed=seed), 16000, speaker="s5").indices for seed in range(2)]
     tables = count(codes, (16,) * 3)
     add_tables(TINY, TINY, tables.to_arrays(), tables.digest)
     return workplace
@@ -57,7 +57,9 @@ def test_number_of_codebooks_and_bit_rate(residual: Path, option, books) -> None
     )
     assert run("encode", "in.wav", "out.npy", "--speaker", "s5", *option).exit_code == 0
     samples = soundfile.read("in.wav", dtype="float32")[0]
-    wanted = sqcodec.load(TINY).encode(samples, speaker="s5", codebooks=books)  # searched for as many as are sent
+    wanted = sqcodec.load(TINY).encode(
+        samples, 16000, speaker="s5", codebooks=books
+    )  # searched for as many as are sent
     assert np.array_equal(np.load("out.npy"), wanted.indices)
     found = json.loads(run("inspect", "out.sqc", "--json").stdout)
     assert len(found["books"]) == books
@@ -105,14 +107,14 @@ def test_python_and_the_command_line_code_alike(residual: Path) -> None:
     assert run("encode", "in.wav", "out.npy", "--speaker", "s5").exit_code == 0
     indices = np.load("out.npy", allow_pickle=False)
     assert len(indices) == 2
-    assert np.array_equal(codec.encode(samples, speaker="s5").indices, indices)
-    assert np.array_equal(codec.encode(samples, speaker="s5", bitrate=400).indices, indices)
-    assert len(codec.encode(samples, speaker="s5", bitrate=600).indices) == 3
+    assert np.array_equal(codec.encode(samples, 16000, speaker="s5").indices, indices)
+    assert np.array_equal(codec.encode(samples, 16000, speaker="s5", bitrate=400).indices, indices)
+    assert len(codec.encode(samples, 16000, speaker="s5", bitrate=600).indices) == 3
     assert run("convert", "in.wav", "out.wav", "--speaker", "s5").exit_code == 0
-    samples_of_two = codec.decode(codec.encode(samples, codebooks=2), speaker="s5")
+    samples_of_two = codec.decode(codec.encode(samples, 16000, codebooks=2), speaker="s5")
     assert np.abs(soundfile.read("out.wav")[0] - samples_of_two).max() < 2**-15  # 16-bit samples
     with pytest.raises(CodesError, match="exclude each other"):
-        codec.encode(samples, codebooks=2, bitrate=400)
+        codec.encode(samples, 16000, codebooks=2, bitrate=400)
 
 
 @pytest.mark.parametrize("words", ["perturb in.wav out.wav", "morph in.wav in.wav out.wav --steps 2"])

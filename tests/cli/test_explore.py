@@ -58,7 +58,7 @@ def test_perturb_takes_codewords_among_the_nearest(pair: Path, monkeypatch) -> N
         arguments = ("perturb", "in.wav", "out.wav", "--neighbours", "3", "--speaker", "s5", "--seed", seed)
         assert run(*arguments).exit_code == 0
     codec = sqcodec.load("runs/tiny")
-    codes = codec.encode(soundfile.read("in.wav", dtype="float32")[0], speaker="s5").indices[0]
+    codes = codec.encode(soundfile.read("in.wav", dtype="float32")[0], 16000, speaker="s5").indices[0]
     book = codec.model.quantizer.codebook.detach().double().numpy()
     distance = np.square(book[:, None] - book).sum(-1)
     np.fill_diagonal(distance, np.inf)

@@ -104,7 +104,7 @@ def test_generate_continues_a_prompt(folder: Path, tmp_path: Path, monkeypatch) 
     result = run("generate", "out", *options, "--prompt", "in.wav")
     assert result.exit_code == 0, result.output
     assert soundfile.info("out/0001.wav").frames == 46_000
-    prompt = sqcodec.load(folder / "run").encode(soundfile.read("in.wav", dtype="float32")[0], speaker="p226")
+    prompt = sqcodec.load(folder / "run").encode(soundfile.read("in.wav", dtype="float32")[0], 16000, speaker="p226")
     assert np.array_equal(seen[0].indices[:, :94], prompt.indices)
     assert (seen[0].indices.shape, seen[0].gain, seen[0].speaker) == ((1, 144), prompt.gain, "p226")
 

@@ -23,7 +23,7 @@ TINY = Path("runs/tiny/model.safetensors")
 def give_tables(path: Path = TINY) -> None:
     codec = sqcodec.load(path)
     sounds = [speech_like(160_000, seed=seed) for seed in range(2)]
-    tables = count([codec.encode(sound, speaker="s5").indices for sound in sounds], (16,))
+    tables = count([codec.encode(sound, 16000, speaker="s5").indices for sound in sounds], (16,))
     add_tables(path, path, tables.to_arrays(), tables.digest)
 
 

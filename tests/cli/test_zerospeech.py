@@ -63,7 +63,7 @@ def test_a_whole_submission(challenge: Path) -> None:
 def test_lines_are_codewords_and_equal_codes_print_equally(submission: Path) -> None:
     codec = open_codec(Path("runs/tiny/model.safetensors"), "cpu")
     for path in sorted(Path("2019/english/test").glob("*.wav")):
-        codes = codec.encode(soundfile.read(path, dtype="float32")[0]).indices[0]
+        codes = codec.encode(soundfile.read(path, dtype="float32")[0], 16000).indices[0]
         lines = (Path("sub/2019/english/test") / f"{path.stem}.txt").read_text().splitlines()
         assert len(lines) == len(codes)
         expected = codec.model.quantizer.codebook.detach().double().numpy()[codes]

@@ -29,7 +29,9 @@ def write_version_1(folder: Path) -> None:
     model, plain = folder / "model.safetensors", folder / "plain.safetensors"
     make_model(plain)
     codec = sqcodec.load(plain)
-    tables = count([codec.encode(speech_like(160_000, seed=seed), speaker="s5").indices for seed in range(3)], (16,))
+    tables = count(
+        [codec.encode(speech_like(160_000, seed=seed), 16000, speaker="s5").indices for seed in range(3)], (16,)
+    )
     add_tables(plain, model, tables.to_arrays(), tables.digest)
     spaces = {"tables": sqcodec.load(model).space, "plain": codec.space}
     sounds = {"short": (speech_like(1600), 16000), "long": (speech_like(44100 * 26, rate=44100), 44100)}
@@ -38,7 +40,7 @@ def write_version_1(folder: Path) -> None:
         for kind, space in spaces.items():
             write(folder, f"{name}-{kind}", codes, space)
         (folder / f"{name}.npy").write_bytes(npy.pack(codes))
-    write(folder, "silence-tables", codec.encode(np.zeros(4000, np.float32), speaker="p225"), spaces["tables"])
+    write(folder, "silence-tables", codec.encode(np.zeros(4000, np.float32), 16000, speaker="p225"), spaces["tables"])
     space = make_space(3, 10)
     np.savez(folder / "three-books.npz", **space.tables.to_arrays())
     write(folder, "three-books", make_codes(16000 * 12, 3, 10), space)

@@ -1,28 +1,30 @@
 """`Codec`: encode and decode arrays and recordings, block by block."""
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec import former_names
-from sqcodec.bitstream import npy, sqc
+from sqcodec.bitstream import sqc
 from sqcodec.bitstream.code_space import CodeSpace
 from sqcodec.codes import Codes
 from sqcodec.engine import EncodedBlock, Engine
-from sqcodec.errors import AudioError, CodesError, ModelError
+from sqcodec.errors import CodesError, ModelError
 from sqcodec.features.mel import Statistics, features_of
-from sqcodec.model.model_header import NO_SPEAKER, ModelHeader, read_model
+from sqcodec.model.model_header import ModelHeader, read_model
 from sqcodec.pipeline.coding.engines import open_engine, open_network
+from sqcodec.pipeline.coding.fitting import check_codes, index_of, speaker_for
+from sqcodec.pipeline.coding.inputs import Audio, Tensor, codes_of, recording_of
 from sqcodec.pipeline.finding.code_spaces import space_of
-from sqcodec.pipeline.finding.models import find_for_programs
+from sqcodec.pipeline.finding.models import find_for_programs, model_name
 from sqcodec.pipeline.finding.vocoders import FoundVocoder, find_vocoder
 from sqcodec.recording import ArrayRecording, Recording
+from sqcodec.resampling import check_rate, resampled
 from sqcodec.vocoder.interface import Vocoder
 
 if TYPE_CHECKING:
@@ -70,28 +72,90 @@ class Codec:
         """The device of `model`."""
         return next(self.model.parameters()).device
 
+    def __repr__(self) -> str:
+        lowest, highest = (self.nominal_bitrates or (0,))[0], round(self.bit_rate)
+        rates = f"{highest} bit/s" if lowest == highest else f"{lowest} to {highest} bit/s"
+        speakers = f"{len(self.speakers)} speakers" if self.speakers else "any speaker"
+        return (
+            f"<Codec {model_name(self.path)}: {self.sample_rate} Hz, {self.codebooks} codebooks, {self.frame_rate:g}"
+            f" codes/s each, {rates} ({self.header.default_bit_rate:.0f} by default), {speakers}>"
+        )
+
+    @property
+    def frame_rate(self) -> float:
+        """Codes per second, in each codebook."""
+        return self.features.code_rate
+
+    @property
+    def codebooks(self) -> int:
+        """Number of codebooks K; 0 for a plain VAE."""
+        return len(self.header.codewords)
+
+    @property
+    def nominal_bitrates(self) -> tuple[int, ...]:
+        """Bit/s at fixed width with 1, 2, ... codebooks; files are entropy-coded and smaller."""
+        return self.header.bit_rates
+
+    def embeddings(self) -> _Samples:
+        """The codewords [K, V, D] float32; what the decoder takes is the sum over the codebooks."""
+        return self.engine.embeddings()
+
+    @overload
     def encode(
         self,
-        audio: _Samples,
-        *,
+        audio: Audio,
         sample_rate: int | None = None,
+        *,
         speaker: str | None = None,
         codebooks: int | None = None,
         bitrate: float | None = None,
-    ) -> Codes:
-        """Encode audio [N] in -1 to 1 at sample_rate (Hz; None: the model's).
+    ) -> Codes: ...
 
-        speaker: a name; None: the nearest speaker of the model. codebooks, bitrate (nominal, bit/s): how many codebooks
-        to use; None: as many as `sqcodec encode` does.
-        Raises AudioError: not one channel of floats, empty, or not finite; CodesError: no such speaker.
+    @overload
+    def encode(
+        self,
+        audio: list[Any],
+        sample_rate: int | None = None,
+        *,
+        speaker: str | None = None,
+        codebooks: int | None = None,
+        bitrate: float | None = None,
+    ) -> list[Codes]: ...
+
+    def encode(
+        self,
+        audio: Audio | list[Any],
+        sample_rate: int | None = None,
+        *,
+        speaker: str | None = None,
+        codebooks: int | None = None,
+        bitrate: float | None = None,
+    ) -> Codes | list[Codes]:
+        """Encode a recording: an array of NumPy or torch with its sample_rate (Hz), or a path. A list gives a list.
+
+        audio: [N], [C, N] or [N, C], where an axis of at most 8 is the channels, which are mixed down to one; floats in
+        -1 to 1, int16 or int32; or a path, or a data set's row with `array` and `sampling_rate`. speaker: a name; None:
+        the nearest speaker of the model. codebooks, bitrate (nominal, bit/s): how many codebooks to use; None: as many
+        as `sqcodec encode` does.
+
+        Raises AudioError: no recording, no sample rate, empty, or not finite; CodesError: no such speaker, or fewer
+        codebooks; ModelError: the model is a plain VAE.
+
+        >>> codec = sqcodec.load()
+        >>> codec.encode("in.wav").indices.shape
+        (4, 132)
+        >>> codec.encode(numpy.zeros(16000), 16000, bitrate=800).indices.shape
+        (2, 51)
         """
-        if audio.ndim != 1 or audio.dtype.kind != "f":
-            raise AudioError(
-                f"got an array {audio.shape} of {audio.dtype}, expected samples [N] of float32, in -1 to 1"
-            )
-        samples = np.array(audio, dtype=np.float32)
-        recording = ArrayRecording(samples, self.sample_rate if sample_rate is None else sample_rate)
-        return self.encode_recording(recording, speaker=speaker, codebooks=codebooks, bitrate=bitrate)
+        if isinstance(audio, list | tuple):
+            several = [recording_of(item, sample_rate) for item in audio]
+        else:
+            several = [recording_of(audio, sample_rate)]
+        codes = [
+            self.encode_recording(recording, speaker=speaker, codebooks=codebooks, bitrate=bitrate)
+            for recording in several
+        ]
+        return codes if isinstance(audio, list | tuple) else codes[0]
 
     def encode_recording(
         self,
@@ -138,15 +202,62 @@ class Codec:
             indices.append(block.codes)
         return indices, nearest_speaker(self.model, probe)
 
-    def decode(self, codes: Codes, *, speaker: str | None = None, vocoder: str | None = None) -> _Samples:
-        """Decode to sound [codes.samples_at(self.sample_rate)] in -1 to 1, at the model's rate and the stored level.
+    @overload
+    def decode(
+        self,
+        codes: Codes | NDArray[Any] | Tensor,
+        sample_rate: int | None = None,
+        *,
+        speaker: str | None = None,
+        vocoder: str | None = None,
+    ) -> _Samples: ...
 
-        speaker: a name; None: the one stored. vocoder: a kind, a file or a run; None: the best one with weights. Raises
-        CodesError: the codes do not fit the model, or no such speaker; ModelError: another model wrote the codes;
-        VocoderError: no such vocoder, or it takes other features.
+    @overload
+    def decode(
+        self,
+        codes: list[Any],
+        sample_rate: int | None = None,
+        *,
+        speaker: str | None = None,
+        vocoder: str | None = None,
+    ) -> list[_Samples]: ...
+
+    def decode(
+        self,
+        codes: Codes | NDArray[Any] | Tensor | list[Any],
+        sample_rate: int | None = None,
+        *,
+        speaker: str | None = None,
+        vocoder: str | None = None,
+    ) -> _Samples | list[_Samples]:
+        """Decode to sound [codes.samples_at(sample_rate)] float32 in -1 to 1, at the stored level. A list gives a list.
+
+        codes: `Codes`, or bare indices [K, T] or [T] (length of whole codes, gain 1). sample_rate: Hz; None: the
+        model's. speaker: a name; None: the one stored. vocoder: a kind, a file or a run; None: the best one with
+        weights.
+
+        Raises CodesError: the codes do not fit the model, or no such speaker; ModelError: another model wrote the
+        codes; VocoderError: no such vocoder, or it takes other features.
+
+        >>> codec.decode(codec.encode("in.wav")).shape
+        (42059,)
         """
-        sound = np.concatenate(list(self.decode_blocks(codes, speaker=speaker, vocoder=vocoder)))
-        return sound.clip(-1.0, 1.0)
+        if isinstance(codes, list | tuple):
+            return [self._decode(item, sample_rate, speaker, vocoder) for item in codes]
+        return self._decode(codes, sample_rate, speaker, vocoder)
+
+    def _decode(
+        self,
+        codes: Codes | NDArray[Any] | Tensor,
+        sample_rate: int | None,
+        speaker: str | None,
+        vocoder: str | None,
+    ) -> _Samples:
+        stored, rate = codes_of(codes, self.features), sample_rate or self.sample_rate
+        check_rate(rate)
+        blocks = resampled(self.decode_blocks(stored, speaker=speaker, vocoder=vocoder), self.sample_rate, rate)
+        sound: _Samples = np.concatenate(list(blocks))
+        return sound[: stored.samples_at(rate)].clip(-1.0, 1.0)
 
     def codebooks_for(self, *, codebooks: int | None, bit_rate: float | None) -> int:
         """Number of codebooks to use: `codebooks`, else by a nominal bit_rate (bit/s), else by the recipe, else all.
@@ -179,7 +290,7 @@ class Codec:
         self, codes: Codes, *, speaker: str | None = None, vocoder: str | None = None, where: str = "codes"
     ) -> Iterator[_Samples]:
         """As `decode`, in blocks [n] of about 10 s that are not clipped to -1 to 1. Errors name `where`."""
-        self._check(codes, where)
+        check_codes(codes, self.header, where)
         speaker_index = self.speaker_index(self.speaker_of(codes, speaker, where))
         return self._synthesise(codes, speaker_index, self.vocoder(vocoder).vocoder)
 
@@ -210,52 +321,13 @@ class Codec:
             return 1.0 if statistics.peak else 0.0
         return statistics.gain
 
-    def _check(self, codes: Codes, where: str) -> None:
-        available, codebooks = self.header.codewords, len(codes.indices)
-        if codes.fingerprint not in (None, self.fingerprint):
-            raise ModelError(
-                f"{where}: written with the model {codes.fingerprint}, got {self.fingerprint} ({self.path});"
-                " name the model that wrote the codes"
-            )
-        if not 1 <= codebooks <= len(available):
-            expected_rows = "1 (the model has one codebook)" if len(available) == 1 else f"1 to {len(available)}"
-            raise CodesError(f"{where}: got {codebooks} rows of codes, expected {expected_rows}")
-        if not codes.stages_fit:
-            raise CodesError(f"{where}: got stages that are not 1 to {codebooks} of each code, with 0 for codes beyond")
-        if (highest := int(codes.indices.max())) >= available[0]:
-            raise CodesError(
-                f"{where}: got code {highest}, expected 0 to {available[0] - 1}; these are another model's codes"
-            )
-        npy.check_length(codes, self.features, where)
-
     def speaker_of(self, codes: Codes, speaker: str | None, where: str = "codes") -> str | None:
-        """The speaker to decode with: `speaker`, else the one stored, else the model's only one; None if the model
-        takes any speaker. Raises CodesError: no speaker is given, and the model has several."""
-        name = speaker or codes.speaker
-        if name is None and self.speakers:
-            if len(self.speakers) == 1:
-                return self.speakers[0]
-            raise CodesError(f"{where}: no speaker is stored; choose one with `speaker`: {_some(self.speakers)}")
-        return name
+        """The speaker to decode with, as `speaker_for`. Raises CodesError: none is given, and the model has several."""
+        return speaker_for(codes, speaker, self.header, where)
 
     def speaker_index(self, speaker: str | None) -> int:
         """The model's index of a speaker. Raises CodesError: the model has no such speaker."""
-        if not self.speakers:
-            if speaker is not None:
-                raise CodesError(
-                    f"speaker {speaker!r}: the model {self.path} takes any speaker and knows no names; leave the"
-                    " speaker out, or use a model that was trained with speakers"
-                )
-            return NO_SPEAKER
-        assert speaker is not None
-        if speaker in self.speakers:
-            return self.speakers.index(speaker)
-        near = difflib.get_close_matches(speaker, self.speakers, n=3)
-        raise CodesError(
-            f"speaker {speaker!r}: unknown to the model {self.path}"
-            + (f"; did you mean {' or '.join(near)}?" if near else ".")
-            + f" It knows {len(self.speakers)}: {_some(self.speakers)}"
-        )
+        return index_of(speaker, self.header)
 
     def voice(self, speaker: str | None) -> int:
         """The name of `speaker_index` in release 0.1.0."""
@@ -276,8 +348,3 @@ class Codec:
         recording = ArrayRecording(np.concatenate(list(blocks())), self.sample_rate)
         codes = self.encode_recording(recording, speaker=speaker, codebooks=codebooks)
         return replace(codes, samples=samples(), sample_rate=sample_rate)
-
-
-def _some(names: tuple[str, ...]) -> str:
-    limit = 200
-    return ", ".join(names[:limit]) + (", ..." if len(names) > limit else "")

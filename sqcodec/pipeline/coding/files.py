@@ -192,6 +192,11 @@ def decode_with(
         return write_sound(draft, sound, rate, sound_format(target, raw))
 
 
+def read_codes_file(path: Path) -> CodesFile:
+    """Read a codes file and find its format. Raises CodesError: it cannot be read, or is no codes file."""
+    return identify(npy.read_bytes(path), str(path))
+
+
 def identify(content: bytes, where: str) -> CodesFile:
     """Find the format (by its first bytes) and the model's identity. Raises CodesError: no codes file, or damaged."""
     if content.startswith(MAGIC):

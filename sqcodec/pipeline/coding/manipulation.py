@@ -132,7 +132,7 @@ class _Latents:
         with torch.inference_mode():
             encoded = codec.model.encoder(with_context(codec.model, features)[None].to(codec.device))
         notes = tuple(note.text for note in recording_notes(audio, where))
-        return cls(codec.encode(samples, speaker=speaker), encoded, notes)
+        return cls(codec.encode(samples, codec.sample_rate, speaker=speaker), encoded, notes)
 
 
 def _interpolate(codec: Codec, first: _Latents, second: _Latents, weight: float) -> Codes:

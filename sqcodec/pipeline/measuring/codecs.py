@@ -86,7 +86,7 @@ class ModelUnderTest:
         """Encode and decode [N] at sample_rate, as the nearest speaker if `speaker` is unknown to the model."""
         codec = _opened(self.path, self.device)
         known = speaker if speaker in codec.speakers else None
-        codes = codec.encode(samples, speaker=known, codebooks=self.codebooks)
+        codes = codec.encode(samples, codec.sample_rate, speaker=known, codebooks=self.codebooks)
         sound = codec.decode(codes, vocoder=self.vocoder)
         bits = codes.indices.shape[1] * sum((size - 1).bit_length() for size in codec.space.codewords[: self.codebooks])
         return Coded(

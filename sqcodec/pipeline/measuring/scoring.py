@@ -1,7 +1,6 @@
 """The verb `score`: every metric of a pair of recordings, and of two folders of them."""
 
-import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,17 +12,17 @@ from numpy.typing import NDArray
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.corpus.folder import find_recordings
 from sqcodec.errors import AudioError, CorpusError, MetricError
-from sqcodec.metrics import distillmos, dnsmos, external, level, mcd, pesq, pitch, stft, stoi
+from sqcodec.metrics import external
 from sqcodec.metrics.alignment import find_delay, remove_delay
 from sqcodec.metrics.bootstrap import Mean, bootstrap_mean
 from sqcodec.metrics.mcd import McdDefinition
+from sqcodec.metrics.pair_scores import PACKAGES, Group, installed_groups, is_installed
 from sqcodec.metrics.signals import METRIC_RATE
 from sqcodec.metrics.wer import word_error_rate
 from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.report.table import Column, Figure, figure_text, plain
 
 Signal = NDArray[np.float32]
-_Group = Callable[[Signal, Signal], dict[str, float]]
 
 COLUMNS = {
     column.key: column
@@ -49,7 +48,6 @@ COLUMNS = {
         Column("delay", "Delay", "ms", None, 2),
     )
 }
-_PACKAGES = {"pesq": ("pesq",), "pystoi": ("stoi", "estoi"), "speechmos": ("dnsmos",), "distillmos": ("distillmos",)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,26 +100,14 @@ def score_signals(reference: Signal, degraded: Signal, settings: Settings, *, te
     return FileScores(scores=scores, failed=failed, delay=delay, aligned=aligned)
 
 
-def _groups(settings: Settings, text: str | None) -> list[tuple[tuple[str, ...], _Group]]:
+def _groups(settings: Settings, text: str | None) -> list[tuple[tuple[str, ...], Group]]:
     """Metrics that are computed together, with the columns they fill; those whose package is missing left out."""
-    groups: list[tuple[tuple[str, ...], _Group]] = [
-        (("pesq",), pesq.evaluate),
-        (("stoi", "estoi"), stoi.evaluate),
-        (("dnsmos",), dnsmos.evaluate),
-        (("distillmos",), distillmos.evaluate),
-        (("mcd",), lambda first, second: mcd.evaluate(first, second, recipe=settings.mcd)),
-        (("f0_rmse", "f0_cents", "gross_pitch", "voicing"), pitch.evaluate),
-        (("lsd",), lambda first, second: {"lsd": stft.log_spectral_distance(first, second)}),
-        (("mr_stft",), lambda first, second: {"mr_stft": stft.multi_resolution(first, second)}),
-        (("level",), lambda first, second: {"level": level.level_difference(first, second)}),
-        (("si_sdr",), lambda first, second: {"si_sdr": level.si_sdr(first, second)}),
-    ]
+    groups = installed_groups(settings.mcd)
     if asr := settings.asr:
         groups.append((("wer",), lambda first, second: {"wer": _wer(first, second, asr, text)}))
     if sv := settings.sv:
         groups.append((("speaker",), lambda first, second: {"speaker": external.similarity(first, second, sv)}))
-    missing = {key for package, keys in _PACKAGES.items() if not _is_installed(package) for key in keys}
-    return [(keys, group) for keys, group in groups if not missing & set(keys)]
+    return groups
 
 
 def _wer(reference: Signal, degraded: Signal, asr: str, text: str | None) -> float:
@@ -134,8 +120,8 @@ def left_out(settings: Settings) -> tuple[str, ...]:
     notes = [
         f"{', '.join(COLUMNS[key].title for key in keys)}: left out, the package {package} is not installed;"
         " install sqcodec[eval]"
-        for package, keys in _PACKAGES.items()
-        if not _is_installed(package)
+        for package, keys in PACKAGES.items()
+        if not is_installed(package)
     ]
     if settings.asr is None:
         notes.append("Word error rate: left out, no recogniser was named (`asr` pocketsphinx, COMMAND or MODEL.onnx)")
@@ -144,10 +130,6 @@ def left_out(settings: Settings) -> tuple[str, ...]:
             "Speaker similarity: left out, no speaker encoder was named (`sv` resemblyzer, COMMAND or MODEL.onnx)"
         )
     return tuple(notes)
-
-
-def _is_installed(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
 
 
 def columns_of(settings: Settings) -> dict[str, Column]:

@@ -67,7 +67,9 @@ class _Model:
 
 def codewords_of(codec: Codec, samples: NDArray[np.float32]) -> Vectors:
     """The codewords [T, D] of a recording [N] at the codec's rate; of several codebooks their sum."""
-    codes = codec.encode(samples, speaker=codec.speakers[0] if codec.speakers else None)  # it changes no code
+    codes = codec.encode(
+        samples, codec.sample_rate, speaker=codec.speakers[0] if codec.speakers else None
+    )  # it changes no code
     with torch.inference_mode():
         indices = torch.from_numpy(codes.used)[None]
         device = next(codec.model.parameters()).device

@@ -1,0 +1,129 @@
+"""`sqcodec` as Python sees it, with what ships in place: names, files, metrics, pictures, and the examples of help."""
+
+import doctest
+import inspect
+import math
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import soundfile
+
+import sqcodec
+from sqcodec.errors import AudioError, MetricError, ModelError
+from tests.conftest import copy_model
+
+SPEECH = Path(__file__).parents[1] / "recipes" / "tiny" / "speech" / "VCTK-Corpus-0.92"
+UTTERANCE = SPEECH / "wav48_silence_trimmed" / "p225" / "p225_001_mic1.flac"
+
+
+@pytest.fixture(autouse=True)
+def nothing_ships() -> None:
+    """Here it does."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with in.wav, an utterance of the speech that ships, and no SQCODEC_MODEL."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SQCODEC_MODEL", raising=False)
+    samples, rate = soundfile.read(UTTERANCE)
+    soundfile.write("in.wav", samples, rate)
+    return tmp_path
+
+
+def test_dir_shows_the_public_names() -> None:
+    names = {"Codec", "Codes", "SqcodecError", "decode_file", "encode_file", "load", "metrics", "models", "plot"}
+    assert names <= set(dir(sqcodec)) & set(sqcodec.__all__)
+    assert "evaluate" in dir(sqcodec.metrics)
+    for name in names:
+        assert inspect.getdoc(getattr(sqcodec, name)), name
+    assert isinstance(sqcodec.metrics, ModuleType)
+
+
+def test_names_are_found_without_torch() -> None:
+    code = (
+        "import sys, sqcodec; dir(sqcodec); sqcodec.load; sqcodec.models; sqcodec.plot; sqcodec.metrics\n"
+        "sys.exit('torch' if 'torch' in sys.modules else 0)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_the_codec_that_ships(folder: Path) -> None:
+    codec = sqcodec.load()
+    assert repr(codec) == (
+        "<Codec speech16k: 16000 Hz, 8 codebooks, 50 codes/s each, 400 to 3200 bit/s (1600 by default), any speaker>"
+    )
+    assert codec.embeddings().shape == (8, 256, codec.header.recipe["quantizer"]["dim"])
+    assert codec.encode("in.wav").indices.shape[0] == 4
+
+
+def test_models() -> None:
+    (model,) = sqcodec.models()
+    assert (model.name, model.bit_rates[0], model.default) == ("speech16k", 400, 1600)
+
+
+def test_files(folder: Path, made_model: Path) -> None:
+    copy_model(made_model, Path("runs/mine/model.safetensors"))  # not named, so not used
+    encoded = sqcodec.encode_file("in.wav", "out.sqc", bitrate=800)
+    assert (encoded.nominal_bit_rate, encoded.model_reason) == (800, "which ships")
+    decoded = sqcodec.decode_file(Path("out.sqc"), "out.wav", sample_rate=8000)
+    assert decoded.sample_rate == soundfile.info("out.wav").samplerate == 8000
+    np.save("bare.npy", np.zeros((4, 10), np.uint16))
+    assert sqcodec.decode_file("bare.npy", "bare.wav").model == encoded.model
+    with pytest.raises(ModelError, match="model 'none': no such file"):
+        sqcodec.encode_file("in.wav", "out.sqc", model="none")
+    assert sqcodec.encode_file("in.wav", "mine.sqc", model="mine").model == Path("runs/mine/model.safetensors")
+
+
+def test_evaluate_is_what_score_computes(folder: Path) -> None:
+    codec = sqcodec.load()
+    samples, rate = soundfile.read("in.wav", dtype="float32")
+    degraded = codec.decode(codec.encode(samples, rate), rate)
+    scores = sqcodec.metrics.evaluate(samples, degraded, rate)
+    assert {"pesq", "estoi", "dnsmos", "mcd", "lsd", "si_sdr", "delay"} <= scores.keys()
+    assert 1.5 < scores["pesq"] < 4.64
+    perfect = sqcodec.metrics.evaluate(samples, samples, rate)
+    assert perfect["estoi"] == pytest.approx(1.0)
+    silent = sqcodec.metrics.evaluate(samples, np.zeros_like(samples), rate, align=False)
+    assert math.isnan(silent["pesq"])
+    assert "delay" not in silent
+    for wrong in (samples[None], samples[:0], (samples * 2**15).astype(np.int16)):
+        with pytest.raises(MetricError, match=r"expected one channel \[N\] of floats"):
+            sqcodec.metrics.evaluate(samples, wrong, rate)
+    with pytest.raises(AudioError, match="got a sample rate of 3 Hz"):
+        sqcodec.metrics.evaluate(samples, samples, 3)
+
+
+def test_plot_draws_sounds_and_codes(folder: Path) -> None:
+    codes = sqcodec.load().encode("in.wav")
+    figure = sqcodec.plot({"in": "in.wav", "codes": codes, "noise": np.ones(4000)}, 16000, path="out.png")
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["in", "codes", "noise"]
+    assert Path("out.png").read_bytes().startswith(b"\x89PNG")
+    assert len(sqcodec.plot("in.wav").axes) == 1
+    assert len(sqcodec.plot(np.ones(4000), 16000).axes) == 1
+
+
+EXAMPLES = [
+    sqcodec.models, sqcodec.encode_file, sqcodec.decode_file, sqcodec.plot, sqcodec.Codec.encode, sqcodec.Codec.decode,
+    sqcodec.metrics.evaluate,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("function", EXAMPLES, ids=lambda function: function.__qualname__)
+def test_the_examples_of_help(folder: Path, function: object) -> None:
+    """What a docstring shows is what happens; `encode_file`'s out.sqc is there for `decode_file`."""
+    sqcodec.encode_file("in.wav", "out.sqc")
+    samples, rate = soundfile.read("in.wav", dtype="float32")
+    known = {"sqcodec": sqcodec, "numpy": np, "codec": sqcodec.load(), "samples": samples, "rate": rate}
+    found = doctest.DocTestFinder(recurse=False).find(function, "example", globs=known)
+    tests = [test for test in found if test.examples]
+    assert tests
+    runner = doctest.DocTestRunner(optionflags=doctest.REPORT_ONLY_FIRST_FAILURE)
+    report: list[str] = []
+    for test in tests:
+        runner.run(test, out=report.append)
+    assert not runner.failures, "".join(report)
