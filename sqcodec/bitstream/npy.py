@@ -29,7 +29,7 @@ _USUAL = FEATURES["log-mel"]  # whose rates a bare array is taken to have while 
 _MAGIC = b"\x93NUMPY"
 _TAIL = re.compile(rb'"crc32": "([0-9a-f]{8})"}\Z')
 _DIGITS = 10  # the CRC's eight digits and the two characters that close the JSON
-_LOUDEST = 1e12  # gain, far above that of the loudest recording that is read
+LOUDEST = 1e12  # gain, far above that of the loudest recording that is read
 _INTEGERS = re.compile(r"[<>|=]?[iu][1248]")
 
 
@@ -197,6 +197,6 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "fingerprint": _is_fingerprint,
     "samples": lambda value: type(value) is int and 1 <= value < 1 << 63,
     "sample_rate": lambda value: type(value) is int and 1 <= value <= 10_000_000,
-    "gain": lambda value: type(value) in (int, float) and 0 <= value <= _LOUDEST,
+    "gain": lambda value: type(value) in (int, float) and 0 <= value <= LOUDEST,
     "speaker": lambda value: value is None or isinstance(value, str),
 }

@@ -32,6 +32,7 @@ from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, mode
 @vocoder_option
 @click.option("--rate", type=RATE, help="Sample rate of OUT, Hz [default: the model's].")
 @click.option("--recover", is_flag=True, help="Decode the intact blocks of a damaged .sqc; the others become silence.")
+@click.option("--row", metavar="N|NAME", help="Row of a shard of 'sqcodec export', by number from 0 or name.")
 @raw_option
 @jobs_option
 @backend_option
@@ -47,6 +48,7 @@ def decode(
     vocoder: str | None,
     rate: int | None,
     recover: bool,
+    row: str | None,
     raw: Literal["s16le", "f32le"] | None,
     jobs: int,
     backend: str,
@@ -55,15 +57,16 @@ def decode(
     as_json: bool,
     device: str,
 ) -> None:
-    """Decode CODES (.sqc or .npy) to the sound file OUT (.wav, .flac or .ogg), or a folder to a folder of WAV files.
+    """Decode CODES (.sqc or .npy, or a row of an export) to the sound file OUT (.wav, .flac or .ogg), or a folder to
+    a folder of WAV files.
 
     \b
     Example: sqcodec decode out.sqc out.wav --speaker p225
              sqcodec decode codes/ decoded/ --jobs 4
     The fingerprint in CODES finds the model. - reads standard input or writes a WAV to standard output.
     """
-    if codes.is_dir() and (raw or recover):
-        raise click.UsageError("--raw and --recover need a file, not a folder.")
+    if codes.is_dir() and (raw or recover or row):
+        raise click.UsageError("--raw, --recover and --row need a file, not a folder.")
     from sqcodec.pipeline.coding import files, folders
 
     if codes.is_dir():
@@ -76,7 +79,7 @@ def decode(
         return
     decoded = files.decode_file(
         codes, recording, model=model, speaker=speaker, vocoder=vocoder, rate=rate, device=device, recover=recover,
-        raw=raw,
+        row=row, raw=raw,
     )  # fmt: skip
     text = (
         f"{decoded.seconds:.2f} s at {decoded.sample_rate} Hz{speaker_text(decoded.speaker)},"

@@ -10,7 +10,9 @@ from sqcodec.cli.options import (
     PATH_OR_PIPE,
     RATE,
     backend_option,
+    bitrate_option,
     chosen_backend,
+    codebooks_option,
     device_option,
     jobs_option,
     json_option,
@@ -32,16 +34,8 @@ from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, mode
     "--format", "form", type=click.Choice(["sqc", "npy"]), help="Format of CODES [default: by its suffix, else sqc]."
 )
 @click.option("--dtype", type=click.Choice(["uint16", "int32"]), help="Type of the codes in a .npy [default: uint16].")
-@click.option(
-    "--codebooks",
-    type=click.IntRange(min=1),
-    help="Number of codebooks to use [default: the model's, 4 of speech16k].",
-)
-@click.option(
-    "--bitrate",
-    type=click.FloatRange(min=1),
-    help="Use the codebooks that fit this nominal bit rate, bit/s [default: the model's, 1600 of speech16k].",
-)
+@codebooks_option
+@bitrate_option
 @raw_option
 @click.option("--rate", type=RATE, help="Sample rate of --raw input, Hz.")
 @jobs_option

@@ -20,6 +20,7 @@ COMMANDS = {
         "encode": ("encode", "Encode a recording to codes."),
         "decode": ("decode", "Decode codes to sound."),
         "vocode": ("vocode", "Turn a recording into its spectrogram and back: the vocoder alone."),
+        "export": ("export", "Export the codes of a corpus, for language models."),
         "inspect": ("inspect", "Show the contents of a codes file."),
         "models": ("models", "List the models that ship: bit rates, look-ahead, model cards."),
         "completion": ("completion", "Print the completion script of your shell."),

@@ -22,6 +22,16 @@ vocoder_option = click.option(
     "--vocoder", metavar="NAME", help="istft, world, griffin-lim, a file or a run [default: the best with weights]."
 )
 device_option = click.option("--device", default="auto", show_default=True, help=_DEVICES)
+codebooks_option = click.option(
+    "--codebooks",
+    type=click.IntRange(min=1),
+    help="Number of codebooks to use [default: the model's, 4 of speech16k].",
+)
+bitrate_option = click.option(
+    "--bitrate",
+    type=click.FloatRange(min=1),
+    help="Use the codebooks that fit this nominal bit rate, bit/s [default: the model's, 1600 of speech16k].",
+)
 cpu_device_option = click.option("--device", default="cpu", show_default=True, help=_DEVICES)
 jobs_option = click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Number of processes."

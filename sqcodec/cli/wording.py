@@ -23,7 +23,7 @@ _OPTIONS = {
         name: f"--{name}"
         for name in (
             "asr", "backend", "codebooks", "data", "device", "dtype", "jobs", "model", "neighbours", "out", "recover",
-            "resume", "scheduler", "speaker", "stage", "strict", "sv", "systems", "target",
+            "resume", "row", "scheduler", "speaker", "stage", "strict", "sv", "systems", "target",
         )
     },
 }  # fmt: skip

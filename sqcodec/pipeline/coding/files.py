@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.bitstream import npy, recovery, sqc
+from sqcodec.bitstream.exported_row import codes_of, read_meta
+from sqcodec.bitstream.shard_file import SUFFIXES, is_shard, read_row
 from sqcodec.bitstream.sqc_header import MAGIC, read_header
 from sqcodec.codes import Codes
 from sqcodec.corpus.audio import AudioSource, RawEncoding, RawFormat
-from sqcodec.errors import SqcodecError
+from sqcodec.errors import CodesError, SqcodecError
 from sqcodec.model import model_header
 from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.coding.notes import note, recording_notes
@@ -137,18 +139,19 @@ def decode_file(
     rate: int | None = None,
     device: str = "auto",
     recover: bool = False,
+    row: str | None = None,
     raw: RawEncoding | None = None,
 ) -> Decoded:
     """Decode a codes file to a sound file at `rate` Hz (None: the model's). The file is complete or absent.
 
     recover: decode the intact blocks of a damaged `.sqc`; the others become silence, and `lost` lists them. raw: write
-    samples without a header. Raises CodesError: the codes cannot be read or do not fit the model; ModelError: their
+    samples without a header. row: number or name of a row, where `source` is a shard of an export (None: its only one).
+    Raises CodesError: the codes cannot be read or do not fit the model; ModelError: their
     model is missing; VocoderError: no such vocoder, or it takes other features; SqcodecError: the target cannot be
     written.
     """
     check_target(source, target, _RAW_SUFFIXES if raw else SOUND_FORMATS)
-    with spooled(source) as path:
-        file = identify(npy.read_bytes(path), shown(source))
+    file = _row_file(source, row) if row is not None or is_shard(source) else _codes_file(source)
     found = find_model(file.identity, model)
     codec = open_codec(found.path, device)
     rate = rate or codec.sample_rate
@@ -167,6 +170,22 @@ def decode_file(
         ),
         lost=opened.lost,
     )
+
+
+def _codes_file(source: Path) -> CodesFile:
+    with spooled(source) as path:
+        return identify(npy.read_bytes(path), shown(source))
+
+
+def _row_file(source: Path, row: str | None) -> CodesFile:
+    """A row of an export, whose `meta.json` lies beside it."""
+    if not is_shard(source):
+        raise CodesError(
+            f"{source}: `row` {row}: expected a shard of 'sqcodec export' ({', '.join(SUFFIXES.values())})"
+        )
+    where = f"{source}, row {0 if row is None else row}"
+    meta = read_meta(source.parent)
+    return CodesFile(b"", where, meta.fingerprint, codes_of(read_row(source, row), meta, where))
 
 
 def decode_with(

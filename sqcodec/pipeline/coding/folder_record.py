@@ -33,7 +33,7 @@ class FolderRecord:
 
     def __init__(self, root: Path) -> None:
         self._root, self._path = root, root / NAME
-        self._entries = {entry["output"]: entry for entry in _read(self._path)}
+        self._entries = {entry["output"]: entry for entry in read_entries(self._path)}
 
     def state(self, output: str, source: Path, settings: Mapping[str, Any]) -> State:
         """Whether an output is `kept`: it, its source and the settings are those of the record."""
@@ -62,7 +62,7 @@ def _entry(output: str, source: Path, settings: Mapping[str, Any], written: Stam
     }
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
+def read_entries(path: Path) -> list[dict[str, Any]]:
     """The entries of a record; lines that a killed process left incomplete are left out."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()

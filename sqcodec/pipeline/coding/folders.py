@@ -100,7 +100,7 @@ def encode_folder(
     check_dtype(dtype, form)
     tasks = _tasks(source, target, SUFFIXES, f".{form}", "recordings")
     found = find_for_encoding(model)
-    codec = _codec(str(found.path.resolve()), device if workers.backend == "local" else "cpu")
+    codec = cached_codec(str(found.path.resolve()), device if workers.backend == "local" else "cpu")
     number = codec.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
     settings = {
         "sqcodec": __version__, "model": file_digest(found.path), "speaker": speaker, "format": form,
@@ -212,7 +212,7 @@ def _encode(
     task: _Task,
 ) -> _Done:
     audio = AudioSource(task.source)
-    codec = _codec(model, device)
+    codec = cached_codec(model, device)
     result = encode_with(codec, audio, task.target, speaker=speaker, form=form, codebooks=codebooks, dtype=dtype)
     return _Done(0, None, result.seconds, result.size, tuple(recording_notes(audio, str(task.shown))))
 
@@ -222,7 +222,7 @@ def _decode(
 ) -> _Done:
     file = identify(npy.read_bytes(task.source), str(task.source))
     found = find_model(file.identity, model)
-    codec = _codec(str(found.path.resolve()), device)
+    codec = cached_codec(str(found.path.resolve()), device)
     rate = rate or codec.sample_rate
     result = decode_with(
         open_with(codec, file), task.target, where=file.where, speaker=speaker, vocoder=vocoder, rate=rate
@@ -264,6 +264,6 @@ def _renamed(path: Path, suffix: str, stems: Counter[Path], taken: Collection[Pa
 
 
 @lru_cache(maxsize=4)
-def _codec(path: str, device: str) -> Codec:
+def cached_codec(path: str, device: str) -> Codec:
     """The codec of a model file, opened once per process."""
     return open_codec(Path(path), device)

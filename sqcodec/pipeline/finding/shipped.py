@@ -6,9 +6,8 @@ from pathlib import Path
 
 from sqcodec.errors import ModelError
 from sqcodec.model.model_header import read_header
+from sqcodec.pipeline.finding.model_card import card_of
 from sqcodec.pipeline.finding.models import SHIPPED, FoundModel, find_for_encoding, model_name, trained_models, unfit
-
-_CARD = "README.md"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +59,7 @@ def default_model() -> FoundModel | None:
 
 
 def _describe(path: Path) -> ModelSummary:
-    header, card = read_header(path), path.with_name(_CARD)
+    header = read_header(path)
     files = path.parent.rglob("*") if path.is_relative_to(SHIPPED) else (path,)
     return ModelSummary(
         name=model_name(path),
@@ -72,5 +71,5 @@ def _describe(path: Path) -> ModelSummary:
         bit_rates=header.bit_rates,
         default=header.default_bit_rate,
         lookahead=header.lookahead,
-        card=card.read_text("utf-8") if card.is_file() else "",
+        card=card_of(path),
     )
