@@ -15,6 +15,7 @@ MODULES = {
         "train",
     ),
     **dict.fromkeys(("pesq", "pystoi", "speechmos", "onnxruntime", "pocketsphinx", "distillmos"), "eval"),
+    "pyarrow": "export",
     **dict.fromkeys(("dask", "distributed"), "cluster"),
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from sqcodec.bitstream.shard_file import check_format
 from sqcodec.errors import SqcodecError
 from sqcodec.extras import MODULES, missing, required
 from tests.conftest import make_model, speech_like
@@ -39,10 +40,17 @@ def test_every_package_of_an_extra_has_its_module() -> None:
     module = {"lightning-fabric": "lightning_fabric", "pillow": "PIL", "pyyaml": "yaml"}
     packages = {
         name: {each.partition(">")[0].partition("=")[0] for each in extras[name] if not each.startswith("sqcodec")}
-        for name in ("train", "eval", "cluster")
+        for name in ("train", "eval", "export", "cluster")
     }
     assert {(module.get(each, each), name) for name in packages for each in packages[name]} == set(MODULES.items())
-    assert extras["all"] == ["sqcodec[train,eval,cluster]"]
+    assert extras["all"] == ["sqcodec[train,eval,export,cluster]"]
+
+
+def test_parquet_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(SqcodecError, match=r"pyarrow, which is not installed; pip install 'sqcodec\[export\]'"):
+        check_format("parquet")
+    check_format("jsonl")
 
 
 def test_another_module_that_is_missing_is_no_extra_s() -> None:
@@ -80,9 +88,12 @@ def test_the_everyday_commands_need_no_extra(folder: Path) -> None:
         ("decode", "codes", "out", "--jobs", "2"),
         ("vocode", "in/0.wav", "v.wav"),
         ("models", "speech16k"),
+        ("export", "in", "tokens", "--jobs", "2"),
+        ("export", "in", "tars", "--to", "webdataset"),
+        ("decode", "tokens/codes-00000.jsonl.gz", "row.wav", "--row", "1"),
     ):
         done = run(*arguments)
-        assert (done.returncode, done.stderr) == (0, ""), arguments
+        assert done.returncode == 0, (arguments, done.stderr)  # folders print which model they use
     assert soundfile.info("a.wav").frames == 24_000
     assert soundfile.info("v.wav").frames == 16_000
     assert len(list(Path("out").glob("*.wav"))) == 2

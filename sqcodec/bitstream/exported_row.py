@@ -94,8 +94,8 @@ def read_meta(folder: Path) -> ExportMeta:
 
 def tree_of(row: Row, meta: ExportMeta) -> dict[str, Any]:
     """A row as plain values, and `audio_codes`, an array int32 [n] or [K, ...]. Raises CodesError: other codebooks."""
-    codes, stages = row.codes, getattr(row.codes, "stages", None)
-    ids = LAYOUTS[meta.layout].arrange(codes.indices, meta.codewords, stages=stages, offset=meta.offset)
+    codes = row.codes
+    ids = LAYOUTS[meta.layout].arrange(codes.indices, meta.codewords, stages=codes.stages, offset=meta.offset)
     return {
         "name": row.name,
         "speaker": row.speaker,
@@ -106,7 +106,7 @@ def tree_of(row: Row, meta: ExportMeta) -> dict[str, Any]:
         "gain": codes.gain,
         "model_speaker": codes.speaker,
         "frames": codes.indices.shape[1],
-        "stages": None if stages is None else stages.tolist(),
+        "stages": None if codes.stages is None else codes.stages.tolist(),
         "audio_codes": ids.astype(IDS),
     }
 
@@ -128,8 +128,6 @@ def codes_of(tree: Mapping[str, Any], meta: ExportMeta, where: str) -> Codes:
         raise CodesError(f"{where}: got no ids, expected those of a frame or more")
     if said is not None and not np.array_equal(said, len(meta.codewords) if frames.stages is None else frames.stages):
         raise CodesError(f"{where}: `stages` are not those of the ids; export again")
-    if frames.stages is not None:
-        raise CodesError(f"{where}: some frames use fewer codebooks than {len(meta.codewords)}; expected all of them")
     whole = tree.get("samples") is None
     length = frames.codes.shape[1] * meta.samples_per_frame if whole else tree["samples"]
     rate, gain, speaker = tree.get("sample_rate"), tree.get("gain"), tree.get("model_speaker")
@@ -146,6 +144,7 @@ def codes_of(tree: Mapping[str, Any], meta: ExportMeta, where: str) -> Codes:
         gain=gain,
         speaker=speaker,
         fingerprint=None if whole else meta.fingerprint,
+        stages=frames.stages,
     )
 
 

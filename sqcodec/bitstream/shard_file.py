@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from sqcodec.bitstream.exported_row import IDS, ExportFormat, ExportMeta
-from sqcodec.errors import CodesError, SqcodecError
+from sqcodec.errors import CodesError
+from sqcodec.extras import required
 
 SUFFIXES: dict[ExportFormat, str] = {"jsonl": ".jsonl.gz", "parquet": ".parquet", "webdataset": ".tar"}
 _Tree = dict[str, Any]
@@ -148,9 +149,7 @@ def _read_parquet(path: Path) -> Iterator[_Tree]:
 
 def _pyarrow() -> tuple[Any, Any]:
     """pyarrow and its Parquet. Raises SqcodecError: it is not installed."""
-    try:
+    with required():
         import pyarrow
         from pyarrow import parquet
-    except ImportError:
-        raise SqcodecError("Parquet needs pyarrow, which is not installed; install sqcodec[export]") from None
     return pyarrow, parquet

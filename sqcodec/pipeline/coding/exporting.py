@@ -41,7 +41,7 @@ class _Task(NamedTuple):
 
 
 class _Done(NamedTuple):
-    """What a worker returns. row: None: it failed, and `reason` says why. size: bytes of its codes at fixed width."""
+    """What a worker returns. row: None: it failed, and `reason` says why. size: bytes of its ids."""
 
     number: int
     row: dict[str, Any] | None = None
@@ -215,8 +215,7 @@ def _encode(
         audio = AudioSource(task.source)
         codes: Codes = cached_codec(model, device).encode_recording(audio, speaker=speaker, codebooks=codebooks)
         row = tree_of(Row(task.name, task.speaker, task.text, codes), meta)
-        bits = sum((codewords - 1).bit_length() for codewords in meta.codewords) * codes.indices.shape[1]
-        return _Done(number, row, codes.seconds, -(-bits // 8), tuple(recording_notes(audio, task.shown)))
+        return _Done(number, row, codes.seconds, row["audio_codes"].nbytes, tuple(recording_notes(audio, task.shown)))
     except Exception as error:
         reason = str(error) if isinstance(error, SqcodecError) else f"{task.source}: {type(error).__name__}: {error}"
         return _Done(number, reason=reason.replace(str(task.source), task.shown))

@@ -1,10 +1,6 @@
-"""The model card beside a model file: Markdown that may begin with metadata between two lines `---`, in YAML."""
+"""The model card beside a model file: Markdown that may begin with `key: value` lines between two lines `---`."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 CARD = "README.md"
 _FENCE = "---\n"
@@ -15,19 +11,15 @@ def card_of(model: Path) -> str:
     return _parts(model)[1]
 
 
-def metadata_of(model: Path) -> Mapping[str, Any]:
-    """The metadata of the card, such as `license`; empty if there is none."""
-    try:
-        tree = yaml.safe_load(_parts(model)[0])
-    except yaml.YAMLError:
-        return {}
-    return tree if isinstance(tree, dict) else {}
+def metadata_of(model: Path) -> dict[str, str]:
+    """The metadata of the card that are a word or a line, such as `license`; empty if there are none."""
+    pairs = [line.partition(": ") for line in _parts(model)[0].splitlines()]
+    return {key: value.strip().strip("\"'") for key, colon, value in pairs if colon and not key.startswith((" ", "-"))}
 
 
 def licence_of(model: Path) -> str | None:
     """The licence that the card names; None: it names none."""
-    licence = metadata_of(model).get("license")
-    return None if licence is None else str(licence)
+    return metadata_of(model).get("license")
 
 
 def _parts(model: Path) -> tuple[str, str]:

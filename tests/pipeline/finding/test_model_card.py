@@ -13,7 +13,7 @@ SHIPPED = Path(__file__).parents[3] / "sqcodec" / "models" / "speech16k" / "mode
         ("---\nlicense: mit\ntags: [speech]\n---\n# A card\n", "mit", "# A card\n"),
         ("# A card\n", None, "# A card\n"),
         ("---\n- mit\n---\n# A card\n", None, "# A card\n"),
-        ("---\n{\n---\n# A card\n", None, "# A card\n"),
+        ("---\ntags:\n- license: x\n license: y\nlicense: 'cc-by-4.0'\n---\n# A card\n", "cc-by-4.0", "# A card\n"),
         ("---\nlicense: mit\n", None, "---\nlicense: mit\n"),
     ],
 )
