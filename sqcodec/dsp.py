@@ -74,8 +74,8 @@ def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:
     hops = -(-length // hop_length)
     parts = functional.pad(frames, (0, hops * hop_length - length)).view(batch, count, hops, hop_length)
     summed = frames.new_zeros(batch, count + hops - 1, hop_length)
-    for place in range(hops):  # quicker than fold
-        summed[:, place : place + count] += parts[:, :, place]
+    for part in range(hops):  # quicker than fold
+        summed[:, part : part + count] += parts[:, :, part]
     return summed.flatten(1)[:, : length + hop_length * (count - 1)]
 
 
@@ -83,11 +83,11 @@ def de_emphasise(samples: Tensor, coefficient: float) -> Tensor:
     """The inverse of `pre_emphasise` with a previous sample of 0: [B, N] -> [B, N]."""
     if not coefficient:
         return samples
-    made, step, factor = samples, 1, coefficient
+    filtered, step, factor = samples, 1, coefficient
     while step < samples.shape[-1] and factor > 1e-12:  # 1 / (1 - c z) = (1 + c z) (1 + c^2 z^2) (1 + c^4 z^4) ...
-        made = made + factor * functional.pad(made, (step, 0))[..., : made.shape[-1]]
+        filtered = filtered + factor * functional.pad(filtered, (step, 0))[..., : filtered.shape[-1]]
         step, factor = 2 * step, factor**2
-    return made
+    return filtered
 
 
 @lru_cache(maxsize=8)

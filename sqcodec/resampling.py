@@ -1,12 +1,15 @@
 """Sound from one sample rate to another, block by block: the one loop over soxr."""
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 from sqcodec.errors import AudioError
+
+if TYPE_CHECKING:
+    import soxr
 
 Samples = NDArray[np.float32]
 LOWEST_RATE, HIGHEST_RATE = 1000, 384_000  # Hz, of recordings
@@ -25,6 +28,8 @@ def resampled(blocks: Iterable[Samples], rate: int, to_rate: int) -> Iterator[Sa
     """
     if rate == to_rate:
         return iter(blocks)
+    import soxr  # a bare machine trains without it
+
     try:
         stream = soxr.ResampleStream(rate, to_rate, 1, dtype="float32", quality="HQ")
     except (RuntimeError, ValueError) as error:
@@ -37,14 +42,14 @@ def resample(samples: Samples, rate: int, to_rate: int) -> Samples:
     return np.concatenate([np.zeros(0, np.float32), *resampled([samples], rate, to_rate)])
 
 
-def _through(stream: soxr.ResampleStream, blocks: Iterable[Samples], rate: int, to_rate: int) -> Iterator[Samples]:
-    count = made = 0
+def _through(stream: "soxr.ResampleStream", blocks: Iterable[Samples], rate: int, to_rate: int) -> Iterator[Samples]:
+    count = returned = 0
     for block in blocks:
         sound = stream.resample_chunk(block)
-        count, made = count + len(block), made + len(sound)
+        count, returned = count + len(block), returned + len(sound)
         if len(sound):
             yield sound
-    missing = -(-count * to_rate // rate) - made
+    missing = -(-count * to_rate // rate) - returned
     rest = stream.resample_chunk(np.zeros(0, np.float32), last=True)
     if missing > 0:
         yield np.pad(rest[:missing], (0, max(0, missing - len(rest))))

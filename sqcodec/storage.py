@@ -65,9 +65,9 @@ def written(path: Path, *, error: type[SqcodecError] = SqcodecError) -> Iterator
 
 @contextmanager
 def written_folder(path: Path, *, replace: bool = False, error: type[SqcodecError] = SqcodecError) -> Iterator[Path]:
-    """A draft of a folder, which becomes `path` if all goes well, else leaves no trace; folders above it are made.
+    """A draft of a folder, which becomes `path` if all goes well, else leaves no trace; folders above it are created.
 
-    replace: whether it may take the place of an older folder. Raises `error`: the folder cannot be written.
+    replace: whether it may replace an older folder. Raises `error`: the folder cannot be written.
     """
     with _one_error(path, error):
         final = Path(os.path.realpath(path))

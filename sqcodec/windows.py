@@ -5,11 +5,11 @@ from typing import Generic, NamedTuple
 
 from sqcodec.arrays import AnyArray, namespace
 
-BLOCK = 1000  # frames made at once, besides the context
+BLOCK = 1000  # frames at once, besides the context
 
 
 class Window(NamedTuple, Generic[AnyArray]):
-    """features [F, t]; frames start to stop - 1 of them are to be made, the others are context."""
+    """features [F, t]; frames start to stop - 1 of them are wanted, the others are context."""
 
     features: AnyArray
     start: int

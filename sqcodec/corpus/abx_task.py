@@ -30,7 +30,7 @@ class Item(NamedTuple):
     offset: float | None
 
 
-class Triplets(NamedTuple):
+class Triples(NamedTuple):
     """Triples of one kind: a and x are the first phone, b the second; a and b by the first speaker, x by the second.
 
     a, b, x: indices of items, [n] each; the n-th of each make one triple.
@@ -45,10 +45,10 @@ class Triplets(NamedTuple):
 
 
 class Task(NamedTuple):
-    """Items, and the triplets of each context; items of different contexts are never compared."""
+    """Items, and the triples of each context; items of different contexts are never compared."""
 
-    parts: list[Item]
-    contexts: list[list[Triplets]]
+    items: list[Item]
+    contexts: list[list[Triples]]
 
 
 def read_task(path: Path) -> Task:
@@ -78,7 +78,7 @@ def read_task(path: Path) -> Task:
 
 
 def _from_items(path: Path, lines: list[str]) -> Task:
-    parts: list[Item] = []
+    items: list[Item] = []
     groups: dict[str, dict[tuple[str, str], list[int]]] = defaultdict(lambda: defaultdict(list))
     for number, line in enumerate(lines, 2):
         if not line.strip():
@@ -86,20 +86,20 @@ def _from_items(path: Path, lines: list[str]) -> Task:
         fields = line.split()
         try:
             file, onset, offset, phone, before, after, speaker = fields
-            part = Item(file, float(onset), float(offset))
+            item = Item(file, float(onset), float(offset))
             if not 0 <= float(onset) < float(offset):
                 raise ValueError
         except ValueError:
             raise CorpusError(
                 f"{path}, line {number}: got {line!r}, expected 7 columns with 0 <= onset < offset in seconds"
             ) from None
-        groups[f"{before} {after}"][phone, speaker].append(len(parts))
-        parts.append(part)
-    cells = [list(_cells(context, by)) for context, by in sorted(groups.items())]
-    return Task(parts, [found for found in cells if found])
+        groups[f"{before} {after}"][phone, speaker].append(len(items))
+        items.append(item)
+    contexts = [list(_cells(context, by)) for context, by in sorted(groups.items())]
+    return Task(items, [triples for triples in contexts if triples])
 
 
-def _cells(context: str, by: dict[tuple[str, str], list[int]]) -> Iterator[Triplets]:
+def _cells(context: str, by: dict[tuple[str, str], list[int]]) -> Iterator[Triples]:
     """Every triple: phones p != q, speakers s != t; A of (p, s), B of (q, s), X of (p, t)."""
     for phone, speaker in sorted(by):
         for other, same in sorted(by):
@@ -109,7 +109,7 @@ def _cells(context: str, by: dict[tuple[str, str], list[int]]) -> Iterator[Tripl
                 if again == phone and another != speaker:
                     chosen = (by[phone, speaker], by[other, speaker], by[phone, another])
                     a, b, x = (axis.ravel() for axis in np.meshgrid(*chosen, indexing="ij"))
-                    yield Triplets(context, (phone, other), (speaker, another), a, b, x)
+                    yield Triples(context, (phone, other), (speaker, another), a, b, x)
 
 
 def _from_triples(path: Path, lines: list[str]) -> Task:
@@ -123,8 +123,8 @@ def _from_triples(path: Path, lines: list[str]) -> Task:
             raise CorpusError(f"{path}, line {number}: got {line!r}, expected 8 columns separated by tabs")
         triple = [numbers.setdefault(name, len(numbers)) for name in fields[:3]]
         groups[fields[7], *fields[3:7]].append(triple)
-    contexts: dict[str, list[Triplets]] = defaultdict(list)
+    contexts: dict[str, list[Triples]] = defaultdict(list)
     for (context, phone, other, speaker, another), triples in sorted(groups.items()):
         a, b, x = np.array(triples, np.int64).T
-        contexts[context].append(Triplets(context, (phone, other), (speaker, another), a, b, x))
+        contexts[context].append(Triples(context, (phone, other), (speaker, another), a, b, x))
     return Task([Item(name, None, None) for name in numbers], list(contexts.values()))

@@ -158,14 +158,14 @@ def _unfinished(path: Path) -> tuple[int, bytes] | None:
 def _mp3_tags(content: mmap.mmap) -> Iterator[int]:
     """Bytes where MP3 frames begin that count the frames of their recording."""
     for tag in (b"Xing", b"Info"):
-        place = content.find(tag)
-        while place >= 0:
+        position = content.find(tag)
+        while position >= 0:
             for before in _MP3_TAGS:
-                head = content[max(0, place - before) : place - before + 2]
-                if place >= before and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
-                    yield place - before
+                head = content[max(0, position - before) : position - before + 2]
+                if position >= before and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
+                    yield position - before
                     break
-            place = content.find(tag, place + 4)
+            position = content.find(tag, position + 4)
 
 
 def _flac_end(path: Path) -> int:

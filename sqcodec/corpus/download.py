@@ -149,12 +149,12 @@ def _verify(source: Source, part: Path, progress: Progress) -> None:
     if source.sha256 is None:
         _test(part)
         return
-    digest, done, size = hashlib.sha256(), 0, part.stat().st_size
+    digest, read, size = hashlib.sha256(), 0, part.stat().st_size
     with part.open("rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
-            done += len(chunk)
-            progress(f"verify {source.name}", done, size)
+            read += len(chunk)
+            progress(f"verify {source.name}", read, size)
     if digest.hexdigest() != source.sha256:
         raise CorpusError(
             f"{part}: got SHA-256 {digest.hexdigest()}, expected {source.sha256}; remove it, and run the same command"

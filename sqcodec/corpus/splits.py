@@ -115,7 +115,7 @@ def _keys(recording: Recording) -> list[str]:
 
 
 def _without_audio(split: str, path: Path, owner: dict[str, str], used: set[str]) -> str:
-    entries = {entry for entry, of in owner.items() if of == split}
+    entries = {entry for entry, owned_by in owner.items() if owned_by == split}
     absent = sorted(entries - used)
     if not absent:
         return ""

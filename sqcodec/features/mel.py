@@ -119,7 +119,7 @@ def extract_blocks(
 def _amplitude_blocks(blocks: Iterable[AnyArray], config: FeatureConfig, block_frames: int) -> Iterator[AnyArray]:
     """Mel amplitudes [F, t] at the recording's own level, holding one block and half a window of samples on each side.
 
-    A frame is made when all its samples are known; what lies behind the end is reflected once the end is seen.
+    A frame is computed when all its samples are known; what lies behind the end is reflected once the end is seen.
     """
     half, hop = config.win_length // 2, config.hop_length
     held_from, previous, frame = 0, 0.0, 0

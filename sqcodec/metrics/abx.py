@@ -73,11 +73,11 @@ def _score(
     """Error rate of each cell, and the number of distances computed; each pair is computed once."""
     a, b, x = (np.concatenate([getattr(cell, name) for cell in cells]) for name in "abx")
     total = len(sequences)
-    keys, places = np.unique(np.concatenate([a * total + x, b * total + x]), return_inverse=True)
+    keys, positions = np.unique(np.concatenate([a * total + x, b * total + x]), return_inverse=True)
     used, numbers = np.unique(np.concatenate([keys // total, keys % total]), return_inverse=True)
     pairs = numbers.reshape(2, -1).T
-    measured = pair_distances([sequences[place] for place in used], pairs, kind)
-    to_a, to_b = measured[places.ravel()].reshape(2, -1)
+    measured = pair_distances([sequences[number] for number in used], pairs, kind)
+    to_a, to_b = measured[positions.ravel()].reshape(2, -1)
     wrong = np.where(np.abs(to_a - to_b) <= _TIE, 0.5, (to_b < to_a).astype(np.float64))
     ends = np.cumsum([len(cell.a) for cell in cells])[:-1]
     return [float(part.mean()) for part in np.split(wrong, ends)], len(keys)

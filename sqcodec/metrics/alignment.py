@@ -11,7 +11,7 @@ from scipy.fft import irfft, next_fast_len, rfft
 from sqcodec.metrics.signals import METRIC_RATE, Signal
 from sqcodec.metrics.stft import amplitudes
 
-MOST = METRIC_RATE // 4  # samples: no codec worth scoring is later than a quarter of a second
+MAX_DELAY = METRIC_RATE // 4  # samples: no codec worth scoring is later than a quarter of a second
 _MINUTE = 60 * METRIC_RATE  # of longer recordings only so much is looked at
 _HOP = 16  # samples between frames of the envelopes: 1 ms
 _WINDOW = 512  # samples, 32 ms: on 9 files of Codec 2 at 3200 bit/s delays spread over 29 samples; with 8 ms over 125
@@ -24,7 +24,7 @@ _Array = NDArray[np.float64]
 
 
 def find_delay(reference: Signal, degraded: Signal) -> int:
-    """Samples by which `degraded` [M] comes later than `reference` [N] (negative: earlier), within +-`MOST`.
+    """Samples by which `degraded` [M] comes later than `reference` [N] (negative: earlier), within +-`MAX_DELAY`.
 
     Of a longer signal only the minute with most energy is used. 0 when either is silent or below 100 ms.
     """
@@ -35,7 +35,7 @@ def find_delay(reference: Signal, degraded: Signal) -> int:
     if not (reference.any() and degraded.any()):
         return 0
     coarse = _envelope_delay(reference, degraded)
-    lags = np.arange(max(-MOST, coarse - _NEAR), min(MOST, coarse + _NEAR) + 1)
+    lags = np.arange(max(-MAX_DELAY, coarse - _NEAR), min(MAX_DELAY, coarse + _NEAR) + 1)
     correlation = np.abs(_correlation(reference[:, None], degraded[:, None], lags))  # a codec may turn the sign
     energy = np.linalg.norm(reference.astype(np.float64)) * np.linalg.norm(degraded.astype(np.float64))
     best = int(correlation.argmax())
@@ -61,14 +61,14 @@ def _loudest_minute(signal: Signal) -> tuple[int, int]:
 
 def _envelope_delay(reference: Signal, degraded: Signal) -> int:
     """The lag of the highest correlation of the envelopes, refined by a parabola through its neighbours."""
-    most = MOST // _HOP
-    lags = np.arange(-most - 1, most + 2)
+    furthest = MAX_DELAY // _HOP
+    lags = np.arange(-furthest - 1, furthest + 2)
     correlation = _correlation(_envelope(reference), _envelope(degraded), lags)
     best = 1 + int(correlation[1:-1].argmax())
     before, at, after = correlation[best - 1 : best + 2]
     curve = before - 2.0 * at + after
     shift = 0.5 * (before - after) / curve if curve < 0 else 0.0
-    return int(np.clip(round(_HOP * float(lags[best] + np.clip(shift, -0.5, 0.5))), -MOST, MOST))
+    return int(np.clip(round(_HOP * float(lags[best] + np.clip(shift, -0.5, 0.5))), -MAX_DELAY, MAX_DELAY))
 
 
 def _envelope(signal: Signal) -> _Array:

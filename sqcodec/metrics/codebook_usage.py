@@ -9,9 +9,9 @@ from torch import Tensor
 
 def count_codes(codes: Tensor, codewords: int) -> Tensor:
     """codes [B, K, T] -> counts of each codeword of each codebook, [K, V] int64, on the same device."""
-    books = codes.shape[1]
-    numbered = codes + codewords * torch.arange(books, device=codes.device)[:, None]
-    return torch.bincount(numbered.flatten(), minlength=books * codewords).view(books, codewords)
+    codebooks = codes.shape[1]
+    numbered = codes + codewords * torch.arange(codebooks, device=codes.device)[:, None]
+    return torch.bincount(numbered.flatten(), minlength=codebooks * codewords).view(codebooks, codewords)
 
 
 def entropy_bits(counts: Tensor) -> float:

@@ -2,9 +2,9 @@
 
 As ABXpy has them (Schatz et al., Interspeech 2013), the ZeroSpeech challenges' tool: the cheapest warping path's cost
 over its length in cells. cosine: the angle over pi, 1 from a frame of zeros to any other; kl: Kullback-Leibler
-divergence, both ways averaged, of frames made to sum to one; levenshtein: edits over the longer length, frames alike or
-not. Sums are made in one order wherever frames stand, so that equal frames have equal distances. Compiled by numba at
-the first call.
+divergence, both ways averaged, of frames that are scaled to sum to one; levenshtein: edits over the longer length, frames
+alike or not. Sums run in one order wherever frames stand, so that equal frames have equal distances. Compiled by numba
+at the first call.
 """
 
 from collections.abc import Sequence
@@ -43,20 +43,20 @@ def pair_distances(
     starts = np.concatenate([[0], np.cumsum([len(sequence) for sequence in sequences])]).astype(np.int64)
     values = np.concatenate(sequences).astype(np.float64)
     pairs = np.ascontiguousarray(pairs, np.int64)
-    made: _Array
+    distances: _Array
     match kind:
         case "cosine":
             norms = np.sqrt((values**2).sum(1, keepdims=True))
             unit = np.divide(values, norms, out=np.zeros_like(values), where=norms > 0)
-            made = _warped(unit, unit, norms[:, 0], starts, pairs, True)
+            distances = _warped(unit, unit, norms[:, 0], starts, pairs, True)
         case "kl":
-            share = _probabilities(values)
-            logarithm = np.log(share)
-            made = _warped(share, logarithm, (share * logarithm).sum(1), starts, pairs, False)
+            probability = _probabilities(values)
+            logarithm = np.log(probability)
+            distances = _warped(probability, logarithm, (probability * logarithm).sum(1), starts, pairs, False)
         case "levenshtein":
             symbols = np.unique(values, axis=0, return_inverse=True)[1].astype(np.int64).ravel()
-            made = _edits(symbols, starts, pairs)
-    return made
+            distances = _edits(symbols, starts, pairs)
+    return distances
 
 
 def _check(sequences: Sequence[NDArray[np.floating[Any]]], kind: Kind) -> None:
@@ -73,14 +73,14 @@ def _check(sequences: Sequence[NDArray[np.floating[Any]]], kind: Kind) -> None:
 
 def _probabilities(values: _Array) -> _Array:
     """Rows that sum to one and hold no zero: ABXpy adds the type's epsilon, and divides again."""
-    share = values / values.sum(1, keepdims=True) + np.finfo(np.float64).eps
-    scaled: _Array = share / share.sum(1, keepdims=True)
+    probability = values / values.sum(1, keepdims=True) + np.finfo(np.float64).eps
+    scaled: _Array = probability / probability.sum(1, keepdims=True)
     return scaled
 
 
 @numba.njit(parallel=True)
 def _warped(values: Any, others: Any, extra: Any, starts: Any, pairs: Any, angular: bool) -> Any:
-    made = np.empty(len(pairs))
+    distances = np.empty(len(pairs))
     for n in numba.prange(len(pairs)):
         first, second = pairs[n]
         i0, i1, j0, j1 = starts[first], starts[first + 1], starts[second], starts[second + 1]
@@ -88,35 +88,35 @@ def _warped(values: Any, others: Any, extra: Any, starts: Any, pairs: Any, angul
             cost = _angles(values[i0:i1], values[j0:j1], extra[i0:i1], extra[j0:j1])
         else:
             cost = _divergences(values[i0:i1], others[i0:i1], extra[i0:i1], values[j0:j1], others[j0:j1], extra[j0:j1])
-        made[n] = _path_mean(cost)
-    return made
+        distances[n] = _path_mean(cost)
+    return distances
 
 
 @numba.njit
 def _products(x: Any, y: Any) -> Any:
     """x y^T; the sum over dimensions runs in one order for every pair of rows."""
     columns = y.T.copy()
-    made = np.zeros((len(x), len(y)))
+    products = np.zeros((len(x), len(y)))
     for i in range(len(x)):
         for d in range(x.shape[1]):
             factor = x[i, d]
             for j in range(len(y)):
-                made[i, j] += factor * columns[d, j]
-    return made
+                products[i, j] += factor * columns[d, j]
+    return products
 
 
 @numba.njit
 def _angles(x: Any, y: Any, x_norms: Any, y_norms: Any) -> Any:
-    made = _products(x, y)
+    angles = _products(x, y)
     for i in range(len(x)):
         for j in range(len(y)):
             if x_norms[i] == 0.0 or y_norms[j] == 0.0:
-                made[i, j] = 0.0 if x_norms[i] == y_norms[j] else 1.0
-            elif made[i, j] > 1.0 - _SAME:
-                made[i, j] = 0.0
+                angles[i, j] = 0.0 if x_norms[i] == y_norms[j] else 1.0
+            elif angles[i, j] > 1.0 - _SAME:
+                angles[i, j] = 0.0
             else:
-                made[i, j] = np.arccos(max(-1.0, made[i, j])) / np.pi
-    return made
+                angles[i, j] = np.arccos(max(-1.0, angles[i, j])) / np.pi
+    return angles
 
 
 @numba.njit
@@ -142,7 +142,7 @@ def _path_mean(cost: Any) -> Any:
 
 @numba.njit(parallel=True)
 def _edits(symbols: Any, starts: Any, pairs: Any) -> Any:
-    made = np.empty(len(pairs))
+    distances = np.empty(len(pairs))
     for n in numba.prange(len(pairs)):
         first, second = pairs[n]
         x, y = symbols[starts[first] : starts[first + 1]], symbols[starts[second] : starts[second + 1]]
@@ -153,5 +153,5 @@ def _edits(symbols: Any, starts: Any, pairs: Any) -> Any:
                 kept = diagonal + (0 if x[i] == y[j] else 1)
                 diagonal = row[j + 1]
                 row[j + 1] = min(kept, row[j] + 1, row[j + 1] + 1)
-        made[n] = row[len(y)] / max(len(x), len(y))
-    return made
+        distances[n] = row[len(y)] / max(len(x), len(y))
+    return distances

@@ -66,10 +66,10 @@ def _output(command: str, signal: Signal) -> str:
         path = Path(folder) / "signal.wav"
         soundfile.write(path, np.clip(signal, -1.0, 1.0), METRIC_RATE, subtype="PCM_16")
         try:
-            done = subprocess.run([*shlex.split(command), str(path)], capture_output=True, text=True, check=True)
+            finished = subprocess.run([*shlex.split(command), str(path)], capture_output=True, text=True, check=True)
         except (OSError, subprocess.CalledProcessError) as error:
             raise MetricError(f"{command}: cannot be run: {getattr(error, 'stderr', '') or error}".strip()) from error
-    return done.stdout.strip()
+    return finished.stdout.strip()
 
 
 @lru_cache(maxsize=2)

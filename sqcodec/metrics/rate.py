@@ -31,8 +31,10 @@ def rates(
     seconds: of all recordings together.
     Stages are coded apart (K entropies are added), and no code is conditioned on another file's.
     """
-    single = [np.concatenate([codes[book] for codes in files]) for book in range(len(codewords))]
-    pairs = [np.concatenate([_pairs(codes[book], size) for codes in files]) for book, size in enumerate(codewords)]
+    single = [np.concatenate([codes[codebook] for codes in files]) for codebook in range(len(codewords))]
+    pairs = [
+        np.concatenate([_pairs(codes[codebook], size) for codes in files]) for codebook, size in enumerate(codewords)
+    ]
     total = sum(map(len, single))
     bits = sum(len(codes) * entropy(codes) for codes in single)
     firsts = sum(entropy(codes) for codes in single) * len(files)  # the first code of a file has none before it

@@ -24,8 +24,8 @@ def transcribe(signal: Signal) -> str:
         decoder.end_utt()
     except RuntimeError as error:
         raise MetricError(f"{PACKAGE}: cannot recognise {len(signal)} samples: {error}") from error
-    heard = decoder.hyp()
-    return heard.hypstr if heard else ""
+    hypothesis = decoder.hyp()
+    return hypothesis.hypstr if hypothesis else ""
 
 
 @lru_cache(maxsize=1)

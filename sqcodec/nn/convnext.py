@@ -30,8 +30,8 @@ class Trunk(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Edges are padded with zeros, at every layer (before the first: the mean spectrum)."""
         hidden = self.embed(functional.pad(self.scale(features), self._pad)).transpose(1, 2)
-        made: Tensor = self.norm_out(self.blocks(self.norm_in(hidden)))
-        return made
+        output: Tensor = self.norm_out(self.blocks(self.norm_in(hidden)))
+        return output
 
 
 class BandScale(nn.Module):
@@ -96,8 +96,8 @@ class Block(nn.Module):
         """Edges are padded with zeros."""
         mixed = self.depthwise(functional.pad(hidden.transpose(1, 2), self._pad)).transpose(1, 2)
         wide = functional.gelu(self.expand(self.norm(mixed)))
-        made: Tensor = hidden + self.scale * self.contract(wide)
-        return made
+        output: Tensor = hidden + self.scale * self.contract(wide)
+        return output
 
 
 def initialise(module: nn.Module) -> None:

@@ -35,7 +35,7 @@ def load_prior(path: Path, *, fingerprint: str, speakers: tuple[str, ...], devic
     header, weights = read_tensors(path, _KIND)
     if header.get("fingerprint") != fingerprint or tuple(header.get("speakers", ())) != speakers:
         raise ModelError(
-            f"{path}: made for the codes {header.get('fingerprint')}, got a model with {fingerprint};"
+            f"{path}: a prior for the codes {header.get('fingerprint')}, got a model with {fingerprint};"
             " train it again: 'sqcodec train RECIPE' with `stage` prior"
         )
     try:

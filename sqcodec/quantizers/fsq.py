@@ -9,7 +9,7 @@ from torch import Tensor
 from sqcodec.quantizers.quantizer import Quantized, Quantizer
 from sqcodec.recipe.quantizer_section import FsqConfig
 
-_MARGIN = 1e-3  # share of the range that tanh never reaches, so that the outermost levels are not rounded beyond
+_MARGIN = 1e-3  # fraction of the range that tanh never reaches, so that the outermost levels are not rounded beyond
 
 
 class FsqQuantizer(Quantizer):
@@ -45,14 +45,14 @@ class FsqQuantizer(Quantizer):
             if self.training:
                 scaled = bounded / (self.levels // 2)
                 z_q = scaled + (z_q - scaled).detach()
-            nothing = z_q.new_zeros(len(encoded))
-            return Quantized(z_q, codes, nothing, nothing, nothing.new_full((), torch.nan))
+            zero = z_q.new_zeros(len(encoded))
+            return Quantized(z_q, codes, zero, zero, zero.new_full((), torch.nan))
 
     def draw(self, encoded: Tensor, generator: torch.Generator | None = None) -> Quantized:  # noqa: ARG002
         """The posterior has one codeword."""
         codes = self.encode(encoded)
-        nothing = torch.zeros(len(encoded), device=encoded.device)
-        return Quantized(self.decode(codes), codes, nothing, nothing, nothing.new_full((), torch.nan))
+        zero = torch.zeros(len(encoded), device=encoded.device)
+        return Quantized(self.decode(codes), codes, zero, zero, zero.new_full((), torch.nan))
 
     @torch.no_grad()
     def encode(self, encoded: Tensor, codebooks: int | None = None) -> Tensor:  # noqa: ARG002 - there is one

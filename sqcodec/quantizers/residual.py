@@ -20,7 +20,7 @@ from sqcodec.recipe.quantizer_section import ResidualConfig
 _KEPT = 4  # sums that go on to the next stage when codes are searched: 16 bring no more (docs/results/speech16k.md)
 _ROUNDS = 4  # of search and solution when codewords are refitted
 _INERTIA = 0.3  # latents that hold a codeword where it was
-_LEAST = 1e-6  # error of latents that codewords hit exactly, as those of a model that has collapsed
+_MIN_ERROR = 1e-6  # error of latents that codewords hit exactly, as those of a model that has collapsed
 _AT_ONCE = 8192  # latents that are searched, so that memory stays small
 _INITIAL_LATENTS = 16384  # for k-means after the warm-up, or 4 per codeword where those are more
 _REFIT_LATENTS = 128  # per codeword, for refitting before the codebooks freeze
@@ -46,7 +46,7 @@ class ResidualQuantizer(Quantizer):
 
     `vae_warmup`: while it is True, training passes latents with unit noise instead of codewords, and `quadratic` is
     |z|^2 / 2: a VAE, whose noise makes distances between latents mean error of the output. `initialise_` then puts the
-    codewords where the latents are. Without it, short trainings are spent on finding that place. `frozen`: while it is
+    codewords where the latents are. Without it, short trainings are spent on moving them there. `frozen`: while it is
     True, training passes the codewords of `encode` without gradient, so that only the decoder learns, from the codes
     that inference would choose.
     """
@@ -140,7 +140,7 @@ class ResidualQuantizer(Quantizer):
             codebook = k_means(left, self.codewords, generator)
             left = left - codebook[nearest(left, codebook)]
             self.codebook[stage] = codebook
-            self.log_var[stage] = left.square().mean().clamp_min(_LEAST).log()
+            self.log_var[stage] = left.square().mean().clamp_min(_MIN_ERROR).log()
 
     @torch.no_grad()
     def refit_(self, z: Tensor) -> None:
@@ -158,10 +158,10 @@ class ResidualQuantizer(Quantizer):
             inner, outer = z.new_zeros(size, size), z.new_zeros(size, self.dim)
             errors = []
             for number, codes in enumerate(self._searched(z.float()), start=1):
-                places = codes + self.codewords * torch.arange(number, device=z.device)
-                error = (z - self.codebook.flatten(0, 1)[places].sum(1)).square().sum(-1).mean().clamp_min(_LEAST)
+                numbers = codes + self.codewords * torch.arange(number, device=z.device)
+                error = (z - self.codebook.flatten(0, 1)[numbers].sum(1)).square().sum(-1).mean().clamp_min(_MIN_ERROR)
                 errors.append(error)
-                used = z.new_zeros(len(z), size).scatter_(1, places, 1.0)
+                used = z.new_zeros(len(z), size).scatter_(1, numbers, 1.0)
                 inner += used.T @ used / error
                 outer += used.T @ z / error
             former, inertia = self.codebook.flatten(0, 1), _INERTIA / errors[-1]

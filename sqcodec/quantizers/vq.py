@@ -80,7 +80,7 @@ class VqQuantizer(Quantizer):
         return ranks.pick(z, index)
 
     def _place_(self, where: Tensor, latents: Tensor) -> None:
-        """Put latents [V, D] into the codewords that `where` ([V, 1] or a scalar) tells."""
+        """Put latents [V, D] into the codewords that `where` ([V, 1] or a scalar) selects."""
         self.codebook.data.copy_(torch.where(where, latents, self.codebook))
 
     def _learn_(self, z: Tensor, codes: Tensor, generator: torch.Generator | None) -> None:
@@ -88,7 +88,7 @@ class VqQuantizer(Quantizer):
 
     def _result(self, z_q: Tensor, codes: Tensor, quadratic: Tensor) -> Quantized:
         batch = len(quadratic)
-        nothing = torch.zeros_like(quadratic)
+        zero = torch.zeros_like(quadratic)
         return Quantized(
-            z_q.view(batch, -1, self.dim), codes.view(batch, 1, -1), quadratic, nothing, nothing.new_full((), torch.nan)
+            z_q.view(batch, -1, self.dim), codes.view(batch, 1, -1), quadratic, zero, zero.new_full((), torch.nan)
         )

@@ -12,7 +12,7 @@ class VqEmaQuantizer(VqQuantizer):
     """Count N_i and sum m_i of the latents of codeword i decay together; the codeword is m_i / N_i.
 
     A codeword nobody uses stays where it is, since both fall alike. epsilon smooths the counts as published.
-    reset_below: share of a uniform count under which a codeword counts as dead and is put on a random latent of the
+    reset_below: fraction of a uniform count under which a codeword counts as dead and is put on a random latent of the
     batch (codebook reset); 0 never resets.
     """
 
@@ -42,8 +42,8 @@ class VqEmaQuantizer(VqQuantizer):
         sums = ranks.total(torch.zeros_like(self.total).index_add_(0, codes, z))
         self.count.mul_(self.decay).add_(used, alpha=1 - self.decay)
         self.total.mul_(self.decay).add_(sums, alpha=1 - self.decay)
-        share = (self.count + self.epsilon) / (self.count.sum() + self.codewords * self.epsilon)
-        self.codebook.copy_(self.total / (share * self.count.sum())[:, None])
+        frequency = (self.count + self.epsilon) / (self.count.sum() + self.codewords * self.epsilon)
+        self.codebook.copy_(self.total / (frequency * self.count.sum())[:, None])
         if self.reset_below > 0:
             self._revive_(z, generator)
 

@@ -121,7 +121,7 @@ class CodecTrainer(Trainer):
         """At least `enough` latents [N, D] of crops of their own, the same on every rank."""
         batch, seed = self.recipe.train.batch, self.recipe.train.seed
         batches = -(-2 * enough // (batch * self.recipe.train.frames))
-        drawn = [self.crops.draw(batch, step_seed(seed, place, LATENTS)) for place in range(batches)]
+        drawn = [self.crops.draw(batch, step_seed(seed, number, LATENTS)) for number in range(batches)]
         with torch.no_grad():
             parts = [ranks.gathered(self.codec.encoder(each.features)) for each in drawn]  # each [ranks, B, T, D]
             return torch.cat([part.flatten(0, 2) for part in parts])

@@ -67,8 +67,8 @@ class Crops:
         """This rank's part of a batch that the seed alone decides; batch: crops of all ranks together."""
         generator = torch.Generator().manual_seed(seed)
         row = ranks.own_rows(torch.randint(len(self._first), (batch,), generator=generator))
-        place = ranks.own_rows(torch.rand(batch, generator=generator, dtype=torch.float64))
-        start = self._first[row] + (place * self._choices[row]).long()
+        position = ranks.own_rows(torch.rand(batch, generator=generator, dtype=torch.float64))
+        start = self._first[row] + (position * self._choices[row]).long()
         index = start[:, None] + torch.arange(self.frames + 2)
         if self._resident is None:
             features = _sent(torch.from_numpy(np.asarray(self._mapped[index.numpy()])), self.device)

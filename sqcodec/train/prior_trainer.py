@@ -157,7 +157,7 @@ class _Batch(NamedTuple):
 
 
 class _Windows:
-    """Draws windows of `context` codes, each place of the training set as likely as any other."""
+    """Draws windows of `context` codes, each position of the training set as likely as any other."""
 
     def __init__(self, prior: CodePrior, train: Sequence[CodedUtterance], context: int, device: torch.device) -> None:
         self.prior, self.context, self.device = prior, context, device
@@ -169,10 +169,10 @@ class _Windows:
 
     def draw(self, batch: int, seed: int) -> _Batch:
         generator = torch.Generator().manual_seed(seed)
-        place = torch.randint(self._codes.shape[1], (batch,), generator=generator)
-        which = torch.searchsorted(self._stops, place, right=True)
-        # half a context before the place, so that an utterance's beginning is as likely seen as its middle
-        begin = torch.maximum(self._starts[which], place - self.context // 2)
+        position = torch.randint(self._codes.shape[1], (batch,), generator=generator)
+        which = torch.searchsorted(self._stops, position, right=True)
+        # half a context before the position, so that an utterance's beginning is as likely seen as its middle
+        begin = torch.maximum(self._starts[which], position - self.context // 2)
         index = begin[:, None] + torch.arange(self.context)
         inside = index < self._stops[which][:, None]
         codes = self._codes[:, index.clamp_max(self._codes.shape[1] - 1)].transpose(0, 1)

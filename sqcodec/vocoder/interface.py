@@ -12,7 +12,7 @@ from sqcodec.spectrogram import FeatureConfig
 class Vocoder(Protocol):
     """Frame t makes samples hop (t - 1/2) to hop (t + 1/2) - 1; what lies before the first sample is dropped.
 
-    features: the configuration it is made for. Sound is at the level that the features have: peak-normalised for those
+    features: the configuration of its input. Sound is at the level that the features have: peak-normalised for those
     with utterance statistics.
     """
 

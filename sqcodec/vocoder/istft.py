@@ -21,7 +21,7 @@ from sqcodec.windows import windows, with_last_repeated
 
 _HOPS = 4  # that the window of the inverse STFT is long, whatever the features' window is
 _SPREAD = 2  # frames on each side of a frame whose windows reach its samples
-_LOUDEST = 1e2  # a magnitude no speech has; keeps an early network from overflowing
+_MAX_MAGNITUDE = 1e2  # a magnitude no speech has; keeps an early network from overflowing
 
 
 def head_stft(features: FeatureConfig) -> StftConfig:
@@ -57,7 +57,7 @@ class IstftNetwork(nn.Module):
         hidden = self.trunk(features)
         with torch.autocast(hidden.device.type, enabled=False):  # a phase needs more than the 8 bits of bfloat16
             log_magnitude, phase = self.head(hidden.float()).chunk(2, dim=-1)
-            return torch.polar(log_magnitude.exp().clamp_max(_LOUDEST), phase)
+            return torch.polar(log_magnitude.exp().clamp_max(_MAX_MAGNITUDE), phase)
 
 
 class IstftVocoder:
@@ -81,13 +81,13 @@ class IstftVocoder:
         """Features [F, t] piece after piece -> sound [n], together `samples` long, in blocks of 10 s that join to what
         `synthesise` makes. Zeros where there are no frames."""
         hop = self.features.hop_length
-        made, skipped = 0, hop // 2
+        returned, skipped = 0, hop // 2
         for window in windows(with_last_repeated(pieces), behind=self.behind, ahead=self.ahead):
             sound = self._made(torch.as_tensor(window.features)[None])[0, hop * window.start : hop * window.stop]
-            piece: NDArray[np.float32] = sound[skipped:][: samples - made].cpu().numpy()
-            made, skipped = made + len(piece), 0
+            piece: NDArray[np.float32] = sound[skipped:][: samples - returned].cpu().numpy()
+            returned, skipped = returned + len(piece), 0
             yield piece
-        yield np.zeros(samples - made, np.float32)
+        yield np.zeros(samples - returned, np.float32)
 
     def _made(self, features: Tensor) -> Tensor:
         placed = features.to(next(self.network.parameters()).device)

@@ -14,9 +14,9 @@ from sqcodec.arrays import mel_amplitude, pre_emphasise
 from sqcodec.dsp import StftConfig, de_emphasise, frames_of_stft, frames_same, overlap_add_same, stft_of_frames
 from sqcodec.spectrogram import FeatureConfig
 
-_SMALLEST = 1e-9  # amplitude below which a phase means nothing
+_MIN_AMPLITUDE = 1e-9  # amplitude below which a phase means nothing
 _FRAMES_AT_ONCE = 128  # their spectra stay in the cache, which saves a third of the time
-_MOST = 100.0  # a band is raised or lowered by 40 dB at most in one iteration
+_MAX_FACTOR = 100.0  # a band is raised or lowered by 40 dB at most in one iteration
 
 
 def spread(config: FeatureConfig) -> int:
@@ -52,7 +52,7 @@ def _corrected(spectrum: Tensor, before: Tensor | None, mel: Tensor, config: Fea
     """The spectrum [B, t, bins] with the target mel amplitudes, and phases extrapolated from the last iteration."""
     filters, spread = _filters(config, spectrum.device)
     magnitude = _power(spectrum).sqrt_()
-    factor = (mel / (magnitude @ filters).clamp_min_(_SMALLEST)).clamp_(1 / _MOST, _MOST) @ spread
+    factor = (mel / (magnitude @ filters).clamp_min_(_MIN_AMPLITUDE)).clamp_(1 / _MAX_FACTOR, _MAX_FACTOR) @ spread
     pushed = spectrum if before is None else torch.sub(spectrum, before).mul_(momentum).add_(spectrum)
     corrected: Tensor = pushed * factor.mul_(magnitude).mul_(_power(pushed).rsqrt_())
     return corrected
@@ -65,7 +65,7 @@ def _split(frames: Tensor) -> tuple[Tensor, ...]:
 
 def _power(spectrum: Tensor) -> Tensor:
     power: Tensor = spectrum.real.square().addcmul(spectrum.imag, spectrum.imag)
-    return power.clamp_min(_SMALLEST**2)
+    return power.clamp_min(_MIN_AMPLITUDE**2)
 
 
 def shortest_stft(config: FeatureConfig) -> StftConfig:

@@ -57,7 +57,7 @@ def load_vocoder(
 ) -> IstftVocoder | WorldVocoder:
     """A vocoder ready for use on `features`.
 
-    Raises VocoderError as `read_header`, when it was made for other features, or when the weights do not fit it.
+    Raises VocoderError as `read_header`, when it is for other features, or when the weights do not fit it.
     """
     match config_of(header_for(path, features)):
         case IstftConfig() as istft:

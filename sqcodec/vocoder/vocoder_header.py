@@ -60,12 +60,12 @@ def read_header(path: Path) -> VocoderHeader:
 def header_for(path: Path, features: FeatureConfig) -> VocoderHeader:
     """The header of a vocoder that is used on `features`.
 
-    Raises VocoderError as `read_header`, or when the vocoder was made for other features.
+    Raises VocoderError as `read_header`, or when the vocoder is for other features.
     """
     header = read_header(path)
     if header.features != features:
         raise VocoderError(
-            f"{path}: made for {header.features.kind} features ({_difference(header.features, features)}), got"
+            f"{path}: a vocoder for {header.features.kind} features ({_difference(header.features, features)}), got"
             f" {features.kind}; choose a vocoder for {features.kind}, or griffin-lim, which takes every kind"
         )
     return header

@@ -107,17 +107,17 @@ def louder_envelope(config: FeatureConfig, *, envelope: int) -> _Frames:
 
 def f0_class(f0: Tensor) -> Tensor:
     """F0 in Hz -> its class position, a real number; class c is centred on c + 0.5."""
-    place: Tensor = torch.log2(f0.clamp(F0_LOW, F0_HIGH) / F0_LOW) * (1200.0 / _CENTS)
-    return place
+    position: Tensor = torch.log2(f0.clamp(F0_LOW, F0_HIGH) / F0_LOW) * (1200.0 / _CENTS)
+    return position
 
 
 def f0_of(logits: Tensor) -> Tensor:
     """Class logits [.., classes] -> F0 in Hz: the mean position of the likeliest class and its neighbours."""
     best = logits.argmax(-1, keepdim=True)
-    places = torch.arange(F0_CLASSES, device=logits.device)
-    weight = torch.where((places - best).abs() <= _AROUND, logits.softmax(-1), 0.0)
-    place = (weight * (places + 0.5)).sum(-1) / weight.sum(-1)
-    return F0_LOW * torch.exp2(place * _CENTS / 1200.0)
+    classes = torch.arange(F0_CLASSES, device=logits.device)
+    weight = torch.where((classes - best).abs() <= _AROUND, logits.softmax(-1), 0.0)
+    position = (weight * (classes + 0.5)).sum(-1) / weight.sum(-1)
+    return F0_LOW * torch.exp2(position * _CENTS / 1200.0)
 
 
 class WorldNetwork(nn.Module):
@@ -187,12 +187,12 @@ class WorldVocoder:
 
         pyworld makes one segment at a time, of 10 s or a little more, which end where no voice sounds.
         """
-        made = 0
+        returned = 0
         for segment in _segments(self._predicted(pieces)):
-            piece = synthesise(segment, self.features)[: samples - made]
-            made += len(piece)
+            piece = synthesise(segment, self.features)[: samples - returned]
+            returned += len(piece)
             yield piece
-        yield np.zeros(samples - made, np.float32)
+        yield np.zeros(samples - returned, np.float32)
 
     def _predicted(self, pieces: Iterable[NDArray[np.float32]]) -> Iterator[WorldParameters]:
         device = next(self.network.parameters()).device

@@ -61,7 +61,7 @@ def test_a_row(row: str, run: Run, speech: Path) -> None:
 
 
 def test_every_row_is_tested() -> None:
-    from benchmarks.__main__ import ROWS
+    from benchmarks.commands import ROWS
 
     assert set(QUICK) | set(SLOW) == set(ROWS)
 

@@ -134,7 +134,7 @@ def test_a_prior_of_other_codes_is_refused(folder: Path, tmp_path: Path, monkeyp
     model = make_model(tmp_path / "other" / "model.safetensors")
     (tmp_path / "other" / "prior.safetensors").write_bytes((folder / "run" / "prior.safetensors").read_bytes())
     text = refused("generate", "out", "--model", "other")
-    assert text.startswith("Error: other/prior.safetensors: made for the codes ")
+    assert text.startswith("Error: other/prior.safetensors: a prior for the codes ")
     assert f", got a model with {model.fingerprint}; train it again" in text
 
 

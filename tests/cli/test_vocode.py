@@ -46,7 +46,9 @@ def test_a_vocoder_with_weights_is_the_default_and_can_be_named() -> None:
     assert found.stdout == "out.wav: 2.50 s at 16000 Hz, istft, paper-mel\n"
     assert found.stderr.splitlines()[0] == f"using {ISTFT} (istft)"
     refused = run("in.wav", "other.wav", "--vocoder", "a", "--features", "log-mel", exit_code=1)
-    assert refused.stderr.startswith(f"Error: {ISTFT}: made for paper-mel features (n_fft 2048 where 1024 is given")
+    assert refused.stderr.startswith(
+        f"Error: {ISTFT}: a vocoder for paper-mel features (n_fft 2048 where 1024 is given"
+    )
     assert refused.stderr.endswith("choose a vocoder for log-mel, or griffin-lim, which takes every kind\n")
     assert not Path("other.wav").exists()
 

@@ -14,7 +14,7 @@ def test_an_item_file_makes_every_triple(tmp_path) -> None:
     path = tmp_path / "x.item"
     path.write_text(HEAD + "\n".join(ITEMS) + "\n\n")
     task = read_task(path)
-    assert task.parts[2] == Item("f2", 0.5, 0.75)
+    assert task.items[2] == Item("f2", 0.5, 0.75)
     (cells,) = task.contexts  # `k p` has one phone only
     (cell,) = cells
     assert (cell.context, cell.phones, cell.speakers) == ("k t", ("a", "e"), ("s1", "s2"))
@@ -39,8 +39,8 @@ def test_a_task_list_is_taken_as_it_is(tmp_path) -> None:
     ]
     path.write_text("\n".join(row.replace(" ", "\t") for row in rows) + "\n")
     task = read_task(path)
-    assert [part.file for part in task.parts] == ["f1", "f2", "f3", "f4", "f5"]
-    assert task.parts[0] == Item("f1", None, None)
+    assert [part.file for part in task.items] == ["f1", "f2", "f3", "f4", "f5"]
+    assert task.items[0] == Item("f1", None, None)
     assert [[cell.b.tolist() for cell in cells] for cells in task.contexts] == [[[1, 3]], [[0]]]
 
 

@@ -46,9 +46,9 @@ def test_other_features_are_refused_with_both_named(tmp_path) -> None:
     with pytest.raises(VocoderError) as caught:
         load_vocoder(path, PAPER_MEL)
     assert str(caught.value) == (
-        f"{path}: made for log-mel features (n_fft 1024 where 2048 is given, win_length 640 where 400 is given, f_min"
-        " 0.0 where 50.0 is given, pre_emphasis 0.0 where 0.97 is given, dynamic_range None where 80.0 is given), got"
-        " paper-mel; choose a vocoder for paper-mel, or griffin-lim, which takes every kind"
+        f"{path}: a vocoder for log-mel features (n_fft 1024 where 2048 is given, win_length 640 where 400 is given,"
+        " f_min 0.0 where 50.0 is given, pre_emphasis 0.0 where 0.97 is given, dynamic_range None where 80.0 is given),"
+        " got paper-mel; choose a vocoder for paper-mel, or griffin-lim, which takes every kind"
     )
 
 

@@ -226,7 +226,7 @@ def _to_int16(samples: Signal) -> NDArray[np.int16]:
 
 
 def _run(command: list[str], folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise SqcodecError(f"{command[0]}: exit status {done.returncode}: {last}")
+    finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if finished.returncode:
+        last = (finished.stderr.strip().splitlines() or ["no message"])[-1]
+        raise SqcodecError(f"{command[0]}: exit status {finished.returncode}: {last}")

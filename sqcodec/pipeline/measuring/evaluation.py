@@ -86,20 +86,20 @@ def evaluate(
     utterances = find_utterances(data, list_file, without=out)
     found = find_for_encoding(model)
     codec = open_codec(found.path, device)
-    spoken = codec.vocoder(vocoder)
-    sound = str(spoken.path) if spoken.path else "griffin-lim"
+    chosen = codec.vocoder(vocoder)
+    sound = str(chosen.path) if chosen.path else "griffin-lim"
     ours = _models(codec, found.path, bit_rates, sound, device)
     others, absent = find_baselines(baselines)
     systems: list[CodecUnderTest] = [*ours, *others]
     out.mkdir(parents=True, exist_ok=True)
-    heard = _spread(utterances, listen)
-    tasks = [_task(system, utterance, settings, out, heard) for utterance in utterances for system in systems]
+    listened = _spread(utterances, listen)
+    tasks = [_task(system, utterance, settings, out, listened) for utterance in utterances for system in systems]
     with alone(out):
         rows = _all_rows(out, tasks, jobs=jobs, backend=backend, progress=progress)
     errors = tuple(f"{row['system']}, {row['file']}: {row['error']}" for row in rows if "error" in row)
     if len(errors) == len(rows):
         raise SqcodecError(f"{out}: no file could be coded; the first: {errors[0]}")
-    corpus_notes = [note for note in (found.note, spoken.note) if note]
+    corpus_notes = [note for note in (found.note, chosen.note) if note]
     notes = (*corpus_notes, *absent, *left_out(settings), *_failures(errors))
     summaries = results.summarise(systems, rows, out)
     about = {
@@ -111,7 +111,7 @@ def evaluate(
         "files": len(utterances),
         "settings": asdict(settings),
     }
-    table = results.write(out, summaries, rows, about=about, settings=settings, heard=heard, notes=notes)
+    table = results.write(out, summaries, rows, about=about, settings=settings, listened=listened, notes=notes)
     return Evaluated(
         folder=out, table=table, files=len(utterances), systems=tuple(system.name for system in systems),
         errors=len(errors), notes=notes,
@@ -120,18 +120,18 @@ def evaluate(
 
 def _models(codec: Codec, path: Path, bit_rates: Sequence[float], vocoder: str, device: str) -> list[ModelUnderTest]:
     """The model at each rate, named by the rate it has then; at its default when none is asked for."""
-    most, name = len(codec.header.codewords), path.parent.name or "model"
+    codebooks, name = len(codec.header.codewords), path.parent.name or "model"
     counts = {codec.codebooks_for(codebooks=None, bit_rate=rate) for rate in bit_rates}
     return [
         ModelUnderTest(
-            name=f"{name}-{codec.bit_rate * books / most:g}" if counts else name,
+            name=f"{name}-{codec.bit_rate * count / codebooks:g}" if counts else name,
             path=path,
             fingerprint=codec.fingerprint,
-            codebooks=books,
+            codebooks=count,
             vocoder=vocoder,
             device=device,
         )
-        for books in sorted(counts) or [codec.codebooks_for(codebooks=None, bit_rate=None)]
+        for count in sorted(counts) or [codec.codebooks_for(codebooks=None, bit_rate=None)]
     ]
 
 
@@ -171,19 +171,19 @@ def _named_within(utterances: Sequence[Utterance]) -> tuple[Utterance, ...]:
 
 def _spread(utterances: Sequence[Utterance], count: int) -> tuple[str, ...]:
     """Names of `count` utterances, evenly spaced in the list."""
-    places = np.linspace(0, len(utterances) - 1, min(count, len(utterances))).round().astype(int)
-    return tuple(utterances[place].name for place in places)
+    numbers = np.linspace(0, len(utterances) - 1, min(count, len(utterances))).round().astype(int)
+    return tuple(utterances[number].name for number in numbers)
 
 
 def _task(
-    system: CodecUnderTest, utterance: Utterance, settings: Settings, folder: Path, heard: tuple[str, ...]
+    system: CodecUnderTest, utterance: Utterance, settings: Settings, folder: Path, listened: tuple[str, ...]
 ) -> _Task:
     read = [utterance.path, *([_transcript_file(utterance.path)] if settings.asr else [])]
     stamp = [figure for path in read for figure in _stamp(path)]
     text = json.dumps([__version__, system.name, system.identity, utterance.name, stamp, asdict(settings)])
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     return _Task(
-        system=system, utterance=utterance, settings=settings, folder=folder, listen=utterance.name in heard, key=key
+        system=system, utterance=utterance, settings=settings, folder=folder, listen=utterance.name in listened, key=key
     )
 
 
@@ -200,16 +200,16 @@ def _all_rows(
 ) -> list[dict[str, Any]]:
     """The row of each task, in their order: rows of an earlier run are kept, the others computed and written."""
     known = {row["key"]: row for row in _read_rows(out / _ROWS)}
-    made = {task.key: known[task.key] for task in tasks if task.key in known and _has_files(task)}
-    missing = [task for task in tasks if task.key not in made]
+    rows_by_key = {task.key: known[task.key] for task in tasks if task.key in known and _has_files(task)}
+    missing = [task for task in tasks if task.key not in rows_by_key]
     with (out / _ROWS).open("a", encoding="utf-8") as file:
         for row in in_parallel(_make_row, missing, jobs=jobs, backend=backend):
-            made[row["key"]] = row
+            rows_by_key[row["key"]] = row
             file.write(json.dumps(row) + "\n")
             file.flush()
             if progress:
-                progress(len(made), len(tasks))
-    rows = [made[task.key] for task in tasks]
+                progress(len(rows_by_key), len(tasks))
+    rows = [rows_by_key[task.key] for task in tasks]
     write_text(out / _ROWS, "".join(f"{json.dumps(row)}\n" for row in rows))
     return rows
 
@@ -228,10 +228,8 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _has_files(task: _Task) -> bool:
-    places = results.codes_file(task.folder, task.system.name, task.utterance.name), _sound_file(task)
-    return (not isinstance(task.system, ModelUnderTest) or places[0].is_file()) and (
-        not task.listen or places[1].is_file()
-    )
+    codes, sound = results.codes_file(task.folder, task.system.name, task.utterance.name), _sound_file(task)
+    return (not isinstance(task.system, ModelUnderTest) or codes.is_file()) and (not task.listen or sound.is_file())
 
 
 def _sound_file(task: _Task) -> Path:
@@ -250,21 +248,21 @@ def _make_row(task: _Task) -> dict[str, Any]:
         text = _transcript(utterance.path) if task.settings.asr else None
     except SqcodecError as error:
         return {**row, "error": str(error), "key": task.key}
-    done = score_signals(samples, sound, task.settings, text=text)
+    scored = score_signals(samples, sound, task.settings, text=text)
     seconds = len(samples) / METRIC_RATE
-    scores = {"bit_rate": coded.bits / seconds, **done.scores}
+    scores = {"bit_rate": coded.bits / seconds, **scored.scores}
     if coded.error is not None:
         scores["db2"] = coded.error.db2(coded.decibels)
         row["values"] = coded.error.values
     if coded.codes is not None:
-        place = results.codes_file(task.folder, task.system.name, utterance.name)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(place, coded.codes)
+        path = results.codes_file(task.folder, task.system.name, utterance.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, coded.codes)
     if task.listen:
-        _save_sound(_sound_file(task), done.aligned)
+        _save_sound(_sound_file(task), scored.aligned)
         _save_sound(results.sound_file(task.folder, results.REFERENCE, utterance.name), samples)
     return {
-        **row, "seconds": seconds, "bits": coded.bits, "delay": done.delay, "scores": scores, "failed": done.failed,
+        **row, "seconds": seconds, "bits": coded.bits, "delay": scored.delay, "scores": scores, "failed": scored.failed,
         "key": task.key,
     }  # fmt: skip
 

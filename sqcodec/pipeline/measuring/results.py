@@ -86,9 +86,9 @@ def _with_rates(
     )
     counts = [
         torch.bincount(
-            torch.from_numpy(np.concatenate([codes[book] for codes in indices]).astype(np.int64)), minlength=size
+            torch.from_numpy(np.concatenate([codes[codebook] for codes in indices]).astype(np.int64)), minlength=size
         )
-        for book, size in enumerate(codewords)
+        for codebook, size in enumerate(codewords)
     ]
     return SystemResult(
         name=system.name, cells=cells, rates=counted, codewords=codewords,
@@ -103,7 +103,7 @@ def write(
     *,
     about: dict[str, Any],
     settings: Settings,
-    heard: Sequence[str],
+    listened: Sequence[str],
     notes: Sequence[str],
 ) -> str:
     """Write scores.json, scores.md and index.html into `out`; returns the Markdown table."""
@@ -117,22 +117,24 @@ def write(
         title=f"{about['fingerprint']} on {about['files']} files",
         columns=columns,
         systems=[page.SystemRow(summary.name, summary.cells) for summary in summaries],
-        utterances=_utterances(out, rows, heard),
+        utterances=_utterances(out, rows, listened),
         notes=[*_about_lines(about), *_rate_lines(summaries), *notes],
     )
     write_text(out / "index.html", page.render(listening))
     return table
 
 
-def _utterances(out: Path, rows: Sequence[dict[str, Any]], heard: Sequence[str]) -> list[page.Utterance]:
+def _utterances(out: Path, rows: Sequence[dict[str, Any]], listened: Sequence[str]) -> list[page.Utterance]:
     """The utterances of the page; a codec that failed on a file has no sound there."""
-    made = []
-    for name in heard:
+    utterances = []
+    for name in listened:
         own = [row for row in rows if row["file"] == name and "error" not in row]
         if own:
             sounds = [page.Sound(row["system"], sound_file(out, row["system"], name), row["scores"]) for row in own]
-            made.append(page.Utterance(name, [page.Sound(REFERENCE, sound_file(out, REFERENCE, name), {}), *sounds]))
-    return made
+            utterances.append(
+                page.Utterance(name, [page.Sound(REFERENCE, sound_file(out, REFERENCE, name), {}), *sounds])
+            )
+    return utterances
 
 
 def _table(summaries: Sequence[SystemResult], columns: Sequence[Column]) -> str:

@@ -28,7 +28,7 @@ from sqcodec.recipe.plain_yaml import parse
 LANGUAGES = ("english", "surprise")
 DISTANCES = ("dtw_cosine", "dtw_kl", "levenshtein")
 VOICES = {"english": ("V001", "V002"), "surprise": ("V001",)}
-SHORTEST_SPOKEN = 1.0  # seconds: without a synthesis list, shorter test files (cut-out phones) are not synthesised
+MIN_SYNTHESISED = 1.0  # seconds: without a synthesis list, shorter test files (cut-out phones) are not synthesised
 _ENTRIES: dict[str, dict[str, type]] = {
     "metadata.yaml": {"author": str, "affiliation": str, "open source": bool},
     "2019/metadata.yaml": {
@@ -112,8 +112,8 @@ def _synthesis_list(
     """(test file, voice) of the list, and what to say about it."""
     voices = VOICES[language]
     if not given and not path.is_file():
-        spoken = [name for name, file in test.items() if AudioSource(file).seconds >= SHORTEST_SPOKEN]
-        chosen = [(name, voices[place % len(voices)]) for place, name in enumerate(spoken)]
+        long_enough = [name for name, file in test.items() if AudioSource(file).seconds >= MIN_SYNTHESISED]
+        chosen = [(name, voices[number % len(voices)]) for number, name in enumerate(long_enough)]
         return chosen, f"no synthesis.txt: the {len(chosen)} test files of a second or more, voices in turn"
     try:
         lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
@@ -140,17 +140,17 @@ def _speak(
     codec: Codec, entries: Sequence[tuple[str, str]], test: dict[str, Path], target: Path, *, vocoder: str | None
 ) -> list[str]:
     """Write each listed file in its voice; for a voice unknown to the model, in the nearest it knows."""
-    strange: set[str] = set()
+    unknown: set[str] = set()
     for name, voice in entries:
         known = voice in codec.speakers
-        strange |= set() if known else {voice}
+        unknown |= set() if known else {voice}
         codes = codec.encode(
             AudioSource(test[name]).read(codec.sample_rate), codec.sample_rate, speaker=voice if known else None
         )
         sound = codec.decode(codes, vocoder=vocoder)
         number = name.partition("_")[2] or name
         soundfile.write(target / f"{voice}_{number}.wav", sound, codec.sample_rate, subtype="PCM_16")
-    return [f"{voice}: unknown to the model; spoken in the voice nearest to the source" for voice in sorted(strange)]
+    return [f"{voice}: unknown to the model; spoken in the voice nearest to the source" for voice in sorted(unknown)]
 
 
 def _write_metadata(draft: Path, codec: Codec, *, author: str, affiliation: str) -> None:
@@ -172,15 +172,17 @@ def check_submission(folder: Path, *, data: Path | None = None) -> tuple[str, ..
     """The errors that the challenge's validator would report, one per line; data: has the test files."""
     if not folder.is_dir():
         raise CorpusError(f"{folder}: got no such folder, expected a submission")
-    found = [complaint for name, entries in _ENTRIES.items() for complaint in _check_metadata(folder, name, entries)]
+    complaints = [
+        complaint for name, entries in _ENTRIES.items() for complaint in _check_metadata(folder, name, entries)
+    ]
     for language in LANGUAGES:
         test = folder / "2019" / language / "test"
         if not test.is_dir():
-            found.append(f"2019/{language}/test: missing")
+            complaints.append(f"2019/{language}/test: missing")
             continue
         expected = _language(data, language) if data is not None else None
-        found += _check_files(test, _tests(expected) if expected else {}, f"2019/{language}/test")
-    return tuple(found)
+        complaints += _check_files(test, _tests(expected) if expected else {}, f"2019/{language}/test")
+    return tuple(complaints)
 
 
 def _check_metadata(folder: Path, name: str, entries: dict[str, type]) -> Iterable[str]:

@@ -121,10 +121,10 @@ def abx(
     frequency = source.rate if frequency is None else frequency
     known: dict[str, Vectors] = {}
     sequences = []
-    for part in task.parts:
-        if part.file not in known:
-            known[part.file] = source.read(part.file)
-        sequences.append(cut(known[part.file], part, frequency))
+    for item in task.items:
+        if item.file not in known:
+            known[item.file] = source.read(item.file)
+        sequences.append(cut(known[item.file], item, frequency))
     contexts = ([Triples(*cell[1:]) for cell in cells] for cells in task.contexts)
     return abx_error(sequences, contexts, cast("Kind", distance))
 
@@ -166,10 +166,10 @@ def bit_rate(features: Path, *, data: Path | None, list_file: Path | None) -> Un
     if not seconds:
         raise CorpusError(f"{data}: got no recording of the name of a file in {features}, expected at least one")
     vectors = [source.read(name) for name in seconds]
-    if len({of.shape[1] for of in vectors}) > 1:
+    if len({rows.shape[1] for rows in vectors}) > 1:
         raise CorpusError(f"{features}: got vectors of different lengths, expected one length in all files")
     numbers = np.unique(np.concatenate(vectors), axis=0, return_inverse=True)[1].astype(np.int64).ravel()
-    ends = np.cumsum([len(of) for of in vectors])[:-1]
+    ends = np.cumsum([len(rows) for rows in vectors])[:-1]
     return unit_rates(np.split(numbers, ends), sum(seconds.values()))
 
 

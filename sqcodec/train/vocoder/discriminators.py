@@ -1,8 +1,8 @@
 """Discriminators of the ISTFT vocoder: by period (HiFi-GAN, arXiv 2010.05646), by resolution (UnivNet, 2106.07889) and
 on normalised log magnitudes.
 
-Each returns a score map and the outputs of its hidden layers; all but the first layer's are matched between natural and
-made sound. Widths are the recipe's, so that slim ones train on a CPU.
+Each returns a score map and the outputs of its hidden layers; all but the first layer's are matched between recorded
+and synthesised sound. Widths are the recipe's, so that slim ones train on a CPU.
 """
 
 from typing import NamedTuple, cast
@@ -20,7 +20,7 @@ _FLOOR, _LEAST_DEVIATION = 1e-4, 0.1  # of an orthonormal magnitude, and of its 
 
 
 class Judgement(NamedTuple):
-    """What one discriminator makes of a sound: scores of any shape, high for natural, and its hidden layers."""
+    """What one discriminator makes of a sound: scores of any shape, high for recordings, and its hidden layers."""
 
     score: Tensor
     layers: list[Tensor]

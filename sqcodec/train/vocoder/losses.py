@@ -16,28 +16,30 @@ _BINS_A_BAND = 10  # FFT length over mel bands: about 100 bands at 1024 points, 
 
 
 class SpectralLoss(NamedTuple):
-    """mel: mean |difference| of log-mel spectra (natural logarithm); stft: spectral convergence plus mean |difference|
+    """mel: mean |difference| of log-mel spectra (recorded logarithm); stft: spectral convergence plus mean |difference|
     of log magnitudes (Yamamoto et al., arXiv 1910.11480); both averaged over the resolutions."""
 
     mel: Tensor
     stft: Tensor
 
 
-def spectral_loss(made: Tensor, natural: Tensor, resolutions: tuple[int, ...], sample_rate: int) -> SpectralLoss:
-    """made, natural: [B, N], N at least the longest of `resolutions` (FFT lengths; a quarter from frame to frame)."""
-    losses = [_at(made, natural, n_fft, sample_rate) for n_fft in resolutions]
+def spectral_loss(
+    synthesised: Tensor, recorded: Tensor, resolutions: tuple[int, ...], sample_rate: int
+) -> SpectralLoss:
+    """Of [B, N] and [B, N], N at least the longest of `resolutions` (FFT lengths; a quarter from frame to frame)."""
+    losses = [_at(synthesised, recorded, n_fft, sample_rate) for n_fft in resolutions]
     mel, stft = zip(*losses, strict=True)
     return SpectralLoss(torch.stack(mel).mean(), torch.stack(stft).mean())
 
 
-def _at(made: Tensor, natural: Tensor, n_fft: int, sample_rate: int) -> tuple[Tensor, Tensor]:
+def _at(synthesised: Tensor, recorded: Tensor, n_fft: int, sample_rate: int) -> tuple[Tensor, Tensor]:
     whole = replace(FEATURES["log-mel"], sample_rate=sample_rate, f_max=sample_rate / 2)
     config = replace(whole, n_fft=n_fft, win_length=n_fft, n_mels=n_fft // _BINS_A_BAND)
-    filters = mel_filters(config).to(made.device)
-    made, natural = _magnitude(made, n_fft), _magnitude(natural, n_fft)
-    mel = (_log(made @ filters.T) - _log(natural @ filters.T)).abs().mean()
-    convergence = (made - natural).norm() / natural.norm().clamp_min(_FLOOR)
-    return mel, convergence + (_log(made) - _log(natural)).abs().mean()
+    filters = mel_filters(config).to(synthesised.device)
+    synthesised, recorded = _magnitude(synthesised, n_fft), _magnitude(recorded, n_fft)
+    mel = (_log(synthesised @ filters.T) - _log(recorded @ filters.T)).abs().mean()
+    convergence = (synthesised - recorded).norm() / recorded.norm().clamp_min(_FLOOR)
+    return mel, convergence + (_log(synthesised) - _log(recorded)).abs().mean()
 
 
 def _magnitude(sound: Tensor, n_fft: int) -> Tensor:
@@ -51,25 +53,25 @@ def _log(amplitude: Tensor) -> Tensor:
     return amplitude.clamp_min(_FLOOR).log()
 
 
-def discriminator_loss(natural: list[Judgement], made: list[Judgement]) -> Tensor:
-    """Hinge: mean over members of mean relu(1 - D(natural)) + mean relu(1 + D(made)); 0 when it always wins."""
+def discriminator_loss(recorded: list[Judgement], synthesised: list[Judgement]) -> Tensor:
+    """Hinge: mean over members of mean relu(1 - D(recorded)) + mean relu(1 + D(synthesised)); 0 when it always wins."""
     losses = [
         functional.relu(1 - real.score.float()).mean() + functional.relu(1 + fake.score.float()).mean()
-        for real, fake in zip(natural, made, strict=True)
+        for real, fake in zip(recorded, synthesised, strict=True)
     ]
     return torch.stack(losses).mean()
 
 
-def generator_loss(made: list[Judgement]) -> Tensor:
-    """Hinge of the generator: mean over members of mean relu(1 - D(made))."""
-    return torch.stack([functional.relu(1 - fake.score.float()).mean() for fake in made]).mean()
+def generator_loss(synthesised: list[Judgement]) -> Tensor:
+    """Hinge of the generator: mean over members of mean relu(1 - D(synthesised))."""
+    return torch.stack([functional.relu(1 - fake.score.float()).mean() for fake in synthesised]).mean()
 
 
-def matching_loss(natural: list[Judgement], made: list[Judgement]) -> Tensor:
-    """Mean |difference| of the hidden layers of natural and made sound, the first layer's left out."""
+def matching_loss(recorded: list[Judgement], synthesised: list[Judgement]) -> Tensor:
+    """Mean |difference| of the hidden layers of recorded and synthesised sound, the first layer's left out."""
     losses = [
         (real.float().detach() - fake.float()).abs().mean()
-        for one, other in zip(natural, made, strict=True)
+        for one, other in zip(recorded, synthesised, strict=True)
         for real, fake in zip(one.layers[1:], other.layers[1:], strict=True)
     ]
     return torch.stack(losses).mean()

@@ -1,4 +1,4 @@
-"""Crops of features and what is to be made from them, at random levels, some blurred as a codec would."""
+"""Crops of features and the sound that belongs to them, at random levels, some blurred as a codec would."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _WIDEST = 1.5  # standard deviation of the blur, in frames and in bands
 
 
 class Batch(NamedTuple):
-    """features: [B, F, T]; sound: [B, hop T], of which frame t is to make samples hop t to hop (t + 1) - 1."""
+    """features: [B, F, T]; sound: [B, hop T], of which the samples hop t to hop (t + 1) - 1 belong to frame t."""
 
     features: Tensor
     sound: Tensor
@@ -41,7 +41,7 @@ class Drawing(NamedTuple):
 
 
 class Draw:
-    """Draws crops of train.frames frames whose sound lies within their utterance, each place as likely as any other.
+    """Draws crops of train.frames frames whose sound lies within their utterance, each position as likely as any other.
 
     Features that carry a level: the peak of the recording is scaled to a level drawn from train.level. Features with
     utterance statistics come from peak-normalised sound and stay as they are.
@@ -63,13 +63,13 @@ class Draw:
     def draw(self, seed: int) -> Drawing:
         """What the seed alone decides."""
         random, batch = np.random.default_rng(seed), self._train.batch
-        places = random.integers(self._ends[-1], size=batch)
-        numbers = np.searchsorted(self._ends, places, side="right")
+        positions = random.integers(self._ends[-1], size=batch)
+        numbers = np.searchsorted(self._ends, positions, side="right")
         levels = random.uniform(*self._train.level, batch)
         crops = []
-        for place, number, level in zip(places.tolist(), numbers.tolist(), levels.tolist(), strict=True):
+        for position, number, level in zip(positions.tolist(), numbers.tolist(), levels.tolist(), strict=True):
             row = self._rows[number]
-            start = 1 + place - (int(self._ends[number - 1]) if number else 0)
+            start = 1 + position - (int(self._ends[number - 1]) if number else 0)
             crops.append(Crop(row, start, 10 ** (level / 20) / PEAK if self._levelled else 1.0))
         blurred = torch.from_numpy(random.random(batch) < self._train.smoothing)
         in_time, in_frequency = random.uniform(0, _WIDEST, 2).tolist()

@@ -58,7 +58,7 @@ def test_vocoder_by_file_folder_or_name(name) -> None:
     path = Path("runs/a/vocoder/vocoder.safetensors")
     saved(path, "world")
     assert found(name) == ("world", path, "")
-    with pytest.raises(VocoderError, match="made for log-mel features .* got paper-mel"):
+    with pytest.raises(VocoderError, match="a vocoder for log-mel features .* got paper-mel"):
         found(name, PAPER_MEL)
 
 

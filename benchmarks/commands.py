@@ -1,0 +1,104 @@
+"""The commands of `python -m benchmarks` that measure one thread of the CPU: rows of one table, and four reports."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from benchmarks import codes, memory, networks, quantizer, training, use, vocoders
+from benchmarks.speech import TINY
+from benchmarks.timing import Setting, make_row, table
+from sqcodec.spectrogram import FEATURES
+
+ROWS = quantizer.ROWS | training.ROWS | use.ROWS | networks.ROWS
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+runs_option = click.option(
+    "--runs", type=click.IntRange(min=1), default=7, show_default=True, help="Measurements of each figure."
+)
+
+
+@click.command(epilog=f"Rows: {', '.join(ROWS)}.")
+@click.argument("names", nargs=-1, metavar="[ROW]...", type=click.Choice(list(ROWS)))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@runs_option
+@click.option("--speech", type=FOLDER, default=TINY, help="Folder of recordings. [default: the speech that ships]")
+def rows(names: tuple[str, ...], as_json: bool, runs: int, speech: Path) -> None:
+    """Measure rows of the table of docs/performance.md; all of them if none is named.
+
+    Each figure is a time, a size or a ratio; both sides of a ratio are measured in this run, in turns.
+    """
+    setting = Setting(runs, speech)
+    measured = [make_row(name, ROWS[name](setting)) for name in names or ROWS]
+    click.echo(json.dumps([asdict(row) for row in measured], indent=1) if as_json else table(measured))
+
+
+@click.command("codes")
+@click.argument("model")
+@click.argument("folder", type=FOLDER)
+@click.option("--features", type=FOLDER, help="The store that the model was trained on, to measure order 2 as well.")
+@click.option("--every", type=click.IntRange(min=1), default=1, show_default=True, help="Take each N-th recording.")
+@runs_option
+def codes_command(model: str, folder: Path, features: Path | None, every: int, runs: int) -> None:
+    """Bit rates, file sizes and speed of the codes of the recordings in FOLDER."""
+    _echo(codes.report(model, folder, features=features, every=every, runs=runs))
+
+
+@click.command("memory")
+@click.option("--minutes", type=float, multiple=True, default=(10, 180), show_default=True, help="Lengths to measure.")
+@click.option("--narrow", is_flag=True, help="A small network, which is quicker.")
+def memory_command(minutes: tuple[float, ...], narrow: bool) -> None:
+    """Memory of encode and decode against that of 10 s."""
+    _echo(memory.report(minutes, narrow=narrow))
+
+
+@click.command("vocoders")
+@click.argument("folders", nargs=-1, required=True, metavar="FOLDER[:N]...")
+@click.option(
+    "--vocoder", "names", multiple=True, default=["griffin-lim"], show_default=True, help="Name of a vocoder."
+)
+@click.option("--iterations", type=int, multiple=True, help="istft once more with so many iterations of refinement.")
+@click.option("--features", type=click.Choice(list(FEATURES)), default="log-mel", show_default=True)
+@click.option("--picture", type=click.Path(path_type=Path), help="Draw spectrograms into this PNG.")
+@runs_option
+def vocoders_command(
+    folders: tuple[str, ...],
+    names: tuple[str, ...],
+    iterations: tuple[int, ...],
+    features: Literal["paper-mel", "log-mel"],
+    picture: Path | None,
+    runs: int,
+) -> None:
+    """Scores and speed of vocoders on the recordings in each FOLDER, or each N-th of them."""
+    _echo(
+        vocoders.report(
+            folders, names=names, iterations=iterations, features=FEATURES[features], picture=picture, runs=runs
+        )
+    )
+
+
+@click.command("growth")
+@click.option("--out", type=FOLDER, required=True, help="Folder for the pictures.")
+@runs_option
+def growth_command(out: Path, runs: int) -> None:
+    """How the cost of a training step grows: with the corpus, the crops, V, K, and processes."""
+    figures = training.growth(runs)
+    training.draw(figures, out)
+    click.echo(json.dumps(figures, indent=1))
+
+
+@click.command("rank", hidden=True)
+@runs_option
+def rank_command(runs: int) -> None:
+    """One process of those that torchrun started for `growth`."""
+    click.echo(f"seconds={training.rank_seconds(runs)}")
+
+
+COMMANDS = (rows, codes_command, memory_command, vocoders_command, growth_command, rank_command)
+
+
+def _echo(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line)
