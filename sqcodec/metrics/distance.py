@@ -2,9 +2,9 @@
 
 As ABXpy has them (Schatz et al., Interspeech 2013), the ZeroSpeech challenges' tool: the cheapest warping path's cost
 over its length in cells. cosine: the angle over pi, 1 from a frame of zeros to any other; kl: Kullback-Leibler
-divergence, both ways averaged, of frames that are scaled to sum to one; levenshtein: edits over the longer length, frames
-alike or not. Sums run in one order wherever frames stand, so that equal frames have equal distances. Compiled by numba
-at the first call.
+divergence, both ways averaged, of frames that are scaled to sum to one; levenshtein: edits over the longer length,
+frames alike or not. Sums run in one order wherever frames stand, so that equal frames have equal distances. Compiled
+by numba at the first call.
 """
 
 from collections.abc import Sequence

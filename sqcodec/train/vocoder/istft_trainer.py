@@ -1,7 +1,7 @@
 """The training of the ISTFT vocoder: spectra first, discriminators later."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -66,33 +66,36 @@ class IstftTrainer(VocoderTrainer):
         train, losses, discriminators = self.config.train, self.config.losses, self.config.discriminators
         batch = self.crops.draw(step_seed(train.seed, self.step, CROPS))
         synthesised = self.generator(batch.features)
-        spectral = spectral_loss(synthesised, batch.sound, losses.resolutions, self.features.sample_rate)
+        balanced = discriminators.balance is not None
+        sound = synthesised.detach().requires_grad_() if balanced else synthesised
+        spectral = spectral_loss(sound, batch.sound, losses.resolutions, self.features.sample_rate)
         terms = {"mel": spectral.mel, "stft": spectral.stft}
-        total, learning_rate = losses.mel * spectral.mel + losses.stft * spectral.stft, train.learning_rate
-        descent = total
+        parts, learning_rate = [losses.mel * spectral.mel + losses.stft * spectral.stft], train.learning_rate
         if discriminators.start is not None and self.step > discriminators.start:
             learning_rate = discriminators.generator_learning_rate or learning_rate
-            pair = self._window(batch.sound, synthesised, self.step)
+            pair = self._window(batch.sound, sound, self.step)
             terms |= self._train_discriminators(pair)
             if self.step > discriminators.start + discriminators.warmup:
                 adversarial, matching = self._adversarial_losses(pair)
                 terms |= {"adversarial": adversarial, "matching": matching}
-                judged = losses.adversarial * adversarial + losses.matching * matching
-                total, descent = total + judged, self._balanced(synthesised, total, judged)
+                parts.append(losses.adversarial * adversarial + losses.matching * matching)
+        total = torch.stack(parts).sum()
+        descent = (synthesised * self._balanced(sound, parts)).sum() if balanced else total
         self._descend("generator", self.generator, descent, learning_rate)
         return terms | {"loss": total}
 
-    def _balanced(self, synthesised: Tensor, spectral: Tensor, judged: Tensor) -> Tensor:
-        """What the generator descends: the sum of both, or, with `balance`, a product whose gradient at the sound is
-        that of `spectral` plus that of `judged` scaled to `balance` times its norm (Defossez et al., arXiv 2210.13438,
-        section 3.4, for one step)."""
-        balance = self.config.discriminators.balance
-        if balance is None:
-            return spectral + judged
-        (one,) = torch.autograd.grad(spectral, synthesised)
-        (other,) = torch.autograd.grad(judged, synthesised)
-        gradient: Tensor = one + balance * one.norm() / other.norm().clamp_min(_TINY) * other
-        return (synthesised * gradient).sum()
+    def _balanced(self, sound: Tensor, parts: Sequence[Tensor]) -> Tensor:
+        """The gradient [B, N] at the leaf `sound`: that of the first loss, and that of the others scaled to `balance`
+        times its norm (Defossez et al., arXiv 2210.13438, section 3.4, without the average over steps)."""
+        balance = self.config.discriminators.balance or 0.0
+        spectral, *others = [self._gradient(sound, loss) for loss in parts]
+        norm: Tensor = balance * spectral.norm()
+        return torch.stack([spectral, *(norm / other.norm().clamp_min(_TINY) * other for other in others)]).sum(0)
+
+    def _gradient(self, sound: Tensor, loss: Tensor) -> Tensor:
+        sound.grad = None
+        self.fabric.backward(loss)
+        return cast(Tensor, sound.grad)
 
     def _recorded_windows(self) -> Tensor:
         """Windows [B, n] of recordings as the discriminators see them, for their statistics."""
