@@ -55,6 +55,7 @@ MAY_IMPORT = {
     "pipeline.training": BELOW_VERBS | {"pipeline.finding"},
     "pipeline.measuring": (BELOW_VERBS - {"train"}) | {"pipeline.finding", "pipeline.coding", ""},
     "cli": {"pipeline", *VERBS, "recipe", "errors", "extras", "processors", ""},  # "": sqcodec itself, for its version
+    "adapters": {"", "errors", "features", "recording"},
     "": GROUND | {"pipeline.coding", "metrics"},
 }
 
