@@ -8,7 +8,7 @@ from typing import Literal
 
 import click
 
-from benchmarks import codes, memory, networks, quantizer, training, use, vocoders
+from benchmarks import codes, figure, memory, networks, quantizer, training, use, vocoders
 from benchmarks.speech import TINY
 from benchmarks.timing import Setting, make_row, table
 from sqcodec.spectrogram import FEATURES
@@ -89,6 +89,14 @@ def growth_command(out: Path, runs: int) -> None:
     click.echo(json.dumps(figures, indent=1))
 
 
+@click.command("figure")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("docs/rates.png"), show_default=True)
+def figure_command(out: Path) -> None:
+    """Draw quality against bit rate from docs/results/speech16k.md: the figure of the README."""
+    figure.draw(figure.read_points(figure.RESULTS.read_text("utf-8")), out)
+    click.echo(out)
+
+
 @click.command("rank", hidden=True)
 @runs_option
 def rank_command(runs: int) -> None:
@@ -96,7 +104,7 @@ def rank_command(runs: int) -> None:
     click.echo(f"seconds={training.rank_seconds(runs)}")
 
 
-COMMANDS = (rows, codes_command, memory_command, vocoders_command, growth_command, rank_command)
+COMMANDS = (rows, codes_command, memory_command, vocoders_command, growth_command, figure_command, rank_command)
 
 
 def _echo(lines: Iterable[str]) -> None:

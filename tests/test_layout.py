@@ -56,6 +56,7 @@ MAY_IMPORT = {
     "pipeline.measuring": (BELOW_VERBS - {"train"}) | {"pipeline.finding", "pipeline.coding", ""},
     "cli": {"pipeline", *VERBS, "recipe", "errors", "extras", "processors", ""},  # "": sqcodec itself, for its version
     "adapters": {"", "errors", "features", "recording"},
+    "quickstart": {"", "bitstream", "errors", "pipeline.finding"},  # a program that runs the commands
     "": GROUND | {"pipeline.coding", "metrics"},
 }
 
@@ -254,7 +255,10 @@ OTHER_PROGRAMS = {"sqcodec/pipeline/measuring/codecs.py": {"--quiet", "--bitrate
 OTHER_PROGRAMS["sqcodec/metrics/speaker_encoder.py"] = {"--no-deps"}  # of pip
 
 
-@pytest.mark.parametrize("source", [source for source in SOURCES if "/cli/" not in source])
+COMMAND_LINES = ("/cli/", "/quickstart.py")  # whose texts name options
+
+
+@pytest.mark.parametrize("source", [source for source in SOURCES if not any(map(source.count, COMMAND_LINES))])
 def test_the_library_names_no_options_of_the_command_line(source: str) -> None:
     """It names its arguments, as `model`; cli/wording.py puts the options in their place."""
     assert flags_in(ast.parse((ROOT / source).read_text("utf-8"))) == OTHER_PROGRAMS.get(source, set())
@@ -286,16 +290,17 @@ def test_every_recipe_that_ships_loads(folder: str) -> None:
     assert (ROOT / "recipes" / folder / "README.md").is_file()
 
 
-def readme_commands() -> set[tuple[str, str]]:
-    """(command, what follows it) of each line of the README's code blocks that calls sqcodec or a script of bin/."""
-    blocks = (ROOT / "README.md").read_text("utf-8").split("```")[1::2]
+def documented_commands() -> set[tuple[str, str]]:
+    """(command, what follows it) of each line of the code of README and docs that calls sqcodec or a script of bin/."""
+    pages = (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
+    blocks = [block for page in pages for block in page.read_text("utf-8").split("```")[1::2]]
     lines = [line.strip().removeprefix("$ ") for block in blocks for line in block.splitlines()]
-    return {(line.split()[0], line.partition(" ")[2]) for line in lines if line.startswith(("sqcodec ", "bin/"))}
+    return {(line.split()[0], line.partition(" ")[2]) for line in lines if re.match(r"sqcodec [a-z-]|bin/", line)}
 
 
-def test_the_commands_of_the_readme_exist() -> None:
-    commands = readme_commands()
-    assert {("bin/quickstart", ""), ("bin/test", "")} <= commands
+def test_documented_commands_exist() -> None:
+    commands = documented_commands()
+    assert ("bin/quickstart", "") in commands
     known = {name for group in COMMANDS.values() for name in group}
     for program, arguments in commands:
         if program == "sqcodec":
@@ -304,10 +309,22 @@ def test_the_commands_of_the_readme_exist() -> None:
             assert (ROOT / program).stat().st_mode & 0o111, program
 
 
-def test_the_options_of_the_readme_exist() -> None:
+def test_the_readme_is_read_in_a_minute() -> None:
+    lines = (ROOT / "README.md").read_text("utf-8").splitlines()
+    assert len(lines) <= 120
+    assert max(map(len, lines)) <= 120
+
+
+def test_links_within_the_documents_lead_somewhere() -> None:
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text("utf-8")):
+            assert "://" in target or (page.parent / target).exists(), (page.name, target)
+
+
+def test_documented_options_exist() -> None:
     from sqcodec.cli.main import main
 
-    for program, arguments in readme_commands():
+    for program, arguments in documented_commands():
         name, *words = arguments.split() or [""]
         command = main.get_command(click.Context(main), name) if program == "sqcodec" else None
         if command is None:

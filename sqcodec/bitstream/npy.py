@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sqcodec.bitstream.foreign import kind_of
 from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
 from sqcodec.spectrogram import FEATURES, FeatureConfig
@@ -119,9 +120,8 @@ class _Array(NamedTuple):
 def _read_array(content: bytes, start: int, where: str) -> _Array:
     """The npy array that begins at byte `start`. NumPy's own reader is more lenient, and may unpickle."""
     if not content.startswith(_MAGIC, start):
-        got = content[start : start + 8]
         expected = "expected the codes of 'sqcodec encode' (.sqc or .npy)"
-        raise CodesError(f"{where}: got a file that begins with {got!r}, {expected}")
+        raise CodesError(f"{where}: got {kind_of(content[start:])}, {expected}")
     width = {1: 2, 2: 4, 3: 4}.get(content[start + 6] if len(content) > start + 6 else 1)
     if width is None:
         raise CodesError(f"{where}: npy version {content[start + 6]}, expected 1, 2 or 3; the file is damaged or newer")

@@ -14,6 +14,7 @@ import math
 from typing import NamedTuple
 
 from sqcodec.bitstream.code_space import Coder, CodeSpace
+from sqcodec.bitstream.foreign import kind_of
 from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
 from sqcodec.spectrogram import FeatureConfig
@@ -54,7 +55,7 @@ class Header(NamedTuple):
 def read_header(content: bytes, *, where: str) -> Header:
     """The header alone, which needs no model. Raises CodesError: no `.sqc` file, of a later version, or cut."""
     if not content.startswith(MAGIC):
-        raise CodesError(f"{where}: got a file that begins with {content[:8]!r}, expected a .sqc of 'sqcodec encode'")
+        raise CodesError(f"{where}: got {kind_of(content)}, expected a .sqc of 'sqcodec encode'")
     try:
         version, flags = divmod(content[3], 16)
         if not 1 <= version <= VERSION:

@@ -94,7 +94,7 @@ def abx(
 
     \b
     Example: sqcodec abx triphones.item submission/2019/english/test
-             sqcodec abx recipes/tiny/speech/2019/english.item --model runs/tiny --data recipes/tiny/speech/2019/english
+             sqcodec abx recipes/tiny/speech/phones.item --model runs/vctk --data recipes/tiny/speech
     TASK is an item file or a task list; FEATURES has one .txt or .npy per file. See docs/zerospeech.md.
     """
     from sqcodec.pipeline.measuring import units

@@ -11,7 +11,6 @@ import soundfile
 
 from sqcodec.bitstream.npy import pack, read_codes, unpack
 from sqcodec.codes import Codes
-from sqcodec.pipeline.finding import models
 from tests.cli.runner import CHOSEN, MODEL, refused, run
 from tests.conftest import make_model, speech_like
 
@@ -133,7 +132,7 @@ def test_bare_codes_decode_with_a_warning(workplace: Path) -> None:
     assert result.stderr == (
         f"{CHOSEN}\n"
         "bare.npy: a bare array, without the model's fingerprint, length, loudness and speaker: taken as codes of"
-        " runs/tiny/model.safetensors, 320 samples per code, gain 1\n"
+        " runs/tiny, 320 samples per code, gain 1\n"
     )
     assert soundfile.info("out.wav").frames == 40 * 320
 
@@ -213,8 +212,8 @@ def test_encode_without_any_model_fails(workplace: Path) -> None:
         " 'sqcodec train RECIPE' makes one, or name one with --model\n"
     )
     assert refused("encode", "in.wav", "codes.npy", "--model", "x") == (
-        f"Error: model 'x': no such file, and none at x/model.safetensors, runs/x/model.safetensors,"
-        f" {models.SHIPPED}/x/model.safetensors; give a model.safetensors or a run folder\n"
+        "Error: model 'x': no such file, none at x/model.safetensors or runs/x/model.safetensors, and none ships with"
+        " this version; give a model.safetensors or a run folder\n"
     )
 
 
@@ -228,8 +227,7 @@ def test_encode_without_any_model_fails(workplace: Path) -> None:
         ("in.wav c.txt", "c.txt: unknown suffix '.txt', expected one of: .sqc, .npy"),
         (
             "in.wav c.npy --speaker p227",
-            "speaker 'p227': unknown to the model runs/tiny/model.safetensors; did you mean p226 or p225?"
-            " It knows 3: p225, p226, s5",
+            "speaker 'p227': unknown to the model runs/tiny; did you mean p226 or p225? It knows 3: p225, p226, s5",
         ),
         (
             "in.wav c.sqc --dtype int32",
@@ -256,12 +254,11 @@ def test_encode_refuses(workplace: Path, arguments, text) -> None:
         ("codes.npy codes.npy", "codes.npy: input and output are the same file; write to another name"),
         (
             "codes.npy o.wav --speaker nobody",
-            "speaker 'nobody': unknown to the model runs/tiny/model.safetensors. It knows 3: p225, p226, s5",
+            "speaker 'nobody': unknown to the model runs/tiny. It knows 3: p225, p226, s5",
         ),
         (
             "in.wav o.wav",
-            "in.wav: got a file that begins with b'RIFF\\xa48\\x01\\x00',"
-            " expected the codes of 'sqcodec encode' (.sqc or .npy)",
+            "in.wav: got a WAV file, expected the codes of 'sqcodec encode' (.sqc or .npy)",
         ),
     ],
 )
@@ -299,7 +296,7 @@ def test_errors_name_standard_input(workplace: Path) -> None:
         refused("encode", "-", "c.npy", stdin=b"not a recording"),
     )
     assert refused("decode", "-", "o.wav", stdin=b"not codes") == (
-        "Error: standard input: got a file that begins with b'not code',"
+        "Error: standard input: got a file that begins with 'not code',"
         " expected the codes of 'sqcodec encode' (.sqc or .npy)\n"
     )
 

@@ -37,7 +37,7 @@ def residual(workplace: Path) -> Path:
 
 
 def test_a_bit_rate_below_one_codebook_is_refused(residual: Path) -> None:
-    lowest = "the lowest of runs/tiny/model.safetensors is 200 bit/s"
+    lowest = "the lowest of runs/tiny is 200 bit/s"
     assert refused("encode", "in.wav", "out.sqc", "--bitrate", "100") == f"Error: --bitrate 100: {lowest}\n"
     make_model(TINY, RESIDUAL, "bit_rate=150")
     assert refused("encode", "in.wav", "out.sqc") == f"Error: recipe vctk: bit_rate 150: {lowest}\n"
@@ -85,10 +85,10 @@ def test_perturb_stays_within_each_codebook(residual: Path) -> None:
 def test_more_codebooks_than_the_model_has_are_refused(residual: Path) -> None:
     note = "no --model given: using the newest run, runs/tiny\n"
     assert refused("encode", "in.wav", "x.sqc", "--codebooks", "4").removeprefix(note) == (
-        f"Error: --codebooks 4: {TINY} has 3\n"
+        f"Error: --codebooks 4: {TINY.parent} has 3\n"
     )
     assert refused("encode", "in.wav", "x.sqc", "--bitrate", "199").removeprefix(note) == (
-        f"Error: --bitrate 199: the lowest of {TINY} is 200 bit/s\n"
+        f"Error: --bitrate 199: the lowest of {TINY.parent} is 200 bit/s\n"
     )
     assert "give one of them." in refused(
         "encode", "in.wav", "x.sqc", "--codebooks", "1", "--bitrate", "9", exit_code=2

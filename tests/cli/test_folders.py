@@ -228,7 +228,7 @@ def test_notes_of_one_kind_are_printed_once_with_a_count(workplace: Path) -> Non
     assert result.exit_code == 0, result.output
     assert result.stderr == (
         "bare array, 3 files: codes/a.npy: a bare array, without the model's fingerprint, length, loudness and speaker:"
-        " taken as codes of runs/tiny/model.safetensors, 320 samples per code, gain 1\n"
+        " taken as codes of runs/tiny, 320 samples per code, gain 1\n"
         f"model, 3 files: {CHOSEN}\n"
     )
     Path("in").mkdir()

@@ -32,7 +32,7 @@ def test_json_holds_the_fields_of_the_file(inspected: Path, name, form) -> None:
     size = Path(name).stat().st_size
     expected = {
         "file": name, "format": form, "size": size, "seconds": 2.5, "samples": 40_000, "sample_rate": 16000,
-        "model": "runs/tiny/model.safetensors", "speaker": "p226", "codes": 126, "note": "", "tables": False,
+        "model": "runs/tiny", "speaker": "p226", "codes": 126, "note": "", "tables": False,
     }  # fmt: skip
     assert {key: found[key] for key in expected} == expected
     assert found["nominal_bit_rate"] == pytest.approx(126 / 2.5 * 4)
@@ -51,7 +51,7 @@ def test_text_output(inspected: Path) -> None:
     assert lines[0] == f"out.sqc: .sqc version 1, {size} bytes, header 15, 1 block, fixed width"
     assert lines[1:4] == [
         "  duration   2.50 s, 40000 samples at 16000 Hz",
-        f"  model      runs/tiny/model.safetensors, fingerprint {fingerprint}",
+        f"  model      runs/tiny, fingerprint {fingerprint}",
         "  speaker    p226",
     ]
     assert lines[5].startswith("  bit rate   202 nominal, ")
@@ -88,7 +88,7 @@ def test_several_codebooks_silence_and_bare_arrays(workplace: Path) -> None:
 def test_a_damaged_file_is_an_error(inspected: Path) -> None:
     Path("cut.sqc").write_bytes(Path("out.sqc").read_bytes()[:-1])
     assert refused("inspect", "cut.sqc").startswith("Error: cut.sqc: the checksum does not match")
-    assert refused("inspect", "in.wav").startswith("Error: in.wav: got a file that begins with")
+    assert refused("inspect", "in.wav").startswith("Error: in.wav: got a WAV file")
 
 
 def test_plot_writes_an_image(inspected: Path) -> None:

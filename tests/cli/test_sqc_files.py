@@ -1,8 +1,6 @@
 """`.sqc` on the command line: sizes, pipes, raw sound, tables, damage."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -63,15 +61,6 @@ def test_a_pipe_carries_sqc_and_a_wav(coded: Path) -> None:
     sound = run("decode", "-", "-", stdin=piped.stdout_bytes)
     assert run("decode", "out.sqc", "out.wav").exit_code == 0
     assert sound.stdout_bytes == Path("out.wav").read_bytes()
-
-
-@pytest.mark.slow
-def test_the_pipe_of_the_readme_runs_in_a_shell(coded: Path) -> None:
-    line = "sqcodec encode - - < in.wav | sqcodec decode - - > out.wav"
-    assert line in (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-    shell = f'sqcodec() {{ "{sys.executable}" -m sqcodec.cli.main "$@"; }}; set -o pipefail; {line}'
-    subprocess.run(["bash", "-c", shell], check=True, capture_output=True)
-    assert soundfile.info("out.wav").frames == 40_000
 
 
 def test_raw_input_and_output(coded: Path) -> None:

@@ -171,7 +171,7 @@ class Codec:
         """
         if not self.header.codewords:
             raise ModelError(
-                f"{self.path}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer"
+                f"{model_name(self.path)}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer"
             )
         codebooks = self.codebooks_for(codebooks=codebooks, bit_rate=bitrate)
         if speaker is not None:
@@ -273,9 +273,11 @@ class Codec:
             codebooks = min(available, int(limit * available / self.bit_rate))
             if not codebooks:
                 setting = f"`bit_rate` {limit:g}" if bit_rate else f"recipe {self.header.name}: bit_rate {limit:g}"
-                raise CodesError(f"{setting}: the lowest of {self.path} is {self.bit_rate / available:g} bit/s")
+                raise CodesError(
+                    f"{setting}: the lowest of {model_name(self.path)} is {self.bit_rate / available:g} bit/s"
+                )
         if codebooks is not None and codebooks > available:
-            raise CodesError(f"`codebooks` {codebooks}: {self.path} has {available}")
+            raise CodesError(f"`codebooks` {codebooks}: {model_name(self.path)} has {available}")
         return codebooks or available
 
     def pack(self, codes: Codes) -> bytes:

@@ -20,7 +20,7 @@ from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.coding.notes import note, recording_notes
 from sqcodec.pipeline.coding.outcomes import Decoded, Encoded, Span
 from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, Written, clipping_note, sound_format, write_sound
-from sqcodec.pipeline.finding.models import FoundModel, find_for_decoding, find_for_encoding
+from sqcodec.pipeline.finding.models import FoundModel, find_for_decoding, find_for_encoding, model_name
 from sqcodec.pipeline.paths import check_target, is_pipe, is_special, shown, spooled, written
 from sqcodec.resampling import resampled
 
@@ -289,5 +289,5 @@ def bare_array_note(file: CodesFile, found: FoundModel) -> str:
     samples = model_header.read_header(found.path).features.samples_per_code
     return (
         f"{file.where}: a bare array, without the model's fingerprint, length, loudness and speaker:"
-        f" taken as codes of {found.path}, {samples} samples per code, gain 1"
+        f" taken as codes of {model_name(found.path)}, {samples} samples per code, gain 1"
     )

@@ -6,6 +6,7 @@ from sqcodec.bitstream import npy
 from sqcodec.codes import Codes
 from sqcodec.errors import CodesError, ModelError
 from sqcodec.model.model_header import NO_SPEAKER, ModelHeader
+from sqcodec.pipeline.finding.models import model_name
 
 _SHOWN = 200  # names in one message
 
@@ -15,8 +16,8 @@ def check_codes(codes: Codes, header: ModelHeader, where: str) -> None:
     available, codebooks = header.codewords, len(codes.indices)
     if codes.fingerprint not in (None, header.fingerprint):
         raise ModelError(
-            f"{where}: written with the model {codes.fingerprint}, got {header.fingerprint} ({header.path});"
-            " name the model that wrote the codes"
+            f"{where}: written with the model {codes.fingerprint}, got {header.fingerprint}"
+            f" ({model_name(header.path)}); name the model that wrote the codes"
         )
     if not 1 <= codebooks <= len(available):
         expected_rows = "1 (the model has one codebook)" if len(available) == 1 else f"1 to {len(available)}"
@@ -46,8 +47,8 @@ def index_of(speaker: str | None, header: ModelHeader) -> int:
     if not header.speakers:
         if speaker is not None:
             raise CodesError(
-                f"speaker {speaker!r}: the model {header.path} takes any speaker and knows no names; leave the"
-                " speaker out, or use a model that was trained with speakers"
+                f"speaker {speaker!r}: the model {model_name(header.path)} takes any speaker and knows no names;"
+                " leave the speaker out, or use a model that was trained with speakers"
             )
         return NO_SPEAKER
     assert speaker is not None
@@ -55,7 +56,7 @@ def index_of(speaker: str | None, header: ModelHeader) -> int:
         return header.speakers.index(speaker)
     near = difflib.get_close_matches(speaker, header.speakers, n=3)
     raise CodesError(
-        f"speaker {speaker!r}: unknown to the model {header.path}"
+        f"speaker {speaker!r}: unknown to the model {model_name(header.path)}"
         + (f"; did you mean {' or '.join(near)}?" if near else ".")
         + f" It knows {len(header.speakers)}: {_some(header.speakers)}"
     )

@@ -15,7 +15,7 @@ from sqcodec.errors import ModelError, SqcodecError
 from sqcodec.model.model_header import ModelHeader
 from sqcodec.model.model_header import read_header as read_model_header
 from sqcodec.pipeline.finding.code_spaces import read_space
-from sqcodec.pipeline.finding.models import find_for_decoding, resolve
+from sqcodec.pipeline.finding.models import find_for_decoding, model_name, resolve
 from sqcodec.pipeline.paths import shown, spooled
 from sqcodec.spectrogram import FEATURES, PEAK
 
@@ -155,7 +155,7 @@ def _inspection(content: bytes, where: str, read: _Read) -> Inspection:
         samples=described.samples,
         sample_rate=described.sample_rate,
         level=20 * float(np.log10(PEAK * gain)) if gain else None,
-        model=str(codec_header.path) if codec_header else None,
+        model=model_name(codec_header.path) if codec_header else None,
         fingerprint=codes.fingerprint if codes else header.identity if header else None,
         speaker=codes.speaker if codes else None,
         codes=sum(codebook.codes for codebook in codebooks) if codebooks else number * length,

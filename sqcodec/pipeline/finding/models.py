@@ -44,9 +44,11 @@ def resolve(model: str | Path) -> Path:
     for candidate in paths:
         if candidate.is_file():
             return candidate
-    tried = ", ".join(str(candidate) for candidate in paths[1:])
+    names = sorted(found.parent.name for found in SHIPPED.glob(f"*/{_FILE}"))
+    ships = f"no such model ships ({', '.join(names)} does)" if names else "none ships with this version"
     raise ModelError(
-        f"model {str(model)!r}: no such file, and none at {tried}; give a model.safetensors or a run folder"
+        f"model {str(model)!r}: no such file, none at {paths[1]} or {paths[2]}, and {ships}; give a model.safetensors"
+        " or a run folder"
     )
 
 

@@ -65,7 +65,7 @@ def choose_vocoder(name: str | None, features: FeatureConfig, *, codec: str | No
         return ChosenVocoder(path, "" if shipped else note)
     if name in ("istft", "world"):
         raise VocoderError(
-            f"vocoder {name}: no weights for {features.name} features under {RUNS.resolve()}, and none ship with this"
+            f"vocoder {name}: no weights for {features.name} features under {RUNS}/, and none ship with this"
             f" version; 'sqcodec train recipes/{name}' with `stage` vocoder and `overrides`"
             f" features.kind={features.kind} makes them"
         )
