@@ -34,6 +34,7 @@ from sqcodec.cli.wording import echo, echo_notes
 @click.option(
     "--listen", type=click.IntRange(min=0), default=8, show_default=True, help="Number of recordings on the page."
 )
+@click.option("--write-scp", is_flag=True, help="Keep every sound, and list them for VERSA in sounds/*/wav.scp.")
 @mcd_option
 @asr_option
 @sv_option
@@ -51,6 +52,7 @@ def evaluate(
     vocoder: str | None,
     baseline: str | None,
     listen: int,
+    write_scp: bool,
     mcd: str,
     asr: str | None,
     sv: str | None,
@@ -81,6 +83,7 @@ def evaluate(
             vocoder=vocoder,
             baselines=[name for name in (baseline or "").split(",") if name],
             listen=listen,
+            write_scp=write_scp,
             jobs=jobs,
             backend=chosen_backend(backend, scheduler),
             device=device,

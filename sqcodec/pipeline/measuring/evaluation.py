@@ -70,6 +70,7 @@ def evaluate(
     vocoder: str | None = None,
     baselines: Sequence[str] = (),
     listen: int = 8,
+    write_scp: bool = False,
     jobs: int = 1,
     backend: str = "local",
     device: str = "cpu",
@@ -79,6 +80,7 @@ def evaluate(
 
     bit_rates: nominal, in bit/s, at each of which the model takes part, with as many codebooks as fit; none means
     the model's default. vocoder: a kind, a file or a run; None means the best that there is.
+    write_scp: keep the sound of every file, and a Kaldi list of each codec's, `sounds/NAME/wav.scp`.
     Rows that an earlier call left in `out`, made with the same model, settings and recordings, are kept.
     Raises CorpusError: no recordings; ModelError: no model; CodesError: a bit rate below the model's lowest;
     SqcodecError: an unknown baseline, or no file was coded.
@@ -93,7 +95,8 @@ def evaluate(
     systems: list[CodecUnderTest] = [*ours, *others]
     out.mkdir(parents=True, exist_ok=True)
     listened = _spread(utterances, listen)
-    tasks = [_task(system, utterance, settings, out, listened) for utterance in utterances for system in systems]
+    kept = tuple(utterance.name for utterance in utterances) if write_scp else listened
+    tasks = [_task(system, utterance, settings, out, kept) for utterance in utterances for system in systems]
     with alone(out):
         rows = _all_rows(out, tasks, jobs=jobs, backend=backend, progress=progress)
     errors = tuple(f"{row['system']}, {row['file']}: {row['error']}" for row in rows if "error" in row)
@@ -111,6 +114,8 @@ def evaluate(
         "files": len(utterances),
         "settings": asdict(settings),
     }
+    if write_scp:
+        results.write_scp(out, rows)
     table = results.write(out, summaries, rows, about=about, settings=settings, listened=listened, notes=notes)
     return Evaluated(
         folder=out, table=table, files=len(utterances), systems=tuple(system.name for system in systems),
@@ -176,14 +181,14 @@ def _spread(utterances: Sequence[Utterance], count: int) -> tuple[str, ...]:
 
 
 def _task(
-    system: CodecUnderTest, utterance: Utterance, settings: Settings, folder: Path, listened: tuple[str, ...]
+    system: CodecUnderTest, utterance: Utterance, settings: Settings, folder: Path, kept: tuple[str, ...]
 ) -> _Task:
     read = [utterance.path, *([_transcript_file(utterance.path)] if settings.asr else [])]
     stamp = [figure for path in read for figure in _stamp(path)]
     text = json.dumps([__version__, system.name, system.identity, utterance.name, stamp, asdict(settings)])
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     return _Task(
-        system=system, utterance=utterance, settings=settings, folder=folder, listen=utterance.name in listened, key=key
+        system=system, utterance=utterance, settings=settings, folder=folder, listen=utterance.name in kept, key=key
     )
 
 

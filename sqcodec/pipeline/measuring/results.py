@@ -124,6 +124,16 @@ def write(
     return table
 
 
+def write_scp(out: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write `sounds/NAME/wav.scp` for each codec and the reference: a line an utterance that all of them have, its name
+    and the path of its sound, as Kaldi and VERSA read them. White space in a name becomes `_`."""
+    failed = {row["file"] for row in rows if "error" in row}
+    names = sorted({row["file"] for row in rows} - failed)
+    for system in (REFERENCE, *sorted({row["system"] for row in rows})):
+        lines = [f"{'_'.join(name.split())} {sound_file(out, system, name).absolute()}\n" for name in names]
+        write_text(out / "sounds" / system / "wav.scp", "".join(lines))
+
+
 def _utterances(out: Path, rows: Sequence[dict[str, Any]], listened: Sequence[str]) -> list[page.Utterance]:
     """The utterances of the page; a codec that failed on a file has no sound there."""
     utterances = []

@@ -52,6 +52,23 @@ def test_everything_is_written(recordings: Path) -> None:
     assert done.table in Path("out/scores.md").read_text("utf-8")
 
 
+def test_lists_name_the_sounds_of_every_file(recordings: Path) -> None:
+    """The same names in each list, as VERSA takes them: --gt sounds/reference/wav.scp --pred sounds/tiny/wav.scp."""
+    soundfile.write("data/p226/a b.wav", speech_like(20_000), 16000)
+    evaluate(listen=0, write_scp=True)
+    for system in ("reference", "tiny"):
+        lines = Path(f"out/sounds/{system}/wav.scp").read_text("utf-8").splitlines()
+        assert [line.split()[0] for line in lines] == ["nobody/2", "p225/0", "p226/1", "p226/a_b"]
+        paths = [Path(line.partition(" ")[2]) for line in lines]
+        assert [path.relative_to(recordings / "out" / "sounds" / system).as_posix() for path in paths] == [
+            "nobody/2.flac", "p225/0.flac", "p226/1.flac", "p226/a b.flac",
+        ]  # fmt: skip
+        assert [soundfile.info(path).frames for path in paths] == [22_000, 20_000, 21_000, 20_000]
+    Path("data/p225/0.wav").write_bytes(b"damaged")
+    evaluate(listen=0, write_scp=True)
+    assert "p225/0" not in Path("out/sounds/reference/wav.scp").read_text("utf-8")
+
+
 @pytest.mark.slow
 def test_means_rates_and_usage_are_those_of_the_rows(recordings: Path) -> None:
     evaluate()
