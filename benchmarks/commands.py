@@ -8,7 +8,7 @@ from typing import Literal
 
 import click
 
-from benchmarks import codes, figure, memory, networks, quantizer, training, use, vocoders
+from benchmarks import codes, damage, figure, memory, networks, quantizer, training, use, vocoders
 from benchmarks.speech import TINY
 from benchmarks.timing import Setting, make_row, table
 from sqcodec.spectrogram import FEATURES
@@ -44,6 +44,16 @@ def rows(names: tuple[str, ...], as_json: bool, runs: int, speech: Path) -> None
 def codes_command(model: str, folder: Path, features: Path | None, every: int, runs: int) -> None:
     """Bit rates, file sizes and speed of the codes of the recordings in FOLDER."""
     _echo(codes.report(model, folder, features=features, every=every, runs=runs))
+
+
+@click.command("damage")
+@click.argument("model")
+@click.option("--speech", type=FOLDER, default=TINY, help="Folder of recordings. [default: the speech that ships]")
+@click.option("--seconds", type=float, default=60, show_default=True, help="Length of the recording.")
+@click.option("--copies", type=click.IntRange(min=1), default=200, show_default=True, help="At each error rate.")
+def damage_command(model: str, speech: Path, seconds: float, copies: int) -> None:
+    """What survives of a file at bit error rates, by the length of its blocks."""
+    _echo(damage.report(model, speech, seconds=seconds, copies=copies))
 
 
 @click.command("memory")
@@ -104,7 +114,7 @@ def rank_command(runs: int) -> None:
     click.echo(f"seconds={training.rank_seconds(runs)}")
 
 
-COMMANDS = (rows, codes_command, memory_command, vocoders_command, growth_command, figure_command, rank_command)
+COMMANDS = (rows, codes_command, damage_command, memory_command, vocoders_command, growth_command, figure_command, rank_command)
 
 
 def _echo(lines: Iterable[str]) -> None:

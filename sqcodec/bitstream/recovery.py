@@ -8,7 +8,6 @@ import numpy as np
 from sqcodec.bitstream.ans import longest
 from sqcodec.bitstream.code_space import Coder, CodeSpace
 from sqcodec.bitstream.sqc import (
-    BLOCK,
     Block,
     Found,
     blocks,
@@ -57,10 +56,10 @@ def recover(content: bytes, space: CodeSpace, *, where: str) -> Recovered:
     header = read_header(content, where=where)
     check_header(header, space, where)
     length = header.length(space.features)
-    if length // BLOCK > len(content):  # each block has a byte; a damaged header must not make us fill memory
+    if length // header.block > len(content):  # each block has a byte; a damaged header must not make us fill memory
         raise CodesError(f"{where}: too little is left of it, {len(content)} bytes; copy or encode it again")
     reader = _reader(content, header, space)
-    search = Search(reader, list(blocks(length)), len(content), header)
+    search = Search(reader, list(blocks(length, header.block)), len(content), header)
     found = {block.number: part for block, part in search.intact(header.size)}
     if not found:
         raise CodesError(f"{where}: nothing is intact: the header or every block is damaged; copy or encode it again")
@@ -76,7 +75,7 @@ def recover(content: bytes, space: CodeSpace, *, where: str) -> Recovered:
 
 
 def _reader(content: bytes, header: Header, space: CodeSpace) -> BlockReader:
-    most = longest((header.books, BLOCK), header.coder != "plain", space.codewords)
+    most = longest((header.books, header.block), header.coder != "plain", space.codewords)
 
     def stop(offset: int) -> int | None:
         try:

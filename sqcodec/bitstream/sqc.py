@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from sqcodec.bitstream.ans import longest, pack_codes, unpack_codes
 from sqcodec.bitstream.code_space import Coder, CodeSpace
 from sqcodec.bitstream.context_coder import Part, pack_parts, unpack_parts
-from sqcodec.bitstream.sqc_header import Header, pack_header, read_header, read_varint, varint
+from sqcodec.bitstream.sqc_header import BLOCK, SHORTEST_BLOCK, Header, pack_header, read_header, read_varint, varint
 from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
 
-BLOCK = 500  # codes a book, 10 s at 50 codes/s; the last block takes what is left, 250 to 749 where there are several
 _CHECKSUM_MASK = 0xFFFFFF
 
 
@@ -29,12 +28,12 @@ class Block(NamedTuple):
     stop: int
 
 
-def pack(codes: Codes, space: CodeSpace, *, coder: Coder | None = None) -> bytes:
+def pack(codes: Codes, space: CodeSpace, *, coder: Coder | None = None, block: int = BLOCK) -> bytes:
     """The whole file as bytes.
 
     coder: None: the context model where the model has one, else the tables where it has them and they make the file
-    smaller than codes of fixed width. Raises CodesError: the codes, their number or their speaker do not fit the model,
-    or it has no such coder.
+    smaller than codes of fixed width. block: codes a book in a block, of which a damaged byte costs one. Raises
+    CodesError: the codes, their number or their speaker do not fit the model, it has no such coder, or no such block.
     """
     _check(codes, space)
     if coder is None:
@@ -43,21 +42,23 @@ def pack(codes: Codes, space: CodeSpace, *, coder: Coder | None = None) -> bytes
         raise CodesError(f"`coder` {coder}: the model has none; it has {', '.join(space.by_coder)}")
     if codes.stages is not None and coder != "context":
         raise CodesError(f"`coder` {coder}: frames of fewer stages than {len(codes.indices)} need a context model")
+    if not SHORTEST_BLOCK <= block <= BLOCK:
+        raise CodesError(f"`block` of {block} codes: expected {SHORTEST_BLOCK} to {BLOCK}")
     smaller: tuple[Coder, ...] = ("plain", "tables") if coder == "tables" else (coder,)
-    return min((_pack(codes, space, each) for each in smaller), key=lambda file: (len(file), file))
+    return min((_pack(codes, space, each, block) for each in smaller), key=lambda file: (len(file), file))
 
 
-def _pack(codes: Codes, space: CodeSpace, coder: Coder) -> bytes:
-    header = pack_header(codes, space, coder)
+def _pack(codes: Codes, space: CodeSpace, coder: Coder, size: int) -> bytes:
+    header = pack_header(codes, space, coder, size)
     length = codes.indices.shape[1]
     content = bytearray(header)
-    for block, payload in zip(blocks(length), _payloads(codes, header, space, coder), strict=True):
+    for block, payload in zip(blocks(length, size), _payloads(codes, header, space, coder, size), strict=True):
         content += payload if block.stop == length else varint(len(payload)) + payload
     return bytes(content)
 
 
-def _payloads(codes: Codes, header: bytes, space: CodeSpace, coder: Coder) -> Iterator[bytes]:
-    every = list(blocks(codes.indices.shape[1]))
+def _payloads(codes: Codes, header: bytes, space: CodeSpace, coder: Coder, size: int) -> Iterator[bytes]:
+    every = list(blocks(codes.indices.shape[1], size))
     parts = [part_of(codes, block) for block in every]
     checksums = [
         checksum_of(header, block, part.codes, None if codes.stages is None else part.stages)
@@ -88,7 +89,7 @@ def unpack(content: bytes, space: CodeSpace, *, where: str) -> Codes:
         found = list(_found(content, header, space))
     except _DamagedError as damage:
         begin = damage.block.start / space.features.code_rate
-        only = header.length(space.features) <= BLOCK
+        only = header.length(space.features) <= header.block
         whole = "" if only else f" (block {damage.block.number}, from {begin:.0f} s on)"
         raise CodesError(
             f"{where}: the checksum does not match{whole}: the file was damaged, cut, or something was added;"
@@ -107,7 +108,7 @@ class _DamagedError(Exception):
 def _found(content: bytes, header: Header, space: CodeSpace) -> Iterator[Part]:
     """All blocks, one after the other. Raises _DamagedError at the first one that is not intact."""
     read, payloads, offset, stopped = [], [], header.size, None
-    for block in blocks(header.length(space.features)):
+    for block in blocks(header.length(space.features), header.block):
         extent = _extent(content, offset, header, block, space)
         if extent is None:
             stopped = block
@@ -136,11 +137,12 @@ def _decoded(payloads: list[bytes], lengths: list[int], header: Header, space: C
         yield Part(codes, np.full(length, header.books, np.uint8)), checksum
 
 
-def blocks(length: int) -> Iterator[Block]:
-    """The blocks of `length` codes a book, in order."""
-    number = max(1, (length + BLOCK // 2) // BLOCK)
+def blocks(length: int, size: int = BLOCK) -> Iterator[Block]:
+    """The blocks of `length` codes a book, in order, of `size` each; the last one takes what is left, by half a block
+    more or less."""
+    number = max(1, (length + size // 2) // size)
     for block in range(number):
-        yield Block(block, block * BLOCK, length if block == number - 1 else (block + 1) * BLOCK)
+        yield Block(block, block * size, length if block == number - 1 else (block + 1) * size)
 
 
 class Found(NamedTuple):

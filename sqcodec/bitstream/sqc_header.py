@@ -8,6 +8,7 @@
 [1 to 10  sample rate: flag 2]
 [1 to 9   speaker: flag 4]
 [1 to 9   codebooks: flag 8]
+[1 to 9   codes in a block: versions 3 and 4]
 """
 
 import math
@@ -20,7 +21,10 @@ from sqcodec.errors import CodesError
 from sqcodec.spectrogram import FeatureConfig
 
 MAGIC = b"SQC"
-VERSION = 2  # the highest; 1: with tables or without, 2: with the context model
+VERSION = 4  # the highest; 1: with tables or without, 2: with the context model; 3, 4: these with blocks of any length
+BLOCK = 500  # codes a book in a block of versions 1 and 2: 10 s at 50 codes/s
+SHORTEST_BLOCK = 8
+_ANY_LENGTH = 2  # what is added to a version whose blocks are not of 500 codes
 _TABLES = _STOPS = 1  # flags, the first of version 1 and of version 2
 _RATE, _SPEAKER, _BOOKS = 2, 4, 8
 _RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000)
@@ -30,7 +34,7 @@ _UNITY = 201  # the gain's byte that stands for 1
 
 class Header(NamedTuple):
     """A file's header; size: its bytes. identity: 12 hexadecimal digits; speaker: index in the model's list; stops:
-    whether frames may use fewer codebooks."""
+    whether frames may use fewer codebooks; block: codes a book in each block but the last."""
 
     identity: str
     samples: int
@@ -40,12 +44,13 @@ class Header(NamedTuple):
     books: int
     coder: Coder
     stops: bool
+    block: int
     size: int
 
     @property
     def version(self) -> int:
         """Of the format."""
-        return 2 if self.coder == "context" else 1
+        return (2 if self.coder == "context" else 1) + (0 if self.block == BLOCK else _ANY_LENGTH)
 
     def length(self, features: FeatureConfig) -> int:
         """Codes a book, of a model for these features."""
@@ -69,20 +74,21 @@ def read_header(content: bytes, *, where: str) -> Header:
         sample_rate, offset = _read_rate(content, offset) if flags & _RATE else (_UNMARKED, offset)
         speaker, offset = read_varint(content, offset) if flags & _SPEAKER else (None, offset)
         books, offset = read_varint(content, offset) if flags & _BOOKS else (1, offset)
+        block, offset = read_varint(content, offset) if version > _ANY_LENGTH else (BLOCK, offset)
     except IndexError:
         raise CodesError(
             f"{where}: the file ends inside its header, after {len(content)} bytes: copy it again"
         ) from None
-    if not samples or not books or not sample_rate:
+    if not samples or not books or not sample_rate or not SHORTEST_BLOCK <= block <= BLOCK:
         raise CodesError(f"{where}: the header is damaged: copy or encode the file again")
-    coder: Coder = "context" if version == 2 else "tables" if flags & _TABLES else "plain"
-    stops = version == 2 and bool(flags & _STOPS)
-    return Header(identity, samples, sample_rate, _gain(gain), speaker, books, coder, stops, offset)
+    coder: Coder = "context" if version % 2 == 0 else "tables" if flags & _TABLES else "plain"
+    stops = version % 2 == 0 and bool(flags & _STOPS)
+    return Header(identity, samples, sample_rate, _gain(gain), speaker, books, coder, stops, block, offset)
 
 
-def pack_header(codes: Codes, space: CodeSpace, coder: Coder) -> bytes:
-    """The header of these codes, coded with what the model has for `coder`."""
-    books, version = len(codes.indices), 2 if coder == "context" else 1
+def pack_header(codes: Codes, space: CodeSpace, coder: Coder, block: int = BLOCK) -> bytes:
+    """The header of these codes, coded with what the model has for `coder`, in blocks of `block` codes a book."""
+    books, version = len(codes.indices), (2 if coder == "context" else 1) + (0 if block == BLOCK else _ANY_LENGTH)
     first = _TABLES * (coder == "tables") | _STOPS * (codes.stages is not None)
     flags = (first | _RATE * (codes.sample_rate != _UNMARKED)
              | _SPEAKER * (codes.speaker is not None) | _BOOKS * (books != 1))  # fmt: skip
@@ -93,7 +99,8 @@ def pack_header(codes: Codes, space: CodeSpace, coder: Coder) -> bytes:
         header += bytes([1 + _RATES.index(codes.sample_rate)]) if known else b"\0" + varint(codes.sample_rate)
     if codes.speaker is not None:
         header += varint(space.speakers.index(codes.speaker))
-    return header + (varint(books) if flags & _BOOKS else b"")
+    header += varint(books) if flags & _BOOKS else b""
+    return header + (b"" if block == BLOCK else varint(block))
 
 
 def _read_rate(content: bytes, offset: int) -> tuple[int, int]:

@@ -36,6 +36,11 @@ from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, mode
 @click.option("--dtype", type=click.Choice(["uint16", "int32"]), help="Type of the codes in a .npy [default: uint16].")
 @codebooks_option
 @bitrate_option
+@click.option(
+    "--block",
+    type=click.FloatRange(0.5, 10),
+    help="Seconds of a block of a .sqc: what a damaged byte costs [default: 10].",
+)
 @raw_option
 @click.option("--rate", type=RATE, help="Sample rate of --raw input, Hz.")
 @jobs_option
@@ -53,6 +58,7 @@ def encode(
     dtype: Literal["uint16", "int32"] | None,
     codebooks: int | None,
     bitrate: float | None,
+    block: float | None,
     raw: Literal["s16le", "f32le"] | None,
     rate: int | None,
     jobs: int,
@@ -82,8 +88,8 @@ def encode(
         with progress_bar(quiet=quiet) as show:
             folder = folders.encode_folder(
                 recording, codes, model=model, speaker=speaker, device=device, form=form, codebooks=codebooks,
-                bit_rate=bitrate, dtype=dtype, workers=folders.Workers(jobs, chosen_backend(backend, scheduler)),
-                progress=partial(show, "files"),
+                bit_rate=bitrate, dtype=dtype, block=block, progress=partial(show, "files"),
+                workers=folders.Workers(jobs, chosen_backend(backend, scheduler)),
             )  # fmt: skip
         seconds, size = folder.seconds, folder.size
         rate_text = f", {size} bytes: {8 * size / seconds:.0f} bit/s" if seconds else ""
@@ -91,7 +97,7 @@ def encode(
         return
     encoded = files.encode_file(
         recording, codes, model=model, speaker=speaker, device=device, form=form, raw=files.raw_format(raw, rate),
-        codebooks=codebooks, bit_rate=bitrate, dtype=dtype,
+        codebooks=codebooks, bit_rate=bitrate, dtype=dtype, block=block,
     )  # fmt: skip
     if as_json:
         echo_json(codes, encoded.as_json())

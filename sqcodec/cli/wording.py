@@ -22,8 +22,8 @@ _OPTIONS = {
     **{
         name: f"--{name}"
         for name in (
-            "asr", "backend", "codebooks", "data", "device", "dtype", "jobs", "model", "neighbours", "out", "recover",
-            "resume", "row", "scheduler", "speaker", "stage", "strict", "sv", "systems", "target",
+            "asr", "backend", "block", "codebooks", "data", "device", "dtype", "jobs", "model", "neighbours", "out",
+            "recover", "resume", "row", "scheduler", "speaker", "stage", "strict", "sv", "systems", "target",
         )
     },
 }  # fmt: skip

@@ -167,3 +167,12 @@ def test_the_former_script_warns_and_works(speech: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr == "Warning: bin/bench goes with the next release; use python -m benchmarks\n"
     assert done.stdout.splitlines()[1].startswith("cost-vq")
+
+
+def test_damage_is_a_table_by_block(run: Run, tmp_path: Path, speech: Path) -> None:
+    make_model(tmp_path / "model.safetensors")
+    arguments = ("--speech", str(speech), "--seconds", "12", "--copies", "2")
+    done = run("damage", str(tmp_path / "model.safetensors"), *arguments)
+    lines = done.stdout.splitlines()
+    assert lines[0] == "12 s, 601 codes, 2 copies at each error rate"
+    assert [line.split(" | ")[0] for line in lines[4:]] == ["| 10 s", "| 5 s", "| 2 s", "| 1 s", "| 0.5 s"]

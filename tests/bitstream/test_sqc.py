@@ -186,9 +186,9 @@ def test_a_speaker_of_a_model_without_speakers_is_refused() -> None:
 
 def test_a_later_version_is_refused() -> None:
     with pytest.raises(CodesError) as caught:
-        unpack(LONG_FILE[:3] + b"\x35" + LONG_FILE[4:], SPACE, where="x")
+        unpack(LONG_FILE[:3] + b"\x55" + LONG_FILE[4:], SPACE, where="x")
     assert str(caught.value) == (
-        "x: .sqc version 3, this sqcodec reads up to 2: the file is damaged, or needs a newer sqcodec"
+        "x: .sqc version 5, this sqcodec reads up to 4: the file is damaged, or needs a newer sqcodec"
     )
 
 
@@ -300,3 +300,30 @@ def test_a_file_without_an_intact_block_is_an_error() -> None:
     with pytest.raises(CodesError) as caught:
         recover(LONG_FILE[:10] + b"\x07" + LONG_FILE[11:], SPACE, where="x")
     assert str(caught.value) == ("x: nothing is intact: the header or every block is damaged; copy or encode it again")
+
+
+@pytest.mark.parametrize("block", [8, 25, 100, 499])
+def test_blocks_of_any_length_go_round_trip_and_damage_costs_one(block: int) -> None:
+    for space in (SPACE, PLAIN):
+        content = pack(LONG, space, block=block)
+        header = read_header(content, where="x")
+        assert (header.version, header.block) == (3, block)
+        assert same(unpack(content, space, where="x"), LONG)
+        first = read_varint(content, header.size)
+        damaged = bytearray(content)
+        damaged[first[1] + 1] ^= 1
+        got = recover(bytes(damaged), space, where="x")
+        assert [lost.stop - lost.start for lost in got.lost] == [block]
+        assert np.array_equal(got.codes.indices[:, block:], LONG.indices[:, block:])
+    assert len(pack(LONG, SPACE, block=block)) > len(LONG_FILE)
+
+
+def test_blocks_that_are_too_short_or_too_long_are_refused() -> None:
+    for block in (0, 7, 501):
+        with pytest.raises(CodesError, match=rf"`block` of {block} codes: expected 8 to 500"):
+            pack(LONG, SPACE, block=block)
+    content = pack(LONG, SPACE, block=25)
+    place = read_header(content, where="x").size - 1
+    for byte in (0, 7):
+        with pytest.raises(CodesError, match="the header is damaged"):
+            read_header(content[:place] + bytes([byte]) + content[place + 1 :], where="x")

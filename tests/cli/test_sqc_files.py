@@ -174,3 +174,20 @@ def test_tables_from_a_store(workplace: Path) -> None:
     assert refused("tables", "tiny", "--features", "store", "--split", "dev") == (
         "Error: store has no split 'dev', it has test, train\n"
     )
+
+
+def test_shorter_blocks_lose_less(workplace: Path) -> None:
+    assert run("encode", "in.wav", "long.sqc", "--speaker", "s5").exit_code == 0
+    assert run("encode", "in.wav", "short.sqc", "--speaker", "s5", "--block", "0.5").exit_code == 0
+    assert run("inspect", "long.sqc").stdout.startswith("long.sqc: .sqc version 1, ")
+    assert ".sqc version 3, " in run("inspect", "short.sqc").stdout
+    assert ", 5 blocks, " in run("inspect", "short.sqc").stdout
+    content = bytearray(Path("short.sqc").read_bytes())
+    content[-1] ^= 1  # the last block
+    Path("short.sqc").write_bytes(content)
+    result = run("decode", "short.sqc", "out.wav", "--recover")
+    assert result.exit_code == 1
+    assert "lost codes became silence, 2 to 2.50 s" in result.stderr
+    refusal = "Error: --block is for .sqc files: an .npy has no blocks\n"
+    assert refused("encode", "in.wav", "a.npy", "--block", "1") == refusal
+    assert "Invalid value for '--block'" in refused("encode", "in.wav", "a.sqc", "--block", "0.1", exit_code=2)

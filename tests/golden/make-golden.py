@@ -2,7 +2,7 @@
 
 Run from the root of a checkout. Version 1: a tiny model with tables and without, files of every form that it writes,
 and their codes as plain arrays. Version 2: files of two context models, their codes and stages; 2-speech16k: of the
-one that ships.
+one that ships. Versions 3 and 4: some of the codes of 1 and 2 in blocks of half a second, for the same models.
 """
 
 import sys
@@ -14,6 +14,7 @@ import sqcodec
 from sqcodec.bitstream import npy, sqc
 from sqcodec.bitstream.code_space import CodeSpace
 from sqcodec.bitstream.entropy_tables import count
+from sqcodec.bitstream.sqc_header import BLOCK
 from sqcodec.model.model_file import add_tables
 from tests.bitstream.examples import make_codes, make_space, with_stages
 from tests.conftest import make_model, speech_like
@@ -22,7 +23,13 @@ from tests.conftest import make_model, speech_like
 def main(version: str) -> None:
     folder = Path(__file__).parent / f"v{version}"
     folder.mkdir()  # fails where it exists
-    {"1": write_version_1, "2": write_version_2, "2-speech16k": write_speech16k}[version](folder)
+    {
+        "1": write_version_1,
+        "2": write_version_2,
+        "2-speech16k": write_speech16k,
+        "3": write_version_3,
+        "4": write_version_4,
+    }[version](folder)
 
 
 def write_version_1(folder: Path) -> None:
@@ -67,9 +74,21 @@ def write_speech16k(folder: Path) -> None:
     write(folder, "speech16k-ending-early", with_stages(make_codes(16000, 8, 256, **fields)), space)
 
 
-def write(folder: Path, name: str, codes: sqcodec.Codes, space: CodeSpace) -> None:
-    (folder / f"{name}.sqc").write_bytes(sqc.pack(codes, space))
-    if folder.name.startswith("v2"):
+def write_version_3(folder: Path) -> None:
+    space = make_space(3, 10)
+    write(folder, "three-books", make_codes(16000 * 12, 3, 10), space, block=25)
+    write(folder, "two-of-three-books", make_codes(12345, 2, 10, sample_rate=12345, speaker=None), space, block=25)
+
+
+def write_version_4(folder: Path) -> None:
+    write(folder, "one-book", make_codes(16000 * 26), make_space(1, 16, context=True), block=25)
+    early = with_stages(make_codes(44100 * 16, 3, 10, sample_rate=44100))
+    write(folder, "three-ending-early", early, make_space(3, 10, context=True), block=25)
+
+
+def write(folder: Path, name: str, codes: sqcodec.Codes, space: CodeSpace, *, block: int = BLOCK) -> None:
+    (folder / f"{name}.sqc").write_bytes(sqc.pack(codes, space, block=block))
+    if folder.name.startswith(("v2", "v4")):
         stages = np.full(codes.indices.shape[1], len(codes.indices), np.uint8) if codes.stages is None else codes.stages
         np.save(folder / f"{name}.stages.npy", stages)
     np.save(folder / f"{name}.codes.npy", codes.indices)

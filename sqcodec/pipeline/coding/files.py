@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sqcodec.bitstream import npy, recovery, sqc
 from sqcodec.bitstream.exported_row import codes_of, read_meta
 from sqcodec.bitstream.shard_file import SUFFIXES, is_shard, read_row
-from sqcodec.bitstream.sqc_header import MAGIC, read_header
+from sqcodec.bitstream.sqc_header import BLOCK, MAGIC, read_header
 from sqcodec.codes import Codes
 from sqcodec.corpus.audio import AudioSource, RawEncoding, RawFormat
 from sqcodec.errors import CodesError, SqcodecError
@@ -63,11 +63,13 @@ def encode_file(
     codebooks: int | None = None,
     bit_rate: float | None = None,
     dtype: npy.Dtype | None = None,
+    block: float | None = None,
 ) -> Encoded:
     """Encode a recording to a codes file. The file is complete or absent.
 
     form: format of the file; None: by the suffix, `.sqc` without one. dtype: of the codes in an `.npy`; None: uint16.
-    codebooks, bit_rate (nominal, bit/s): how many codebooks to use; None: by the recipe, else all. raw: format of a
+    codebooks, bit_rate (nominal, bit/s): how many codebooks to use; None: by the recipe, else all. block: seconds of a
+    block of a `.sqc`, of which damage costs one; None: 10. raw: format of a
     `source` without a header. Raises AudioError: the
     recording cannot be read; ModelError: no model; CodesError: unknown speaker; SqcodecError: the target cannot be
     written.
@@ -75,12 +77,15 @@ def encode_file(
     check_target(source, target, CODES_SUFFIXES)
     form = _codes_format(target, form)
     check_dtype(dtype, form)
+    check_block(block, form)
     with spooled(source) as path:
         audio = AudioSource(path, raw)
         found = find_for_encoding(model)
         codec = open_codec(found.path, device)
         codebooks = codec.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
-        result = encode_with(codec, audio, target, speaker=speaker, form=form, codebooks=codebooks, dtype=dtype)
+        result = encode_with(
+            codec, audio, target, speaker=speaker, form=form, codebooks=codebooks, dtype=dtype, block=block
+        )
     notes = (
         note("bit rate", bit_rate_note(codec, bit_rate)),
         recording_notes(audio, shown(source)),
@@ -109,10 +114,15 @@ def encode_with(
     form: CodesFormat,
     codebooks: int,
     dtype: npy.Dtype | None,
+    block: float | None,
 ) -> Encoded:
     """As `encode_file`, with an open model and a number of codebooks."""
     codes = codec.encode_recording(audio, speaker=speaker, codebooks=codebooks)
-    content = npy.pack(codes, dtype or "uint16") if form == "npy" else sqc.pack(codes, codec.space)
+    if form == "npy":
+        content = npy.pack(codes, dtype or "uint16")
+    else:
+        length = BLOCK if block is None else min(BLOCK, round(block * codec.space.features.code_rate))
+        content = sqc.pack(codes, codec.space, block=length)
     with written(target) as draft:
         draft.write_bytes(content)
     return Encoded(
@@ -255,6 +265,12 @@ def _codes_format(target: Path, form: CodesFormat | None) -> CodesFormat:
     if form not in (None, by_suffix):
         raise SqcodecError(f"{target}: the suffix says {by_suffix}, `form` says {form}; change one of them")
     return by_suffix
+
+
+def check_block(block: float | None, form: CodesFormat) -> None:
+    """Raise SqcodecError: blocks of a format that has none."""
+    if block is not None and form == "npy":
+        raise SqcodecError("`block` is for .sqc files: an .npy has no blocks")
 
 
 def check_dtype(dtype: npy.Dtype | None, form: CodesFormat) -> None:

@@ -21,6 +21,7 @@ from sqcodec.pipeline.coding.files import (
     CodesFormat,
     bare_array_note,
     bit_rate_note,
+    check_block,
     check_dtype,
     decode_with,
     encode_with,
@@ -88,6 +89,7 @@ def encode_folder(
     codebooks: int | None,
     bit_rate: float | None,
     dtype: npy.Dtype | None,
+    block: float | None,
     workers: Workers,
     progress: Progress,
 ) -> FolderResult:
@@ -98,6 +100,7 @@ def encode_folder(
     """
     form = form or "sqc"
     check_dtype(dtype, form)
+    check_block(block, form)
     tasks = _tasks(source, target, SUFFIXES, f".{form}", "recordings")
     found = find_for_encoding(model)
     codec = cached_codec(str(found.path.resolve()), device if workers.backend == "local" else "cpu")
@@ -105,10 +108,11 @@ def encode_folder(
     settings = {
         "sqcodec": __version__, "model": file_digest(found.path), "speaker": speaker, "format": form,
         "codebooks": number, **({"dtype": dtype} if dtype else {}),
+        **({"block": block} if block else {}),
     }  # fmt: skip
     record = FolderRecord(target)
     plans = [_Plan(task, record.state(task.output, task.source, settings), stamp_of(task.source)) for task in tasks]
-    function = partial(_encode, str(found.path.resolve()), device, speaker, form, number, dtype)
+    function = partial(_encode, str(found.path.resolve()), device, speaker, form, number, dtype, block)
     notes = (found.note, bit_rate_note(codec, bit_rate))
     files = _run(function, plans, record, lambda _: settings, workers=workers, progress=progress)
     return FolderResult(files=files, notes=tuple(filter(None, notes)))
@@ -209,11 +213,14 @@ def _encode(
     form: CodesFormat,
     codebooks: int,
     dtype: npy.Dtype | None,
+    block: float | None,
     task: _Task,
 ) -> _Done:
     audio = AudioSource(task.source)
     codec = cached_codec(model, device)
-    result = encode_with(codec, audio, task.target, speaker=speaker, form=form, codebooks=codebooks, dtype=dtype)
+    result = encode_with(
+        codec, audio, task.target, speaker=speaker, form=form, codebooks=codebooks, dtype=dtype, block=block
+    )
     return _Done(0, None, result.seconds, result.size, tuple(recording_notes(audio, str(task.shown))))
 
 

@@ -148,7 +148,7 @@ def _inspection(content: bytes, where: str, read: _Read) -> Inspection:
         format=f".sqc version {header.version}" if header else ".npy",
         size=len(content),
         header_size=header.size if header else None,
-        blocks=sum(1 for _ in sqc.blocks(length)) if header and codes else None,
+        blocks=sum(1 for _ in sqc.blocks(length, header.block)) if header and codes else None,
         coder=header.coder if header else None,
         tables=bool(header and header.coder == "tables"),
         seconds=seconds,
