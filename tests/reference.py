@@ -206,8 +206,8 @@ def multi_resolution_stft(first, second):
     return total / 3
 
 
-def levenshtein(first, second):
-    """Edit distance of two sequences, over the longer one's length, by recursion."""
+def edits(first, second):
+    """Edit distance of two sequences, by recursion."""
     table = {(0, 0): 0}
     for i in range(len(first) + 1):
         for j in range(len(second) + 1):
@@ -220,7 +220,7 @@ def levenshtein(first, second):
                 if i and j:
                     options.append(table[i - 1, j - 1] + (first[i - 1] != second[j - 1]))
                 table[i, j] = min(options)
-    return table[len(first), len(second)] / max(len(first), len(second))
+    return table[len(first), len(second)]
 
 
 def frequencies(weights: list[int], total: int) -> list[int]:

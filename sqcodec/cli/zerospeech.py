@@ -72,8 +72,9 @@ def submit(
 @model_option
 @click.option("--data", type=PATH, help="Recordings of the task's files, for --model in place of FEATURES.")
 @click.option(
-    "--distance", type=click.Choice(["cosine", "kl", "levenshtein"]), default="cosine", show_default=True,
-    help="Between frames, with dynamic time warping; levenshtein: between sequences.",
+    "--distance", type=click.Choice(["cosine", "kl", "levenshtein", "levenshtein-normalised"]), default="cosine",
+    show_default=True,
+    help="Between frames, with dynamic time warping; levenshtein: edits between sequences.",
 )  # fmt: skip
 @click.option("--frequency", type=float, help="Vectors per second in FEATURES [default: 50, or the model's].")
 @_LEADERBOARD

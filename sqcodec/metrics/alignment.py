@@ -26,7 +26,8 @@ _Array = NDArray[np.float64]
 def find_delay(reference: Signal, degraded: Signal) -> int:
     """Samples by which `degraded` [M] comes later than `reference` [N] (negative: earlier), within +-`MAX_DELAY`.
 
-    Of a longer signal only the minute with most energy is used. 0 when either is silent or below 100 ms.
+    Of a longer signal only the minute with most energy is used. Half of the shorter signal or more must overlap, else
+    any agreement would be by chance. 0 when either is silent or below 100 ms.
     """
     if min(len(reference), len(degraded)) < METRIC_RATE // 10 or not (reference.any() and degraded.any()):
         return 0
@@ -34,8 +35,9 @@ def find_delay(reference: Signal, degraded: Signal) -> int:
     reference, degraded = reference[begin:end], degraded[begin:end]
     if not (reference.any() and degraded.any()):
         return 0
-    coarse = _envelope_delay(reference, degraded)
-    lags = np.arange(max(-MAX_DELAY, coarse - _NEAR), min(MAX_DELAY, coarse + _NEAR) + 1)
+    furthest = min(MAX_DELAY, min(len(reference), len(degraded)) // 2)
+    coarse = _envelope_delay(reference, degraded, furthest)
+    lags = np.arange(max(-furthest, coarse - _NEAR), min(furthest, coarse + _NEAR) + 1)
     correlation = np.abs(_correlation(reference[:, None], degraded[:, None], lags))  # a codec may turn the sign
     energy = np.linalg.norm(reference.astype(np.float64)) * np.linalg.norm(degraded.astype(np.float64))
     best = int(correlation.argmax())
@@ -59,16 +61,15 @@ def _loudest_minute(signal: Signal) -> tuple[int, int]:
     return begin, begin + _MINUTE
 
 
-def _envelope_delay(reference: Signal, degraded: Signal) -> int:
-    """The lag of the highest correlation of the envelopes, refined by a parabola through its neighbours."""
-    furthest = MAX_DELAY // _HOP
-    lags = np.arange(-furthest - 1, furthest + 2)
+def _envelope_delay(reference: Signal, degraded: Signal, furthest: int) -> int:
+    """The lag of the highest correlation of the envelopes within +-furthest, refined by a parabola."""
+    lags = np.arange(-(furthest // _HOP) - 1, furthest // _HOP + 2)
     correlation = _correlation(_envelope(reference), _envelope(degraded), lags)
     best = 1 + int(correlation[1:-1].argmax())
     before, at, after = correlation[best - 1 : best + 2]
     curve = before - 2.0 * at + after
     shift = 0.5 * (before - after) / curve if curve < 0 else 0.0
-    return int(np.clip(round(_HOP * float(lags[best] + np.clip(shift, -0.5, 0.5))), -MAX_DELAY, MAX_DELAY))
+    return int(np.clip(round(_HOP * float(lags[best] + np.clip(shift, -0.5, 0.5))), -furthest, furthest))
 
 
 def _envelope(signal: Signal) -> _Array:

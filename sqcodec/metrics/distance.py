@@ -2,9 +2,9 @@
 
 As ABXpy has them (Schatz et al., Interspeech 2013), the ZeroSpeech challenges' tool: the cheapest warping path's cost
 over its length in cells. cosine: the angle over pi, 1 from a frame of zeros to any other; kl: Kullback-Leibler
-divergence, both ways averaged, of frames that are scaled to sum to one; levenshtein: edits over the longer length,
-frames alike or not. Sums run in one order wherever frames stand, so that equal frames have equal distances. Compiled
-by numba at the first call.
+divergence, both ways averaged, of frames scaled to sum to one; levenshtein: number of edits, frames alike or not (the
+challenge's figure); levenshtein-normalised: that over the longer length. Sums run in one order wherever frames
+stand, so that equal frames have equal distances. Compiled by numba at the first call.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sqcodec.errors import MetricError
 from sqcodec.metrics.dtw import accumulate_, step_back
 
-Kind = Literal["cosine", "kl", "levenshtein"]
+Kind = Literal["cosine", "kl", "levenshtein", "levenshtein-normalised"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _SAME = 1e-14  # 1 - cosine below which directions are one: float64 rounding over a few hundred dimensions
 
@@ -53,9 +53,11 @@ def pair_distances(
             probability = _probabilities(values)
             logarithm = np.log(probability)
             distances = _warped(probability, logarithm, (probability * logarithm).sum(1), starts, pairs, False)
-        case "levenshtein":
+        case "levenshtein" | "levenshtein-normalised":
             symbols = np.unique(values, axis=0, return_inverse=True)[1].astype(np.int64).ravel()
             distances = _edits(symbols, starts, pairs)
+            if kind == "levenshtein-normalised":
+                distances /= np.diff(starts)[pairs].max(axis=1)
     return distances
 
 
@@ -153,5 +155,5 @@ def _edits(symbols: Any, starts: Any, pairs: Any) -> Any:
                 kept = diagonal + (0 if x[i] == y[j] else 1)
                 diagonal = row[j + 1]
                 row[j + 1] = min(kept, row[j] + 1, row[j + 1] + 1)
-        distances[n] = row[len(y)] / max(len(x), len(y))
+        distances[n] = row[len(y)]
     return distances

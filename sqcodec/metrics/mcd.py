@@ -80,7 +80,7 @@ def _versa(signal: Signal) -> _Array:
     samples = lfilter(high_pass, [1.0], signal.astype(np.float64) * _INT16)
     f0, times = pyworld.harvest(samples, METRIC_RATE, f0_floor=40.0, f0_ceil=800.0, frame_period=5.0)
     envelope = pyworld.cheaptrick(samples, f0, times, METRIC_RATE, fft_size=1024)
-    return from_envelope(envelope + _FLOOR, 39, 0.466)
+    return from_envelope(np.maximum(envelope, np.finfo(np.float64).tiny), 39, 0.466)  # versa adds nothing
 
 
 def _espnet(signal: Signal) -> _Array:

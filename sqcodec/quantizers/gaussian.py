@@ -6,7 +6,8 @@ A latent z is coded by codeword b with probability softmax_b(-1/2 (z - b)^T diag
 import torch
 from torch import Tensor, nn
 
-from sqcodec.quantizers.stochastic import Latents, StochasticQuantizer
+from sqcodec.quantizers.quantizer import Quantized
+from sqcodec.quantizers.stochastic import Latents, StochasticQuantizer, gumbel_max
 from sqcodec.recipe.quantizer_section import GaussianConfig
 
 LOG_VAR_LIMIT = 14.0  # |log variance| beyond which the precision would leave float32's useful range
@@ -79,11 +80,29 @@ class GaussianQuantizer(StochasticQuantizer):
     @torch.no_grad()
     def encode(self, encoded: Tensor, codebooks: int | None = None) -> Tensor:
         """encoded [B, T, channels] -> codes [B, 1, T] int64: the nearest codewords, ties to the lowest index."""
-        if self.variance == "IV":
-            return super().encode(encoded, codebooks)
+        del codebooks  # there is one
         with torch.autocast(encoded.device.type, enabled=False):
             z = encoded[..., : self.dim].float().reshape(-1, self.dim)
+            if self.variance == "IV":
+                log_var = encoded[..., self.dim :].float().reshape(-1, self.dim) + self.log_var_scalar
+                # the clamp is for training: a factor that all dimensions share moves no argmin, and keeps it in range
+                shift = (log_var.amin(-1, keepdim=True) + LOG_VAR_LIMIT).clamp_max(0)
+                return self.logits(z, torch.exp(shift - log_var)).argmax(-1).view(len(encoded), 1, -1)
             return nearest(z, self.codebook).view(len(encoded), 1, -1)
+
+    def draw(self, encoded: Tensor, generator: torch.Generator | None = None) -> Quantized:
+        """As the bound has it (eq. 5): Z ~ N(z, Sigma) first, then a code with its probability given Z.
+
+        quadratic: log q(Z | x) - log p(Z | z_q) with Z's own part averaged, 1/2 sum_j p_j (Z_j - z_q,j)^2 - D / 2.
+        """
+        with torch.autocast(encoded.device.type, enabled=False):
+            mean = self.latents(encoded.float(), None)
+            noise = torch.randn(mean.z.shape, generator=generator, device=mean.z.device)
+            latents = mean._replace(z=mean.z + noise * mean.precision.rsqrt())
+            logits = self.logits(latents.z, latents.precision)
+            codes = gumbel_max(logits, generator)
+            drawn = self._quantized(latents, logits, self.codebook[codes], codes, len(encoded), None)
+            return drawn._replace(quadratic=drawn.quadratic - 0.5 * self.dim * encoded.shape[1])
 
     def logits(self, z: Tensor, precision: Tensor) -> Tensor:
         """Minus the distance of eq. 7."""

@@ -17,7 +17,8 @@ class Elbo:
 
     reconstruction: (F T / 2)(1 + log 2 pi sigma^2), sigma^2 the mean squared error over the set (a density in feature
     units, so it may be negative), or the sum of the class likelihood's -log p; prior: T_c K log V; entropy: of the
-    probabilities; quadratic: the regulariser R of SQ-VAE eq. 8 at the drawn codes.
+    probabilities; quadratic: that of Z, which is drawn around the encoder's output, from the drawn codewords, less
+    D / 2 for each: the divergence of Z given the recording from Z given its codeword.
     seconds: duration of the scored speech.
     """
 
@@ -46,7 +47,8 @@ class Elbo:
 def elbo(codec: SpectrogramCodec, split: StoreSplit, device: torch.device, seed: int) -> Elbo:
     """The bound over every utterance that `evaluate` scores. Hard codes drawn from the posterior, no jitter or mixture.
 
-    A VQ-VAE's posterior is one codeword: entropy and quadratic are 0. A plain VAE's prior is in `quadratic`.
+    A VQ-VAE's posterior is one codeword and it has no Z: entropy and quadratic are 0. A plain VAE's prior is in
+    `quadratic`. Residual and vMF quantisers draw no Z: theirs is the bound at the encoder's output, which is looser.
     Raises TrainingError: nothing to score.
     """
     draw = torch.Generator(device).manual_seed(seed)

@@ -17,7 +17,10 @@ from tests import reference
 ORACLES = {
     "cosine": lambda x, y: reference.warped_distance(x, y, reference.angle),
     "kl": lambda x, y: reference.warped_distance(x, y, reference.symmetric_kl),
-    "levenshtein": lambda x, y: reference.levenshtein([tuple(v) for v in x], [tuple(v) for v in y]),
+    "levenshtein": lambda x, y: reference.edits([tuple(v) for v in x], [tuple(v) for v in y]),
+    "levenshtein-normalised": lambda x, y: (
+        reference.edits([tuple(v) for v in x], [tuple(v) for v in y]) / max(len(x), len(y))
+    ),
 }
 
 

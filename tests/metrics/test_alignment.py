@@ -67,3 +67,12 @@ def test_a_delay_is_removed_and_the_length_kept(delay) -> None:
 
 def test_more_delay_than_sound_leaves_silence() -> None:
     assert not remove_delay(np.ones(10, np.float32), 20, 10).any()
+
+
+@pytest.mark.parametrize("samples", range(1600, 4000, 200))
+def test_short_recordings_are_not_late_to_themselves(samples: int) -> None:
+    """From 100 ms on; lags beyond the length would compare one end with the other."""
+    for start in (3000, 9000, 20_000):
+        sound = SPEECH[start : start + samples]
+        assert find_delay(sound, sound) == 0
+        assert abs(find_delay(sound, new_phases(sound))) <= samples // 2
