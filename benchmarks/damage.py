@@ -23,7 +23,7 @@ def report(model: str, folder: Path, *, seconds: float, copies: int) -> Iterator
     codec = sqcodec.load(model, device="cpu")
     sound = np.concatenate(list(recordings(folder)))
     sound = np.resize(sound, round(seconds * SAMPLE_RATE))
-    codes = codec.encode(sound)
+    codes = codec.encode(sound, sample_rate=SAMPLE_RATE)
     yield f"{seconds:g} s, {codes.number} codes, {copies} copies at each error rate"
     yield ""
     yield "| block | bytes | " + " | ".join(f"{rate:g}" for rate in ERROR_RATES) + " |"
