@@ -114,7 +114,16 @@ def rank_command(runs: int) -> None:
     click.echo(f"seconds={training.rank_seconds(runs)}")
 
 
-COMMANDS = (rows, codes_command, damage_command, memory_command, vocoders_command, growth_command, figure_command, rank_command)
+COMMANDS = (
+    rows,
+    codes_command,
+    damage_command,
+    memory_command,
+    vocoders_command,
+    growth_command,
+    figure_command,
+    rank_command,
+)
 
 
 def _echo(lines: Iterable[str]) -> None:
