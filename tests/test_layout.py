@@ -253,6 +253,7 @@ def flags_in(tree: ast.Module) -> set[str]:
 # the options of opusenc and opusdec, which it runs
 OTHER_PROGRAMS = {"sqcodec/pipeline/measuring/codecs.py": {"--quiet", "--bitrate", "--framesize", "--rate"}}
 OTHER_PROGRAMS["sqcodec/metrics/speaker_encoder.py"] = {"--no-deps"}  # of pip
+OTHER_PROGRAMS["sqcodec/pipeline/finding/models.py"] = {"--local-dir", "--revision"}  # of hf
 
 
 COMMAND_LINES = ("/cli/", "/quickstart.py")  # whose texts name options

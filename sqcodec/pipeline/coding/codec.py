@@ -1,6 +1,6 @@
 """`Codec`: encode and decode arrays and recordings, block by block."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from sqcodec.pipeline.coding.fitting import check_codes, index_of, speaker_for
 from sqcodec.pipeline.coding.inputs import Audio, Tensor, codes_of, recording_of
 from sqcodec.pipeline.finding.code_spaces import space_of
 from sqcodec.pipeline.finding.models import find_for_programs, model_name
+from sqcodec.pipeline.finding.publication import publish
 from sqcodec.pipeline.finding.vocoders import FoundVocoder, find_vocoder
 from sqcodec.recording import ArrayRecording, Recording
 from sqcodec.resampling import check_rate, resampled
@@ -305,8 +306,25 @@ class Codec:
                 device=self._device,
                 settings=self.header.recipe.get("vocoder"),
                 codec=self.fingerprint,
+                beside=self.path,
             )
         return self._vocoders[name]
+
+    def save_pretrained(
+        self,
+        folder: str | Path,
+        *,
+        licence: str | None = None,
+        language: str | None = None,
+        datasets: Sequence[str] = (),
+    ) -> None:
+        """Write the model to a folder in the manner of the Hugging Face Hub: weights, vocoder, config.json, model card.
+
+        `sqcodec.load` opens it wherever it lies. The other arguments are for the card's metadata; None: as a card
+        beside the model has them. folder: that of the model itself gets what it lacks. Raises ModelError: it cannot be
+        written.
+        """
+        publish(self.path, self.vocoder(None).path, Path(folder), licence=licence, language=language, datasets=datasets)
 
     def _synthesise(self, codes: Codes, speaker_index: int, vocoder: Vocoder) -> Iterator[_Samples]:
         samples = codes.samples_at(self.sample_rate)

@@ -159,7 +159,7 @@ def _decoding_settings(
     """What decides the sound of the codes of a model, but the codes."""
     found = find_model(identity, model)
     header = read_model_header(found.path)
-    chosen = choose_vocoder(vocoder, header.features, codec=header.fingerprint).path
+    chosen = choose_vocoder(vocoder, header.features, codec=header.fingerprint, beside=found.path).path
     return {
         "sqcodec": __version__, "model": file_digest(found.path), "speaker": speaker,
         "vocoder": file_digest(chosen) if chosen else "griffin-lim", "rate": rate or header.features.sample_rate,

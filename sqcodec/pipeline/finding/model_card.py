@@ -1,5 +1,8 @@
 """The model card beside a model file: Markdown that may begin with `key: value` lines between two lines `---`."""
 
+import json
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 CARD = "README.md"
@@ -15,6 +18,21 @@ def metadata_of(model: Path) -> dict[str, str]:
     """The metadata of the card that are a word or a line, such as `license`; empty if there are none."""
     pairs = [line.partition(": ") for line in _parts(model)[0].splitlines()]
     return {key: value.strip().strip("\"'") for key, colon, value in pairs if colon and not key.startswith((" ", "-"))}
+
+
+def metadata_text(model: Path) -> str:
+    """The metadata of the card as they are written; "" if there are none."""
+    return _parts(model)[0]
+
+
+def with_metadata(text: str, values: Mapping[str, str | Sequence[str]]) -> str:
+    """Metadata with these values in place of their own, or added; the other lines stay."""
+    for key, value in values.items():
+        line = f"{key}: {value if isinstance(value, str) else json.dumps(value)}\n"
+        own = re.compile(rf"^{re.escape(key)}:.*\n(?:[ -].*\n)*", re.M)
+        found = own.search(text)
+        text = text[: found.start()] + line + text[found.end() :] if found else text + line
+    return text
 
 
 def licence_of(model: Path) -> str | None:

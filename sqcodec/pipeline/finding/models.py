@@ -1,6 +1,7 @@
 """Find a model file: by name, path or environment to encode, by fingerprint to decode."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +13,8 @@ from sqcodec.pipeline.finding.code_spaces import names_of
 ENVIRONMENT = "SQCODEC_MODEL"
 RUNS = Path("runs")  # relative to the working folder, where `sqcodec train` writes
 SHIPPED = Path(__file__).parents[2] / "models"
-_FILE = "model.safetensors"
+MODEL_FILE = "model.safetensors"
+_HUB_NAME = re.compile(r"(?:hf:)?(?P<owner>[\w.-]+)/(?P<name>[\w.-]+?)(?:@(?P<revision>[\w./-]+))?")
 
 
 class FoundModel(NamedTuple):
@@ -31,7 +33,7 @@ def model_name(path: Path) -> str:
     """How texts call a model: speech16k for one that ships, runs/vctk for one in a run folder, else its path."""
     if path.is_relative_to(SHIPPED):
         return path.parent.name
-    return str(path.parent) if path.name == _FILE else str(path)
+    return str(path.parent) if path.name == MODEL_FILE else str(path)
 
 
 def resolve(model: str | Path) -> Path:
@@ -40,16 +42,28 @@ def resolve(model: str | Path) -> Path:
     Raises ModelError: there is none; the text lists the paths that were tried.
     """
     path = Path(model)
-    paths = [path, path / _FILE, RUNS / path / _FILE, SHIPPED / path / _FILE]
+    paths = [path, path / MODEL_FILE, RUNS / path / MODEL_FILE, SHIPPED / path / MODEL_FILE]
     for candidate in paths:
         if candidate.is_file():
             return candidate
-    names = sorted(found.parent.name for found in SHIPPED.glob(f"*/{_FILE}"))
+    names = sorted(found.parent.name for found in SHIPPED.glob(f"*/{MODEL_FILE}"))
     ships = f"no such model ships ({', '.join(names)} does)" if names else "none ships with this version"
     raise ModelError(
         f"model {str(model)!r}: no such file, none at {paths[1]} or {paths[2]}, and {ships}; give a model.safetensors"
-        " or a run folder"
+        f" or a run folder{_hub_hint(str(model))}"
     )
+
+
+def _hub_hint(name: str) -> str:
+    """How to fetch a name that may be one on the Hugging Face Hub: OWNER/NAME, or hf:OWNER/NAME@REVISION."""
+    found = _HUB_NAME.fullmatch(name)
+    if not found or Path(found["owner"]) == RUNS or Path(found["owner"]).exists():
+        return ""
+    name, revision = (
+        f"{found['owner']}/{found['name']}",
+        f" --revision {found['revision']}" if found["revision"] else "",
+    )
+    return f"; 'hf download {name}{revision} --local-dir {name}' fetches it if it is on the Hugging Face Hub"
 
 
 def find_for_encoding(model: str | Path | None) -> FoundModel:
@@ -86,7 +100,7 @@ def find_for_programs(model: str | Path | None) -> FoundModel:
 
 def trained_models() -> Iterator[Path]:
     """The models of the runs under runs/, newest first; those of `compare` and all that lie deeper are left out."""
-    yield from sorted(RUNS.glob(f"*/{_FILE}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    yield from sorted(RUNS.glob(f"*/{MODEL_FILE}"), key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 def unfit(path: Path) -> str:
@@ -119,7 +133,7 @@ def _trained_here() -> tuple[Path | None, list[str]]:
 
 
 def _shipped() -> Path | None:
-    return next(iter(sorted(SHIPPED.glob(f"**/{_FILE}"))), None)
+    return next(iter(sorted(SHIPPED.glob(f"**/{MODEL_FILE}"))), None)
 
 
 def _shipped_name() -> str:
@@ -162,7 +176,7 @@ def _candidates() -> Iterator[ModelHeader]:
     named = os.environ.get(ENVIRONMENT)
     if named:
         yield read_header(resolve(named))
-    for path in sorted([*RUNS.glob(f"**/{_FILE}"), *SHIPPED.glob(f"**/{_FILE}")]):
+    for path in sorted([*RUNS.glob(f"**/{MODEL_FILE}"), *SHIPPED.glob(f"**/{MODEL_FILE}")]):
         try:
             yield read_header(path)
         except ModelError:

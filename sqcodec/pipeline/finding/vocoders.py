@@ -40,29 +40,34 @@ def find_vocoder(
     device: str,
     settings: Mapping[str, Any] | None = None,
     codec: str | None = None,
+    beside: Path | None = None,
 ) -> FoundVocoder:
     """The vocoder `name`: a kind, a file, a run folder or a run's name. None: the best one for these features.
 
     device: as `find_device` takes it. settings: the recipe's section `vocoder`, for Griffin-Lim. codec: fingerprint of
     the codec whose output is synthesised; weights that were fine-tuned on it come first, those of another codec last.
-    Raises VocoderError: there is none, or it takes other features.
+    beside: the codec's file, whose folder may hold a vocoder, the first of equals. Raises VocoderError: there is none,
+    or it takes other features.
     """
-    chosen = choose_vocoder(name, features, codec=codec)
+    chosen = choose_vocoder(name, features, codec=codec, beside=beside)
     if chosen.path is None:
         return FoundVocoder(_griffin_lim(features, settings), None, "")
     return FoundVocoder(_load(header_for(chosen.path, features), device), chosen.path, chosen.note)
 
 
-def choose_vocoder(name: str | None, features: FeatureConfig, *, codec: str | None = None) -> ChosenVocoder:
+def choose_vocoder(
+    name: str | None, features: FeatureConfig, *, codec: str | None = None, beside: Path | None = None
+) -> ChosenVocoder:
     """As `find_vocoder`, without its weights."""
     if name is not None and name not in KINDS:
         return ChosenVocoder(resolve_vocoder(name), "")
-    headers = [] if name == "griffin-lim" else sorted(_usable(features, name), key=lambda header: _rank(header, codec))
+    own = vocoder_file(beside.parent) if beside else None
+    usable = () if name == "griffin-lim" else _usable(features, name, own)
+    headers = sorted(usable, key=lambda header: _rank(header, codec, own))
     if headers:
         path = headers[0].path
         note = f"using {path} ({headers[0].kind})"
-        shipped = path.is_relative_to(SHIPPED)
-        return ChosenVocoder(path, "" if shipped else note)
+        return ChosenVocoder(path, "" if path == own or path.is_relative_to(SHIPPED) else note)
     if name in ("istft", "world"):
         raise VocoderError(
             f"vocoder {name}: no weights for {features.name} features under {RUNS}/, and none ship with this"
@@ -90,9 +95,10 @@ def resolve_vocoder(name: str) -> Path:
     )
 
 
-def _usable(features: FeatureConfig, kind: str | None) -> Iterator[VocoderHeader]:
+def _usable(features: FeatureConfig, kind: str | None, own: Path | None) -> Iterator[VocoderHeader]:
     """Headers of the vocoders for these features. Files that are no vocoders of sqcodec are skipped."""
-    for path in sorted([*RUNS.glob(f"**/{_FILE}"), *SHIPPED.glob(f"**/{_FILE}")]):
+    beside = [own] if own and own.is_file() else []
+    for path in sorted({*beside, *RUNS.glob(f"**/{_FILE}"), *SHIPPED.glob(f"**/{_FILE}")}):
         try:
             header = read_header(path)
         except VocoderError:
@@ -101,12 +107,11 @@ def _usable(features: FeatureConfig, kind: str | None) -> Iterator[VocoderHeader
             yield header
 
 
-def _rank(header: VocoderHeader, codec: str | None) -> tuple[int, int, bool, float]:
-    """Sort key, best first: kind, codec of the fine-tuning, what ships before runs, newest run."""
+def _rank(header: VocoderHeader, codec: str | None, own: Path | None) -> tuple[int, int, bool, bool, float]:
+    """Sort key, best first: kind, codec of the fine-tuning, beside the codec, what ships before runs, newest run."""
     shipped = header.path.is_relative_to(SHIPPED)
-    return (
-        KINDS.index(header.kind), _tuning_rank(header, codec), not shipped, -header.path.stat().st_mtime
-    )  # fmt: skip
+    kind, tuning = KINDS.index(header.kind), _tuning_rank(header, codec)
+    return kind, tuning, header.path != own, not shipped, -header.path.stat().st_mtime
 
 
 def _tuning_rank(header: VocoderHeader, codec: str | None) -> int:

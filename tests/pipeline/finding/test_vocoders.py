@@ -66,7 +66,7 @@ def test_a_kind_without_weights_names_the_command() -> None:
     with pytest.raises(VocoderError) as caught:
         found("world", PAPER_MEL)
     assert str(caught.value) == (
-        f"vocoder world: no weights for paper-mel features under {Path('runs').resolve()}, and none ship with this"
+        "vocoder world: no weights for paper-mel features under runs/, and none ship with this"
         " version; 'sqcodec train recipes/world' with `stage` vocoder and `overrides`"
         " features.kind=paper-mel makes them"
     )
