@@ -16,8 +16,8 @@ class Window(NamedTuple, Generic[AnyArray]):
     stop: int
 
 
-def windows(pieces: Iterable[AnyArray], *, behind: int, ahead: int) -> Iterator[Window[AnyArray]]:
-    """Cut features that come in pieces [F, t] into windows of BLOCK frames with `behind` and `ahead` frames of context.
+def windows(pieces: Iterable[AnyArray], *, behind: int, ahead: int, block: int = BLOCK) -> Iterator[Window[AnyArray]]:
+    """Cut features in pieces [F, t] into windows of `block` frames with `behind` and `ahead` frames of context.
 
     How they come in pieces changes nothing. Context ends where the recording ends. No frames give no window.
     """
@@ -25,10 +25,10 @@ def windows(pieces: Iterable[AnyArray], *, behind: int, ahead: int) -> Iterator[
     start = 0
     for piece in pieces:
         held = piece if held is None else namespace(piece).concatenate([held, piece], axis=1)
-        while held.shape[1] >= start + BLOCK + ahead:
-            yield Window(held[:, : start + BLOCK + ahead], start, start + BLOCK)
-            gone = max(0, start + BLOCK - behind)
-            held, start = held[:, gone:], start + BLOCK - gone
+        while held.shape[1] >= start + block + ahead:
+            yield Window(held[:, : start + block + ahead], start, start + block)
+            gone = max(0, start + block - behind)
+            held, start = held[:, gone:], start + block - gone
     if held is not None and start < held.shape[1]:
         yield Window(held, start, held.shape[1])
 
@@ -45,15 +45,15 @@ def with_last_repeated(pieces: Iterable[AnyArray]) -> Iterator[AnyArray]:
 
 
 def encoder_windows(
-    features: Iterable[AnyArray], frames: int, *, per_code: int, margin: int
+    features: Iterable[AnyArray], frames: int, *, per_code: int, margin: int, block: int = BLOCK
 ) -> Iterator[Window[AnyArray]]:
     """Cut a recording of `frames` frames [F, t] ... into windows of an encoder, [F, t + 2]: one frame on each side.
 
     The codes of a window's frames start to stop - 1 are kept; joined, they are the codes of the whole recording. start
     and stop do not count the frame on the left. per_code: frames per code; margin: frames of context that the encoder
-    needs on each side.
+    needs on each side; block: frames of a window without it.
     """
-    total, step = round_up(frames, per_code), round_up(BLOCK, per_code)
+    total, step = round_up(frames, per_code), round_up(block, per_code)
     padded = with_context(features, frames, per_code=per_code)
     buffer, offset = next(padded), 0
     for begin in range(0, total, step):

@@ -18,6 +18,7 @@ from sqcodec.windows import windows, with_last_repeated
 
 _HOPS = 4  # that the window of the inverse STFT is long
 _SPREAD = 2  # frames on each side of a frame whose windows reach its samples
+_FRAMES = 2000  # of a block, without the context: 5 % of it
 _ROWS = 32  # frames of an inverse FFT at once
 
 
@@ -45,13 +46,13 @@ class NumpyIstftVocoder:
         self._behind, self._ahead = self._network.behind + reach, self._network.ahead + reach
 
     def render(self, pieces: Iterable[NDArray[np.float32]], samples: int) -> Iterator[NDArray[np.float32]]:
-        """Features [F, t] piece after piece -> sound [n], together `samples` long, in blocks of 10 s.
+        """Features [F, t] piece after piece -> sound [n], together `samples` long, in blocks of 20 s.
 
         How they come in pieces changes nothing. Zeros where there are no frames.
         """
         hop = self.features.hop_length
         count, skipped = 0, hop // 2
-        for window in windows(with_last_repeated(pieces), behind=self._behind, ahead=self._ahead):
+        for window in windows(with_last_repeated(pieces), behind=self._behind, ahead=self._ahead, block=_FRAMES):
             with one_thread():
                 sound = self.synthesise(np.ascontiguousarray(window.features.T))
             piece = sound[hop * window.start : hop * window.stop][skipped:][: samples - count]

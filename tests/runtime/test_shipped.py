@@ -51,7 +51,7 @@ def float32(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def encoded(codec: Codec, number: int) -> Codes:
     samples, rate = soundfile.read(RECORDINGS[number], dtype="float32")
-    return codec.encode(samples, sample_rate=rate)
+    return codec.encode(samples, sample_rate=rate, codebooks=8)
 
 
 def test_codes_are_those_of_torch(pair: Pair) -> None:

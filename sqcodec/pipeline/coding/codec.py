@@ -292,7 +292,7 @@ class Codec:
     def decode_blocks(
         self, codes: Codes, *, speaker: str | None = None, vocoder: str | None = None, where: str = "codes"
     ) -> Iterator[_Samples]:
-        """As `decode`, in blocks [n] of about 10 s that are not clipped to -1 to 1. Errors name `where`."""
+        """As `decode`, in blocks [n] of 10 or 20 s that are not clipped to -1 to 1. Errors name `where`."""
         check_codes(codes, self.header, where)
         speaker_index = self.speaker_index(self.speaker_of(codes, speaker, where))
         return self._synthesise(codes, speaker_index, self.vocoder(vocoder).vocoder)
