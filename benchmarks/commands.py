@@ -8,7 +8,7 @@ from typing import Literal
 
 import click
 
-from benchmarks import codes, damage, figure, memory, networks, quantizer, training, use, vocoders
+from benchmarks import codes, damage, engines, figure, memory, networks, quantizer, training, use, vocoders
 from benchmarks.speech import TINY
 from benchmarks.timing import Setting, make_row, table
 from sqcodec.spectrogram import FEATURES
@@ -62,6 +62,15 @@ def damage_command(model: str, speech: Path, seconds: float, copies: int) -> Non
 def memory_command(minutes: tuple[float, ...], narrow: bool) -> None:
     """Memory of encode and decode against that of 10 s."""
     _echo(memory.report(minutes, narrow=narrow))
+
+
+@click.command("engines")
+@click.option("--seconds", type=float, default=60, show_default=True, help="Length of the long recording.")
+@click.option("--speech", type=FOLDER, default=TINY, help="Folder of recordings. [default: the speech that ships]")
+@runs_option
+def engines_command(seconds: float, speech: Path, runs: int) -> None:
+    """What ships in NumPy and in torch: start, speed, memory; idle and beside a busy process."""
+    _echo(engines.report(Setting(runs, speech), seconds=seconds))
 
 
 @click.command("vocoders")
@@ -119,6 +128,7 @@ COMMANDS = (
     codes_command,
     damage_command,
     memory_command,
+    engines_command,
     vocoders_command,
     growth_command,
     figure_command,

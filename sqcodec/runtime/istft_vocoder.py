@@ -60,9 +60,13 @@ class NumpyIstftVocoder:
             yield piece
         yield np.zeros(samples - count, np.float32)
 
+    def spectrum(self, features: Array) -> NDArray[np.complex64]:
+        """features [T, F] -> complex spectrum [T, bins]."""
+        return self._network(features)
+
     def synthesise(self, features: Array) -> Array:
         """features [T, F] -> sound [hop T], frame t in the middle of hop t."""
-        sound = inverse_stft_same(self._network(features), self._n_fft, self.features.hop_length)
+        sound = inverse_stft_same(self.spectrum(features), self._n_fft, self.features.hop_length)
         return refine(sound, features, self.features, iterations=self._iterations, momentum=self._momentum)
 
 

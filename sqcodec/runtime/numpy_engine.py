@@ -14,7 +14,7 @@ from sqcodec.model.model_header import ModelContents, ModelHeader
 from sqcodec.runtime.networks import Decoder, Encoder
 from sqcodec.runtime.search import dequantise, search
 from sqcodec.runtime.threads import one_thread
-from sqcodec.runtime.weights import Weights
+from sqcodec.runtime.weights import Array, Weights
 from sqcodec.windows import encoder_windows
 
 _Part = TypeVar("_Part")
@@ -52,13 +52,17 @@ class NumpyEngine:
 
     def encode(self, features: Iterable[Features], frames: int, *, codebooks: int) -> Iterator[EncodedBlock]:
         """See `Engine`."""
-        per_code, encoder = self._features.frames_per_code, self._encoder
-        windows = encoder_windows(features, frames, per_code=per_code, margin=encoder.margin, block=_FRAMES)
+        per_code, margin = self._features.frames_per_code, self._encoder.margin
+        windows = encoder_windows(features, frames, per_code=per_code, margin=margin, block=_FRAMES)
         for window, start, stop in windows:
             with one_thread():
-                latents = encoder(np.ascontiguousarray(window.T))[start // per_code : stop // per_code]
+                latents = self.latents(window)[start // per_code : stop // per_code]
                 codes = search(latents, self._codebook[:codebooks])
             yield EncodedBlock(window[:, 1 + start : 1 + stop], codes, latents)
+
+    def latents(self, window: Features) -> Array:
+        """Features [F, frames per code x T + 2], a frame of context on each side -> latents [T, D]."""
+        return self._encoder(np.ascontiguousarray(window.T))
 
     def decode(self, codes: NDArray[np.int64], speaker_index: int) -> Iterator[Features]:  # noqa: ARG002
         """See `Engine`; the speaker index is ignored: these models take any speaker."""

@@ -134,6 +134,18 @@ def test_memory(run: Run) -> None:
 
 
 @pytest.mark.slow
+def test_engines(run: Run, speech: Path) -> None:
+    done = run("engines", "--runs", "1", "--seconds", "2", "--speech", str(speech))
+    assert done.exit_code == 0, done.output
+    head, _, *rows = done.stdout.splitlines()
+    assert head == "| measured | torch | NumPy |"
+    assert [row.split("|")[1].split(":")[0].split(",")[0].strip() for row in rows] == [
+        *("encode 3 s in a new process", *["encode 2 s"] * 3, "decode 3 s in a new process", *["decode 2 s"] * 3),
+        *("encode 3 s in a new process", *["encode 2 s"] * 2, "decode 3 s in a new process", *["decode 2 s"] * 2),
+    ]
+
+
+@pytest.mark.slow
 def test_vocoders(run: Run, speech: Path, tmp_path: Path) -> None:
     pytest.importorskip("pesq", reason="the eval extra is not installed")
     picture = tmp_path / "spectra.png"

@@ -17,7 +17,7 @@ from tests.bitstream.examples import make_space
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 MODELS = Path(sqcodec.__file__).parent / "models"
-FILES = sorted(path.relative_to(GOLDEN).as_posix() for path in GOLDEN.glob("v*/*.sqc"))
+FILES = sorted(path.relative_to(GOLDEN).as_posix() for path in GOLDEN.glob("v[0-9]*/*.sqc"))
 
 
 def space_of(path: Path) -> CodeSpace:

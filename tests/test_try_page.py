@@ -1,0 +1,202 @@
+"""docs/try/index.html in a browser without a screen, served on loopback, against the vectors of docs/runtime.md."""
+
+import base64
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+from sqcodec.bitstream import sqc
+from sqcodec.pipeline.finding.code_spaces import read_space
+from sqcodec.pipeline.finding.models import SHIPPED
+from tests.bitstream.test_golden import FILES, space_of
+from tests.runtime.test_spectra import decibels
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parent.parent
+GOLDEN = Path(__file__).parent / "golden"
+VECTORS = GOLDEN / "vectors"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+DRIVER = shutil.which("chromedriver")
+if not (CHROMIUM and DRIVER):
+    pytest.skip("no chromium with chromedriver (Debian: apt install chromium chromium-driver)", allow_module_level=True)
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+
+# what a script gives back: arrays as base64 of their bytes
+CALL = """
+const done = arguments[arguments.length - 1];
+const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt());
+const text = (array) => {
+  const all = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+  let letters = "";
+  for (let at = 0; at < all.length; at += 8192) letters += String.fromCharCode(...all.subarray(at, at + 8192));
+  return btoa(letters);
+};
+(async (...given) => {%s})(...arguments).then(done, (error) => done(`failed: ${error.message}`));
+"""
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page with the weights beside it, and a copy without."""
+    folder = tmp_path_factory.mktemp("try")
+    shutil.copy(ROOT / "docs" / "try" / "index.html", folder)
+    shutil.copy(SHIPPED / "speech16k" / "model.safetensors", folder)
+    shutil.copy(SHIPPED / "speech16k" / "vocoder" / "vocoder.safetensors", folder)
+    (folder / "bare").mkdir()
+    shutil.copy(ROOT / "docs" / "try" / "index.html", folder / "bare")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Any]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    options.add_argument("--headless=new")
+    if os.geteuid() == 0:
+        options.add_argument("--no-sandbox")  # Chromium refuses its sandbox to root
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
+    browser.set_script_timeout(300)
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="module")
+def page(driver: Any, address: str) -> Any:
+    driver.get(address)
+    wait(driver, "Ready.")
+    return driver
+
+
+def wait(browser: Any, ends: str, seconds: float = 120.0) -> str:
+    """The status once it ends so."""
+    end = time.monotonic() + seconds
+    while not (status := browser.find_element("id", "status").text).endswith(ends):
+        assert time.monotonic() < end, status
+        time.sleep(0.1)
+    return status
+
+
+def call(browser: Any, code: str, *given: object) -> Any:
+    result = browser.execute_async_script(CALL % code, *given)
+    assert not str(result).startswith("failed: "), result
+    return result
+
+
+def text(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def array(encoded: str, dtype: str = "<f4") -> np.ndarray:
+    return np.frombuffer(base64.b64decode(encoded), dtype)
+
+
+def vector(name: str) -> np.ndarray:
+    return np.load(VECTORS / f"{name}.npy", allow_pickle=False)
+
+
+def test_each_step_of_decoding_meets_its_vector(page: Any) -> None:
+    code = """
+    const made = await ask({ verb: "decode", bytes: bytes(given[0]) });
+    const { codes, features, spectrum, plain, sound } = made;
+    return { codes: codes.map(text), features: text(features), spectrum: text(spectrum), plain: text(plain),
+      sound: text(sound), seconds: made.seconds };
+    """
+    made = call(page, code, text((VECTORS / "codes.sqc").read_bytes()))
+    assert np.array_equal([array(row, "<u2") for row in made["codes"]], vector("codes"))
+    assert np.abs(array(made["features"]).reshape(-1, 80).T - vector("features")).max() < 2e-5
+    real, imaginary = array(made["spectrum"]).reshape(-1, 2, 321).transpose(1, 0, 2)
+    expected = vector("spectrum")
+    assert np.abs(real + 1j * imaginary - expected).max() < 2e-5 * np.abs(expected).max()
+    for name in ("plain", "sound"):
+        assert decibels(array(made[name]) - vector(name)) < -80, name
+    print(f"decoded {len(vector('sound')) / 16000 / made['seconds']:.2f} times real time")
+
+
+def test_encoding_gives_the_codes(page: Any) -> None:
+    code = """
+    const samples = new Float32Array(bytes(given[0]).buffer);
+    return text((await ask({ verb: "encode", samples, books: 4 })).file);
+    """
+    content = base64.b64decode(call(page, code, text(vector("input").tobytes())))
+    read = sqc.unpack(content, read_space(SHIPPED / "speech16k" / "model.safetensors"), where="made by the page")
+    assert (read.samples, read.sample_rate, read.gain) == (len(vector("input")), 16000, 1.0)
+    assert (read.indices != vector("codes")).mean() < 1 / 50
+
+
+def test_a_dropped_file_is_played_and_saved(page: Any) -> None:
+    page.find_element("id", "file").send_keys(str(VECTORS / "codes.sqc"))
+    status = wait(page, "times real time.")
+    assert status.startswith(f"0.80 s, {(VECTORS / 'codes.sqc').stat().st_size} bytes: ")
+    code = 'return text(new Uint8Array(await (await fetch(document.getElementById("sound").href)).arrayBuffer()));'
+    wav = base64.b64decode(call(page, code))
+    assert (wav[:4], wav[8:16], len(wav)) == (b"RIFF", b"WAVEfmt ", 44 + 2 * 12800)
+    played = np.frombuffer(wav[44:], "<i2") / 32767
+    assert decibels(played - vector("sound")) < -80
+    assert page.execute_script('return document.getElementById("audio").duration') == pytest.approx(0.8, abs=0.01)
+
+
+def test_a_damaged_file_is_an_error(page: Any, tmp_path: Path) -> None:
+    content = bytearray((VECTORS / "codes.sqc").read_bytes())
+    content[40] ^= 1
+    (tmp_path / "damaged.sqc").write_bytes(content)
+    page.find_element("id", "file").send_keys(str(tmp_path / "damaged.sqc"))
+    assert wait(page, "wrote it").startswith("Error: block 0: the checksum is wrong")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_of_every_version_read(page: Any, name: str) -> None:
+    """Codes alone: most of the models that wrote these files have other networks."""
+    path, space = GOLDEN / name, space_of(GOLDEN / name)
+    arrays = {f"tables.{key}": each for key, each in space.tables.to_arrays().items()} if space.tables else {}
+    arrays |= {f"context.{key}": each for key, each in space.context.arrays.items()} if space.context else {}
+    code = """
+    const weights = new Weights(bytes(given[1]).buffer, "sqcodec"), books = given[2], size = given[3];
+    const coder = ({ version, flag, books: used }) => version === 2 ? new ContextModel(weights, used, Boolean(flag))
+      : flag ? new Tables(weights, books) : plainCoder(size);
+    const { codes, stages } = readCodes(bytes(given[0]), { coder });
+    return { codes: codes.map(text), stages: text(stages) };
+    """
+    file = save({key: np.ascontiguousarray(each) for key, each in arrays.items()}, {"sqcodec": "{}"})
+    made = call(page, code, text(path.read_bytes()), text(file), len(space.codewords), space.codewords[0])
+    assert np.array_equal(
+        [array(row, "<u2") for row in made["codes"]], np.load(path.with_suffix(".codes.npy"), allow_pickle=False)
+    )
+    stages = path.with_suffix(".stages.npy")
+    if stages.is_file():
+        assert np.array_equal(array(made["stages"], "u1"), np.load(stages, allow_pickle=False))
+
+
+def test_without_weights_it_asks_for_them(page: Any, driver: Any, address: str, folder: Path) -> None:
+    driver.get(f"{address}bare/")
+    wait(driver, "drop model.safetensors and vocoder.safetensors on it.")
+    driver.find_element("id", "file").send_keys(f"{folder / 'model.safetensors'}\n{folder / 'vocoder.safetensors'}")
+    wait(driver, "Ready.")
+    rates = [each.text for each in driver.find_elements("css selector", "#rate option")]
+    assert rates == ["400", "800", "1200", "1600", "2000", "2400", "2800", "3200"]
