@@ -1,6 +1,7 @@
 """Coding without the packages of the extras, and what commands say where one is missing."""
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -116,9 +117,9 @@ print(sound.shape, sorted({{"torch", "scipy", "librosa", "pydantic", "yaml"}} & 
 @pytest.mark.parametrize(
     ("arguments", "package"),
     [
-        (("train", "vctk"), "yaml"),
-        (("recipe", "list"), "yaml"),
-        (("decode", "a.npy", "a.wav", "--vocoder", "griffin-lim"), "yaml"),
+        (("train", "vctk"), "(pydantic|yaml)"),
+        (("recipe", "list"), "(pydantic|yaml)"),
+        (("decode", "a.npy", "a.wav", "--vocoder", "griffin-lim"), "(pydantic|yaml)"),
         (("decode", "a.npy", "a.wav", "--device", "cuda"), "torch"),
         (("encode", "in/0.wav", "b.sqc", "--model", "paper.safetensors"), "torch"),
         (("perturb", "in/0.wav", "b.wav"), "torch"),
@@ -131,7 +132,8 @@ def test_a_command_says_which_extra_it_needs(folder: Path, arguments: tuple[str,
     assert run("encode", "in/0.wav", "a.npy").returncode == 0
     done = run(*arguments)
     assert done.returncode == 1
-    assert done.stderr == (
-        f"Error: this needs the package {package}, which is not installed; pip install 'sqcodec[train]' brings it (in a"
-        " checkout: pip install '.[train]')\n"
-    )
+    assert re.fullmatch(
+        f"Error: this needs the package {package}, which is not installed; pip install 'sqcodec\\[train\\]' brings it"
+        r" \(in a checkout: pip install '\.\[train\]'\)\n",
+        done.stderr,
+    ), done.stderr
