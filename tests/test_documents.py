@@ -57,6 +57,7 @@ BEFORE = {
         "sqcodec prep zerospeech2019", "sqcodec train recipes/zerospeech2019",
     ),
 }  # fmt: skip
+STATUS = {"sqcodec submit --check submission --data 2019": 1}  # the speech that ships has no surprise language
 
 pytestmark = pytest.mark.slow
 
@@ -131,7 +132,7 @@ def run_line(line: str) -> str:
     program, *words = shlex.split(line, comments=True)
     assert program == "sqcodec", line
     result = CliRunner().invoke(main, shortened(words), prog_name="sqcodec")
-    assert result.exit_code == 0, (line, result.output, result.exception)
+    assert result.exit_code == STATUS.get(line, 0), (line, result.output, result.exception)
     return result.stdout
 
 
@@ -177,11 +178,10 @@ def examples() -> list[str]:
 
 # what the examples take for granted, in the order of need; some are examples themselves
 READY = (
-    "sqcodec encode in.wav out.sqc", *TRAINED, "sqcodec train recipes/vctk --stage prior",
-    "sqcodec encode in.wav out.sqc", "sqcodec prep recipes/istft --data recordings/",
-    "sqcodec prep recipes/tiny --data VCTK-Corpus-0.92",
     "sqcodec prep zerospeech2019", "sqcodec train recipes/zerospeech2019",
     "sqcodec submit zerospeech2019 runs/zerospeech2019 --data 2019 --out submission",
+    *TRAINED, "sqcodec train recipes/vctk --stage prior", "sqcodec encode in.wav out.sqc",
+    "sqcodec prep recipes/istft --data recordings/", "sqcodec prep recipes/tiny --data VCTK-Corpus-0.92",
 )  # fmt: skip
 HELP_EXCEPTIONS = {
     "sqcodec completion fish > ~/.config/fish/completions/sqcodec.fish": "writes into the home folder",

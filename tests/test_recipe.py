@@ -59,14 +59,41 @@ def test_all_wrong_keys_are_named_at_once(tmp_path):
         "  quantizer.dim: missing",
         "  network.jitter: Input should be less than or equal to 1, got 1.5",
         "  train.batch: Input should be a valid integer, got 'many'",
-        "  train.stpes: unknown key (got 3); remove it, or mind the spelling",
+        "  train.stpes: unknown key (got 3); did you mean train.steps?",
     ]
+
+
+@pytest.mark.parametrize(
+    ("override", "text"),
+    [
+        ("train.stepz=5", "  train.stepz: unknown key (got 5); did you mean train.steps?"),
+        ("quantizer.codeword=5", "  quantizer.codeword: unknown key (got 5); did you mean quantizer.codewords?"),
+        ("corpus.mikrophone=1", "  corpus.mikrophone: unknown key (got 1); did you mean corpus.microphone?"),
+        ("train.zebra=5", "  train.zebra: unknown key (got 5); remove it"),
+        ("trian.steps=3", "`overrides` trian.steps=3: no section 'trian'; did you mean train.steps?"),
+        (
+            "vocoder.trian.steps=3",
+            "`overrides` vocoder.trian.steps=3: no section 'trian'; did you mean vocoder.train.steps?",
+        ),
+    ],
+)
+def test_a_wrong_key_gets_the_one_that_may_be_meant(override, text):
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("istft" if override.startswith("vocoder") else "vctk", (override,))
+    assert str(caught.value).splitlines()[-1] == text
+
+
+def test_a_misspelt_key_that_is_missing_is_the_one_that_is_meant(tmp_path):
+    text = find_recipe("vctk").read_text().replace("learning_rate: 4.0e-4", "learningrate: 4.0e-4")
+    (tmp_path / "recipe.yaml").write_text(text)
+    with pytest.raises(RecipeError, match=r"train\.learningrate: unknown key .* did you mean train\.learning_rate\?"):
+        load_recipe(str(tmp_path / "recipe.yaml"))
 
 
 def test_overrides_are_typed_and_checked():
     recipe = load_recipe("vctk", ("train.steps=7", "train.learning_rate=1e-3", "quantizer.variance=III"))
     assert (recipe.train.steps, recipe.train.learning_rate, recipe.quantizer.variance) == (7, 1e-3, "III")
-    for bad in ("train.steps", "trian.steps=3", "=3", "train.steps.more=3"):
+    for bad in ("train.steps", "zebra.steps=3", "=3", "train.steps.more=3"):
         with pytest.raises(RecipeError) as caught:
             load_recipe("vctk", (bad,))
         assert (
@@ -200,7 +227,7 @@ def test_a_wrong_change_is_found_before_the_first_training(on_codec):
         load_recipe("speech16k", wrong, on_codec=on_codec)
     text = str(caught.value)
     assert "as vocoder.on_codec changes it" in text.splitlines()[0]
-    assert "  vocoder.train.stpes: unknown key (got 5); remove it, or mind the spelling" in text.splitlines()
+    assert "  vocoder.train.stpes: unknown key (got 5); did you mean vocoder.train.steps?" in text.splitlines()
 
 
 RESIDUAL = "kind: residual, stages: 2, codewords: 8, dim: 4, initial_variance: 1.0, ratio: 0.5, dropout: 0.5"

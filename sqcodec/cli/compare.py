@@ -7,6 +7,7 @@ from typing import Literal
 import click
 
 from sqcodec.cli.options import PATH, chosen_backend, device_option, jobs_option, scheduler_option, set_option
+from sqcodec.cli.progress import progress_bar
 from sqcodec.cli.wording import echo, with_options
 
 
@@ -58,24 +59,27 @@ def compare(
         echo("Warning: --backend loky will be removed in the next release; use local", err=True)
         backend = "local"
     name = recipes.load_recipe(recipe, overrides).name
-    result = comparison.compare(
+    cells = comparison.plan(
         recipe,
-        comparison.plan(
-            recipe,
-            systems=systems.split(",") if systems else [],
-            seeds=_parse_seeds(seeds),
-            overrides=overrides,
-            sweeps=[_parse_sweep(text) for text in sweeps],
-            target=target,
-        ),
-        features or Path("data") / name,
-        out or Path("runs") / f"compare-{name}",
-        device=device,
-        jobs=jobs,
-        backend=chosen_backend(backend, scheduler),
-        command=f"sqcodec {' '.join(sys.argv[1:])}",
-        report_line=lambda text: echo(with_options(text), err=True),
+        systems=systems.split(",") if systems else [],
+        seeds=_parse_seeds(seeds),
+        overrides=overrides,
+        sweeps=[_parse_sweep(text) for text in sweeps],
+        target=target,
     )
+    with progress_bar() as show:
+        result = comparison.compare(
+            recipe,
+            cells,
+            features or Path("data") / name,
+            out or Path("runs") / f"compare-{name}",
+            device=device,
+            jobs=jobs,
+            backend=chosen_backend(backend, scheduler),
+            command=f"sqcodec {' '.join(sys.argv[1:])}",
+            report_line=lambda text: echo(with_options(text), err=True),
+            progress=show,
+        )
     echo(result.table, nl=False)
     echo(f"Tables: {result.folder / 'table.md'}, {result.folder / 'table.json'}")
     echo(f"Pictures: {', '.join(map(str, result.pictures))}")

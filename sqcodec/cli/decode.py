@@ -77,10 +77,11 @@ def decode(
             )  # fmt: skip
         echo_folder_result(recording, folder, quiet=quiet, as_json=as_json)
         return
-    decoded = files.decode_file(
-        codes, recording, model=model, speaker=speaker, vocoder=vocoder, rate=rate, device=device, recover=recover,
-        row=row, raw=raw,
-    )  # fmt: skip
+    with progress_bar(quiet=quiet) as show:
+        decoded = files.decode_file(
+            codes, recording, model=model, speaker=speaker, vocoder=vocoder, rate=rate, device=device, recover=recover,
+            row=row, raw=raw, progress=show,
+        )  # fmt: skip
     text = (
         f"{decoded.seconds:.2f} s at {decoded.sample_rate} Hz{speaker_text(decoded.speaker)},"
         f" {model_text(decoded.model)}"

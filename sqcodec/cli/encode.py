@@ -95,10 +95,11 @@ def encode(
         rate_text = f", {size} bytes: {8 * size / seconds:.0f} bit/s" if seconds else ""
         echo_folder_result(codes, folder, rate=rate_text, quiet=quiet, as_json=as_json)
         return
-    encoded = files.encode_file(
-        recording, codes, model=model, speaker=speaker, device=device, form=form, raw=files.raw_format(raw, rate),
-        codebooks=codebooks, bit_rate=bitrate, dtype=dtype, block=block,
-    )  # fmt: skip
+    with progress_bar(quiet=quiet) as show:
+        encoded = files.encode_file(
+            recording, codes, model=model, speaker=speaker, device=device, form=form, raw=files.raw_format(raw, rate),
+            codebooks=codebooks, bit_rate=bitrate, dtype=dtype, block=block, progress=show,
+        )  # fmt: skip
     if as_json:
         echo_json(codes, encoded.as_json())
         return

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from sqcodec.cli.checks import check_folder
 from sqcodec.cli.options import (
     PATH,
     align_option,
@@ -69,6 +70,10 @@ def evaluate(
     Writes scores.jsonl (one row per file), scores.json, scores.md and index.html, a page with tables and audio.
     Run the same command again to continue. Baselines whose programs are not installed are left out.
     """
+    if (data is None) == (list_file is None):
+        raise click.UsageError("give the recordings: --data DIR or --list TSV, one of them.")
+    rates = _rates(bitrate)
+    check_folder(data)
     from sqcodec.pipeline.measuring import evaluation, scoring
 
     settings = scoring.make_settings(mcd=mcd, align=align, asr=asr, sv=sv)
@@ -79,7 +84,7 @@ def evaluate(
             settings,
             data=data,
             list_file=list_file,
-            bit_rates=_rates(bitrate),
+            bit_rates=rates,
             vocoder=vocoder,
             baselines=[name for name in (baseline or "").split(",") if name],
             listen=listen,

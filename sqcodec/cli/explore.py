@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sqcodec.cli.checks import check_recordings
 from sqcodec.cli.options import PATH, PATH_OR_PIPE, device_option, model_option, seed_option
 from sqcodec.cli.wording import echo, echo_result, model_text, speaker_text
 
@@ -69,6 +70,7 @@ def convert(recording: Path, target: Path, speaker: str, model: str | None, devi
     \b
     Example: sqcodec convert in.wav out.wav --speaker p226
     """
+    check_recordings(recording, target=target)
     from sqcodec.pipeline.coding import manipulation
 
     _echo(target, manipulation.convert_file(recording, target, speaker=speaker, model=model, device=device))
@@ -92,6 +94,7 @@ def morph(
     \b
     Example: sqcodec morph a.wav b.wav out.wav --steps 5
     """
+    check_recordings(first, second, target=target)
     from sqcodec.pipeline.coding import manipulation
 
     result = manipulation.morph_files(first, second, target, steps=steps, speaker=speaker, model=model, device=device)
@@ -116,6 +119,7 @@ def perturb(
     \b
     Example: sqcodec perturb in.wav out.wav --neighbours 5
     """
+    check_recordings(recording, target=target)
     from sqcodec.pipeline.coding import manipulation
 
     result = manipulation.perturb_file(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sqcodec.cli.checks import check_recipe
 from sqcodec.cli.options import (
     PATH,
     backend_option,
@@ -59,6 +60,7 @@ def prep(
     Example: sqcodec prep vctk --data VCTK-Corpus-0.92
              sqcodec prep folder --list mine.tsv --out data/mine
     """
+    check_recipe(recipe)
     from sqcodec.pipeline.training import prepare
     from sqcodec.processors import usable_processors
 

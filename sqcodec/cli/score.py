@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from sqcodec.cli.checks import check_pair
 from sqcodec.cli.options import (
     PATH,
     align_option,
@@ -50,6 +51,7 @@ def score(
     Recordings of any format and rate are resampled to 16 kHz. The 95 % intervals come from a bootstrap over files.
     --asr and --sv take a command that reads a WAV path, or an ONNX model: see docs/evaluation.md.
     """
+    check_pair(reference, degraded)
     from sqcodec.pipeline.measuring import scoring
 
     settings = scoring.make_settings(mcd=mcd, align=align, asr=asr, sv=sv)

@@ -1,12 +1,15 @@
 """`sqcodec train`."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from sqcodec.cli.checks import check_recipe
 from sqcodec.cli.options import PATH, device_option, set_option
-from sqcodec.cli.wording import echo
+from sqcodec.cli.progress import ShowProgress, progress_bar
+from sqcodec.cli.wording import echo, with_options
 
 if TYPE_CHECKING:
     from sqcodec.pipeline.training.run_folder import Plan, Stage
@@ -55,21 +58,53 @@ def train(
         raise click.UsageError("--from needs --on codec.")
     if compiled and stage != "model":
         raise click.UsageError("--compile needs --stage model.")
+    check_recipe(recipe)
     from sqcodec.pipeline.training.run_folder import begin
 
     trained: Stage = "vocoder-on-codec" if on else stage
     plan = begin(recipe, overrides, stage=trained, features=features, out=out, seed=seed, resume=resume)
-    if stage == "vocoder":
-        _train_vocoder(plan, device=device, start=start)
-    elif stage == "prior":
-        _train_prior(plan, device=device)
-    elif stage == "context":
-        _train_context(plan, device=device)
-    else:
-        _train_model(plan, device=device, compiled=compiled)
+    with progress_bar(quiet=not _is_first_process()) as show:
+        progress = _Progress(plan, device, show)
+        if stage == "vocoder":
+            end = _train_vocoder(plan, device=device, start=start, progress=progress)
+        elif stage == "prior":
+            end = _train_prior(plan, device=device, progress=progress)
+        elif stage == "context":
+            end = _train_context(plan, device=device, progress=progress)
+        else:
+            end = _train_model(plan, device=device, compiled=compiled, progress=progress)
+    for line in end:
+        echo(line)
 
 
-def _train_model(plan: "Plan", *, device: str, compiled: bool) -> None:
+class _Progress:
+    """Prints what begins and where before the first step, then shows the steps."""
+
+    def __init__(self, plan: "Plan", device: str, show: ShowProgress) -> None:
+        self._plan, self._device, self._show, self._begun = plan, device, show, False
+
+    def __call__(self, step: int, steps: int) -> None:
+        if not self._begun and step < steps and _is_first_process():
+            self._begin(step, steps)
+        self._begun = True
+        self._show("step", step, steps)
+
+    def _begin(self, step: int, steps: int) -> None:
+        from sqcodec.pipeline.device import find_device
+        from sqcodec.pipeline.training.run_folder import cpu_advice
+
+        device, plan = find_device(self._device), self._plan
+        echo(f"{plan.folder}: steps {step + 1} to {steps} on {device}, features {plan.features}", err=True)
+        if device.type == "cpu" and (advice := cpu_advice(plan, steps - step)):
+            echo(with_options(advice), err=True)
+
+
+def _is_first_process() -> bool:
+    """Whether this process is the one that reports: of those that torchrun started, the first."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _train_model(plan: "Plan", *, device: str, compiled: bool, progress: "_Progress") -> list[str]:
     from sqcodec.pipeline.training.train_codec import train as train_codec
 
     recipe = plan.recipe.codec
@@ -79,20 +114,23 @@ def _train_model(plan: "Plan", *, device: str, compiled: bool) -> None:
         plan.folder,
         device=device,
         resume=plan.resume,
+        progress=progress,
         report=lambda entry: _echo_model(entry, recipe.train.steps),
         compiled=compiled,
     )
     if trained is None:  # this process is not rank 0
-        return
+        return []
     codes = "no codes" if trained.test_perplexity is None else f"perplexity {trained.test_perplexity:.1f}"
-    echo(f"{trained.folder}: step {trained.step}, test MSE {trained.test_mse:.2f}, {codes}")
-    echo(f"Pictures: {trained.folder / 'curves.png'}, {trained.folder / 'spectrograms.png'}")
     found_by_itself = trained.folder.parent == Path("runs") and trained.test_perplexity is not None
     model = "" if found_by_itself else f" --model {trained.folder}"
-    echo(f"Next: sqcodec encode in.wav out.sqc{model}")
+    return [
+        f"{trained.folder}: step {trained.step}, test MSE {trained.test_mse:.2f}, {codes}",
+        f"Pictures: {trained.folder / 'curves.png'}, {trained.folder / 'spectrograms.png'}",
+        f"Next: sqcodec encode in.wav out.sqc{model}",
+    ]
 
 
-def _train_vocoder(plan: "Plan", *, device: str, start: Path | None) -> None:
+def _train_vocoder(plan: "Plan", *, device: str, start: Path | None, progress: "_Progress") -> list[str]:
     from sqcodec.pipeline.training import train_vocoder as stage
 
     trained = stage.train_vocoder(
@@ -101,15 +139,18 @@ def _train_vocoder(plan: "Plan", *, device: str, start: Path | None) -> None:
         plan.folder,
         device=device,
         resume=plan.resume,
+        progress=progress,
         report=_echo_vocoder,
         tuning=stage.fine_tuning(plan.run, start) if plan.stage == "vocoder-on-codec" else None,
     )
     metrics = "".join(f", {name.replace('_', ' ')} {value:.2f}" for name, value in trained.figures.items())
-    echo(f"{trained.folder}: step {trained.step}{metrics}")
-    echo(f"Next: sqcodec vocode in.wav out.wav --vocoder {trained.folder}")
+    return [
+        f"{trained.folder}: step {trained.step}{metrics}",
+        f"Next: sqcodec vocode in.wav out.wav --vocoder {trained.folder}",
+    ]
 
 
-def _train_prior(plan: "Plan", *, device: str) -> None:
+def _train_prior(plan: "Plan", *, device: str, progress: "_Progress") -> list[str]:
     from sqcodec.pipeline.training.train_prior import train_prior_of
 
     recipe = plan.recipe.codec
@@ -119,14 +160,17 @@ def _train_prior(plan: "Plan", *, device: str) -> None:
         plan.run,
         device=device,
         resume=plan.resume,
+        progress=progress,
         report=lambda entry: _echo_prior(entry, recipe.prior.steps if recipe.prior else 0),
     )
     orders = ", ".join(f"order {order} {bits:.2f}" for order, bits in enumerate(trained.orders))
-    echo(f"{trained.path}: {trained.bits:.2f} bits per code on test; tables: {orders}")
-    echo(f"Next: sqcodec generate OUT_DIR --model {plan.run}")
+    return [
+        f"{trained.path}: {trained.bits:.2f} bits per code on test; tables: {orders}",
+        f"Next: sqcodec generate OUT_DIR --model {plan.run}",
+    ]
 
 
-def _train_context(plan: "Plan", *, device: str) -> None:
+def _train_context(plan: "Plan", *, device: str, progress: "_Progress") -> list[str]:
     from sqcodec.pipeline.training.train_context import train_context
 
     recipe = plan.recipe.codec
@@ -137,14 +181,17 @@ def _train_context(plan: "Plan", *, device: str) -> None:
         plan.run,
         device=device,
         resume=plan.resume,
-        report=lambda entry: click.echo(
+        progress=progress,
+        report=lambda entry: echo(
             f"step {entry['step']}/{steps}: {entry['bits']:.2f} bits per symbol, {entry['test_bits']:.2f} per frame"
             " on test",
             err=True,
         ),
     )
-    click.echo(f"{trained.path}: {trained.bits:.2f} bits per code on test, {trained.fixed:.0f} at fixed width")
-    click.echo(f"Next: sqcodec encode in.wav out.sqc --model {plan.run}")
+    return [
+        f"{trained.path}: {trained.bits:.2f} bits per code on test, {trained.fixed:.0f} at fixed width",
+        f"Next: sqcodec encode in.wav out.sqc --model {plan.run}",
+    ]
 
 
 def _echo_prior(entry: dict[str, Any], steps: int) -> None:

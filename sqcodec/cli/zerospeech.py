@@ -98,6 +98,8 @@ def abx(
              sqcodec abx recipes/tiny/speech/phones.item --model runs/vctk --data recipes/tiny/speech
     TASK is an item file or a task list; FEATURES has one .txt or .npy per file. See docs/zerospeech.md.
     """
+    if (features is None) == (data is None):
+        raise click.UsageError("give FEATURES, or recordings for a model with --data DIR, one of them.")
     from sqcodec.pipeline.measuring import units
 
     result = units.abx(
@@ -128,6 +130,8 @@ def bitrate(features: Path, data: Path | None, list_file: Path | None, leaderboa
     \b
     Example: sqcodec bitrate submission/2019/english/test --data 2019/english/test
     """
+    if (data is None) == (list_file is None):
+        raise click.UsageError("give durations: --data DIR or --list FILE, one of them.")
     from sqcodec.pipeline.measuring import units
 
     result = units.bit_rate(features, data=data, list_file=list_file)

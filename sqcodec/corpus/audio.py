@@ -72,6 +72,11 @@ class AudioSource:
         return self._counted
 
     @property
+    def known_samples(self) -> int | None:
+        """As `input_samples`; None while they would have to be counted."""
+        return self._counted
+
+    @property
     def seconds(self) -> float:
         """Length of the recording."""
         return self.input_samples / self.rate

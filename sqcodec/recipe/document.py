@@ -1,5 +1,6 @@
 """The whole recipe and how it is found, read, overridden and validated."""
 
+import difflib
 from pathlib import Path
 from reprlib import Repr
 from typing import Annotated, Any, Literal, Self
@@ -231,7 +232,9 @@ def validate_recipe(tree: Any, *, where: str) -> Recipe:
     try:
         return (CodecRecipe if codec else VocoderRecipe).model_validate(tree)
     except ValidationError as error:
-        lines = [_explain(item) for item in error.errors(include_url=False)]
+        items = error.errors(include_url=False)
+        missing = [_parts(item) for item in items if item["type"] == "missing"]
+        lines = [_explain(item, tree, missing) for item in items]
         raise RecipeError("\n  ".join([f"{where}: {len(lines)} error(s)", *lines])) from None
 
 
@@ -239,8 +242,8 @@ _SHORT = Repr()  # of a value in an error
 _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlong, _SHORT.maxlevel = 80, 80, 40, 3
 
 
-def _explain(item: Any) -> str:
-    # pydantic puts the tag of a discriminated union into the location: corpus.vctk.microphone -> corpus.microphone
+def _parts(item: Any) -> list[str]:
+    """The key of an error. pydantic puts the tag of a union into it: corpus.vctk.microphone -> corpus.microphone."""
     parts = [str(part) for part in item["loc"]]
     if (
         len(parts) > 1
@@ -248,6 +251,12 @@ def _explain(item: Any) -> str:
         and item["type"] != "union_tag_invalid"
     ):
         del parts[1]
+    return parts
+
+
+def _explain(item: Any, tree: Any, missing: list[list[str]]) -> str:
+    """A line on an error. missing: keys that the recipe lacks."""
+    parts = _parts(item)
     key = ".".join(parts) or "recipe"
     match item["type"]:
         case "missing" if key in CODEC_SECTIONS:
@@ -257,7 +266,18 @@ def _explain(item: Any) -> str:
         case "missing":
             return f"{key}: missing"
         case "extra_forbidden":
-            return f"{key}: unknown key (got {_SHORT.repr(item['input'])}); remove it, or mind the spelling"
+            return f"{key}: unknown key (got {_SHORT.repr(item['input'])}); {_advice(parts, tree, missing)}"
         case _:
             got = f", got {_SHORT.repr(item['input'])}" if not isinstance(item["input"], dict) else ""
             return f"{key}: {item['msg'].removeprefix('Value error, ')}{got}"
+
+
+def _advice(parts: list[str], tree: Any, missing: list[list[str]]) -> str:
+    """What may have been meant by an unknown key: another one of its section, or one that is missing there."""
+    *sections, key = parts
+    for section in sections:
+        tree = tree.get(section) if isinstance(tree, dict) else None
+    beside = [str(name) for name in tree if name != key] if isinstance(tree, dict) else []
+    known = {*beside, *(lost[-1] for lost in missing if lost[:-1] == sections)}
+    near = difflib.get_close_matches(key, sorted(known), n=1)
+    return f"did you mean {'.'.join([*sections, near[0]])}?" if near else "remove it"

@@ -1,5 +1,6 @@
 """Changes of a recipe's values before it is validated: `key.path=value`, and what a second training changes."""
 
+import difflib
 import warnings
 from copy import deepcopy
 from typing import Any
@@ -17,8 +18,12 @@ def override_(tree: dict[str, Any], override: str) -> None:
     if sections == ["quantizer"] and isinstance(tree.get("quantizer"), dict):
         tree["quantizer"] = current_keys(tree["quantizer"])  # the file may have the former key, and --set today's
         last = _current_key(last, tree["quantizer"])
-    for section in sections:
+    for index, section in enumerate(sections):
+        near = difflib.get_close_matches(section, list(map(str, node)), n=1) if isinstance(node, dict) else []
         node = node.get(section) if isinstance(node, dict) else None
+        if sep and node is None and near:
+            meant = ".".join([*sections[:index], near[0], *sections[index + 1 :], last])
+            raise RecipeError(f"`overrides` {override}: no section {section!r}; did you mean {meant}?")
     if not sep or not isinstance(node, dict) or not last:
         raise RecipeError(f"`overrides` {override}: expected section.key=value, such as `overrides` train.steps=1000")
     try:

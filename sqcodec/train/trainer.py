@@ -19,6 +19,7 @@ from sqcodec.train.log import TrainingLog
 from sqcodec.train.running_losses import RunningLosses
 
 Report = Callable[[dict[str, Any]], None]
+Progress = Callable[[int, int], None]  # the step and the last step: once before the first, then after each
 
 
 class Milestones(NamedTuple):
@@ -91,15 +92,19 @@ class Trainer(ABC):
         return self.step == self.milestones.steps
 
     @final
-    def run(self, log: TrainingLog | None, report: Report) -> None:
+    def run(self, log: TrainingLog | None, report: Report, progress: Progress | None = None) -> None:
         """Train to the last step; log: of the first rank alone.
 
         Raises TrainingError: the loss is not finite; StoppedError: asked to stop by a signal, all is saved.
         """
         with stop_signals() as stop:
+            if progress:
+                progress(self.step, self.milestones.steps)
             while self.step < self.milestones.steps:
                 self.advance()
                 self._log(log, report)
+                if progress:
+                    progress(self.step, self.milestones.steps)
                 stopping = self._is_stopping(stop)
                 if self._is_due(self.milestones.save_every) or stopping:
                     self.save()

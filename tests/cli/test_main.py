@@ -5,6 +5,7 @@ import sys
 
 import click
 import pytest
+import soundfile
 from click.testing import CliRunner
 
 import sqcodec
@@ -68,3 +69,26 @@ def test_the_package_offers_its_names_lazily():
     assert sqcodec.Codes.__name__ == "Codes"
     with pytest.raises(AttributeError, match="^module 'sqcodec' has no attribute 'nothing'$"):
         _ = sqcodec.nothing
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("encode", "none.wav", "x.sqc"), ("encode", "x.wav", "x.sqc", "--model", "none"),
+        ("decode", "none.sqc", "y.wav"), ("vocode", "none.wav", "y.wav"), ("inspect", "none.sqc"),
+        ("convert", "none.wav", "y.wav", "--speaker", "a"),
+        ("perturb", "none.wav", "y.wav"), ("morph", "x.wav", "none.wav", "y.wav"), ("score", "none", "none"),
+        ("train", "none"), ("prep", "none"), ("evaluate", "speech16k", "--data", "none", "--out", "o"),
+    ],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_wrong_arguments_are_found_before_torch_is_imported(tmp_path, words):
+    soundfile.write(tmp_path / "x.wav", [0.1] * 800, 16000)
+    code = (
+        "import sys; from click.testing import CliRunner; from sqcodec.cli.main import main\n"
+        f"done = CliRunner().invoke(main, {words!r})\n"
+        "assert done.exit_code in (1, 2) and 'none' in done.stderr, done.output\n"
+        "sys.exit('imported torch' if 'torch' in sys.modules else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr

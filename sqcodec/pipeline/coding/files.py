@@ -20,6 +20,7 @@ from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.coding.notes import note, recording_notes
 from sqcodec.pipeline.coding.outcomes import Decoded, Encoded, Span
 from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, Written, clipping_note, sound_format, write_sound
+from sqcodec.pipeline.coding.watched import ShowProgress, WatchedRecording, watched
 from sqcodec.pipeline.finding.models import FoundModel, find_for_decoding, find_for_encoding, model_name
 from sqcodec.pipeline.paths import check_target, is_pipe, is_special, shown, spooled, written
 from sqcodec.resampling import resampled
@@ -64,6 +65,7 @@ def encode_file(
     bit_rate: float | None = None,
     dtype: npy.Dtype | None = None,
     block: float | None = None,
+    progress: ShowProgress | None = None,
 ) -> Encoded:
     """Encode a recording to a codes file. The file is complete or absent.
 
@@ -84,8 +86,9 @@ def encode_file(
         codec = open_codec(found.path, device)
         codebooks = codec.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
         result = encode_with(
-            codec, audio, target, speaker=speaker, form=form, codebooks=codebooks, dtype=dtype, block=block
-        )
+            codec, audio, target, speaker=speaker, form=form, codebooks=codebooks, dtype=dtype,
+            block=block, progress=progress,
+        )  # fmt: skip
     notes = (
         note("bit rate", bit_rate_note(codec, bit_rate)),
         recording_notes(audio, shown(source)),
@@ -115,9 +118,11 @@ def encode_with(
     codebooks: int,
     dtype: npy.Dtype | None,
     block: float | None,
+    progress: ShowProgress | None = None,
 ) -> Encoded:
     """As `encode_file`, with an open model and a number of codebooks."""
-    codes = codec.encode_recording(audio, speaker=speaker, codebooks=codebooks)
+    recording = WatchedRecording(audio, progress) if progress else audio
+    codes = codec.encode_recording(recording, speaker=speaker, codebooks=codebooks)
     if form == "npy":
         content = npy.pack(codes, dtype or "uint16")
     else:
@@ -151,6 +156,7 @@ def decode_file(
     recover: bool = False,
     row: str | None = None,
     raw: RawEncoding | None = None,
+    progress: ShowProgress | None = None,
 ) -> Decoded:
     """Decode a codes file to a sound file at `rate` Hz (None: the model's). The file is complete or absent.
 
@@ -166,7 +172,9 @@ def decode_file(
     codec = open_codec(found.path, device)
     rate = rate or codec.sample_rate
     opened = _recovered(codec, file) if recover and file.codes is None else open_with(codec, file)
-    result = decode_with(opened, target, where=file.where, speaker=speaker, vocoder=vocoder, rate=rate, raw=raw)
+    result = decode_with(
+        opened, target, where=file.where, speaker=speaker, vocoder=vocoder, rate=rate, raw=raw, progress=progress
+    )
     return Decoded(
         samples=result.samples,
         sample_rate=rate,
@@ -207,12 +215,15 @@ def decode_with(
     vocoder: str | None,
     rate: int,
     raw: RawEncoding | None = None,
+    progress: ShowProgress | None = None,
 ) -> Written:
     """Decode codes with their open model to a sound file. Errors name `where`. Raises as `decode_file`."""
     codes = opened.codes
     sound: Iterable[NDArray[np.float32]] = opened.codec.decode_blocks(
         codes, speaker=speaker, vocoder=vocoder, where=where
     )
+    if progress:
+        sound = watched(sound, opened.codec.sample_rate, codes.seconds, "seconds decoded", progress)
     sound = _silenced(sound, opened.lost, opened.codec.sample_rate)
     sound = resampled(sound, opened.codec.sample_rate, rate)
     if rate == codes.sample_rate:

@@ -178,6 +178,7 @@ def _run(
     """Process the files whose outputs are not up to date, and record them."""
     work = [(number, plan.task) for number, plan in enumerate(plans) if plan.state != "kept"]
     finished: dict[int, _Done] = {}
+    progress(0, len(work))
     for done in in_parallel(partial(_attempt, function), work, jobs=workers.jobs, backend=workers.backend):
         finished[done.number] = done
         plan = plans[done.number]

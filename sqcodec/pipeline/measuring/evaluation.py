@@ -208,6 +208,8 @@ def _all_rows(
     rows_by_key = {task.key: known[task.key] for task in tasks if task.key in known and _has_files(task)}
     missing = [task for task in tasks if task.key not in rows_by_key]
     with (out / _ROWS).open("a", encoding="utf-8") as file:
+        if progress:
+            progress(len(rows_by_key), len(tasks))
         for row in in_parallel(_make_row, missing, jobs=jobs, backend=backend):
             rows_by_key[row["key"]] = row
             file.write(json.dumps(row) + "\n")

@@ -170,6 +170,7 @@ def _build(
         manifest, _resume(out, digest), config, device, threads=1 if jobs > 1 or backend != "local" else None
     )
     reports = [Report(*note, skipped=True) for note in manifest.left_out]
+    progress("features", 0, len(manifest.utterances))
     for done, found in _run(tasks, jobs, backend):
         progress("features", done, len(manifest.utterances))
         if strict:

@@ -9,10 +9,10 @@ import yaml
 from sqcodec.errors import TrainingError
 from sqcodec.locking import alone
 from sqcodec.pipeline.finding.vocoders import STAGE
-from sqcodec.recipe import Recipe, load_recipe
+from sqcodec.recipe import PaperNetworkConfig, Recipe, load_recipe
 from sqcodec.storage import write_text
 from sqcodec.train.log import TrainingLog, read_log
-from sqcodec.train.trainer import Report, Trainer
+from sqcodec.train.trainer import Progress, Report, Trainer
 
 Stage = Literal["model", "vocoder", "vocoder-on-codec", "prior", "context"]
 _FOLDERS = {
@@ -29,6 +29,8 @@ _SEEDS = {
     "prior": "prior.seed",
     "context": "context.seed",
 }
+
+_LARGE, _MANY, _FIRST = 256, 20_000, 4000  # channels; steps that take hours; steps of a first model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,21 @@ def begin(
     return Plan(recipe=chosen, features=features or Path("data") / chosen.name, run=run, stage=stage, resume=resume)
 
 
+def cpu_advice(plan: Plan, steps: int) -> str:
+    """What to know before `steps` steps on a CPU; "" if they take hours at most: the paper's network takes about 0.7 s
+    a step on two cores."""
+    recipe = plan.recipe
+    if plan.stage != "model" or not isinstance(network := recipe.codec.network, PaperNetworkConfig):
+        return ""
+    if network.channels < _LARGE or steps < _MANY:
+        return ""
+    rate = recipe.codec.train.temperature_rate * steps / _FIRST
+    return (
+        f"on a CPU {steps} steps of this network take days, about 0.7 s each on two cores; `overrides`"
+        f" train.steps={_FIRST} and `overrides` train.temperature_rate={rate:.2g} give a first model in an hour"
+    )
+
+
 def stage_folder(run: Path, stage: Stage) -> Path:
     """Where a run keeps checkpoint and log of a stage."""
     return run / _FOLDERS[stage]
@@ -84,7 +101,7 @@ def refuse_second(folder: Path, *, resume: bool, remedy: str = "`folder` DIR") -
         )
 
 
-def run_training(trainer: Trainer, recipe: Recipe, report: Report) -> None:
+def run_training(trainer: Trainer, recipe: Recipe, report: Report, progress: Progress | None) -> None:
     """Train to the end; the first rank writes recipe and log into the training's folder.
 
     Raises TrainingError: the loss is not finite, or asked to stop.
@@ -98,7 +115,7 @@ def run_training(trainer: Trainer, recipe: Recipe, report: Report) -> None:
         write_text(trainer.folder / "recipe.yaml", text)
         log = TrainingLog(trainer.folder, keep_to=trainer.step)
         try:
-            trainer.run(log, report)
+            trainer.run(log, report, progress)
         finally:
             log.close()
 

@@ -13,7 +13,7 @@ from sqcodec.train.codec_trainer import CodecTrainer
 from sqcodec.train.curves import CODEC_CURVES, draw_curves, draw_spectrograms
 from sqcodec.train.log import read_log
 from sqcodec.train.reconstruction import reconstruct_some
-from sqcodec.train.trainer import Report
+from sqcodec.train.trainer import Progress, Report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,7 @@ def train(
     device: str,
     resume: bool,
     report: Report,
+    progress: Progress | None = None,
     compiled: bool = False,
 ) -> Trained | None:
     """Train the recipe's model on the store in `features`; `folder` receives everything.
@@ -50,7 +51,7 @@ def train(
     trainer = CodecTrainer(recipe, store, folder, fabric, compiled=compiled)
     if resume:
         trainer.resume()
-    run_training(trainer, recipe, report)
+    run_training(trainer, recipe, report, progress)
     done = _finish(trainer, folder) if fabric.is_global_zero else None
     part(fabric)
     return done

@@ -24,7 +24,7 @@ from sqcodec.train.context_network import integer_grid, to_integers
 from sqcodec.train.context_trainer import ContextCorpus, ContextTrainer, PrefixCodes
 from sqcodec.train.curves import CONTEXT_CURVES, draw_curves
 from sqcodec.train.log import read_log
-from sqcodec.train.trainer import Report
+from sqcodec.train.trainer import Progress, Report
 
 MODEL = "model.safetensors"
 _TEST_BLOCKS = 64  # that are coded at the end, of the test split
@@ -43,7 +43,14 @@ class TrainedContext:
 
 
 def train_context(
-    recipe: CodecRecipe, features: Path, run: Path, *, device: str, resume: bool, report: Report
+    recipe: CodecRecipe,
+    features: Path,
+    run: Path,
+    *,
+    device: str,
+    resume: bool,
+    report: Report,
+    progress: Progress | None = None,
 ) -> TrainedContext:
     """Train the recipe's context model on the codes that the model in `run` makes of a store, and add it to that model.
 
@@ -66,7 +73,7 @@ def train_context(
     trainer = ContextTrainer(config, _corpus(codec, recipe, features), folder, fabric)
     if resume:
         trainer.resume()
-    run_training(trainer, recipe, report)
+    run_training(trainer, recipe, report, progress)
     draw_curves(read_log(folder / "log.jsonl"), CONTEXT_CURVES, folder / "curves.png")
     model = to_integers(trainer.network)
     add_context(path, path, model.arrays, model.digest)

@@ -20,7 +20,7 @@ from sqcodec.recipe import CodecRecipe
 from sqcodec.train.curves import PRIOR_CURVES, draw_curves
 from sqcodec.train.log import read_log
 from sqcodec.train.prior_trainer import CodedCorpus, CodedUtterance, PriorTrainer
-from sqcodec.train.trainer import Report
+from sqcodec.train.trainer import Progress, Report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,14 @@ class TrainedPrior:
 
 
 def train_prior_of(
-    recipe: CodecRecipe, features: Path, run: Path, *, device: str, resume: bool, report: Report
+    recipe: CodecRecipe,
+    features: Path,
+    run: Path,
+    *,
+    device: str,
+    resume: bool,
+    report: Report,
+    progress: Progress | None = None,
 ) -> TrainedPrior:
     """Train the recipe's prior on the codes that the model in `run` makes of a store.
 
@@ -52,7 +59,7 @@ def train_prior_of(
     trainer = PriorTrainer(config, corpus, folder, fabric, path=run / PRIOR)
     if resume:
         trainer.resume()
-    run_training(trainer, recipe, report)
+    run_training(trainer, recipe, report, progress)
     draw_curves(read_log(folder / "log.jsonl"), PRIOR_CURVES, folder / "curves.png")
     bits = last_evaluation(folder, "test_bits")["test_bits"]
     counted, scored = [item.codes for item in corpus.train], [item.codes for item in corpus.test]

@@ -12,7 +12,7 @@ from sqcodec.pipeline.training.launch import make_fabric, refuse_processes
 from sqcodec.pipeline.training.run_folder import last_evaluation, refuse_second, run_training, stage_folder
 from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.recipe import IstftConfig, Recipe, WorldConfig
-from sqcodec.train.trainer import Report
+from sqcodec.train.trainer import Progress, Report
 from sqcodec.train.vocoder.istft_trainer import IstftTrainer
 from sqcodec.train.vocoder.vocoder_trainer import VocoderTrainer
 from sqcodec.train.vocoder.world_trainer import WorldTrainer
@@ -48,6 +48,7 @@ def train_vocoder(
     device: str,
     resume: bool,
     report: Report,
+    progress: Progress | None = None,
     tuning: FineTuning | None = None,
 ) -> TrainedVocoder:
     """Train the recipe's vocoder on the store in `features`; `folder` receives everything.
@@ -76,7 +77,7 @@ def train_vocoder(
         trainer.resume()
     elif tuning:
         trainer.begin_from(tuning.start)
-    run_training(trainer, recipe, report)
+    run_training(trainer, recipe, report, progress)
     tested = last_evaluation(folder, "test_mel_distance")
     figures = {name: value for name, value in tested.items() if name.startswith("test_")}
     return TrainedVocoder(folder=folder, step=trainer.step, figures=figures)

@@ -21,6 +21,7 @@ from sqcodec.storage import write_json, write_text
 from sqcodec.train.log import read_log
 
 ReportLine = Callable[[str], None]
+ShowProgress = Callable[[str, int, int], None]  # kind of work, number done, total number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +45,17 @@ def compare(
     backend: str,
     command: str,
     report_line: ReportLine,
+    progress: ShowProgress | None = None,
 ) -> Compared:
     """Train and evaluate every cell on the store in `features`; write table.json, table.md and pictures to `folder`.
 
     A cell with a result is not trained again, one with a checkpoint resumes. jobs, backend: see `in_parallel`;
-    parallel trainings report nothing. command: the command line, which the table quotes.
+    parallel trainings report nothing but their number. progress: of the trainings, and of one that runs alone, by name.
+    command: the command line, which the table quotes.
     Raises CorpusError: no store; TrainingError: `folder` holds other cells under the same names, or asked to stop.
     A training that diverges is reported and left out of the table.
     """
-    store = open_store(features)
+    store, progress = open_store(features), progress or _unseen
     for cell in cells:
         _check(cell, folder, store.digest)
     waiting = [cell for cell in cells if not (folder / cell.folder / "result.json").is_file()]
@@ -64,8 +67,14 @@ def compare(
         device=device,
         digest=store.digest,
         report_line=report_line if jobs == 1 and backend == "local" else _mute,
+        progress=progress if jobs == 1 and backend == "local" else _unseen,
     )
-    failures = sorted(text for text in in_parallel(run, waiting, jobs=jobs, backend=backend) if text)
+    failures = []
+    progress("trainings", 0, len(waiting))
+    for done, text in enumerate(in_parallel(run, waiting, jobs=jobs, backend=backend), 1):
+        failures += [text] if text else []
+        progress("trainings", done, len(waiting))
+    failures.sort()
     results = [result for cell in cells if (result := _result(cell, folder))]
     failed = tuple(failures)
     if not results:
@@ -77,7 +86,20 @@ def _mute(_: str) -> None:
     """Discard the progress of parallel trainings."""
 
 
-def _run(cell: Cell, *, features: Path, folder: Path, device: str, digest: str, report_line: ReportLine) -> str | None:
+def _unseen(_what: str, _done: int, _total: int) -> None:
+    """Discard the steps of parallel trainings."""
+
+
+def _run(
+    cell: Cell,
+    *,
+    features: Path,
+    folder: Path,
+    device: str,
+    digest: str,
+    report_line: ReportLine,
+    progress: ShowProgress,
+) -> str | None:
     """Train one cell. Returns what went wrong, or None."""
     run = folder / cell.folder
     report_line(f"{cell.name}: {cell.recipe.train.steps} steps")
@@ -89,6 +111,7 @@ def _run(cell: Cell, *, features: Path, folder: Path, device: str, digest: str, 
             device=device,
             resume=(run / "checkpoint.pt").is_file(),
             report=lambda entry: _report_test(cell, entry, report_line),
+            progress=partial(progress, f"{cell.name}, steps"),
         )
     except StoppedError:
         raise TrainingError(f"stopped in {cell.name}, all saved; the same command goes on from here") from None
