@@ -8,12 +8,12 @@ from typing import Literal
 
 import click
 
-from benchmarks import codes, damage, engines, figure, memory, networks, quantizer, training, use, vocoders
+from benchmarks import codes, damage, engines, figure, memory, networks, quantizer, throughput, training, use, vocoders
 from benchmarks.speech import TINY
 from benchmarks.timing import Setting, make_row, table
 from sqcodec.spectrogram import FEATURES
 
-ROWS = quantizer.ROWS | training.ROWS | use.ROWS | networks.ROWS
+ROWS = quantizer.ROWS | training.ROWS | use.ROWS | throughput.ROWS | networks.ROWS
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 runs_option = click.option(
     "--runs", type=click.IntRange(min=1), default=7, show_default=True, help="Measurements of each figure."
