@@ -1,4 +1,4 @@
-"""The commands of `python -m benchmarks` that measure one thread of the CPU: rows of one table, and four reports."""
+"""The commands of `python -m benchmarks` that measure one thread of the CPU: rows of one table, and five reports."""
 
 import json
 from collections.abc import Iterable
@@ -8,7 +8,21 @@ from typing import Literal
 
 import click
 
-from benchmarks import codes, damage, engines, figure, memory, networks, quantizer, throughput, training, use, vocoders
+import sqcodec
+from benchmarks import (
+    codes,
+    damage,
+    engines,
+    figure,
+    memory,
+    networks,
+    quantizer,
+    rate,
+    throughput,
+    training,
+    use,
+    vocoders,
+)
 from benchmarks.speech import TINY
 from benchmarks.timing import Setting, make_row, table
 from sqcodec.spectrogram import FEATURES
@@ -123,6 +137,21 @@ def rank_command(runs: int) -> None:
     click.echo(f"seconds={training.rank_seconds(runs)}")
 
 
+@click.command("rate")
+@click.argument("recordings", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Rows, JSON lines; kept, and added to.")
+@click.option("--systems", default="context,effort 1,effort 2,effort 3", show_default=True)
+@click.option("--model", default="speech16k", show_default=True)
+@click.option("--picture", type=click.Path(path_type=Path), help="Draw the curves here.")
+def rate_command(recordings: tuple[Path, ...], out: Path, systems: str, model: str, picture: Path | None) -> None:
+    """Quality against the true bits of files, for whole codebooks and every effort (docs/results/rate.md)."""
+    rate.measure(sqcodec.load(model, device="cpu"), recordings, out, systems.split(","))
+    found = rate.curves(rate.read(out))
+    click.echo(rate.table(found))
+    if picture:
+        rate.draw(found, picture)
+
+
 COMMANDS = (
     rows,
     codes_command,
@@ -133,6 +162,7 @@ COMMANDS = (
     growth_command,
     figure_command,
     rank_command,
+    rate_command,
 )
 
 

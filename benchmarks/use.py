@@ -20,6 +20,7 @@ from benchmarks.speech import SAMPLE_RATE, Samples, usable_recordings
 from benchmarks.timing import Figures, Setting, Usage, child_usage, cpu_ratios, usage, wall_ratios
 from sqcodec.features import mel
 from sqcodec.pipeline.coding import folders
+from sqcodec.pipeline.coding.rate_control import Options
 from sqcodec.pipeline.training.prepare import prepare
 from sqcodec.spectrogram import FEATURES
 
@@ -86,7 +87,7 @@ def short_against_long(recordings: Sequence[Samples], folder: Path, runs: int) -
 
 def _encode_folder(source: Path, out: Path, model: Path, how: folders.Workers) -> None:
     done = folders.encode_folder(
-        source, out, model=str(model), speaker="p225", device="cpu", form="sqc", codebooks=None, bit_rate=None,
+        source, out, model=str(model), speaker="p225", device="cpu", form="sqc", options=Options(),
         dtype=None, block=None, workers=how, progress=lambda _done, _total: None,
     )  # fmt: skip
     assert done.count("new")

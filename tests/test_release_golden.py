@@ -10,7 +10,7 @@ import soundfile
 import torch
 
 import sqcodec
-from sqcodec.bitstream import npy
+from sqcodec.bitstream import npy, sqc
 from sqcodec.corpus.store import open_store
 from sqcodec.model.model_file import load_model
 from sqcodec.pipeline.coding.codec import Codec, open_codec
@@ -103,7 +103,7 @@ def test_fingerprints_of_shipped_models() -> None:
     vocoders = {
         name: read_header(SHIPPED / name / "vocoder" / "vocoder.safetensors") for name in ("speech16k", "istft")
     }
-    assert (space.fingerprint, space.identities) == ("afd19f03b449d079", ("5819a8dd35fa", "568f807f4c88"))
+    assert (space.fingerprint, space.identities[:2]) == ("afd19f03b449d079", ("5819a8dd35fa", "568f807f4c88"))
     assert [vocoders[name].codec for name in ("speech16k", "istft")] == [space.fingerprint, None]
 
 
@@ -130,4 +130,4 @@ def test_the_shipped_model_writes_the_same_codes(number: int, shipped: Codec) ->
     # where two codewords are equally near, another processor may take the other one
     assert (codes.indices != written.indices).mean() < 0.02
     if json.loads((folder / "decoded.json").read_text("utf-8"))["machine"] == MAKER.machine():
-        assert shipped.pack(codes) == (folder / f"{number}.sqc").read_bytes()
+        assert sqc.pack(codes, shipped.space, coder="tables") == (folder / f"{number}.sqc").read_bytes()

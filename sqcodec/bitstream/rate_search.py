@@ -35,13 +35,20 @@ class Search(NamedTuple):
     kept: int
 
 
-def priced(latents: Latents, codes: NDArray[np.uint16], codebook: NDArray[np.float32], price: float) -> Part:
-    """Where each frame of codes [K, T] should end if all codes had one price, of fixed width."""
-    width = np.log2(codebook.shape[1])
-    sums = np.cumsum([book[row] for book, row in zip(codebook, codes, strict=False)], axis=0)
-    errors = np.square(latents.z - sums).sum(axis=2) * latents.weights
-    stages = 1 + (errors + price * width * np.arange(1, len(codes) + 1)[:, None]).argmin(axis=0)
-    return Part(np.where(np.arange(len(codes))[:, None] < stages, codes, 0).astype(np.uint16), stages.astype(np.uint8))
+def prefix_errors(latents: Latents, codes: NDArray[np.uint16], codebook: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weighed squared errors [K, T] with the first 1, 2, ... K stages of codes [K, T]; codebook [K, V, D]."""
+    left, errors = latents.z, []
+    for book, row in zip(codebook, codes, strict=False):
+        left = left - book[row]
+        errors.append(np.square(left).sum(axis=1) * latents.weights)
+    return np.stack(errors)
+
+
+def priced(errors: NDArray[np.float32], price: float, width: float) -> NDArray[np.uint8]:
+    """How many stages [T] each frame has if every code takes `width` bits; errors: of `prefix_errors`."""
+    costs = errors + np.float32(price * width) * np.arange(1, len(errors) + 1, dtype=np.float32)[:, None]
+    stages: NDArray[np.uint8] = (1 + costs.argmin(axis=0)).astype(np.uint8)
+    return stages
 
 
 def sweep(
@@ -147,7 +154,8 @@ def _one_more(
     errors += codebook.squares[stage] + going.errors[..., None]
     costs = (weights[:, None, None] * errors + how.price * bits).reshape(rows, -1)
     every = np.arange(rows)[:, None]
-    best = np.argpartition(costs, how.kept - 1, axis=1)[:, : how.kept] if how.kept > 1 else costs.argmin(1)[:, None]
+    kept = min(how.kept, costs.shape[1])
+    best = np.argpartition(costs, kept - 1, axis=1)[:, :kept] if kept > 1 else costs.argmin(axis=1)[:, None]
     parent, code = best // model.size, best % model.size
     return _Going(
         going.rows,

@@ -10,7 +10,6 @@ from sqcodec.cli.options import (
     PATH_OR_PIPE,
     RATE,
     backend_option,
-    bitrate_option,
     chosen_backend,
     codebooks_option,
     device_option,
@@ -35,7 +34,24 @@ from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, mode
 )
 @click.option("--dtype", type=click.Choice(["uint16", "int32"]), help="Type of the codes in a .npy [default: uint16].")
 @codebooks_option
-@bitrate_option
+@click.option(
+    "--bitrate",
+    type=click.FloatRange(min=1),
+    help="Bit rate of the whole file, bit/s. Of a .npy, with --effort 0, or of a model without a context model: use the"
+    " codebooks that fit this nominal bit rate.",
+)
+@click.option("--quality", type=click.FloatRange(-30, 40), help="A fixed quality instead: the bits follow the speech.")
+@click.option("--max-bytes", type=click.IntRange(min=1), help="Fit the recording into this many bytes.")
+@click.option(
+    "--effort",
+    type=click.IntRange(0, 3),
+    help="Time for fewer bits; 0: whole codebooks only [default: 1].",
+)
+@click.option(
+    "--coder",
+    type=click.Choice(["tables", "context"]),
+    help="What a .sqc is coded with; tables: for sqcodec 0.1 [default: context, where the model has one].",
+)
 @click.option(
     "--block",
     type=click.FloatRange(0.5, 10),
@@ -58,6 +74,10 @@ def encode(
     dtype: Literal["uint16", "int32"] | None,
     codebooks: int | None,
     bitrate: float | None,
+    quality: float | None,
+    max_bytes: int | None,
+    effort: Literal[0, 1, 2, 3] | None,
+    coder: Literal["tables", "context"] | None,
     block: float | None,
     raw: Literal["s16le", "f32le"] | None,
     rate: int | None,
@@ -72,24 +92,31 @@ def encode(
 
     \b
     Example: sqcodec encode in.wav out.sqc
+             sqcodec encode in.wav out.sqc --bitrate 800
              sqcodec encode recordings/ codes/ --jobs 4
     IN has any format, rate and length. - reads standard input or writes to standard output.
     The model is --model, else SQCODEC_MODEL, else the newest finished one under runs/, else the one that ships.
     """
-    if codebooks and bitrate:
-        raise click.UsageError("--codebooks and --bitrate exclude each other; give one of them.")
+    asked = {"--codebooks": codebooks, "--bitrate": bitrate, "--quality": quality, "--max-bytes": max_bytes}
+    given = [name for name, value in asked.items() if value is not None]
+    if len(given) > 1:
+        raise click.UsageError(f"{' and '.join(given)} exclude each other; give one of them.")
     if (raw is None) != (rate is None):
         raise click.UsageError("--raw and --rate need each other: samples without a header have no rate.")
     if raw and recording.is_dir():
         raise click.UsageError("--raw needs a file, not a folder.")
     from sqcodec.pipeline.coding import files, folders
+    from sqcodec.pipeline.coding.rate_control import Options
 
+    options = Options(
+        codebooks=codebooks, bit_rate=bitrate, quality=quality, max_bytes=max_bytes, effort=effort, coder=coder
+    )
     if recording.is_dir():
         with progress_bar(quiet=quiet) as show:
             folder = folders.encode_folder(
-                recording, codes, model=model, speaker=speaker, device=device, form=form, codebooks=codebooks,
-                bit_rate=bitrate, dtype=dtype, block=block, progress=partial(show, "files"),
-                workers=folders.Workers(jobs, chosen_backend(backend, scheduler)),
+                recording, codes, model=model, speaker=speaker, device=device, form=form, options=options,
+                dtype=dtype, block=block, workers=folders.Workers(jobs, chosen_backend(backend, scheduler)),
+                progress=partial(show, "files"),
             )  # fmt: skip
         seconds, size = folder.seconds, folder.size
         rate_text = f", {size} bytes: {8 * size / seconds:.0f} bit/s" if seconds else ""
@@ -98,7 +125,7 @@ def encode(
     with progress_bar(quiet=quiet) as show:
         encoded = files.encode_file(
             recording, codes, model=model, speaker=speaker, device=device, form=form, raw=files.raw_format(raw, rate),
-            codebooks=codebooks, bit_rate=bitrate, dtype=dtype, block=block, progress=show,
+            options=options, dtype=dtype, block=block, progress=show,
         )  # fmt: skip
     if as_json:
         echo_json(codes, encoded.as_json())

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sqcodec.pipeline.coding.inspection import Inspection
 
 _BARS = " ▁▂▃▄▅▆▇█"
+_COLUMNS = 64
 _CODERS = {"plain": "fixed width", "tables": "coded with tables", "context": "coded with the context model"}
 
 
@@ -51,6 +52,10 @@ def _lines(inspection: "Inspection") -> list[str]:
         f"  bit rate   {', '.join([*rates, f'{inspection.bit_rate:.0f} on disk'])} (bit/s)",
         f"  codes      {inspection.codes}",
     ]
+    if inspection.bits_over_time:
+        highest = max(inspection.bits_over_time)
+        shown = _resized(inspection.bits_over_time, _COLUMNS)
+        lines.append(f"  over time  |{_histogram(shown)}| up to {highest:.0f} bit/s in a second")
     for number, codebook in enumerate(inspection.books):
         size = f" of {codebook.codewords}" if codebook.codewords else ""
         lines.append(
@@ -60,7 +65,14 @@ def _lines(inspection: "Inspection") -> list[str]:
     return [*lines, *([f"  note       {inspection.note}"] if inspection.note else [])]
 
 
-def _histogram(counts: tuple[int, ...]) -> str:
+def _resized(values: tuple[float, ...], most: int) -> tuple[float, ...]:
+    """The means of equal parts of the values, at most so many."""
+    step = -(-len(values) // most)
+    parts = (values[first : first + step] for first in range(0, len(values), step))
+    return tuple(sum(part) / len(part) for part in parts)
+
+
+def _histogram(counts: tuple[float, ...]) -> str:
     """One character per bin: a blank for an empty bin, else a bar."""
     highest = max(counts)
-    return "".join(_BARS[-(-8 * count // highest)] for count in counts)
+    return "".join(_BARS[int(-(-8 * count // highest))] for count in counts)

@@ -18,12 +18,14 @@ _OPTIONS = {
     "folder": "--out",
     "form": "--format",
     "list_file": "--list",
+    "max_bytes": "--max-bytes",
     "overrides": "--set",
     **{
         name: f"--{name}"
         for name in (
-            "asr", "backend", "block", "codebooks", "data", "device", "dtype", "jobs", "model", "neighbours", "out",
-            "recover", "resume", "row", "scheduler", "speaker", "stage", "strict", "sv", "systems", "target",
+            "asr", "backend", "block", "codebooks", "coder", "data", "device", "dtype", "effort", "jobs", "model",
+            "neighbours", "out", "quality", "recover", "resume", "row", "scheduler", "speaker", "stage", "strict", "sv",
+            "systems", "target",
         )
     },
 }  # fmt: skip

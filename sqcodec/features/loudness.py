@@ -1,5 +1,6 @@
 """How much the error of each code counts: as much as its loudness, as in training (`sqcodec.model.likelihood`)."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,15 @@ from sqcodec.spectrogram import FeatureConfig
 _UNIFORM = 0.3  # fraction of the weight that does not depend on loudness
 
 
-def code_weights(features: NDArray[np.floating[Any]], config: FeatureConfig, loudness: float) -> NDArray[np.float32]:
-    """Weights [T] of mean 1 of the codes of a recording; features: [F, frames], the last code may have fewer frames.
+def code_weights(
+    features: Iterable[NDArray[np.floating[Any]]], config: FeatureConfig, loudness: float
+) -> NDArray[np.float32]:
+    """Weights [T] of mean 1 of the codes of a recording; features: blocks [F, t], the last code may have fewer frames.
 
     70 % follow amplitude^(2 loudness), the amplitude being that of all bands together.
     """
-    decibels = features.astype(np.float64) * config.decibels_per_unit
-    power = np.power(10.0, decibels / 10).mean(axis=0)
+    bands = (block.astype(np.float64) * config.decibels_per_unit for block in features)
+    power = np.concatenate([np.power(10.0, decibels / 10).mean(axis=0) for decibels in bands])
     whole = -len(power) % config.frames_per_code
     level = np.pad(power, (0, whole), mode="edge").reshape(-1, config.frames_per_code).mean(axis=1) ** loudness
     weights: NDArray[np.float32] = (_UNIFORM + (1 - _UNIFORM) * level / max(level.mean(), 1e-300)).astype(np.float32)

@@ -20,6 +20,7 @@ from sqcodec.model.model_header import (
     TABLES,
     ModelContents,
     ModelHeader,
+    header_of,
     read_model,
 )
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
@@ -73,7 +74,9 @@ def add_context(path: Path, target: Path, context: Mapping[str, NDArray[Any]], d
     tree, tensors = read_tensors(path, KIND)
     weights = {name: value for name, value in tensors.items() if not name.startswith(CONTEXT)}
     arrays = {f"{CONTEXT}{name}": torch.from_numpy(array.copy()) for name, array in context.items()}
-    save_tensors(target, weights | arrays, tree | {"context": digest, "format": CONTEXT_FORMAT}, KIND)
+    header = header_of(path, tree)
+    current = {"recipe": _recipe_tree(header), "codewords": header.codewords, "format": CONTEXT_FORMAT}
+    save_tensors(target, weights | arrays, tree | current | {"context": digest}, KIND)
 
 
 def _recipe_tree(header: ModelHeader) -> Mapping[str, Any]:

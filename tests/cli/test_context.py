@@ -87,7 +87,7 @@ def test_a_recipe_without_the_section_is_refused(folder: Path, tmp_path: Path) -
 
 def test_python_reads_and_writes_version_2(folder: Path) -> None:
     codec = sqcodec.load(folder / "run")
-    codes = codec.encode(speech_like(16000 * 12), speaker="p225")
+    codes = codec.encode(speech_like(16000 * 12), 16000, speaker="p225")
     content = codec.pack(codes)
     assert content[3] >> 4 == 2
     assert np.array_equal(codec.unpack(content).indices, codes.indices)

@@ -12,14 +12,18 @@ from numpy.typing import NDArray
 from sqcodec import former_names
 from sqcodec.bitstream import sqc
 from sqcodec.bitstream.code_space import CodeSpace
+from sqcodec.bitstream.rate_search import Latents
+from sqcodec.bitstream.sqc_header import BLOCK
 from sqcodec.codes import Codes
 from sqcodec.engine import EncodedBlock, Engine
 from sqcodec.errors import CodesError, ModelError
+from sqcodec.features.loudness import code_weights
 from sqcodec.features.mel import Statistics, features_of
 from sqcodec.model.model_header import ModelHeader, read_model
 from sqcodec.pipeline.coding.engines import open_engine, open_network
 from sqcodec.pipeline.coding.fitting import check_codes, index_of, speaker_for
 from sqcodec.pipeline.coding.inputs import Audio, Tensor, codes_of, recording_of
+from sqcodec.pipeline.coding.rate_control import Fitted, Goal, fit
 from sqcodec.pipeline.finding.code_spaces import space_of
 from sqcodec.pipeline.finding.models import find_for_programs, model_name
 from sqcodec.pipeline.finding.publication import publish
@@ -192,6 +196,43 @@ class Codec:
             speaker=speaker,
             fingerprint=self.fingerprint,
         )
+
+    def encode_for(self, recording: Recording, goal: Goal, *, speaker: str | None = None, block: int = BLOCK) -> Fitted:
+        """As `encode_recording`, with the codes that fit a bit rate, a quality or a size in bytes.
+
+        block: codes a book in a block of the file. Memory grows with the recording, by 70 MB an hour. Raises
+        CodesError: the model has no context model, or no file is as small; otherwise as `encode_recording`.
+        """
+        if not self.has_true_rates:
+            raise CodesError(f"{self.path}: true bit rates need residual stages and a context model")
+        if speaker is not None:
+            self.speaker_index(speaker)
+        statistics, features = features_of(recording, self.features)
+        frames = self.features.frame_count(statistics.samples)
+        blocks = list(self.engine.encode(features, frames, codebooks=len(self.header.codewords)))
+        if speaker is None and self.speakers:
+            _, speaker = self._with_speaker(blocks)
+        whole = Codes(
+            indices=np.concatenate([block.codes for block in blocks], axis=1),
+            samples=recording.input_samples,
+            sample_rate=recording.rate,
+            gain=self._gain(statistics),
+            speaker=speaker,
+            fingerprint=self.fingerprint,
+        )
+        weights = code_weights([block.features for block in blocks], self.features, self._loudness)
+        latents = Latents(np.concatenate([block.latents for block in blocks]), weights)
+        return fit(whole, latents, self.engine.embeddings(), self.space, goal, block)
+
+    @property
+    def has_true_rates(self) -> bool:
+        """Whether files of any bit rate can be made: residual stages, and a context model."""
+        return self.space.context is not None and self.header.recipe["quantizer"]["kind"] == "residual"
+
+    @property
+    def _loudness(self) -> float:
+        """How much training weighed errors by loudness."""
+        return float(self.header.recipe.get("target", {}).get("loudness") or 0.0)
 
     def _with_speaker(self, blocks: Iterable[EncodedBlock]) -> tuple[list[NDArray[np.uint16]], str]:
         """The codes of all blocks, and the nearest speaker."""

@@ -19,6 +19,7 @@ from sqcodec.model import model_header
 from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.coding.notes import note, recording_notes
 from sqcodec.pipeline.coding.outcomes import Decoded, Encoded, Span
+from sqcodec.pipeline.coding.rate_control import Options
 from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, Written, clipping_note, sound_format, write_sound
 from sqcodec.pipeline.coding.watched import ShowProgress, WatchedRecording, watched
 from sqcodec.pipeline.finding.models import FoundModel, find_for_decoding, find_for_encoding, model_name
@@ -66,15 +67,15 @@ def encode_file(
     dtype: npy.Dtype | None = None,
     block: float | None = None,
     progress: ShowProgress | None = None,
+    options: Options | None = None,
 ) -> Encoded:
     """Encode a recording to a codes file. The file is complete or absent.
 
     form: format of the file; None: by the suffix, `.sqc` without one. dtype: of the codes in an `.npy`; None: uint16.
-    codebooks, bit_rate (nominal, bit/s): how many codebooks to use; None: by the recipe, else all. block: seconds of a
-    block of a `.sqc`, of which damage costs one; None: 10. raw: format of a
-    `source` without a header. Raises AudioError: the
-    recording cannot be read; ModelError: no model; CodesError: unknown speaker; SqcodecError: the target cannot be
-    written.
+    codebooks, bit_rate, or options: what is asked of the file. block: seconds of a
+    block of a `.sqc`, of which damage costs one; None: 10. raw: format of a `source` without a header.
+    Raises AudioError: the recording cannot be read; ModelError: no model; CodesError: unknown speaker, or it cannot be
+    such a file; SqcodecError: the target cannot be written.
     """
     check_target(source, target, CODES_SUFFIXES)
     form = _codes_format(target, form)
@@ -84,20 +85,17 @@ def encode_file(
         audio = AudioSource(path, raw)
         found = find_for_encoding(model)
         codec = open_codec(found.path, device)
-        codebooks = codec.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
+        asked = options or Options(codebooks=codebooks, bit_rate=bit_rate)
         result = encode_with(
-            codec, audio, target, speaker=speaker, form=form, codebooks=codebooks, dtype=dtype,
+            codec, audio, target, speaker=speaker, form=form, options=asked, dtype=dtype,
             block=block, progress=progress,
         )  # fmt: skip
-    notes = (
-        note("bit rate", bit_rate_note(codec, bit_rate)),
-        recording_notes(audio, shown(source)),
-    )
+    notes = (result.notes, recording_notes(audio, shown(source)))
     return replace(result, model_reason=found.reason, notes=tuple(each for listed in notes for each in listed))
 
 
 def bit_rate_note(codec: Codec, bit_rate: float | None) -> str:
-    """The note on a bit rate above the model's highest; "" for any other."""
+    """The note on a nominal bit rate above the model's highest; "" for any other."""
     if bit_rate is None or bit_rate <= codec.bit_rate:
         return ""
     return f"`bit_rate` {bit_rate:g}: the model's highest is {codec.bit_rate:g} bit/s, which is used"
@@ -115,32 +113,38 @@ def encode_with(
     *,
     speaker: str | None,
     form: CodesFormat,
-    codebooks: int,
+    options: Options,
     dtype: npy.Dtype | None,
     block: float | None,
     progress: ShowProgress | None = None,
 ) -> Encoded:
-    """As `encode_file`, with an open model and a number of codebooks."""
+    """As `encode_file`, with an open model. The notes are those on the bit rate."""
     recording = WatchedRecording(audio, progress) if progress else audio
-    codes = codec.encode_recording(recording, speaker=speaker, codebooks=codebooks)
+    length = BLOCK if block is None else min(BLOCK, round(block * codec.space.features.code_rate))
+    goal = options.goal(possible=codec.has_true_rates and form == "sqc")
+    if goal is None:
+        codebooks = codec.codebooks_for(codebooks=options.codebooks, bit_rate=options.bit_rate)
+        codes = codec.encode_recording(recording, speaker=speaker, codebooks=codebooks)
+        text = bit_rate_note(codec, options.bit_rate)
+    else:
+        codes, text = codec.encode_for(recording, goal, speaker=speaker, block=length)
     if form == "npy":
         content = npy.pack(codes, dtype or "uint16")
     else:
-        length = BLOCK if block is None else min(BLOCK, round(block * codec.space.features.code_rate))
-        content = sqc.pack(codes, codec.space, block=length)
+        content = sqc.pack(codes, codec.space, coder=options.coder, block=length)
     with written(target) as draft:
         draft.write_bytes(content)
     return Encoded(
         seconds=codes.seconds,
         codes=codes.number,
         size=len(content),
-        nominal_bit_rate=codec.header.bit_rate(codebooks),
+        nominal_bit_rate=codec.header.bit_rate(1) * codes.number / codes.indices.shape[1],
         speaker=codes.speaker,
         speakers=len(codec.speakers),
         speaker_searched=speaker is None,
         model=codec.path,
         model_reason="",
-        notes=(),
+        notes=tuple(note("bit rate", text)),
     )
 
 

@@ -5,6 +5,7 @@ Up to date is what the same source gave with the same settings: the folder's rec
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +33,7 @@ from sqcodec.pipeline.coding.files import (
 from sqcodec.pipeline.coding.folder_record import FolderRecord, Stamp, State, stamp_of
 from sqcodec.pipeline.coding.notes import Note, note, recording_notes
 from sqcodec.pipeline.coding.outcomes import FileResult, FolderResult, Outcome
+from sqcodec.pipeline.coding.rate_control import Options
 from sqcodec.pipeline.coding.sound_files import clipping_note
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.finding.vocoders import choose_vocoder
@@ -86,8 +88,7 @@ def encode_folder(
     speaker: str | None,
     device: str,
     form: CodesFormat | None,
-    codebooks: int | None,
-    bit_rate: float | None,
+    options: Options,
     dtype: npy.Dtype | None,
     block: float | None,
     workers: Workers,
@@ -104,16 +105,19 @@ def encode_folder(
     tasks = _tasks(source, target, SUFFIXES, f".{form}", "recordings")
     found = find_for_encoding(model)
     codec = cached_codec(str(found.path.resolve()), device if workers.backend == "local" else "cpu")
-    number = codec.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
+    asked, goal = options.bit_rate, options.goal(possible=codec.has_true_rates and form == "sqc")
+    if goal is None:
+        number = codec.codebooks_for(codebooks=options.codebooks, bit_rate=options.bit_rate)
+        options = Options(codebooks=number, coder=options.coder)
     settings = {
         "sqcodec": __version__, "model": file_digest(found.path), "speaker": speaker, "format": form,
-        "codebooks": number, **({"dtype": dtype} if dtype else {}),
-        **({"block": block} if block else {}),
+        **{name: value for name, value in asdict(options).items() if value is not None},
+        **({"dtype": dtype} if dtype else {}), **({"block": block} if block else {}),
     }  # fmt: skip
     record = FolderRecord(target)
     plans = [_Plan(task, record.state(task.output, task.source, settings), stamp_of(task.source)) for task in tasks]
-    function = partial(_encode, str(found.path.resolve()), device, speaker, form, number, dtype, block)
-    notes = (found.note, bit_rate_note(codec, bit_rate))
+    function = partial(_encode, str(found.path.resolve()), device, speaker, form, options, dtype, block)
+    notes = (found.note, bit_rate_note(codec, None if goal else asked))
     files = _run(function, plans, record, lambda _: settings, workers=workers, progress=progress)
     return FolderResult(files=files, notes=tuple(filter(None, notes)))
 
@@ -212,7 +216,7 @@ def _encode(
     device: str,
     speaker: str | None,
     form: CodesFormat,
-    codebooks: int,
+    options: Options,
     dtype: npy.Dtype | None,
     block: float | None,
     task: _Task,
@@ -220,9 +224,10 @@ def _encode(
     audio = AudioSource(task.source)
     codec = cached_codec(model, device)
     result = encode_with(
-        codec, audio, task.target, speaker=speaker, form=form, codebooks=codebooks, dtype=dtype, block=block
+        codec, audio, task.target, speaker=speaker, form=form, options=options, dtype=dtype, block=block
     )
-    return _Done(0, None, result.seconds, result.size, tuple(recording_notes(audio, str(task.shown))))
+    notes = (*result.notes, *recording_notes(audio, str(task.shown)))
+    return _Done(0, None, result.seconds, result.size, notes)
 
 
 def _decode(

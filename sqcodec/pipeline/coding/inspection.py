@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.bitstream import npy, sqc
-from sqcodec.bitstream.code_space import Coder
+from sqcodec.bitstream.code_space import Coder, CodeSpace
+from sqcodec.bitstream.context_coder import frame_bits
 from sqcodec.bitstream.sqc_header import MAGIC, Header, read_header
 from sqcodec.codes import Codes
 from sqcodec.errors import ModelError, SqcodecError
@@ -43,7 +44,8 @@ class Inspection:
     """A codes file. Rates in bit/s. Fields that need the model are None if it is not found; `note` then says so.
 
     header_size: bytes before the first code; coder: of a `.sqc`; tables: whether that is the entropy tables; level: of
-    the loudest sample in dB re full scale, None for silence. codes: that are used, over all codebooks.
+    the loudest sample in dB re full scale, None for silence. codes: that are used, over all codebooks. bits_over_time:
+    bit/s of each second, of a file of the context model.
     """
 
     file: str
@@ -65,6 +67,7 @@ class Inspection:
     nominal_bit_rate: float | None
     entropy_bit_rate: float | None
     bit_rate: float
+    bits_over_time: tuple[float, ...]
     note: str
 
     def as_json(self) -> dict[str, Any]:
@@ -79,6 +82,7 @@ class _Read(NamedTuple):
     codec_header: ModelHeader | None
     note: str
     header: Header | None
+    bits_over_time: tuple[float, ...] = ()
 
 
 def inspect_file(source: Path, *, model: str | None, plot: Path | None = None) -> Inspection:
@@ -107,8 +111,22 @@ def _read(content: bytes, where: str, model: str | None) -> _Read:
         return _read_npy(content, where, model)
     header = read_header(content, where=where)
     codec_header, note = _find(header.identity, model)
-    codes = sqc.unpack(content, read_space(codec_header.path), where=where) if codec_header else None
-    return _Read(codes, codec_header, note, header)
+    if codec_header is None:
+        return _Read(None, None, note, header)
+    space = read_space(codec_header.path)
+    codes = sqc.unpack(content, space, where=where)
+    return _Read(codes, codec_header, note, header, _bits_over_time(codes, space) if header.coder == "context" else ())
+
+
+def _bits_over_time(codes: Codes, space: CodeSpace) -> tuple[float, ...]:
+    """What the context model makes of each second, without headers and checksums; the last second may be shorter."""
+    assert space.context is not None
+    parts = [sqc.part_of(codes, block) for block in sqc.blocks(codes.indices.shape[1])]
+    bits = np.concatenate(frame_bits(parts, space.context, stops=codes.stages is not None))
+    rate = space.features.code_rate
+    seconds = (np.arange(len(bits)) / rate).astype(np.int64)
+    lengths = np.bincount(seconds) / rate
+    return tuple(round(float(value), 1) for value in np.bincount(seconds, bits) / lengths)
 
 
 def _read_npy(content: bytes, where: str, model: str | None) -> _Read:
@@ -134,7 +152,7 @@ def _find(fingerprint: str, model: str | None) -> tuple[ModelHeader | None, str]
 
 
 def _inspection(content: bytes, where: str, read: _Read) -> Inspection:
-    codes, codec_header, note, header = read
+    codes, codec_header, note, header, _ = read
     described: Codes | Header | None = codes or header
     assert described is not None
     seconds, gain = described.samples / described.sample_rate, described.gain
@@ -163,6 +181,7 @@ def _inspection(content: bytes, where: str, read: _Read) -> Inspection:
         nominal_bit_rate=fixed if fixed else None,
         entropy_bit_rate=entropy if codebooks else None,
         bit_rate=8 * len(content) / seconds,
+        bits_over_time=read.bits_over_time,
         note=note,
     )
 

@@ -107,7 +107,7 @@ def _coded(codec: SpectrogramCodec, split: StoreSplit, row: StoreRow) -> tuple[N
     every = [latents for _, latents in encode_latents(codec, [features], row.frames, device)]
     encoded = torch.cat(every)[None]
     loudness = float(getattr(codec.recipe.target, "loudness", 0.0))
-    weights = torch.from_numpy(code_weights(features.numpy(), codec.features, loudness)).to(device)
+    weights = torch.from_numpy(code_weights([features.numpy()], codec.features, loudness)).to(device)
     prefixes = codec.quantizer.encode_prefixes(encoded)
     latents = encoded[0, :, : codec.quantizer.dim]
     errors = [(latents - codec.quantizer.decode(codes)[0]).square().sum(-1) * weights for codes in prefixes]

@@ -1,0 +1,193 @@
+"""What true bits bring: quality against the bits of whole files, and speed, for each coder and effort.
+
+Rows are kept in a JSON-lines file and not measured again, so a measurement that was stopped goes on.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from sqcodec import Codec, Codes
+from sqcodec.bitstream import sqc
+from sqcodec.bitstream.code_space import Coder
+from sqcodec.corpus.audio import AudioSource
+from sqcodec.errors import MetricError
+from sqcodec.metrics import pesq, pitch, stoi
+from sqcodec.metrics.alignment import find_delay, remove_delay
+from sqcodec.metrics.bootstrap import bootstrap_mean
+from sqcodec.metrics.signals import METRIC_RATE
+from sqcodec.pipeline.coding.rate_control import Effort, Goal
+from sqcodec.report.figure import write_figure
+
+LADDER = (1, 2, 3, 4, 6, 8)
+RATES = (300, 450, 600, 800, 1200, 1600, 2400)
+_EFFORTS: tuple[Effort, ...] = (1, 2, 3)
+METRICS = ("pesq", "estoi", "gross_pitch")
+SYSTEMS = {
+    "tables": "version 1, tables, whole codebooks",
+    "context": "version 2, whole codebooks",
+    "effort 1": "stages per frame",
+    "effort 2": "stages per frame, one sweep",
+    "effort 3": "stages per frame, two sweeps",
+}
+
+
+class Coded(NamedTuple):
+    """The codes of a recording and what made them, with the seconds that it took."""
+
+    system: str
+    setting: int
+    codes: Codes
+    seconds: float
+
+
+def measure(codec: Codec, recordings: Sequence[Path], out: Path, systems: Sequence[str]) -> None:
+    """Append the rows that `out` lacks: one for each system, setting and recording."""
+    known = {(row["system"], row["setting"], row["file"]) for row in read(out)}
+    for path in recordings:
+        samples = AudioSource(path).read(METRIC_RATE)
+        for coded in _every(codec, path, systems, known):
+            names = ("tables", "context") if coded.system == "whole" else (coded.system,)
+            scores = _scores(samples, codec.decode(coded.codes))
+            for name in names:
+                coder: Coder = "tables" if name == "tables" else "context"
+                content = sqc.pack(coded.codes, codec.space, coder=coder)
+                row = {"system": name, "setting": coded.setting, "file": path.name, "bytes": len(content),
+                       "duration": coded.codes.seconds, "encoding": coded.seconds, **scores}  # fmt: skip
+                with out.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file; none if there is no file."""
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.is_file() else []
+
+
+def _every(codec: Codec, path: Path, systems: Sequence[str], known: set[tuple[str, int, str]]) -> Iterator[Coded]:
+    """The codes that are asked for and not known yet. The whole codebooks serve both coders."""
+    for books in LADDER if "context" in systems else ():
+        if ("context", books, path.name) not in known:
+            yield _timed("whole", books, partial(codec.encode_recording, AudioSource(path), codebooks=books))
+    for effort in _EFFORTS:
+        for rate in RATES if f"effort {effort}" in systems else ():
+            if (f"effort {effort}", rate, path.name) not in known:
+                goal = Goal(bit_rate=rate, effort=effort)
+                yield _timed(f"effort {effort}", rate, partial(_fitted, codec, path, goal))
+
+
+def _fitted(codec: Codec, path: Path, goal: Goal) -> Codes:
+    return codec.encode_for(AudioSource(path), goal).codes
+
+
+def _timed(system: str, setting: int, encode: Callable[[], Codes]) -> Coded:
+    start = time.perf_counter()
+    codes = encode()
+    return Coded(system, setting, codes, time.perf_counter() - start)
+
+
+def _scores(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> dict[str, float]:
+    aligned = remove_delay(decoded, find_delay(reference, decoded), len(reference))
+    return {
+        **pesq.evaluate(reference, aligned),
+        "estoi": stoi.stoi(reference, aligned, extended=True),
+        "gross_pitch": _gross_pitch(reference, aligned),
+    }
+
+
+def _gross_pitch(reference: NDArray[np.float32], aligned: NDArray[np.float32]) -> float:
+    """NaN where no frame is voiced in both."""
+    try:
+        return pitch.evaluate(reference, aligned)["gross_pitch"]
+    except MetricError:
+        return float("nan")
+
+
+class Point(NamedTuple):
+    """A system at one setting: bit/s of all files together, means and half widths of their intervals by metric."""
+
+    setting: int
+    bit_rate: float
+    means: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    speed: float
+
+
+def curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Point]]:
+    """The points of each system, by rising rate."""
+    found: dict[str, list[Point]] = {}
+    for system in SYSTEMS:
+        settings = sorted({row["setting"] for row in rows if row["system"] == system})
+        if settings:
+            found[system] = [_point([r for r in rows if (r["system"], r["setting"]) == (system, s)]) for s in settings]
+    return found
+
+
+def _point(rows: Sequence[Mapping[str, Any]]) -> Point:
+    duration = sum(row["duration"] for row in rows)
+    means = {name: bootstrap_mean([row[name] for row in rows if row[name] == row[name]]) for name in METRICS}
+    return Point(
+        rows[0]["setting"],
+        8 * sum(row["bytes"] for row in rows) / duration,
+        {name: mean.mean or 0.0 for name, mean in means.items()},
+        {name: (mean.low or 0.0, mean.high or 0.0) for name, mean in means.items()},
+        duration / sum(row["encoding"] for row in rows),
+    )
+
+
+def bd_rate(first: Sequence[Point], second: Sequence[Point], metric: str) -> float:
+    """How many per cent of bits the second saves (below 0) or takes at equal quality: the mean difference of the
+    logarithms of the rates over the range of quality that both cover (Bjontegaard, VCEG-M33, with straight lines)."""
+    lines = [sorted((point.means[metric], np.log(point.bit_rate)) for point in points) for points in (first, second)]
+    low, high = (choose(line[end][0] for line in lines) for choose, end in ((max, 0), (min, -1)))
+    grid = np.linspace(low, high, 200)
+    rates = [np.interp(grid, [q for q, _ in line], [rate for _, rate in line]) for line in lines]
+    return float(100 * (np.exp((rates[1] - rates[0]).mean()) - 1))
+
+
+def at_rate(points: Sequence[Point], bit_rate: float, metric: str) -> float:
+    """Quality at a bit rate, on the straight line between two points (logarithm of the rate)."""
+    return float(np.interp(np.log(bit_rate), [np.log(p.bit_rate) for p in points], [p.means[metric] for p in points]))
+
+
+def table(found: Mapping[str, Sequence[Point]]) -> str:
+    """Every point, then the gains, in Markdown."""
+    lines = ["| | setting | bit/s | PESQ | ESTOI | gross pitch error, % | encodes, x real time |",
+             "|---|---:|---:|---|---|---|---:|"]  # fmt: skip
+    for system, points in found.items():
+        for point in points:
+            texts = [f"{point.means[m]:.3f} ({point.intervals[m][0]:.3f} to {point.intervals[m][1]:.3f})"
+                     for m in METRICS]  # fmt: skip
+            lines.append(f"| {SYSTEMS[system]} | {point.setting} | {point.bit_rate:.0f} | {' | '.join(texts)} |"
+                         f" {point.speed:.0f} |")  # fmt: skip
+    first = found["tables"]
+    lines += ["", "| | BD-rate PESQ | BD-rate ESTOI | " + " | ".join(f"{r} bit/s" for r in RATES) + " |",
+              "|---|---:|---:|" + "---|" * len(RATES)]  # fmt: skip
+    for system, points in found.items():
+        rates = [f"{bd_rate(first, points, metric):+.1f} %" for metric in ("pesq", "estoi")]
+        quality = [f"{at_rate(points, r, 'pesq'):.2f} / {at_rate(points, r, 'estoi'):.3f}"
+                   if points[0].bit_rate * 0.97 <= r <= points[-1].bit_rate * 1.03 else "" for r in RATES]  # fmt: skip
+        lines.append(f"| {SYSTEMS[system]} | {' | '.join([*rates, *quality])} |")
+    return "\n".join(lines)
+
+
+def draw(found: Mapping[str, Sequence[Point]], path: Path) -> None:
+    """PESQ, ESTOI and gross pitch errors against bit/s."""
+    figure = Figure(figsize=(13, 4), layout="constrained")
+    titles = ("PESQ wide band", "ESTOI", "gross pitch error, %")
+    for axes, metric, title in zip(figure.subplots(1, 3), METRICS, titles, strict=True):
+        for system, points in found.items():
+            rates, values = [point.bit_rate for point in points], [point.means[metric] for point in points]
+            axes.plot(rates, values, marker=".", label=SYSTEMS[system])
+        axes.set(xscale="log", xlabel="bit/s of whole files", title=title)
+        axes.set_xticks([300, 600, 1200, 2400], labels=["300", "600", "1200", "2400"])
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+    figure.axes[0].legend(fontsize=8)
+    write_figure(figure, path)

@@ -1,0 +1,227 @@
+"""Codes of a true bit rate, a quality or a size: the price of a bit is sought that gives it.
+
+With a price, every frame has the stages and codes of the least weighed squared error + price x bits (see
+`sqcodec.bitstream.rate_search`). One price holds for the whole recording, so quality is constant and the bits follow
+the speech. The size of the file decides, header and checksums included.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sqcodec.bitstream import sqc
+from sqcodec.bitstream.code_space import CodeSpace
+from sqcodec.bitstream.context_coder import Part
+from sqcodec.bitstream.rate_search import Latents, Search, prefix_errors, priced, sweep
+from sqcodec.bitstream.sqc_header import BLOCK
+from sqcodec.codes import Codes
+from sqcodec.errors import CodesError
+
+Effort = Literal[0, 1, 2, 3]
+DEFAULT_EFFORT: Effort = 1
+_SWEEPS: dict[int, int] = {1: 0, 2: 1, 3: 2}  # of each effort: sweeps of the search, and sums that go on
+_KEPT: dict[int, int] = {1: 1, 2: 4, 3: 16}
+_TOLERANCE = 0.01  # of the size, within which a price is good
+_TRIES = 6  # prices that are tried
+_CHEAPEST, _DEAREST = 1e-4, 1e3  # prices of a bit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """What a file is to be: one of bit_rate (bit/s of the whole file), quality (decibels: the price of a bit is
+    10^(-quality / 10)) and max_bytes; effort: 1 to 3, time for bits."""
+
+    bit_rate: float | None = None
+    quality: float | None = None
+    max_bytes: int | None = None
+    effort: Effort = DEFAULT_EFFORT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a user asks of a codes file, at most one of the first four; None: the model's default.
+
+    codebooks: whole ones. bit_rate: of the whole file where the model has true rates and `effort` is not 0, else
+    nominal. effort: None: the default. coder: of a `.sqc`; None: the context model, where there is one.
+    """
+
+    codebooks: int | None = None
+    bit_rate: float | None = None
+    quality: float | None = None
+    max_bytes: int | None = None
+    effort: Effort | None = None
+    coder: Literal["tables", "context"] | None = None
+
+    def goal(self, *, possible: bool) -> Goal | None:
+        """The goal; None for whole codebooks at a nominal rate. Raises CodesError: it is not possible.
+
+        possible: whether the model and the format of the file have true rates.
+        """
+        given = [name for name in ("codebooks", "bit_rate", "quality", "max_bytes") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise CodesError(f"{' and '.join(f'`{name}`' for name in given)} exclude each other; give one of them")
+        possible = possible and self.coder != "tables" and self.effort != 0
+        if self.quality is None and self.max_bytes is None and (self.bit_rate is None or not possible):
+            return None
+        if not possible:
+            raise CodesError(
+                "`quality` and `max_bytes` need a .sqc of the context model, a model of residual stages that has one,"
+                " and `effort` 1 to 3"
+            )
+        return Goal(
+            bit_rate=self.bit_rate,
+            quality=self.quality,
+            max_bytes=self.max_bytes,
+            effort=self.effort or DEFAULT_EFFORT,
+        )
+
+
+class Fitted(NamedTuple):
+    """The codes, and a note where the goal is beyond what the model can do ("": it is not)."""
+
+    codes: Codes
+    note: str
+
+
+class _Tried(NamedTuple):
+    price: float
+    parts: list[Part]
+    size: int
+
+
+def fit(
+    whole: Codes,
+    latents: Latents,
+    codebook: NDArray[np.float32],
+    space: CodeSpace,
+    goal: Goal,
+    block: int = BLOCK,
+) -> Fitted:
+    """Codes for a goal; whole: codes of all stages of the recording, latents: what they code; codebook: [K, V, D].
+
+    block: codes a book in a block of the file.
+
+    Raises CodesError: no file is as small as `max_bytes`.
+    """
+    fitting = _Fitting(whole, latents, codebook, space, goal, block)
+    if goal.quality is not None:
+        return Fitted(fitting.codes_of(fitting.at(10 ** (-goal.quality / 10)).parts), "")
+    return fitting.limited(goal.max_bytes) if goal.max_bytes is not None else fitting.rated(goal.bit_rate or 0.0)
+
+
+class _Fitting:
+    """One recording: its blocks, and the files that prices give."""
+
+    def __init__(
+        self,
+        whole: Codes,
+        latents: Latents,
+        codebook: NDArray[np.float32],
+        space: CodeSpace,
+        goal: Goal,
+        block: int,
+    ) -> None:
+        assert space.context is not None
+        self._whole, self._codebook, self._space, self._model = whole, codebook, space, space.context
+        self._effort, self._block = goal.effort, block
+        spans = [slice(each.start, each.stop) for each in sqc.blocks(whole.indices.shape[1], block)]
+        self._latents = [Latents(latents.z[span], latents.weights[span]) for span in spans]
+        self._spans, self._width = spans, math.log2(codebook.shape[1])
+        self._errors = prefix_errors(latents, whole.indices, codebook)
+
+    def rated(self, bit_rate: float) -> Fitted:
+        """The codes of a bit rate."""
+        size = bit_rate * self._whole.seconds / 8
+        best = self._sought(size)
+        if best.size < (1 - 3 * _TOLERANCE) * size and self._stages(_CHEAPEST) >= self._most * 0.999:
+            full = self._size(self._whole)
+            if full <= size:
+                rate = 8 * full / self._whole.seconds
+                return Fitted(
+                    self._whole,
+                    f"`bit_rate` {bit_rate:g}: all codebooks take {rate:.0f} bit/s here, which is the most",
+                )
+        if best.size > (1 + 3 * _TOLERANCE) * size and best.price >= 0.9 * _DEAREST:
+            rate = 8 * best.size / self._whole.seconds
+            return Fitted(
+                self.codes_of(best.parts), f"`bit_rate` {bit_rate:g}: the least is {rate:.0f} bit/s here, which is used"
+            )
+        return Fitted(self.codes_of(best.parts), "")
+
+    def limited(self, most: int) -> Fitted:
+        """The codes of the largest file of at most so many bytes."""
+        if self._size(self._whole) <= most:
+            return Fitted(self._whole, "")
+        best = self._sought(most * (1 - _TOLERANCE))
+        while best.size > most and best.price < _DEAREST:
+            best = self.at(min(_DEAREST, best.price * max(1.02, (best.size / most) ** 1.6)), best.parts)
+        if best.size > most:
+            raise CodesError(f"`max_bytes` {most}: this recording takes {best.size} bytes at least")
+        return Fitted(self.codes_of(best.parts), "")
+
+    def at(self, price: float, former: list[Part] | None = None) -> _Tried:
+        """The file of a price; former: codes of a similar one, from which the search may go on."""
+        parts = former
+        sweeps = _SWEEPS[self._effort]
+        if parts is None or not sweeps:
+            parts = self._priced(price)
+        how = Search(price, len(self._codebook), _KEPT[self._effort])
+        for _ in range(sweeps if former is None else min(1, sweeps)):
+            parts = sweep(self._latents, parts, self._codebook, self._model, how)
+        return _Tried(price, parts, self._size(self.codes_of(parts)))
+
+    def _size(self, codes: Codes) -> int:
+        return len(sqc.pack(codes, self._space, block=self._block))
+
+    def codes_of(self, parts: list[Part]) -> Codes:
+        """All blocks together, without the codebooks that no frame uses."""
+        stages = np.concatenate([part.stages for part in parts])
+        used = int(stages.max())
+        indices = np.concatenate([part.codes for part in parts], axis=1)[:used]
+        return replace(self._whole, indices=indices, stages=None if stages.min() == used else stages)
+
+    def _sought(self, size: float) -> _Tried:
+        """The file whose size is nearest, of those whose prices were tried: by how the number of codes follows them."""
+        price, per_code = self._price_of(size / 0.8), 0.8  # bytes of a code, roughly
+        best: _Tried | None = None
+        for _ in range(_TRIES):
+            tried = self.at(price, best.parts if best else None)
+            if best is None or abs(math.log(tried.size / size)) < abs(math.log(best.size / size)):
+                best = tried
+            if abs(tried.size / size - 1) <= _TOLERANCE:
+                return best
+            per_code = tried.size / self._stages(price)
+            following = self._price_of(size / per_code)
+            if following == price:
+                return best
+            price = following
+        assert best is not None
+        return best
+
+    def _price_of(self, stages: float) -> float:
+        """The price at which the recording has so many codes."""
+        return _bisected(lambda price: self._stages(price) > stages)
+
+    def _stages(self, price: float) -> int:
+        return int(priced(self._errors, price, self._width).sum(dtype=np.int64))
+
+    @property
+    def _most(self) -> int:
+        return self._whole.indices.size
+
+    def _priced(self, price: float) -> list[Part]:
+        stages = priced(self._errors, price, self._width)
+        codes = np.where(np.arange(len(self._codebook))[:, None] < stages, self._whole.indices, 0).astype(np.uint16)
+        return [Part(codes[:, span], stages[span]) for span in self._spans]
+
+
+def _bisected(is_too_many: Callable[[float], bool]) -> float:
+    low, high = math.log(_CHEAPEST), math.log(_DEAREST)
+    for _ in range(16):
+        middle = (low + high) / 2
+        low, high = (middle, high) if is_too_many(math.exp(middle)) else (low, middle)
+    return math.exp(high)

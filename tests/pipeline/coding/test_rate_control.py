@@ -1,0 +1,174 @@
+"""True bit rates: what is asked is what the file takes, the better search costs less, and limits are said."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import sqcodec
+from sqcodec.bitstream import sqc
+from sqcodec.bitstream.context_coder import Part, frame_bits
+from sqcodec.bitstream.rate_search import Latents, Search, prefix_errors, priced, sweep
+from sqcodec.codes import Codes
+from sqcodec.errors import CodesError
+from sqcodec.features.loudness import code_weights
+from sqcodec.pipeline.coding.rate_control import Goal, Options
+from sqcodec.recording import ArrayRecording
+from sqcodec.spectrogram import FEATURES
+from tests.bitstream.examples import make_context
+from tests.conftest import speech_like
+
+SHIPPED = Path(sqcodec.__file__).parent / "models" / "speech16k" / "model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def codec() -> sqcodec.Codec:
+    return sqcodec.load(SHIPPED, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def recording() -> ArrayRecording:
+    """A minute of a sound with pauses."""
+    return ArrayRecording(speech_like(16000 * 60), 16000)
+
+
+@pytest.mark.parametrize(("rate", "effort"), [(500, 1), (800, 1), (1600, 1), (800, 2)])
+def test_a_minute_has_its_bit_rate_within_2_per_cent(codec, recording, rate, effort) -> None:
+    fitted = codec.encode_for(recording, Goal(bit_rate=rate, effort=effort))
+    content = codec.pack(fitted.codes)
+    assert fitted.note == ""
+    assert abs(8 * len(content) / 60 / rate - 1) < 0.02
+    got = codec.unpack(content)
+    assert np.array_equal(got.indices, fitted.codes.indices)
+    assert np.array_equal(got.stages, fitted.codes.stages)
+
+
+def test_beyond_the_limits_a_note_says_what_there_is(codec) -> None:
+    short = ArrayRecording(speech_like(16000 * 4), 16000)
+    most = codec.encode_for(short, Goal(bit_rate=9000))
+    assert most.codes.stages is None
+    assert len(most.codes.indices) == 8
+    assert most.note.startswith("`bit_rate` 9000: all codebooks take ")
+    least = codec.encode_for(short, Goal(bit_rate=20))
+    assert least.note.startswith("`bit_rate` 20: the least is ")
+    assert len(least.codes.indices) == 1
+
+
+def test_a_recording_fits_into_so_many_bytes(codec) -> None:
+    short = ArrayRecording(speech_like(16000 * 3), 16000)
+    for most in (140, 230, 500, 5000):
+        size = len(codec.pack(codec.encode_for(short, Goal(max_bytes=most)).codes))
+        assert size <= most
+        assert size > 0.9 * most or most == 5000
+    with pytest.raises(CodesError, match=r"`max_bytes` 20: this recording takes \d+ bytes at least"):
+        codec.encode_for(short, Goal(max_bytes=20))
+
+
+def test_more_quality_takes_more_bits(codec) -> None:
+    short = ArrayRecording(speech_like(16000 * 3), 16000)
+    sizes = [len(codec.pack(codec.encode_for(short, Goal(quality=quality)).codes)) for quality in (0, 5, 10)]
+    assert sizes[0] < sizes[1] < sizes[2]
+
+
+def test_decoding_leaves_out_what_a_frame_does_not_use(codec) -> None:
+    """In both engines: the codes of one stage with 8 rows are those of one row."""
+    codes = codec.encode(speech_like(16000), sample_rate=16000, codebooks=1)
+    length = codes.indices.shape[1]
+    padded = np.concatenate([codes.indices, np.zeros((7, length), np.uint16)])
+    early = Codes(**{**vars(codes), "indices": padded, "stages": np.ones(length, np.uint8)})
+    expected = np.concatenate(list(codec.engine.decode(codes.used, 0)), axis=1)
+    assert np.array_equal(np.concatenate(list(codec.engine.decode(early.used, 0)), axis=1), expected)
+    quantizer = codec.model.quantizer
+    sums = [quantizer.decode(torch.from_numpy(each.used)[None]) for each in (early, codes)]
+    assert torch.equal(*sums)
+
+
+def random_latents(length: int, codebook: np.ndarray, seed: int = 0) -> Latents:
+    rng = np.random.default_rng(seed)
+    z = sum(book[rng.integers(len(book), size=length)] for book in codebook) + rng.normal(size=(length, 5)) * 0.3
+    return Latents(z.astype(np.float32), rng.uniform(0.3, 3, length).astype(np.float32))
+
+
+def cost(part: Part, latents: Latents, codebook: np.ndarray, bits: np.ndarray, price: float) -> float:
+    sums = sum(np.where((part.stages > k)[:, None], codebook[k][part.codes[k]], 0) for k in range(len(part.codes)))
+    return float((latents.weights * np.square(latents.z - sums).sum(axis=1)).sum() + price * bits.sum())
+
+
+def test_the_search_finds_the_best_codes_of_a_frame() -> None:
+    """One frame, whose context nothing changes: against all codes of up to 3 stages of 6 codewords."""
+    model, price = make_context(3, 6), 0.05
+    rng = np.random.default_rng(1)
+    codebook = (rng.normal(size=(3, 6, 5)) * np.array([1, 0.6, 0.3])[:, None, None]).astype(np.float32)
+    for seed in range(4):
+        latents = random_latents(1, codebook, seed)
+        every = []
+        for n in (1, 2, 3):
+            for number in range(6**n):
+                codes = np.zeros((3, 1), np.uint16)
+                codes[:n, 0] = [number // 6**k % 6 for k in range(n)]
+                part = Part(codes, np.array([n], np.uint8))
+                every.append((cost(part, latents, codebook, frame_bits([part], model, stops=True)[0], price), part))
+        start = [Part(np.zeros((3, 1), np.uint16), np.ones(1, np.uint8))]
+        (found,) = sweep([latents], start, codebook, model, Search(price, 3, 36))
+        got = cost(found, latents, codebook, frame_bits([found], model, stops=True)[0], price)
+        assert got <= min(least for least, _ in every) * 1.0001
+
+
+def test_a_sweep_lowers_distortion_and_bits_together() -> None:
+    model, price = make_context(3, 6), 0.02
+    rng = np.random.default_rng(2)
+    codebook = (rng.normal(size=(3, 6, 5)) * np.array([1, 0.6, 0.3])[:, None, None]).astype(np.float32)
+    latents = random_latents(200, codebook)
+    codes = rng.integers(0, 6, (3, 200)).astype(np.uint16)
+    parts = [Part(codes, np.full(200, 3, np.uint8))]
+    costs = []
+    for _ in range(3):
+        costs.append(cost(parts[0], latents, codebook, frame_bits(parts, model, stops=True)[0], price))
+        parts = sweep([latents], parts, codebook, model, Search(price, 3, 4))
+    assert costs[0] > costs[1]
+    assert costs[2] < 1.05 * costs[1]
+
+
+def test_frames_end_where_a_stage_is_not_worth_its_bits() -> None:
+    errors = np.array([[9.0, 1.0], [4.0, 0.9], [3.5, 0.1]], np.float32)
+    assert priced(errors, 0.1, 8.0).tolist() == [2, 1]
+    assert priced(errors, 0.0, 8.0).tolist() == [3, 3]
+    codebook = np.eye(4, dtype=np.float32)[None].repeat(2, 0)
+    z = np.array([[1, 1, 0, 0]], np.float32)
+    got = prefix_errors(Latents(z, np.array([2.0], np.float32)), np.array([[0], [1]], np.uint16), codebook)
+    assert got.tolist() == [[2.0], [0.0]]
+
+
+def test_weights_follow_the_loudness_and_average_to_one() -> None:
+    config = FEATURES["log-mel"]
+    features = np.log(np.array([0.01, 0.01, 1.0, 1.0, 0.1], np.float32))[None].repeat(80, 0)
+    weights = code_weights([features[:, :2], features[:, 2:]], config, 0.46)
+    assert weights.shape == (3,)
+    assert weights.mean() == pytest.approx(1.0, abs=1e-6)
+    assert weights[1] > weights[2] > weights[0] > 0.3
+    assert code_weights([features], config, 0.0) == pytest.approx(1.0)
+
+
+def test_options_that_need_a_context_model() -> None:
+    assert Options().goal(possible=True) is None
+    assert Options(codebooks=2).goal(possible=True) is None
+    assert Options(bit_rate=800).goal(possible=False) is None  # nominal
+    assert Options(bit_rate=800, effort=0).goal(possible=True) is None
+    assert Options(bit_rate=800, effort=3).goal(possible=True) == Goal(bit_rate=800, effort=3)
+    with pytest.raises(CodesError, match="`quality` and `max_bytes` need a .sqc of the context model"):
+        Options(quality=3).goal(possible=False)
+    with pytest.raises(CodesError, match="`bit_rate` and `max_bytes` exclude each other"):
+        Options(bit_rate=800, max_bytes=100).goal(possible=True)
+
+
+def test_a_file_of_frames_that_end_early_is_read_in_blocks(codec, recording) -> None:
+    """The blocks of a minute begin anew: the second half of the file is that of the second half of the codes."""
+    codes = codec.encode_for(recording, Goal(quality=4)).codes
+    blocks = list(sqc.blocks(codes.indices.shape[1]))
+    assert [block.stop - block.start for block in blocks] == [500, 500, 500, 500, 500, 501]
+    assert codec.space.context is not None
+    parts = [sqc.part_of(codes, block) for block in blocks]
+    together = frame_bits(parts, codec.space.context, stops=True)
+    alone = frame_bits(parts[3:4], codec.space.context, stops=True)
+    assert np.array_equal(together[3], alone[0])
