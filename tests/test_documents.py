@@ -18,6 +18,7 @@ import soundfile
 from click.testing import CliRunner
 
 from sqcodec.cli.main import COMMANDS, main
+from tests.cli.test_context import SMALL as CONTEXT
 from tests.cli.test_prior import SMALL as PRIOR
 from tests.conftest import speech_like
 from tests.train.conftest import SMALL
@@ -36,6 +37,7 @@ SHORT = ("train.steps=4", "train.save_every=4", "train.evaluate_every=4", "vocod
 SHORTENED = [
     (("train", "--stage", "vocoder"), ISTFT),
     (("train", "--stage", "prior"), [f"prior.{text}" for text in PRIOR]),
+    (("train", "--stage", "context"), [f"context.{text}" for text in CONTEXT]),
     (("train",), (*SMALL, "train.frames=32", "train.milestones=[]", *SHORT)),
     (("compare",), (*SMALL, "train.frames=32", "train.milestones=[]", *SHORT)),
 ]

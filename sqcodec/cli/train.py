@@ -48,7 +48,7 @@ def train(
     Example: sqcodec train recipes/vctk --set train.steps=1000
              sqcodec train recipes/istft --stage vocoder
              sqcodec train recipes/vctk --stage prior
-             sqcodec train recipes/speech16k --stage context
+             sqcodec train recipes/vctk --stage context
              torchrun --nproc-per-node 4 --no-python sqcodec train recipes/vctk
     Ctrl-C saves the state. --resume continues with the saved recipe, step for step as without interruption.
     """
