@@ -115,13 +115,19 @@ def _read(content: bytes, where: str, model: str | None) -> _Read:
         return _Read(None, None, note, header)
     space = read_space(codec_header.path)
     codes = sqc.unpack(content, space, where=where)
-    return _Read(codes, codec_header, note, header, _bits_over_time(codes, space) if header.coder == "context" else ())
+    return _Read(
+        codes,
+        codec_header,
+        note,
+        header,
+        _bits_over_time(codes, space, header.block) if header.coder == "context" else (),
+    )
 
 
-def _bits_over_time(codes: Codes, space: CodeSpace) -> tuple[float, ...]:
+def _bits_over_time(codes: Codes, space: CodeSpace, block: int) -> tuple[float, ...]:
     """What the context model makes of each second, without headers and checksums; the last second may be shorter."""
     assert space.context is not None
-    parts = [sqc.part_of(codes, block) for block in sqc.blocks(codes.indices.shape[1])]
+    parts = [sqc.part_of(codes, each) for each in sqc.blocks(codes.indices.shape[1], block)]
     bits = np.concatenate(frame_bits(parts, space.context, stops=codes.stages is not None))
     rate = space.features.code_rate
     seconds = (np.arange(len(bits)) / rate).astype(np.int64)
