@@ -94,9 +94,9 @@ def write_bytes(path: Path, content: bytes, *, error: type[SqcodecError] = Sqcod
 
 
 def write_text(path: Path, text: str, *, error: type[SqcodecError] = SqcodecError) -> None:
-    """Write a whole file in UTF-8. Raises `error`: it cannot be written."""
+    """Write a whole file in UTF-8; bytes of file names as they are. Raises `error`: it cannot be written."""
     with written(path, error=error) as draft:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def write_json(path: Path, tree: Any, *, error: type[SqcodecError] = SqcodecError) -> None:

@@ -9,15 +9,17 @@ from tests.fuzz.__main__ import main
 from tests.fuzz.fuzzing import fuzz
 from tests.fuzz.readers import known_codes, make_readers
 
+INPUTS = 200  # of each of ten readers
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["sqc", "npy", "wav", "model", "recipe"])
+@pytest.mark.parametrize("name", list(make_readers(known_codes())))
 def test_a_damaged_file_is_read_right_or_refused(name: str, tmp_path: Path) -> None:
-    done = fuzz(name, make_readers(known_codes())[name], 400, 7, tmp_path)
+    done = fuzz(name, make_readers(known_codes())[name], INPUTS, 7, tmp_path)
     assert done.findings == []
     assert done.counts.keys() == {"read", "refused"}
-    assert done.counts.total() == 400
-    assert done.counts["refused"] > 100
+    assert done.counts.total() == INPUTS
+    assert done.counts["refused"] > INPUTS // 5
     assert done.counts["read"] > 0  # the changes are small enough that some files stay what they were
 
 
@@ -31,5 +33,5 @@ def test_the_fuzzer_sees_what_it_looks_for(tmp_path: Path) -> None:
 def test_the_command_counts() -> None:
     done = CliRunner().invoke(main, ["npy", "--inputs", "50"])
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("npy     50 inputs: ")
+    assert lines[0].startswith("npy        50 inputs: ")
     assert (done.exit_code, lines[1]) == (0, "0 findings")

@@ -87,7 +87,7 @@ def _from_items(path: Path, lines: list[str]) -> Task:
         try:
             file, onset, offset, phone, before, after, speaker = fields
             item = Item(file, float(onset), float(offset))
-            if not 0 <= float(onset) < float(offset):
+            if not 0 <= float(onset) < float(offset) < float("inf"):
                 raise ValueError
         except ValueError:
             raise CorpusError(

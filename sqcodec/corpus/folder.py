@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -66,6 +67,8 @@ def read_list(path: Path) -> Manifest:
             raise CorpusError(
                 f"{path}, line {number}: an empty field; expected {', '.join(COLUMNS)}, separated by tabs"
             )
+        if not Path(line["path"]).name or "\0" in line["path"]:
+            raise CorpusError(f"{path}, line {number}: got the path {line['path']!r}, expected that of a recording")
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", line["split"]):
             raise CorpusError(
                 f"{path}, line {number}: got the split {line['split']!r}, expected a word such as train or test"
@@ -106,7 +109,7 @@ def _held_of(own: list[Recording], test_fraction: float) -> set[str]:
 
 def _hash(name: str) -> float:
     """A number in [0, 1) that depends on the name alone."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big") / 2**48
+    return int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:6], "big") / 2**48
 
 
 def _check_names(recordings: Iterable[Recording]) -> None:

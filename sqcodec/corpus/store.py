@@ -170,7 +170,7 @@ def assemble(
             "splits": {split: count for split, count in counts.items() if count["utterances"]},
         }
         _write_lines(draft / "reports.jsonl", [report._asdict() for report in reports])
-        (draft / "report.txt").write_text(report_text, encoding="utf-8")
+        (draft / "report.txt").write_text(report_text, encoding="utf-8", errors="surrogateescape")
         (draft / "store.json").write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
     shutil.rmtree(partial_folder(store), ignore_errors=True)  # not there, where the shards lay elsewhere
 

@@ -26,7 +26,7 @@ def main(names: tuple[str, ...], inputs: int, seed: int) -> None:
             done = fuzz(name, READERS[name], share, seed, Path(folder))
             listed = ", ".join(f"{count} {outcome}" for outcome, count in sorted(done.counts.items()))
             memory = f"memory grew by {done.grown:.0f} MB"
-            click.echo(f"{name:7} {share} inputs: {listed}; slowest {done.slowest:.3f} s, {memory}")
+            click.echo(f"{name:10} {share} inputs: {listed}; slowest {done.slowest:.3f} s, {memory}")
             for finding in done.findings[:SHOWN]:
                 click.echo(finding)
             total += len(done.findings)

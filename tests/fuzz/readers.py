@@ -1,25 +1,42 @@
 """The readers of sqcodec, good files for each, and what must hold where a changed file is read."""
 
 import contextlib
+import hashlib
 import io
+import random
+import shutil
+import tarfile
+import tempfile
+import zipfile
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
+import torch
 from numpy.typing import NDArray
 
 from sqcodec.bitstream import npy, recovery, sqc
 from sqcodec.codes import Codes
+from sqcodec.corpus import download, folder
+from sqcodec.corpus.abx_task import read_task
 from sqcodec.corpus.audio import AudioSource, RawFormat
+from sqcodec.corpus.download import Source
 from sqcodec.errors import SqcodecError
 from sqcodec.model.model_file import load_model
 from sqcodec.model.model_header import read_header
 from sqcodec.pipeline.coding.inspection import inspect_bytes
 from sqcodec.pipeline.finding.code_spaces import read_space
 from sqcodec.recipe import available_recipes, load_recipe
+from sqcodec.recipe.vocoder_section import IstftConfig
+from sqcodec.spectrogram import FEATURES
+from sqcodec.train.checkpoint import load_checkpoint, load_optimizer_, unlike
+from sqcodec.vocoder.istft import IstftNetwork
+from sqcodec.vocoder.vocoder_file import load_vocoder, save_vocoder
+from tests.fuzz import forged
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "v1"
 RECOVERED = 64  # one in so many damaged .sqc is recovered too, which takes long
@@ -29,10 +46,15 @@ Known = Sequence[NDArray[np.uint16]]
 
 
 class Reader(NamedTuple):
-    """One reader: good files, and what reads a changed one. It returns None, or what is wrong with the result."""
+    """One reader: good files, and what reads a changed one. It returns None, or what is wrong with the result.
+
+    forge: makes of a good file a hostile one that is well formed; take: what reads that, whatever comes of it.
+    """
 
     seeds: list[bytes]
     read: Callable[[bytes, Path], str | None]
+    forge: Callable[[random.Random, bytes], bytes] | None = None
+    take: Callable[[bytes, Path], object] | None = None
 
 
 def known_codes() -> Known:
@@ -45,11 +67,18 @@ def make_readers(known: Known) -> dict[str, Reader]:
     models = [path.read_bytes() for path in sorted(GOLDEN.glob("*.safetensors"))]
     recipes = [(folder / "recipe.yaml").read_bytes() for folder in available_recipes().values()]
     return {
-        "sqc": Reader(golden_files("[ls]*.sqc"), lambda content, _: read_sqc(content, known)),
-        "npy": Reader(golden_files("*.npy"), lambda content, _: read_npy(content, known)),
+        "sqc": Reader(
+            golden_files("[ls]*.sqc"), lambda content, _: read_sqc(content, known), forged.sqc_file(SPACE), take_sqc
+        ),
+        "npy": Reader(golden_files("*.npy"), lambda content, _: read_npy(content, known), forged.npy_file, take_npy),
         "wav": Reader(sounds(), read_wav),
-        "model": Reader(models, read_model),
-        "recipe": Reader(recipes, read_recipe),
+        "model": Reader(models, read_model, forged.tensors_file, read_model),
+        "vocoder": Reader([vocoder()], read_vocoder, forged.tensors_file, read_vocoder),
+        "checkpoint": Reader([checkpoint()], read_checkpoint, forged.checkpoint_file, read_checkpoint),
+        "recipe": Reader(recipes, read_recipe, forged.recipe_file, read_recipe),
+        "list": Reader(lists(), read_table, forged.table_file, read_table),
+        "items": Reader(items(), read_items, forged.table_file, read_items),
+        "archive": Reader(archives(), read_archive, forged.archive_file, read_archive),
     }
 
 
@@ -65,6 +94,121 @@ def sounds() -> list[bytes]:
     soundfile.write(files[1], np.stack([samples, samples], 1), 44100, format="WAV", subtype="FLOAT")
     soundfile.write(files[2], samples, 8000, format="FLAC")
     return [file.getvalue() for file in files]
+
+
+def take_sqc(content: bytes, path: Path) -> None:
+    """unpack, inspect, recover."""
+    for read in (sqc.unpack, recovery.recover):
+        with contextlib.suppress(SqcodecError):
+            read(content, SPACE, where="x")
+    inspect_bytes(content, "x", str(GOLDEN / "model.safetensors")).as_json()
+
+
+def take_npy(content: bytes, path: Path) -> None:
+    inspect_bytes(content, "x", None).as_json()
+
+
+def vocoder() -> bytes:
+    """A vocoder file of few channels."""
+    torch.manual_seed(0)
+    config = load_recipe("istft").vocoder
+    assert isinstance(config, IstftConfig)
+    small = config.model_copy(update={"dim": 8, "layers": 1})
+    path = Path(tempfile.mkdtemp(prefix="sqcodec-fuzz-")) / "vocoder.safetensors"
+    try:
+        network = IstftNetwork(small, FEATURES["log-mel"])
+        save_vocoder(path, network, config=small, features=FEATURES["log-mel"], step=1, codec=None)
+        return path.read_bytes()
+    finally:
+        shutil.rmtree(path.parent)
+
+
+def read_vocoder(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
+    load_vocoder(path, FEATURES["log-mel"])
+
+
+def training() -> tuple[dict[str, Any], Any]:
+    """The state of a small training, and its optimiser."""
+    torch.manual_seed(0)
+    network = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.Adam(network.parameters())
+    network(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    state = {"identity": {"quantizer": {"kind": "gaussian"}}, "step": 3, "sums": {"loss": torch.tensor(1.0)},
+             "summed": {"loss": 2}, "model": network.state_dict(), "optimizer": optimizer.state_dict()}  # fmt: skip
+    return state, optimizer
+
+
+def checkpoint() -> bytes:
+    file = io.BytesIO()
+    torch.save(training()[0], file)
+    return file.getvalue()
+
+
+def read_checkpoint(content: bytes, path: Path) -> None:
+    """As `Trainer.resume`: what raises there one of these is an error of the training's."""
+    path.write_bytes(content)
+    state = load_checkpoint(path, torch.device("cpu"))
+    expected, optimizer = training()
+    try:
+        if unlike({name: expected[name] for name in ("model", "optimizer")}, state):
+            raise SqcodecError("another training")
+        load_optimizer_(optimizer, state["optimizer"])
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+        raise SqcodecError(str(error)) from None
+
+
+def lists() -> list[bytes]:
+    return [b"path\tspeaker\tsplit\na/1.wav\tp1\ttrain\na/2.wav\tp1\ttest\nb/3.flac\tp2\ttrain\n"]
+
+
+def read_table(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
+    folder.read_list(path)
+
+
+def items() -> list[bytes]:
+    heading = b"#file onset offset #phone prev-phone next-phone speaker\n"
+    rows = [
+        b"f%d %.1f %.1f %s x y s%d\n" % (n, n / 10, n / 10 + 0.2, b"ab"[n % 2 : n % 2 + 1], n % 3) for n in range(12)
+    ]
+    triples = b"a\tb\tx\tphone_1\tphone_2\tspeaker_1\tspeaker_2\tcontext\nf1\tf2\tf3\ta\tb\ts1\ts2\tx y\n"
+    return [heading + b"".join(rows), triples]
+
+
+def read_items(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
+    read_task(path)
+
+
+def archives() -> list[bytes]:
+    with zipfile.ZipFile(packed := io.BytesIO(), "w") as file:
+        file.writestr("wav48/a.wav", b"audio")
+    with tarfile.open(fileobj=(tarred := io.BytesIO()), mode="w:gz") as tar:
+        member = tarfile.TarInfo("english/a.wav")
+        member.size = 5
+        tar.addfile(member, io.BytesIO(b"audio"))
+    return [packed.getvalue(), tarred.getvalue()]
+
+
+def read_archive(content: bytes, path: Path) -> str | None:
+    """Unpack what lies there already; nothing may appear outside the folder, or stay of what fails."""
+    data = path.with_suffix(".data")
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir()
+    kind = "zip" if content.startswith(b"PK") else "tgz"
+    (data / f"c.{kind}").write_bytes(content)
+    source = Source(name="test", url=f"http://nowhere/c.{kind}", size=1000, sha256=None, inside=None)
+    if kind == "zip":
+        source = replace(source, sha256=hashlib.sha256(content).hexdigest(), inside="C")
+    before = set(path.parent.iterdir())
+    try:
+        download.fetch(source, data, progress=lambda *_: None)
+    finally:
+        left = list(data.glob("*.unpacking"))
+        outside = set(path.parent.iterdir()) - before
+    return f"left {left}, outside {outside}" if left or outside else None
 
 
 def same(codes: Codes, known: Known) -> bool:

@@ -1,5 +1,6 @@
 """A feature store as a codec returns it: what a vocoder is fine-tuned on."""
 
+import os
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -62,7 +63,7 @@ def _reconstructed(split: StoreSplit, row: StoreRow, codec: SpectrogramCodec) ->
     device = next(codec.parameters()).device
     padded = with_context(codec, torch.from_numpy(split.features_of(row)).to(device))
     speaker = torch.tensor([codec.speaker_index(row.speaker)], device=device)
-    codebooks = 1 + zlib.crc32(row.name.encode()) % codec.quantizer.codebooks
+    codebooks = 1 + zlib.crc32(os.fsencode(row.name)) % codec.quantizer.codebooks
     decoded = codec.decode(codec.encode(padded[None], codebooks=codebooks), speaker)[0, :, : row.frames]
     array: NDArray[np.float32] = decoded.T.cpu().numpy()
     return array
