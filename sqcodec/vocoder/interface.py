@@ -1,12 +1,14 @@
 """The interface of vocoders: features to sound of exact length, without delay."""
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.spectrogram import FeatureConfig
+
+VocoderPrecision = Literal["float32", "bfloat16"]  # of a network's products
 
 
 class Vocoder(Protocol):

@@ -16,6 +16,7 @@ from sqcodec.dsp import StftConfig, inverse_stft_same
 from sqcodec.nn.convnext import Trunk
 from sqcodec.recipe import IstftConfig, RefinementConfig
 from sqcodec.spectrogram import FeatureConfig
+from sqcodec.vocoder.interface import VocoderPrecision
 from sqcodec.vocoder.refinement import refine, spread
 from sqcodec.windows import windows, with_last_repeated
 
@@ -65,8 +66,16 @@ class IstftVocoder:
 
     kind: Literal["istft"] = "istft"
 
-    def __init__(self, network: IstftNetwork, features: FeatureConfig, refinement: RefinementConfig) -> None:
+    def __init__(
+        self,
+        network: IstftNetwork,
+        features: FeatureConfig,
+        refinement: RefinementConfig,
+        precision: VocoderPrecision = "float32",
+    ) -> None:
+        """precision: of the trunk's products; bfloat16 takes half the time where the processor has it."""
         self.network, self.features, self.refinement = network.eval(), features, refinement
+        self._precision = precision
         reach = spread(features) * refinement.iterations
         self.behind, self.ahead = network.behind + reach, network.ahead + reach
 
@@ -91,8 +100,7 @@ class IstftVocoder:
 
     def _made(self, features: Tensor) -> Tensor:
         placed = features.to(next(self.network.parameters()).device)
-        # The trunk's products in bfloat16 take half the time where the processor has them; the head stays in float32.
-        with torch.autocast(placed.device.type, torch.bfloat16, enabled=_multiplies_bfloat16(placed.device)):
+        with torch.autocast(placed.device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
             sound = self.network(placed)
         return refine(
             sound,
@@ -101,10 +109,3 @@ class IstftVocoder:
             iterations=self.refinement.iterations,
             momentum=self.refinement.momentum,
         )
-
-
-def _multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 in hardware: x86-64 with AVX512-BF16, GPUs since Ampere."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())

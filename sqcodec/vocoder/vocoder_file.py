@@ -13,6 +13,7 @@ from sqcodec.nn.uninitialised import NoInitialisation
 from sqcodec.recipe import IstftConfig, TrainedVocoderConfig, VocoderConfig, WorldConfig
 from sqcodec.spectrogram import FeatureConfig
 from sqcodec.storage import read_tensors, save_tensors
+from sqcodec.vocoder.interface import VocoderPrecision
 from sqcodec.vocoder.istft import IstftNetwork, IstftVocoder
 from sqcodec.vocoder.vocoder_header import FORMAT, KIND, VocoderHeader, header_for
 from sqcodec.vocoder.world import WorldNetwork, WorldVocoder
@@ -53,16 +54,19 @@ def config_of(header: VocoderHeader) -> TrainedVocoderConfig:
 
 
 def load_vocoder(
-    path: Path, features: FeatureConfig, device: torch.device | str = "cpu"
+    path: Path,
+    features: FeatureConfig,
+    device: torch.device | str = "cpu",
+    precision: VocoderPrecision = "float32",
 ) -> IstftVocoder | WorldVocoder:
-    """A vocoder ready for use on `features`.
+    """A vocoder ready for use on `features`; precision: of the products of an `istft`.
 
     Raises VocoderError as `read_header`, when it is for other features, or when the weights do not fit it.
     """
     match config_of(header_for(path, features)):
         case IstftConfig() as istft:
             network = _with_weights(lambda: IstftNetwork(istft, features), path).to(device)
-            return IstftVocoder(network, features, istft.refinement)
+            return IstftVocoder(network, features, istft.refinement, precision)
         case WorldConfig() as world:
             return WorldVocoder(_with_weights(lambda: WorldNetwork(world, features), path).to(device), features)
 

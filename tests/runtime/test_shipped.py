@@ -44,11 +44,6 @@ def pair() -> Pair:
     return Pair(codec, Codec(codec.header, codec.space, TorchEngine(load_model(MODEL)), "cpu"))
 
 
-@pytest.fixture
-def float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sqcodec.vocoder.istft._multiplies_bfloat16", lambda device: False)
-
-
 def encoded(codec: Codec, number: int) -> Codes:
     samples, rate = soundfile.read(RECORDINGS[number], dtype="float32")
     return codec.encode(samples, sample_rate=rate, codebooks=8)
@@ -64,7 +59,7 @@ def test_codes_are_those_of_torch(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("number", [0, 5])
-def test_sound_is_that_of_torch(pair: Pair, float32: None, number: int) -> None:
+def test_sound_is_that_of_torch(pair: Pair, number: int) -> None:
     codes = encoded(pair.numpy, number)
     vocoder = load_vocoder(VOCODER, pair.numpy.features)
     assert isinstance(vocoder, IstftVocoder)

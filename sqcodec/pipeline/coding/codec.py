@@ -30,7 +30,7 @@ from sqcodec.pipeline.finding.publication import publish
 from sqcodec.pipeline.finding.vocoders import FoundVocoder, find_vocoder
 from sqcodec.recording import ArrayRecording, Recording
 from sqcodec.resampling import check_rate, resampled
-from sqcodec.vocoder.interface import Vocoder
+from sqcodec.vocoder.interface import Vocoder, VocoderPrecision
 
 if TYPE_CHECKING:
     import torch
@@ -50,17 +50,28 @@ def load(model: str | Path | None = None, *, device: str = "auto") -> "Codec":
     return open_codec(find_for_programs(model).path, device)
 
 
-def open_codec(path: Path, device: str) -> "Codec":
-    """The codec of a model file. Raises ModelError: it is missing or damaged; SqcodecError: no such device."""
+def open_codec(path: Path, device: str, precision: VocoderPrecision = "float32") -> "Codec":
+    """The codec of a model file; precision: of its vocoder's network.
+
+    Raises ModelError: it is missing or damaged; SqcodecError: no such device.
+    """
     contents = read_model(path)
     space = space_of(contents.header, contents.tables, contents.context)
-    return Codec(contents.header, space, open_engine(contents, device), device)
+    return Codec(contents.header, space, open_engine(contents, device), device, precision)
 
 
 class Codec:
     """A trained model for encoding and decoding. It works in blocks: memory does not grow with the length."""
 
-    def __init__(self, header: ModelHeader, space: CodeSpace, engine: Engine, device: str) -> None:
+    def __init__(
+        self,
+        header: ModelHeader,
+        space: CodeSpace,
+        engine: Engine,
+        device: str,
+        precision: VocoderPrecision = "float32",
+    ) -> None:
+        self._precision = precision
         self.header, self.space, self.engine, self.path = header, space, engine, header.path
         self.features, self.speakers, self.fingerprint = header.features, header.speakers, header.fingerprint
         self.sample_rate = header.features.sample_rate  # Hz, of the networks' input and output
@@ -348,6 +359,7 @@ class Codec:
                 settings=self.header.recipe.get("vocoder"),
                 codec=self.fingerprint,
                 beside=self.path,
+                precision=self._precision,
             )
         return self._vocoders[name]
 

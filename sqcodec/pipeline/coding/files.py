@@ -25,6 +25,7 @@ from sqcodec.pipeline.coding.watched import ShowProgress, WatchedRecording, watc
 from sqcodec.pipeline.finding.models import FoundModel, find_for_decoding, find_for_encoding, model_name
 from sqcodec.pipeline.paths import check_target, is_pipe, is_special, shown, spooled, written
 from sqcodec.resampling import resampled
+from sqcodec.vocoder.interface import VocoderPrecision
 
 CodesFormat = Literal["sqc", "npy"]
 CODES_SUFFIXES = (".sqc", ".npy")
@@ -161,11 +162,13 @@ def decode_file(
     row: str | None = None,
     raw: RawEncoding | None = None,
     progress: ShowProgress | None = None,
+    precision: VocoderPrecision = "float32",
 ) -> Decoded:
     """Decode a codes file to a sound file at `rate` Hz (None: the model's). The file is complete or absent.
 
     recover: decode the intact blocks of a damaged `.sqc`; the others become silence, and `lost` lists them. raw: write
-    samples without a header. row: number or name of a row, where `source` is a shard of an export (None: its only one).
+    samples without a header. precision: of the vocoder's network; bfloat16 is quicker on some GPUs and processors, and
+    sounds different on each. row: number or name of a row, where `source` is a shard of an export (None: its only one).
     Raises CodesError: the codes cannot be read or do not fit the model; ModelError: their
     model is missing; VocoderError: no such vocoder, or it takes other features; SqcodecError: the target cannot be
     written.
@@ -173,7 +176,7 @@ def decode_file(
     check_target(source, target, _RAW_SUFFIXES if raw else SOUND_FORMATS)
     file = _row_file(source, row) if row is not None or is_shard(source) else _codes_file(source)
     found = find_model(file.identity, model)
-    codec = open_codec(found.path, device)
+    codec = open_codec(found.path, device, precision)
     rate = rate or codec.sample_rate
     opened = _recovered(codec, file) if recover and file.codes is None else open_with(codec, file)
     result = decode_with(

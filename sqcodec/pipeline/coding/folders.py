@@ -39,6 +39,7 @@ from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.finding.vocoders import choose_vocoder
 from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.storage import file_digest
+from sqcodec.vocoder.interface import VocoderPrecision
 
 _Settings = dict[str, Any]
 Progress = Callable[[int, int], None]
@@ -131,6 +132,7 @@ def decode_folder(
     vocoder: str | None,
     rate: int | None,
     device: str,
+    precision: VocoderPrecision,
     workers: Workers,
     progress: Progress,
 ) -> FolderResult:
@@ -140,10 +142,10 @@ def decode_folder(
     codes files, or `target` lies within `source`, or is named as a file.
     """
     tasks = _tasks(source, target, CODES_SUFFIXES, ".wav", "codes files")
-    settings_of = lru_cache(partial(_decoding_settings, model, speaker, vocoder, rate))
+    settings_of = lru_cache(partial(_decoding_settings, model, speaker, vocoder, rate, precision))
     record = FolderRecord(target)
     plans = [_Plan(task, _decoded_state(record, task, settings_of), stamp_of(task.source)) for task in tasks]
-    function = partial(_decode, model, device, speaker, vocoder, rate)
+    function = partial(_decode, model, device, precision, speaker, vocoder, rate)
     return FolderResult(files=_run(function, plans, record, settings_of, workers=workers, progress=progress), notes=())
 
 
@@ -158,7 +160,12 @@ def _decoded_state(record: FolderRecord, task: _Task, settings_of: Callable[[str
 
 
 def _decoding_settings(
-    model: str | None, speaker: str | None, vocoder: str | None, rate: int | None, identity: str | None
+    model: str | None,
+    speaker: str | None,
+    vocoder: str | None,
+    rate: int | None,
+    precision: VocoderPrecision,
+    identity: str | None,
 ) -> _Settings:
     """What decides the sound of the codes of a model, but the codes."""
     found = find_model(identity, model)
@@ -166,7 +173,8 @@ def _decoding_settings(
     chosen = choose_vocoder(vocoder, header.features, codec=header.fingerprint, beside=found.path).path
     return {
         "sqcodec": __version__, "model": file_digest(found.path), "speaker": speaker,
-        "vocoder": file_digest(chosen) if chosen else "griffin-lim", "rate": rate or header.features.sample_rate,
+        "vocoder": file_digest(chosen) if chosen else "griffin-lim",
+        "rate": rate or header.features.sample_rate, "precision": precision,
     }  # fmt: skip
 
 
@@ -231,11 +239,17 @@ def _encode(
 
 
 def _decode(
-    model: str | None, device: str, speaker: str | None, vocoder: str | None, rate: int | None, task: _Task
+    model: str | None,
+    device: str,
+    precision: VocoderPrecision,
+    speaker: str | None,
+    vocoder: str | None,
+    rate: int | None,
+    task: _Task,
 ) -> _Done:
     file = identify(npy.read_bytes(task.source), str(task.source))
     found = find_model(file.identity, model)
-    codec = cached_codec(str(found.path.resolve()), device)
+    codec = cached_codec(str(found.path.resolve()), device, precision)
     rate = rate or codec.sample_rate
     result = decode_with(
         open_with(codec, file), task.target, where=file.where, speaker=speaker, vocoder=vocoder, rate=rate
@@ -277,6 +291,6 @@ def _renamed(path: Path, suffix: str, stems: Counter[Path], taken: Collection[Pa
 
 
 @lru_cache(maxsize=4)
-def cached_codec(path: str, device: str) -> Codec:
+def cached_codec(path: str, device: str, precision: VocoderPrecision = "float32") -> Codec:
     """The codec of a model file, opened once per process."""
-    return open_codec(Path(path), device)
+    return open_codec(Path(path), device, precision)

@@ -10,7 +10,7 @@ from sqcodec.pipeline.device import find_device, is_gpu
 from sqcodec.pipeline.finding.models import RUNS, SHIPPED
 from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
 from sqcodec.spectrogram import FeatureConfig
-from sqcodec.vocoder.interface import Vocoder
+from sqcodec.vocoder.interface import Vocoder, VocoderPrecision
 from sqcodec.vocoder.vocoder_header import VocoderHeader, header_for, read_header
 
 KINDS = ("istft", "world", "griffin-lim")  # best first
@@ -41,18 +41,20 @@ def find_vocoder(
     settings: Mapping[str, Any] | None = None,
     codec: str | None = None,
     beside: Path | None = None,
+    precision: VocoderPrecision = "float32",
 ) -> FoundVocoder:
     """The vocoder `name`: a kind, a file, a run folder or a run's name. None: the best one for these features.
 
     device: as `find_device` takes it. settings: the recipe's section `vocoder`, for Griffin-Lim. codec: fingerprint of
     the codec whose output is synthesised; weights that were fine-tuned on it come first, those of another codec last.
-    beside: the codec's file, whose folder may hold a vocoder, the first of equals. Raises VocoderError: there is none,
-    or it takes other features.
+    beside: the codec's file, whose folder may hold a vocoder, the first of equals. precision: of an `istft`
+    network; with bfloat16 the sound differs between machines. Raises VocoderError: there is none, or it takes other
+    features.
     """
     chosen = choose_vocoder(name, features, codec=codec, beside=beside)
     if chosen.path is None:
         return FoundVocoder(_griffin_lim(features, settings), None, "")
-    return FoundVocoder(_load(header_for(chosen.path, features), device), chosen.path, chosen.note)
+    return FoundVocoder(_load(header_for(chosen.path, features), device, precision), chosen.path, chosen.note)
 
 
 def choose_vocoder(
@@ -121,14 +123,14 @@ def _tuning_rank(header: VocoderHeader, codec: str | None) -> int:
     return 1 if header.codec is None else 2
 
 
-def _load(header: VocoderHeader, device: str) -> Vocoder:
+def _load(header: VocoderHeader, device: str, precision: VocoderPrecision) -> Vocoder:
     """In NumPy where that knows the vocoder and no GPU is asked for, else in torch."""
-    if header.kind == "istft" and not is_gpu(device):
+    if header.kind == "istft" and precision == "float32" and not is_gpu(device):
         return NumpyIstftVocoder(header)
     with required():
         from sqcodec.vocoder.vocoder_file import load_vocoder
 
-        return load_vocoder(header.path, header.features, find_device(device))
+        return load_vocoder(header.path, header.features, find_device(device), precision)
 
 
 def _griffin_lim(features: FeatureConfig, settings: Mapping[str, Any] | None) -> Vocoder:
