@@ -56,13 +56,26 @@ def test_the_wheel_carries_types_and_recipes() -> None:
     forced = builder.config.get_force_include()
     assert "sqcodec/py.typed" in files
     assert {"sqcodec/report/assets/page.html", "sqcodec/corpus/zerospeech2019.tsv"} <= files
-    assert forced[str(ROOT / "recipes")] == "sqcodec/recipes"
+    assert forced[str(ROOT / "recipes" / "vctk")] == "sqcodec/recipes/vctk"
 
 
-def test_the_wheel_configuration_includes_recipes() -> None:
+def test_the_wheel_has_every_recipe_and_one_utterance() -> None:
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert wheel == {"packages": ["sqcodec"], "force-include": {"recipes": "sqcodec/recipes"}}
+    forced = wheel["force-include"]
+    assert all(target == f"sqcodec/{source}" for source, target in forced.items())
+    whole = {path.relative_to(ROOT).as_posix() for path in (ROOT / "recipes").iterdir()} - {"recipes/tiny"}
+    assert whole <= forced.keys()
+    tiny = [source.removeprefix("recipes/tiny/") for source in forced.keys() - whole]
+    speech = "speech/VCTK-Corpus-0.92/wav48_silence_trimmed/p225/p225_001_mic1.flac"
+    assert sorted(tiny) == ["README.md", "recipe.yaml", speech, "splits"]
     assert (ROOT / "sqcodec" / "py.typed").is_file()
+
+
+def test_every_weights_file_that_ships_has_its_licence_and_corpora() -> None:
+    for folder in (path for path in (ROOT / "sqcodec" / "models").iterdir() if path.is_dir()):
+        card = (folder / "README.md").read_text("utf-8")
+        for word in ("Licence", "MIT", "LibriSpeech", "speechocean762", "Picovoice", "VCTK", "CMU ARCTIC", "LJSpeech"):
+            assert word in card, (folder.name, word)
 
 
 def test_versions_agree() -> None:

@@ -373,3 +373,24 @@ def test_every_unfit_tensor_file_is_one_error(tmp_path: Path) -> None:
         for read in (storage.read_header, storage.read_tensors, lambda path, kind: storage.read_arrays(path, "", kind)):
             with pytest.raises(ModelError, match=r"not one of ours \(SafetensorError: "):
                 read(path, KIND)
+
+
+def test_windows_has_no_part_that_only_posix_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There no draft is locked or swept, no process gets a signal, and what is flushed is open for writing."""
+    modes: list[str] = []
+    opened = Path.open
+
+    def watched(path: Path, mode: str = "r", *rest: object, **named: object) -> object:
+        modes.append(mode)
+        return opened(path, mode, *rest, **named)
+
+    monkeypatch.setattr(storage.sys, "platform", "win32")
+    monkeypatch.setattr(storage.os, "kill", None)
+    monkeypatch.setattr(storage, "fcntl", None)
+    monkeypatch.setattr(Path, "open", watched)
+    (tmp_path / ".x.123456.draft").write_bytes(b"")
+    storage.write_text(tmp_path / "text", "first")
+    storage.write_text(tmp_path / "text", "second")
+    assert (tmp_path / "text").read_text("utf-8") == "second"
+    assert "rb" not in modes[:-1]
+    assert "r+b" in modes
