@@ -81,10 +81,11 @@ def memory_command(minutes: tuple[float, ...], narrow: bool) -> None:
 @click.command("engines")
 @click.option("--seconds", type=float, default=60, show_default=True, help="Length of the long recording.")
 @click.option("--speech", type=FOLDER, default=TINY, help="Folder of recordings. [default: the speech that ships]")
+@click.option("--avx2", is_flag=True, help="As on a processor of AVX2 alone.")
 @runs_option
-def engines_command(seconds: float, speech: Path, runs: int) -> None:
+def engines_command(seconds: float, speech: Path, avx2: bool, runs: int) -> None:
     """What ships in NumPy and in torch: start, speed, memory; idle and beside a busy process."""
-    _echo(engines.report(Setting(runs, speech), seconds=seconds))
+    _echo(engines.report(Setting(runs, speech), seconds=seconds, avx2=avx2))
 
 
 @click.command("vocoders")

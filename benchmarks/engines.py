@@ -1,10 +1,12 @@
 """What ships, in NumPy and in torch: start, speed and memory, each in processes of its own, idle and beside a busy one.
 
 Torch runs with as many threads as it takes by itself, in bfloat16 where the processor has it; NumPy with one thread.
+With `avx2`, both do as on a processor that has AVX2 alone.
 """
 
 import json
 import multiprocessing
+import os
 import statistics
 import subprocess
 import sys
@@ -21,9 +23,16 @@ from benchmarks.speech import SAMPLE_RATE, usable_recordings
 from benchmarks.timing import Setting
 
 ENGINES = ("torch", "numpy")
+_AVX2 = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "OPENBLAS_CORETYPE": "Haswell",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+}
 # argv: engine, verb, seconds of the recording in memory (0: a file to a file), source, target
 PROGRAM = """
-import json, sys, time
+import json, os, sys, time
 from sqcodec.pipeline.coding import engines, files
 from sqcodec.pipeline.finding import vocoders
 if sys.argv[1] == "torch":
@@ -32,6 +41,9 @@ if sys.argv[1] == "torch":
         from sqcodec.vocoder.vocoder_file import load_vocoder
         return load_vocoder(header.path, header.features)
     vocoders._load = load
+    if os.environ.get("ATEN_CPU_CAPABILITY") == "avx2":
+        from sqcodec.vocoder import istft
+        istft._multiplies_bfloat16 = lambda device: False
 from pathlib import Path
 engine, verb, seconds, source, target = *sys.argv[1:3], float(sys.argv[3]), *map(Path, sys.argv[4:])
 if not seconds:
@@ -54,8 +66,9 @@ print(json.dumps({"factor": factor, "cpu": cpu_factor, "peak": peak, "torch": "t
 """
 
 
-def report(setting: Setting, *, seconds: float) -> Iterator[str]:
+def report(setting: Setting, *, seconds: float, avx2: bool) -> Iterator[str]:
     """A table in Markdown. seconds: length of the long recording."""
+    os.environ.update(_AVX2 if avx2 else {})
     with tempfile.TemporaryDirectory(prefix="sqcodec-engines-") as name:
         folder = Path(name)
         sound = np.resize(np.concatenate(usable_recordings(setting.speech)), 3 * SAMPLE_RATE)
