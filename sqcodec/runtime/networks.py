@@ -121,4 +121,4 @@ def convolved(x: Array, layer: tuple[Array, Array], taps: int, stride: int, coun
     """A convolution of x [T, C] without padding as one product: [count, outputs], each `stride` frames on."""
     rows, columns = x.strides
     around = np.lib.stride_tricks.as_strided(x, (count, taps * x.shape[1]), (stride * rows, columns), writeable=False)
-    return linear(around, layer)
+    return linear(np.ascontiguousarray(around), layer)  # rows that overlap are no matrix for BLAS
