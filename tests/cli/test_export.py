@@ -115,7 +115,7 @@ def test_failures_are_listed_and_not_tried_again(corpus: Path) -> None:
     assert result.exit_code == 1
     assert result.stdout.startswith("out: 3 new, 0 redone, 0 kept, 2 failed; ")
     assert text in result.stderr
-    assert "in/p2/d.txt: cannot be read as a transcript in UTF-8" in result.stderr
+    assert "in/p2/d.txt: not a transcript in UTF-8" in result.stderr
     assert [row["name"] for row in rows_of("out")] == ["e", "p1/b", "p2/c"]
     assert not Path("out/codes-00002.jsonl.gz").exists()  # its only recording failed
     again = run(*ALL)

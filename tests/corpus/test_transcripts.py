@@ -16,9 +16,15 @@ def test_the_best_transcript_beside_a_recording_is_read(tmp_path: Path) -> None:
         ("61-70968-0001.normalized.txt", "The normalised text."),
     ):
         (tmp_path / name).write_text(text, "utf-8")
-        transcript_of.__globals__["_listed"].cache_clear()
         words = text.split("\n")[1].partition(" ")[2] if "trans" in name else " ".join(text.split())
         assert transcript_of(recording) == words
+
+
+def test_a_list_that_was_changed_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "x.trans.txt"
+    for words in ("one", "two three"):
+        path.write_text(f"a {words}\n", "utf-8")
+        assert transcript_of(tmp_path / "a.wav") == words
 
 
 def test_a_name_with_dots_is_whole(tmp_path: Path) -> None:
@@ -32,4 +38,4 @@ def test_a_transcript_in_another_encoding_is_refused(tmp_path: Path) -> None:
     path.write_bytes("naïve".encode("latin1"))
     with pytest.raises(CorpusError) as error:
         transcript_of(tmp_path / "a.wav")
-    assert str(error.value).startswith(f"{path}: cannot be read as a transcript in UTF-8 ('utf-8' codec can't decode")
+    assert str(error.value).startswith(f"{path}: not a transcript in UTF-8 ('utf-8' codec can't decode")

@@ -1,4 +1,4 @@
-"""prep, encode and evaluate on a real Dask cluster of two workers on this machine: the same files, the same bytes."""
+"""prep, encode, export and evaluate on a real Dask cluster of two workers here: the same files, the same bytes."""
 
 import contextlib
 import os
@@ -59,6 +59,18 @@ def test_prep_encode_and_decode_write_the_same_bytes(cluster, recordings, tmp_pa
     here, over_there = contents(tmp_path / "here"), contents(tmp_path / "there")
     assert sum(path.suffix == ".sqc" for path in here) == 6
     assert here == over_there
+
+
+def test_export_writes_the_same_shards(cluster, recordings, tmp_path) -> None:
+    there = ("--backend", "dask", "--scheduler", cluster.scheduler_address)
+    model = ("--model", tmp_path / "model.safetensors", "--device", "cpu", "--shard", 4)
+    for name, where in {"here": (), "there": there}.items():
+        invoke("export", recordings, tmp_path / name, *model, *where)
+    shards = [
+        {path.name: path.read_bytes() for path in (tmp_path / name).glob("codes-*")} for name in ("here", "there")
+    ]
+    assert len(shards[0]) == 2
+    assert shards[0] == shards[1]
 
 
 def test_evaluate_gives_the_same_scores(cluster, recordings, tmp_path) -> None:

@@ -18,6 +18,7 @@ from sqcodec import __version__
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.corpus.folder import find_recordings, read_list
 from sqcodec.corpus.splits import Utterance
+from sqcodec.corpus.transcripts import transcript_files, transcript_of
 from sqcodec.errors import CorpusError, SqcodecError
 from sqcodec.locking import alone
 from sqcodec.metrics.signals import METRIC_RATE
@@ -183,7 +184,7 @@ def _spread(utterances: Sequence[Utterance], count: int) -> tuple[str, ...]:
 def _task(
     system: CodecUnderTest, utterance: Utterance, settings: Settings, folder: Path, kept: tuple[str, ...]
 ) -> _Task:
-    read = [utterance.path, *([_transcript_file(utterance.path)] if settings.asr else [])]
+    read = [utterance.path, *(transcript_files(utterance.path) if settings.asr else [])]
     stamp = [figure for path in read for figure in _stamp(path)]
     text = json.dumps([__version__, system.name, system.identity, utterance.name, stamp, asdict(settings)])
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -252,7 +253,7 @@ def _make_row(task: _Task) -> dict[str, Any]:
         samples = source.read(METRIC_RATE)
         coded = task.system.encode_decode(samples if rate == METRIC_RATE else source.read(rate), utterance.speaker)
         sound = resample(coded.sound, rate, METRIC_RATE)
-        text = _transcript(utterance.path) if task.settings.asr else None
+        text = transcript_of(utterance.path) if task.settings.asr else None
     except SqcodecError as error:
         return {**row, "error": str(error), "key": task.key}
     scored = score_signals(samples, sound, task.settings, text=text)
@@ -278,22 +279,6 @@ def _save_sound(path: Path, samples: Signal) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with written(path) as draft:  # several systems may write one reference
         soundfile.write(draft, np.clip(samples, -1.0, 1.0), METRIC_RATE, subtype="PCM_16", format="FLAC")
-
-
-def _transcript_file(path: Path) -> Path:
-    return path.with_suffix(".txt")
-
-
-def _transcript(path: Path) -> str | None:
-    """The transcript: the text file of the same name beside the recording, if any.
-
-    Raises CorpusError: it cannot be read, or is not UTF-8.
-    """
-    beside = _transcript_file(path)
-    try:
-        return beside.read_text(encoding="utf-8-sig") if beside.is_file() else None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CorpusError(f"{beside}: not a transcript in UTF-8 ({error}); convert or remove it") from None
 
 
 def _failures(errors: tuple[str, ...]) -> tuple[str, ...]:
