@@ -1,8 +1,10 @@
 """`sqcodec` as Python sees it, with what ships in place: names, files, metrics, pictures, and the examples of help."""
 
 import doctest
+import importlib.util
 import inspect
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -127,3 +129,24 @@ def test_the_examples_of_help(folder: Path, function: object) -> None:
     for test in tests:
         runner.run(test, out=report.append)
     assert not runner.failures, "".join(report)
+
+
+def test_the_page_of_the_interface_has_every_public_name() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "api.md").read_text("utf-8")
+    for name in set(sqcodec.__all__) - {"__version__", "SqcodecError", "metrics"}:
+        assert f"## sqcodec.{name}\n" in page
+    for target in re.findall(r"^::: (\S+)", page, re.M):
+        module = target
+        while not _is_module(module):
+            module = module.rpartition(".")[0]
+        found = importlib.import_module(module)
+        for part in target.removeprefix(module).strip(".").split("."):
+            found = getattr(found, part) if part else found
+        assert inspect.getdoc(found), target
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False

@@ -29,9 +29,10 @@ def evaluate(
     installed is left out. definition: of the mel-cepstral distortion. Raises MetricError: not two signals of one
     channel, or empty; AudioError: not a sample rate.
 
-    >>> scores = sqcodec.metrics.evaluate(samples, codec.decode(codec.encode(samples, rate), rate), rate)
-    >>> round(scores["estoi"], 1)
-    0.8
+    Examples:
+        >>> scores = sqcodec.metrics.evaluate(samples, codec.decode(codec.encode(samples, rate), rate), rate)
+        >>> round(scores["estoi"], 1)
+        0.8
     """
     one, other = (_signal(signal, rate) for signal in (reference, degraded))
     scores: dict[str, float] = {}

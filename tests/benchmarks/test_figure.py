@@ -19,5 +19,7 @@ def test_the_readme_has_the_same_figures() -> None:
     readme = (RESULTS.parents[2] / "README.md").read_text("utf-8")
     for point in read_points(RESULTS.read_text("utf-8")):
         if point.ours:
-            (row,) = [line for line in readme.splitlines() if line.startswith(f"| `--bitrate {point.name}`")]
+            (row,) = [
+                line for line in readme.splitlines() if line.startswith(f"| `--codebooks {int(point.name) // 400}`")
+            ]
             assert f"| {point.pesq:.2f} | {point.estoi:.3f} |" in row

@@ -25,8 +25,9 @@ _LOG_MEL = FEATURES["log-mel"]
 def models() -> list[ModelSummary]:
     """The models that ship: name, bit rates, look-ahead, size, model card.
 
-    >>> [model.name for model in sqcodec.models()]
-    ['speech16k']
+    Examples:
+        >>> [model.name for model in sqcodec.models()]
+        ['speech16k']
     """
     return list(shipped_models())
 
@@ -47,8 +48,9 @@ def encode_file(
     Raises AudioError: the recording cannot be read; ModelError: no model; CodesError: no such speaker, or fewer
     codebooks; SqcodecError: the target cannot be written.
 
-    >>> round(sqcodec.encode_file("in.wav", "out.sqc", bitrate=800).seconds, 2)
-    2.63
+    Examples:
+        >>> round(sqcodec.encode_file("in.wav", "out.sqc", bitrate=800).seconds, 2)
+        2.63
     """
     found = find_for_programs(None if model is None else Path(model))
     encoded = files.encode_file(
@@ -76,8 +78,9 @@ def decode_file(
     cannot be read or do not fit the model; ModelError: their model is missing; VocoderError: no such vocoder;
     SqcodecError: the target cannot be written.
 
-    >>> sqcodec.decode_file("out.sqc", "out.wav").sample_rate
-    16000
+    Examples:
+        >>> sqcodec.decode_file("out.sqc", "out.wav").sample_rate
+        16000
     """
     if model is None and files.read_codes_file(Path(source)).identity is None:
         model = find_for_programs(None).path
@@ -96,7 +99,8 @@ def plot(
     path: a file to write (`.png`, `.pdf`, `.svg`). Returns the figure, which a notebook shows. Raises AudioError: not a
     recording; SqcodecError: the file cannot be written, or matplotlib is missing.
 
-    >>> figure = sqcodec.plot({"in": "in.wav", "codes": codec.encode("in.wav")}, path="in.png")
+    Examples:
+        >>> figure = sqcodec.plot({"in": "in.wav", "codes": codec.encode("in.wav")}, path="in.png")
     """
     with required():
         from sqcodec.report.figure import write_figure

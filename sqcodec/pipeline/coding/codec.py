@@ -157,11 +157,12 @@ class Codec:
         Raises AudioError: no recording, no sample rate, empty, or not finite; CodesError: no such speaker, or fewer
         codebooks; ModelError: the model is a plain VAE.
 
-        >>> codec = sqcodec.load()
-        >>> codec.encode("in.wav").indices.shape
-        (4, 132)
-        >>> codec.encode(numpy.zeros(16000), 16000, bitrate=800).indices.shape
-        (2, 51)
+        Examples:
+            >>> codec = sqcodec.load()
+            >>> codec.encode("in.wav").indices.shape
+            (4, 132)
+            >>> codec.encode(numpy.zeros(16000), 16000, bitrate=800).indices.shape
+            (2, 51)
         """
         if isinstance(audio, list | tuple):
             several = [recording_of(item, sample_rate) for item in audio]
@@ -292,8 +293,9 @@ class Codec:
         Raises CodesError: the codes do not fit the model, or no such speaker; ModelError: another model wrote the
         codes; VocoderError: no such vocoder, or it takes other features.
 
-        >>> codec.decode(codec.encode("in.wav")).shape
-        (42059,)
+        Examples:
+            >>> codec.decode(codec.encode("in.wav")).shape
+            (42059,)
         """
         if isinstance(codes, list | tuple):
             return [self._decode(item, sample_rate, speaker, vocoder) for item in codes]
