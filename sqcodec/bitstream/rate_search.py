@@ -16,6 +16,7 @@ from sqcodec.bitstream.context_coder import Part, states_of
 from sqcodec.bitstream.context_model import ContextModel
 from sqcodec.bitstream.entropy_tables import TOTAL, TOTAL_BITS
 
+_KEPT = 4  # sums that go on to the next stage where bits cost nothing
 _FRAMES = 128  # searched at once, so that memory stays small
 _BITS = TOTAL_BITS - np.log2(np.maximum(np.arange(TOTAL + 1), 1), dtype=np.float32)  # of each frequency
 
@@ -35,17 +36,49 @@ class Search(NamedTuple):
     kept: int
 
 
-def prefix_errors(latents: Latents, codes: NDArray[np.uint16], codebook: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Weighed squared errors [K, T] with the first 1, 2, ... K stages of codes [K, T]; codebook [K, V, D]."""
-    left, errors = latents.z, []
-    for book, row in zip(codebook, codes, strict=False):
-        left = left - book[row]
-        errors.append(np.square(left).sum(axis=1) * latents.weights)
-    return np.stack(errors)
+class Prefixes(NamedTuple):
+    """The best codes for every number of stages n: codes [K, K, T] uint16, those of n stages in row n - 1, 0 beyond
+    them; errors [K, T], weighed."""
+
+    codes: NDArray[np.uint16]
+    errors: NDArray[np.float32]
+
+
+def best_prefixes(latents: Latents, codebook: NDArray[np.float32]) -> Prefixes:
+    """M-best search over the stages as if bits cost nothing; codebook [K, V, D]."""
+    words = _Codebook(codebook)
+    parts = [
+        _prefixes(latents.z[first : first + _FRAMES], codebook, words) for first in range(0, len(latents.z), _FRAMES)
+    ]
+    codes, errors = (np.concatenate(values, axis=-1) for values in zip(*parts, strict=True))
+    return Prefixes(codes, errors * latents.weights)
+
+
+def _prefixes(
+    z: NDArray[np.float32], codebook: NDArray[np.float32], words: "_Codebook"
+) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
+    books, size, _ = codebook.shape
+    every, rows = np.arange(len(z))[:, None], len(z)
+    left, errors = z[:, None], np.square(z).sum(axis=1)[:, None]
+    paths = np.zeros((rows, 1, 0), np.uint16)
+    codes, least = np.zeros((books, books, rows), np.uint16), np.zeros((books, rows), np.float32)
+    for stage in range(books):
+        costs = (left.reshape(-1, left.shape[-1]) @ words.turned[stage]).reshape(*left.shape[:2], size)
+        costs += words.squares[stage] + errors[..., None]
+        costs = costs.reshape(rows, -1)
+        kept = min(_KEPT, costs.shape[1])
+        best = np.argpartition(costs, kept - 1, axis=1)[:, :kept]
+        errors, parent, code = costs[every, best], best // size, best % size
+        left = left[every, parent] - words.words[stage][code]
+        paths = np.concatenate([paths[every, parent], code[..., None].astype(np.uint16)], axis=2)
+        first = errors.argmin(axis=1)
+        codes[stage, : stage + 1] = paths[every[:, 0], first].T
+        least[stage] = errors[every[:, 0], first]
+    return codes, least
 
 
 def priced(errors: NDArray[np.float32], price: float, width: float) -> NDArray[np.uint8]:
-    """How many stages [T] each frame has if every code takes `width` bits; errors: of `prefix_errors`."""
+    """How many stages [T] each frame has if every code takes `width` bits; errors: of `best_prefixes`."""
     costs = errors + np.float32(price * width) * np.arange(1, len(errors) + 1, dtype=np.float32)[:, None]
     stages: NDArray[np.uint8] = (1 + costs.argmin(axis=0)).astype(np.uint8)
     return stages

@@ -1,4 +1,4 @@
-"""How much the error of each code counts: as much as its loudness, as in training (`sqcodec.model.likelihood`)."""
+"""How much the error of each code counts: loud ones more, as in training (`sqcodec.model.likelihood`)."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sqcodec.spectrogram import FeatureConfig
 
-_UNIFORM = 0.3  # fraction of the weight that does not depend on loudness
+_UNIFORM = 0.5  # fraction of the weight that does not depend on loudness; training has 0.3 (docs/results/rate.md)
 
 
 def code_weights(
@@ -16,7 +16,7 @@ def code_weights(
 ) -> NDArray[np.float32]:
     """Weights [T] of mean 1 of the codes of a recording; features: blocks [F, t], the last code may have fewer frames.
 
-    70 % follow amplitude^(2 loudness), the amplitude being that of all bands together.
+    Half of the weight follows amplitude^(2 loudness), the amplitude being that of all bands together.
     """
     bands = (block.astype(np.float64) * config.decibels_per_unit for block in features)
     power = np.concatenate([np.power(10.0, decibels / 10).mean(axis=0) for decibels in bands])

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from sqcodec.bitstream import npy, recovery, sqc
+from sqcodec.bitstream.code_space import CodeSpace
 from sqcodec.codes import Codes
 from sqcodec.corpus import download, folder
 from sqcodec.corpus.abx_task import read_task
@@ -36,11 +37,14 @@ from sqcodec.spectrogram import FEATURES
 from sqcodec.train.checkpoint import load_checkpoint, load_optimizer_, unlike
 from sqcodec.vocoder.istft import IstftNetwork
 from sqcodec.vocoder.vocoder_file import load_vocoder, save_vocoder
+from tests.bitstream.examples import make_space
 from tests.fuzz import forged
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "v1"
 RECOVERED = 64  # one in so many damaged .sqc is recovered too, which takes long
+GOLDEN_2 = GOLDEN.with_name("v2")
 SPACE = read_space(GOLDEN / "model.safetensors")
+SPACE_2 = make_space(3, 10, context=True)
 
 Known = Sequence[NDArray[np.uint16]]
 
@@ -70,6 +74,7 @@ def make_readers(known: Known) -> dict[str, Reader]:
         "sqc": Reader(
             golden_files("[ls]*.sqc"), lambda content, _: read_sqc(content, known), forged.sqc_file(SPACE), take_sqc
         ),
+        "sqc-2": Reader(seeds_2(), lambda content, _: read_sqc_2(content)),
         "npy": Reader(golden_files("*.npy"), lambda content, _: read_npy(content, known), forged.npy_file, take_npy),
         "wav": Reader(sounds(), read_wav),
         "model": Reader(models, read_model, forged.tensors_file, read_model),
@@ -84,6 +89,19 @@ def make_readers(known: Known) -> dict[str, Reader]:
 
 def golden_files(pattern: str) -> list[bytes]:
     return [path.read_bytes() for path in sorted(GOLDEN.glob(pattern))]
+
+
+def seeds_2() -> list[bytes]:
+    return [path.read_bytes() for path in sorted(GOLDEN_2.glob("three-*.sqc"))]
+
+
+def read_sqc_2(content: bytes) -> str | None:
+    """As `read_sqc`, for files of the context model, which may be those of any codes that were written."""
+    known = [np.load(path) for path in sorted(GOLDEN_2.glob("three-*.codes.npy"))]
+    if zlib.crc32(content) % RECOVERED == 0 and (wrong := recover(content, known, SPACE_2)):
+        return wrong
+    codes = sqc.unpack(content, SPACE_2, where="x")
+    return None if same(codes, known) and codes.stages_fit else "unpack returned other codes"
 
 
 def sounds() -> list[bytes]:
@@ -225,9 +243,9 @@ def read_sqc(content: bytes, known: Known) -> str | None:
     return None if same(codes, known) else "unpack returned other codes"
 
 
-def recover(content: bytes, known: Known) -> str | None:
+def recover(content: bytes, known: Known, space: CodeSpace = SPACE) -> str | None:
     try:
-        done = recovery.recover(content, SPACE, where="x")
+        done = recovery.recover(content, space, where="x")
     except SqcodecError:
         return None
     indices = done.codes.indices

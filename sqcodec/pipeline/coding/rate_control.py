@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sqcodec.bitstream import sqc
 from sqcodec.bitstream.code_space import CodeSpace
 from sqcodec.bitstream.context_coder import Part
-from sqcodec.bitstream.rate_search import Latents, Search, prefix_errors, priced, sweep
+from sqcodec.bitstream.rate_search import Latents, Search, best_prefixes, priced, sweep
 from sqcodec.bitstream.sqc_header import BLOCK
 from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
@@ -25,6 +25,7 @@ Effort = Literal[0, 1, 2, 3]
 DEFAULT_EFFORT: Effort = 1
 _SWEEPS: dict[int, int] = {1: 0, 2: 1, 3: 2}  # of each effort: sweeps of the search, and sums that go on
 _KEPT: dict[int, int] = {1: 1, 2: 4, 3: 16}
+_SPAN = 1.5  # how many times the mean number of stages, and one, a frame may have (docs/results/rate.md)
 _TOLERANCE = 0.01  # of the size, within which a price is good
 _TRIES = 6  # prices that are tried
 _CHEAPEST, _DEAREST = 1e-4, 1e3  # prices of a bit
@@ -131,7 +132,7 @@ class _Fitting:
         spans = [slice(each.start, each.stop) for each in sqc.blocks(whole.indices.shape[1], block)]
         self._latents = [Latents(latents.z[span], latents.weights[span]) for span in spans]
         self._spans, self._width = spans, math.log2(codebook.shape[1])
-        self._errors = prefix_errors(latents, whole.indices, codebook)
+        self._prefixes = best_prefixes(latents, codebook)
 
     def rated(self, bit_rate: float) -> Fitted:
         """The codes of a bit rate."""
@@ -169,7 +170,7 @@ class _Fitting:
         sweeps = _SWEEPS[self._effort]
         if parts is None or not sweeps:
             parts = self._priced(price)
-        how = Search(price, len(self._codebook), _KEPT[self._effort])
+        how = Search(price, self._limit(price), _KEPT[self._effort])
         for _ in range(sweeps if former is None else min(1, sweeps)):
             parts = sweep(self._latents, parts, self._codebook, self._model, how)
         return _Tried(price, parts, self._size(self.codes_of(parts)))
@@ -207,15 +208,24 @@ class _Fitting:
         return _bisected(lambda price: self._stages(price) > stages)
 
     def _stages(self, price: float) -> int:
-        return int(priced(self._errors, price, self._width).sum(dtype=np.int64))
+        return int(self._ends(price).sum(dtype=np.int64))
+
+    def _ends(self, price: float) -> NDArray[np.uint8]:
+        """How many stages each frame has if all codes take the same bits."""
+        return priced(self._prefixes.errors[: self._limit(price)], price, self._width)
+
+    def _limit(self, price: float) -> int:
+        """The most stages of a frame: without a limit, loud frames take what would make the others intelligible."""
+        mean = priced(self._prefixes.errors, price, self._width).mean(dtype=np.float64)
+        return min(len(self._codebook), 1 + round(_SPAN * float(mean)))
 
     @property
     def _most(self) -> int:
         return self._whole.indices.size
 
     def _priced(self, price: float) -> list[Part]:
-        stages = priced(self._errors, price, self._width)
-        codes = np.where(np.arange(len(self._codebook))[:, None] < stages, self._whole.indices, 0).astype(np.uint16)
+        stages = self._ends(price)
+        codes = self._prefixes.codes[stages.astype(np.int64) - 1, :, np.arange(len(stages))].T
         return [Part(codes[:, span], stages[span]) for span in self._spans]
 
 
