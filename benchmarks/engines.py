@@ -1,6 +1,6 @@
 """What ships, in NumPy and in torch: start, speed and memory, each in processes of its own, idle and beside a busy one.
 
-Torch runs with as many threads as it takes by itself, in bfloat16 where the processor has it; NumPy with one thread.
+Torch runs with as many threads as it takes by itself, NumPy with one.
 With `avx2`, both do as on a processor that has AVX2 alone.
 """
 
@@ -32,18 +32,11 @@ _AVX2 = {
 }
 # argv: engine, verb, seconds of the recording in memory (0: a file to a file), source, target
 PROGRAM = """
-import json, os, sys, time
+import json, sys, time
 from sqcodec.pipeline.coding import engines, files
 from sqcodec.pipeline.finding import vocoders
 if sys.argv[1] == "torch":
-    engines.knows = lambda header: False
-    def load(header, device):
-        from sqcodec.vocoder.vocoder_file import load_vocoder
-        return load_vocoder(header.path, header.features)
-    vocoders._load = load
-    if os.environ.get("ATEN_CPU_CAPABILITY") == "avx2":
-        from sqcodec.vocoder import istft
-        istft._multiplies_bfloat16 = lambda device: False
+    engines.is_gpu = vocoders.is_gpu = lambda device: True  # then torch runs them, on the device that is named
 from pathlib import Path
 engine, verb, seconds, source, target = *sys.argv[1:3], float(sys.argv[3]), *map(Path, sys.argv[4:])
 if not seconds:

@@ -11,7 +11,9 @@ from safetensors.torch import save_file
 
 from sqcodec.errors import ModelError, VocoderError
 from sqcodec.features.mel import extract
+from sqcodec.model.model_file import load_model
 from sqcodec.model.model_header import read_model
+from sqcodec.model.torch_engine import TorchEngine
 from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
 from sqcodec.runtime.numpy_engine import NumpyEngine, knows
 from sqcodec.spectrogram import FEATURES
@@ -123,3 +125,19 @@ def test_a_vocoder_that_is_damaged_is_an_error(tmp_path: Path) -> None:
     change(path, head__bias=torch.zeros(7))
     with pytest.raises(VocoderError, match=r"do not fit the header; .* head.bias: got shape \(7,\)"):
         NumpyIstftVocoder(read_header(path))
+
+
+@pytest.mark.parametrize("per_code", [1, 3])
+def test_a_code_may_cover_another_number_of_frames(per_code: int, features: np.ndarray, tmp_path: Path) -> None:
+    path = make_model(tmp_path / "model.safetensors", f"features.frames_per_code={per_code}", "train.frames=120")
+    engines = TorchEngine(load_model(path)), NumpyEngine(read_model(path))
+    part = np.ascontiguousarray(features[:, :1000])
+    one, other = (
+        np.concatenate([block.codes for block in engine.encode([part], 1000, codebooks=5)], axis=1)
+        for engine in engines
+    )
+    assert one.shape == other.shape == (5, -(-1000 // per_code))
+    assert (one != other).any(axis=0).mean() < 0.002
+    decoded = [np.concatenate([*engine.decode(one.astype(np.int64), 0)], axis=1) for engine in engines]
+    assert decoded[0].shape == (80, per_code * one.shape[1])
+    assert np.abs(decoded[0] - decoded[1]).max() < 1e-5 * np.abs(decoded[0]).max()
