@@ -14,6 +14,7 @@ from benchmarks import (
     damage,
     engines,
     figure,
+    kills,
     memory,
     networks,
     quantizer,
@@ -68,6 +69,16 @@ def codes_command(model: str, folder: Path, features: Path | None, every: int, r
 def damage_command(model: str, speech: Path, seconds: float, copies: int) -> None:
     """What survives of a file at bit error rates, by the length of its blocks."""
     _echo(damage.report(model, speech, seconds=seconds, copies=copies))
+
+
+@click.command("kills")
+@click.option(
+    "--moments", type=click.IntRange(min=1), default=20, show_default=True, help="Of each command and signal."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+def kills_command(moments: int, seed: int) -> None:
+    """What SIGKILL, SIGTERM and SIGINT at random moments leave of an output."""
+    _echo(kills.report(moments=moments, seed=seed))
 
 
 @click.command("memory")
@@ -157,6 +168,7 @@ COMMANDS = (
     rows,
     codes_command,
     damage_command,
+    kills_command,
     memory_command,
     engines_command,
     vocoders_command,

@@ -1,0 +1,37 @@
+"""Ten random moments of each signal, and crowds: nothing half is taken as whole, no draft stays after the next run."""
+
+import random
+import signal
+from pathlib import Path
+
+import pytest
+
+from benchmarks import kills
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("kills") / "template"
+    kills.prepare(folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", kills.SIGNALS, ids=lambda number: number.name)
+def test_what_a_signal_leaves_is_whole(template: Path, tmp_path: Path, number: signal.Signals) -> None:
+    rng = random.Random(number)
+    for scenario in kills.SCENARIOS:
+        done = kills.kill(scenario, number, template, tmp_path, 2, rng)  # of each of five commands
+        assert (done.half, done.drafts_after, done.differ) == (0, 0, 0), scenario
+        if number != signal.SIGKILL:  # the others unwind, and remove what they began
+            assert done.drafts == 0, scenario
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", kills.SCENARIOS, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("processes", [2, 4])
+def test_a_crowd_makes_one_whole_output(template: Path, tmp_path: Path, scenario, processes: int) -> None:
+    statuses = kills.crowd(scenario, template, tmp_path, processes)
+    assert 0 in statuses
+    if scenario.name != "prep":
+        assert set(statuses) == {0}
