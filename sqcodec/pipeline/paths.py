@@ -1,5 +1,7 @@
 """Paths of input and output: checks before the work, complete files or none after it, `-` for pipes."""
 
+import errno
+import os
 import shutil
 import sys
 import tempfile
@@ -12,6 +14,7 @@ import soundfile
 from sqcodec import storage
 from sqcodec.errors import SqcodecError
 
+_LEAST = 1 << 20  # bytes: a disk with less room is full for a sound file
 STANDARD_INPUT = "standard input"
 
 
@@ -87,12 +90,13 @@ def written(target: Path) -> Iterator[Path]:
     """
     with _write_errors(target):
         if not is_pipe(target) and not is_special(target):
-            with storage.written(target) as draft:
+            with storage.written(target) as draft, _reasons(draft):
                 yield draft
         else:
             with tempfile.TemporaryDirectory(prefix="sqcodec-") as folder:
                 draft = Path(folder) / "output"
-                yield draft
+                with _reasons(draft):
+                    yield draft
                 _copy_out(draft, target)
 
 
@@ -115,6 +119,17 @@ def _write_errors(target: Path) -> Iterator[None]:
         raise
     except (OSError, soundfile.SoundFileError) as error:
         raise SqcodecError(f"{target}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
+
+
+@contextmanager
+def _reasons(draft: Path) -> Iterator[None]:
+    """Say of a full disk that it is full: libsndfile calls it a system error."""
+    try:
+        yield
+    except soundfile.SoundFileError as error:
+        if shutil.disk_usage(draft.parent).free < _LEAST:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        raise
 
 
 def _copy_out(draft: Path, target: Path) -> None:

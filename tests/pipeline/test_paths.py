@@ -3,9 +3,11 @@
 import os
 import sys
 import threading
+from collections import namedtuple
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from sqcodec.errors import SqcodecError
 from sqcodec.pipeline.paths import spooled, written
@@ -61,3 +63,14 @@ def test_no_room_for_the_copy_is_an_error(tmp_path: Path, monkeypatch: pytest.Mo
     assert str(caught.value).startswith(f"{tmp_path / 'pipe'}: cannot be read, or copied to ")
     assert str(caught.value).endswith(": No space left on device; TMPDIR names another folder for the copy")
     writer.join()
+
+
+def test_a_full_disk_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """libsndfile: "System error."; the draft, which is in the way, is still there when room is looked for."""
+    usage = namedtuple("usage", "free")
+    for free, text in ((4096, "No space left on device"), (1 << 30, "System error")):
+        monkeypatch.setattr("shutil.disk_usage", lambda _, free=free: usage(free))
+        with pytest.raises(SqcodecError) as caught, written(tmp_path / "a.wav"):
+            raise soundfile.SoundFileRuntimeError("System error")
+        assert str(caught.value) == f"{tmp_path / 'a.wav'}: cannot be written: {text}"
+    assert list(tmp_path.iterdir()) == []
