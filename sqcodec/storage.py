@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 if sys.platform != "win32":  # there drafts are not locked, and not swept
     import fcntl
 
+_LONGEST = 600  # characters of the reason why a file is refused: a hostile header may hold much
 _MINUTE = 60.0  # seconds: far longer than a process needs from making a draft to locking it
 _DRAFT = re.compile(r"\.[0-9a-f]{12}\.draft")
 _FORMER_DRAFT = re.compile(r"\..+\.(\d+)\.draft")  # release 0.1.0: the name of the target and the process's number
@@ -265,6 +266,7 @@ class TensorFormat:
     def refusal(self, path: Path, error: Exception) -> SqcodecError:
         """The error for a file that is not of this kind; `error`: what was wrong."""
         reason = "; ".join(line.strip() for line in str(error).splitlines())
+        reason = reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]}..."
         return self.error(f"{path}: {self.expected.format(reason=f'{type(error).__name__}: {reason}')}")
 
 

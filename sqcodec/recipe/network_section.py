@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from sqcodec.recipe.section import Count, Section
+from sqcodec.recipe.section import Count, Layers, Section
 
 Lookahead = Annotated[int, Field(ge=0, strict=True)]
 
@@ -39,8 +39,8 @@ class ConvNextConfig(Section):
     kind: Literal["convnext"] = "convnext"
     dim: Count
     hidden: Count
-    encoder_layers: Count
-    decoder_layers: Count
+    encoder_layers: Layers
+    decoder_layers: Layers
     encoder_lookahead: Lookahead
     decoder_lookahead: Lookahead
 

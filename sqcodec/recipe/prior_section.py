@@ -4,13 +4,13 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from sqcodec.recipe.section import Count, Positive, Section
+from sqcodec.recipe.section import Count, Layers, Positive, Section
 
 
 class PriorConfig(Section):
     """A causal Transformer over codes. context: length in codes per codebook; batch: windows per step."""
 
-    layers: Count
+    layers: Layers
     dim: Count
     heads: Count
     context: Annotated[int, Field(ge=2, strict=True)]

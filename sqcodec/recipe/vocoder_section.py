@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from sqcodec.recipe.section import Count, Level, Positive, Precision, Section
+from sqcodec.recipe.section import Count, Layers, Level, Positive, Precision, Section
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -59,7 +59,7 @@ class WorldConfig(Section):
     kind: Literal["world"]
     dim: Count
     hidden: Count
-    layers: Count
+    layers: Layers
     lookahead: Annotated[int, Field(ge=0, strict=True)]
     envelope: Annotated[int, Field(ge=8, le=80, strict=True)]
     minutes: Positive
@@ -132,7 +132,7 @@ class IstftConfig(Section):
     kind: Literal["istft"]
     dim: Count
     hidden: Count
-    layers: Count
+    layers: Layers
     lookahead: Annotated[int, Field(ge=0, strict=True)]
     refinement: RefinementConfig
     train: VocoderTrainConfig
