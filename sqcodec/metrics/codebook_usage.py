@@ -3,7 +3,9 @@
 Counts add up over batches; perplexities do not: their average is biased low whenever a batch holds few codes.
 """
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 
@@ -14,11 +16,11 @@ def count_codes(codes: Tensor, codewords: int) -> Tensor:
     return torch.bincount(numbered.flatten(), minlength=codebooks * codewords).view(codebooks, codewords)
 
 
-def entropy_bits(counts: Tensor) -> float:
-    """Entropy of the codes' frequencies in bits; counts: [V]. An empty count has entropy 0."""
-    counts = counts[counts > 0].double()
-    share = counts / counts.sum()
-    return float(-(share * share.log2()).sum().item()) + 0.0
+def entropy_bits(counts: ArrayLike | Tensor) -> float:
+    """Entropy of frequencies in bits; counts [V] of each symbol, of any device. Nothing counted has entropy 0."""
+    numbers = np.asarray(counts.cpu() if isinstance(counts, Tensor) else counts, np.float64)
+    frequency = numbers[numbers > 0] / max(numbers.sum(), 1.0)
+    return float(-(frequency * np.log2(frequency)).sum()) + 0.0
 
 
 def perplexity(counts: Tensor) -> float:

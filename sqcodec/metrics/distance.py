@@ -142,6 +142,7 @@ def _path_mean(cost: Any) -> Any:
     return total / cells
 
 
+# A task has up to a million pairs, so this is compiled; `wer.edit_distance` counts one pair without a compiler.
 @numba.njit(parallel=True)
 def _edits(symbols: Any, starts: Any, pairs: Any) -> Any:
     distances = np.empty(len(pairs))

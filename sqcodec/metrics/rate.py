@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sqcodec.metrics.codebook_usage import entropy_bits
+
 
 class Rates(NamedTuple):
     """bit/s: of fixed-length codes, of ideal coders, of the files themselves; `seconds` of sound, `codes` counted."""
@@ -54,10 +56,7 @@ def rates(
 
 def entropy(symbols: NDArray[np.integer]) -> float:
     """Entropy in bits of the frequencies of symbols [n]; 0 of none."""
-    if not len(symbols):
-        return 0.0
-    share = np.unique(symbols, return_counts=True)[1] / len(symbols)
-    return float(-(share * np.log2(share)).sum()) + 0.0
+    return entropy_bits(np.unique(symbols, return_counts=True)[1])
 
 
 def _pairs(codes: NDArray[np.uint16], codewords: int) -> NDArray[np.int64]:

@@ -34,5 +34,5 @@ def word_error_rate(reference: str, recognised: str) -> float:
     if not expected:
         raise MetricError("the reference's transcript holds no words")
     numbers = {word: number for number, word in enumerate(dict.fromkeys(expected + got))}
-    first, second = (np.array([numbers[word] for word in words], np.int64) for words in (expected, got))
+    first, second = (np.array([numbers[word] for word in sequence], np.int64) for sequence in (expected, got))
     return 100.0 * edit_distance(first, second) / len(expected)
