@@ -6,6 +6,7 @@ sound = codec.decode(codes)               float32 at codec.sample_rate
 sqcodec.encode_file, decode_file          whole files
 sqcodec.models()                          what ships
 sqcodec.metrics.evaluate(a, b, rate)      PESQ, STOI, DNSMOS and more of a pair of signals
+sqcodec.StreamEncoder, StreamDecoder      live: packets of 40 ms
 sqcodec.plot("in.wav")                    spectrograms and codes over time
 """
 
@@ -20,17 +21,20 @@ if TYPE_CHECKING:
     from sqcodec.codes import Codes
     from sqcodec.pipeline.coding.api import decode_file, encode_file, models, plot
     from sqcodec.pipeline.coding.codec import Codec, load
+    from sqcodec.pipeline.coding.streams import StreamDecoder, StreamEncoder
 
 __version__ = "0.1.0"
 former_names.install()
 __all__ = [
-    "Codec", "Codes", "SqcodecError", "__version__", "decode_file", "encode_file", "load", "metrics", "models", "plot",
+    "Codec", "Codes", "SqcodecError", "StreamDecoder", "StreamEncoder", "__version__", "decode_file", "encode_file",
+    "load", "metrics", "models", "plot",
 ]  # fmt: skip
 
 # name -> the module that has it: `import sqcodec` and `sqcodec --help` import neither torch nor numpy
 _FOUND_IN = {
     **dict.fromkeys(("Codec", "load"), "sqcodec.pipeline.coding.codec"),
     **dict.fromkeys(("decode_file", "encode_file", "models", "plot"), "sqcodec.pipeline.coding.api"),
+    **dict.fromkeys(("StreamDecoder", "StreamEncoder"), "sqcodec.pipeline.coding.streams"),
     "Codes": "sqcodec.codes",
 }
 

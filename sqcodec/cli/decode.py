@@ -10,6 +10,7 @@ from sqcodec.cli.options import (
     PATH_OR_PIPE,
     RATE,
     backend_option,
+    bitrate_option,
     chosen_backend,
     codes_model_option,
     device_option,
@@ -41,6 +42,8 @@ from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, mode
     help="Of the vocoder's network; bfloat16 is quicker on some machines, and sounds different on each.",
 )
 @raw_option
+@click.option("--stream", is_flag=True, help="Samples as the packets of 40 ms come; needs --raw s16le.")
+@bitrate_option
 @jobs_option
 @backend_option
 @scheduler_option
@@ -58,6 +61,8 @@ def decode(
     row: str | None,
     precision: Literal["float32", "bfloat16"],
     raw: Literal["s16le", "f32le"] | None,
+    stream: bool,
+    bitrate: float | None,
     jobs: int,
     backend: str,
     scheduler: str | None,
@@ -75,6 +80,15 @@ def decode(
     """
     if codes.is_dir() and (raw or recover or row):
         raise click.UsageError("--raw, --recover and --row need a file, not a folder.")
+    if stream:
+        if raw != "s16le":
+            raise click.UsageError("--stream needs --raw s16le.")
+        from sqcodec.pipeline.coding import live
+
+        live.decode_live(codes, recording, model=model, bit_rate=bitrate, rate=rate)
+        return
+    if bitrate:
+        raise click.UsageError("--bitrate needs --stream: files name the rate that they were made at.")
     from sqcodec.pipeline.coding import files, folders
 
     if codes.is_dir():

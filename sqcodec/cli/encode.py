@@ -59,6 +59,7 @@ from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, mode
 )
 @raw_option
 @click.option("--rate", type=RATE, help="Sample rate of --raw input, Hz.")
+@click.option("--stream", is_flag=True, help="Packets of 40 ms as the samples come; needs --raw s16le --rate.")
 @jobs_option
 @backend_option
 @scheduler_option
@@ -81,6 +82,7 @@ def encode(
     block: float | None,
     raw: Literal["s16le", "f32le"] | None,
     rate: int | None,
+    stream: bool,
     jobs: int,
     backend: str,
     scheduler: str | None,
@@ -105,6 +107,13 @@ def encode(
         raise click.UsageError("--raw and --rate need each other: samples without a header have no rate.")
     if raw and recording.is_dir():
         raise click.UsageError("--raw needs a file, not a folder.")
+    if stream:
+        if raw != "s16le" or rate is None or codebooks:
+            raise click.UsageError("--stream needs --raw s16le and --rate, and takes --bitrate.")
+        from sqcodec.pipeline.coding import live
+
+        live.encode_live(recording, codes, model=model, bit_rate=bitrate, rate=rate)
+        return
     from sqcodec.pipeline.coding import files, folders
     from sqcodec.pipeline.coding.rate_control import Options
 

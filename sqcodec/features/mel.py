@@ -51,7 +51,7 @@ def extract(samples: AnyArray, config: FeatureConfig) -> AnyArray:
     """
     amplitude = _mel_amplitude(_emphasised(samples, 0.0, config), 0, samples.shape[-1], config)
     statistics = Statistics(samples=len(samples), peak=_peak(samples), loudest=float(amplitude.max()))
-    return _scale(amplitude, statistics, config)
+    return scaled(amplitude, statistics, config)
 
 
 def features_of(recording: Recording, config: FeatureConfig) -> tuple[Statistics, Iterator[_Array]]:
@@ -63,7 +63,7 @@ def features_of(recording: Recording, config: FeatureConfig) -> tuple[Statistics
     statistics, kept = _first_pass(recording.blocks(config.sample_rate), config, keep=_KEPT_FRAMES)
     again = recording.blocks(config.sample_rate) if kept is None else ()
     pieces = _amplitude_blocks(again, config, _BLOCK_FRAMES) if kept is None else iter(kept)
-    return statistics, (_scale(piece, statistics, config) for piece in pieces)
+    return statistics, (scaled(piece, statistics, config) for piece in pieces)
 
 
 def measure(blocks: Iterable[AnyArray], config: FeatureConfig) -> Statistics:
@@ -113,7 +113,7 @@ def extract_blocks(
     gives up to rounding. blocks: [n] each, any lengths; yields [F, t].
     """
     for amplitude in _amplitude_blocks(blocks, config, block_frames):
-        yield _scale(amplitude, statistics, config)
+        yield scaled(amplitude, statistics, config)
 
 
 def _amplitude_blocks(blocks: Iterable[AnyArray], config: FeatureConfig, block_frames: int) -> Iterator[AnyArray]:
@@ -131,7 +131,7 @@ def _amplitude_blocks(blocks: Iterable[AnyArray], config: FeatureConfig, block_f
         # The first frames reflect samples half a window ahead; short recordings wait for their end.
         ready = (held_from + len(held) - 2 * half) // hop
         while ready - frame >= block_frames:
-            yield _frames_amplitude(held, held_from, None, frame, frame + block_frames, config)
+            yield frames_amplitude(held, held_from, None, frame, frame + block_frames, config)
             frame += block_frames
             keep_from = max(0, frame * hop - 2 * half)  # the last frames reflect samples before the end
             held, held_from = held[keep_from - held_from :], keep_from
@@ -141,7 +141,7 @@ def _amplitude_blocks(blocks: Iterable[AnyArray], config: FeatureConfig, block_f
     last = config.frame_count(total)
     while frame < last:
         stop = min(last, frame + block_frames)
-        yield _frames_amplitude(held, held_from, total, frame, stop, config)
+        yield frames_amplitude(held, held_from, total, frame, stop, config)
         frame = stop
 
 
@@ -152,10 +152,10 @@ def _emphasised(samples: AnyArray, previous: float, config: FeatureConfig) -> An
 def _mel_amplitude(emphasised: AnyArray, held_from: int, total: int, config: FeatureConfig) -> AnyArray:
     if not total:
         raise AudioError("the recording holds no samples; expected at least one")
-    return _frames_amplitude(emphasised, held_from, total, 0, config.frame_count(total), config)
+    return frames_amplitude(emphasised, held_from, total, 0, config.frame_count(total), config)
 
 
-def _frames_amplitude(
+def frames_amplitude(
     held: AnyArray, held_from: int, total: int | None, start: int, stop: int, config: FeatureConfig
 ) -> AnyArray:
     """Mel amplitude [F, stop - start] of frames start to stop - 1; held [n] begins at sample held_from of the
@@ -221,14 +221,17 @@ def _peak(samples: AnyArray) -> float:
     return peak
 
 
-def _scale(amplitude: AnyArray, statistics: Statistics, config: FeatureConfig) -> AnyArray:
+def scaled(amplitude: AnyArray, statistics: Statistics | None, config: FeatureConfig) -> AnyArray:
+    """Features of mel amplitudes [F, t]. statistics: of the whole recording; None where the features need none."""
     xp = namespace(amplitude)
-    if config.dynamic_range is None:
+    if config.dynamic_range is None or statistics is None:
         features: AnyArray = xp.log(xp.clip(amplitude, config.floor, None))
         return features
     gain = 1.0 / statistics.gain if statistics.peak else 1.0
     ceiling = max(config.floor, gain * statistics.loudest)
     lowest = 20.0 * math.log10(ceiling) - config.dynamic_range
     decibels = amplitude_to_db(xp.clip(amplitude * gain, config.floor, None))
-    scaled: AnyArray = xp.clip(decibels, lowest, None) / config.dynamic_range + 1.0
-    return scaled
+    features = xp.clip(decibels, lowest, None)
+    features /= config.dynamic_range
+    features += 1.0
+    return features

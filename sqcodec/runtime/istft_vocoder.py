@@ -32,10 +32,10 @@ class NumpyIstftVocoder:
 
     def __init__(self, header: VocoderHeader, *, iterations: int | None = None) -> None:
         self.header, self.features, config = header, header.features, header.config
-        self._n_fft = _HOPS * self.features.hop_length
+        self.n_fft = _HOPS * self.features.hop_length
         weights = Weights(read_arrays(header.path, "", KIND))
         try:
-            self._network = IstftNetwork(weights, config, bands=self.features.n_mels, n_fft=self._n_fft)
+            self.network = IstftNetwork(weights, config, bands=self.features.n_mels, n_fft=self.n_fft)
             self._iterations = int(config["refinement"]["iterations"]) if iterations is None else iterations
             self._momentum = float(config["refinement"]["momentum"])
         except (KeyError, TypeError, ValueError) as error:
@@ -43,7 +43,7 @@ class NumpyIstftVocoder:
                 f"{header.path}: the weights do not fit the header; the file is damaged: {error}"
             ) from None
         reach = _SPREAD + spread(self.features.win_length, self.features.hop_length) * self._iterations
-        self._behind, self._ahead = self._network.behind + reach, self._network.ahead + reach
+        self._behind, self._ahead = self.network.behind + reach, self.network.ahead + reach
 
     def render(self, pieces: Iterable[NDArray[np.float32]], samples: int) -> Iterator[NDArray[np.float32]]:
         """Features [F, t] piece after piece -> sound [n], together `samples` long, in blocks of 20 s.
@@ -62,11 +62,11 @@ class NumpyIstftVocoder:
 
     def spectrum(self, features: Array) -> NDArray[np.complex64]:
         """features [T, F] -> complex spectrum [T, bins]."""
-        return self._network(features)
+        return self.network(features)
 
     def synthesise(self, features: Array) -> Array:
         """features [T, F] -> sound [hop T], frame t in the middle of hop t."""
-        sound = inverse_stft_same(self.spectrum(features), self._n_fft, self.features.hop_length)
+        sound = inverse_stft_same(self.spectrum(features), self.n_fft, self.features.hop_length)
         return refine(sound, features, self.features, iterations=self._iterations, momentum=self._momentum)
 
 

@@ -78,24 +78,29 @@ class Block:
             around = np.lib.stride_tricks.as_strided(
                 padded[start + self.ahead :], (size, TAPS, self.dim), (rows, rows, columns), writeable=False
             )
-            mixed = np.einsum("tkc,kc->tc", around, self._taps)
-            mixed += self._taps_bias
-            normalise_(mixed)
-            wide, square, power = (array[:size] for array in scratch)
-            np.matmul(mixed, self._expand, out=wide)
-            wide += self._expand_bias
-            gelu_(wide, square, power)
-            np.matmul(wide, self._contract, out=mixed)
-            mixed += self._contract_bias
+            mixed = self.mixed(around, scratch)
             here = slice(TAPS - 1 + start, TAPS - 1 + start + size)
             np.add(padded[here], mixed, out=out[here])
+
+    def mixed(self, around: Array, scratch: tuple[Array, Array, Array]) -> Array:
+        """What is added to each frame: around [t, TAPS, dim], the frames around it -> [t, dim]; scratch as in `run`."""
+        mixed: Array = np.einsum("tkc,kc->tc", around, self._taps)
+        mixed += self._taps_bias
+        normalise_(mixed)
+        wide, square, power = (array[: len(mixed)] for array in scratch)
+        np.matmul(mixed, self._expand, out=wide)
+        wide += self._expand_bias
+        gelu_(wide, square, power)
+        np.matmul(wide, self._contract, out=mixed)
+        mixed += self._contract_bias
+        return mixed
 
 
 class Blocks:
     """Blocks in sequence; ahead: look-ahead of each in frames, at most TAPS // 2."""
 
     def __init__(self, weights: Weights, *, dim: int, hidden: int, ahead: list[int]) -> None:
-        self._blocks = [
+        self.blocks = [
             Block(weights.section(f"layers.{number}"), dim, hidden, each) for number, each in enumerate(ahead)
         ]
         self._dim, self._hidden = dim, hidden
@@ -110,7 +115,7 @@ class Blocks:
         other = np.zeros_like(padded)
         wide, square, power = np.empty((3, min(_ROWS, len(hidden)), self._hidden), np.float32)
         with np.errstate(over="ignore"):
-            for block in self._blocks:
+            for block in self.blocks:
                 block.run(padded, other, (wide, square, power))
                 padded, other = other, padded
         return padded[inside]

@@ -28,20 +28,20 @@ class Encoder:
 
     def __init__(self, weights: Weights, config: Mapping[str, Any], *, bands: int, per_code: int, latents: int) -> None:
         dim, hidden, layers = config["dim"], config["hidden"], config["encoder_layers"]
-        self._per_code, self._taps = per_code, per_code + _CONTEXT_FRAMES
-        self._scale = BandScale(weights.section("scale"), bands)
-        self._embed = weights.convolution("embed", bands, dim, self._taps)
+        self.per_code, self.taps = per_code, per_code + _CONTEXT_FRAMES
+        self.scale = BandScale(weights.section("scale"), bands)
+        self.embed = weights.convolution("embed", bands, dim, self.taps)
         ahead = ahead_of_each(layers - 1, config["encoder_lookahead"])
-        self._blocks = Blocks(weights.section("blocks"), dim=dim, hidden=hidden, ahead=ahead)
-        self._output = weights.linear("output", dim, latents)
-        self.margin = per_code * max(self._blocks.behind, self._blocks.ahead)
+        self.blocks = Blocks(weights.section("blocks"), dim=dim, hidden=hidden, ahead=ahead)
+        self.output = weights.linear("output", dim, latents)
+        self.margin = per_code * max(self.blocks.behind, self.blocks.ahead)
 
     def __call__(self, features: Array) -> Array:
         """A recording, or a block of one with its context."""
-        scaled = np.ascontiguousarray((features - self._scale.mean) / self._scale.std)
-        codes = (len(scaled) - _CONTEXT_FRAMES) // self._per_code
-        hidden = self._blocks(convolved(scaled, self._embed, self._taps, self._per_code, codes))
-        return linear(hidden, self._output)
+        scaled = np.ascontiguousarray((features - self.scale.mean) / self.scale.std)
+        codes = (len(scaled) - _CONTEXT_FRAMES) // self.per_code
+        hidden = self.blocks(convolved(scaled, self.embed, self.taps, self.per_code, codes))
+        return linear(hidden, self.output)
 
 
 class Decoder:
@@ -52,18 +52,22 @@ class Decoder:
     ) -> None:
         dim, hidden, layers = config["dim"], config["hidden"], config["decoder_layers"]
         self._bands = bands
-        self._scale = BandScale(weights.section("scale"), bands)
-        self._embed = weights.linear("embed", codeword, dim)
+        self.scale = BandScale(weights.section("scale"), bands)
+        self.embed = weights.linear("embed", codeword, dim)
         ahead = ahead_of_each(layers - 1, config["decoder_lookahead"])
-        self._blocks = Blocks(weights.section("blocks"), dim=dim, hidden=hidden, ahead=ahead)
-        self._output = weights.linear("output", dim, per_code * bands)
-        self.margin = max(self._blocks.behind, self._blocks.ahead)
+        self.blocks = Blocks(weights.section("blocks"), dim=dim, hidden=hidden, ahead=ahead)
+        self.output = weights.linear("output", dim, per_code * bands)
+        self.margin = max(self.blocks.behind, self.blocks.ahead)
 
     def __call__(self, z_q: Array) -> Array:
         """A recording, or a block of one with its context."""
-        decoded = linear(self._blocks(linear(z_q, self._embed)), self._output).reshape(-1, self._bands)
-        decoded *= self._scale.std
-        decoded += self._scale.mean
+        return self.features(self.blocks(linear(z_q, self.embed)))
+
+    def features(self, hidden: Array) -> Array:
+        """What the blocks return, [T, dim] -> features [frames per code x T, F]."""
+        decoded = linear(hidden, self.output).reshape(-1, self._bands)
+        decoded *= self.scale.std
+        decoded += self.scale.mean
         return decoded
 
 
@@ -73,27 +77,31 @@ class IstftNetwork:
     def __init__(self, weights: Weights, config: Mapping[str, Any], *, bands: int, n_fft: int) -> None:
         dim, hidden, layers = config["dim"], config["hidden"], config["layers"]
         trunk = weights.section("trunk")
-        self._first_ahead, *rest = ahead_of_each(layers, config["lookahead"])
-        self._scale = BandScale(trunk.section("scale"), bands)
-        self._embed = trunk.convolution("embed", bands, dim, TAPS)
-        self._norm_in, self._norm_out = (
+        self.first_ahead, *rest = ahead_of_each(layers, config["lookahead"])
+        self.scale = BandScale(trunk.section("scale"), bands)
+        self.embed = trunk.convolution("embed", bands, dim, TAPS)
+        self.norm_in, self.norm_out = (
             (trunk.get(f"{name}.weight", dim), trunk.get(f"{name}.bias", dim)) for name in ("norm_in", "norm_out")
         )
-        self._blocks = Blocks(trunk.section("blocks"), dim=dim, hidden=hidden, ahead=rest)
+        self.blocks = Blocks(trunk.section("blocks"), dim=dim, hidden=hidden, ahead=rest)
         self._head, self._bins = weights.linear("head", dim, n_fft + 2), n_fft // 2 + 1
-        self.ahead = self._first_ahead + self._blocks.ahead
+        self.ahead = self.first_ahead + self.blocks.ahead
         self.behind = (TAPS - 1) * (layers + 1) - self.ahead
 
     def __call__(self, features: Array) -> NDArray[np.complex64]:
         """A recording, or a block of one with its context; edges are padded with zeros at every layer."""
         frames, bands = features.shape
         scaled = np.zeros((frames + TAPS - 1, bands), np.float32)
-        first = TAPS - 1 - self._first_ahead
-        scaled[first : first + frames] = (features - self._scale.mean) / self._scale.std
-        hidden = layer_norm(convolved(scaled, self._embed, TAPS, 1, frames), self._norm_in)
-        normed = layer_norm(self._blocks(hidden), self._norm_out)
-        spectrum = np.empty((frames, self._bins), np.complex64)
-        for start in range(0, frames, _ROWS):
+        first = TAPS - 1 - self.first_ahead
+        scaled[first : first + frames] = (features - self.scale.mean) / self.scale.std
+        hidden = layer_norm(convolved(scaled, self.embed, TAPS, 1, frames), self.norm_in)
+        return self.spectrum(self.blocks(hidden))
+
+    def spectrum(self, hidden: Array) -> NDArray[np.complex64]:
+        """What the blocks return, [T, dim] -> the complex spectrum [T, bins]."""
+        normed = layer_norm(hidden, self.norm_out)
+        spectrum = np.empty((len(normed), self._bins), np.complex64)
+        for start in range(0, len(normed), _ROWS):
             rows = slice(start, start + _ROWS)
             spectrum[rows] = self._polar(linear(normed[rows], self._head))
         return spectrum

@@ -42,8 +42,8 @@ class NumpyEngine:
         header, self._weights = contents.header, Weights(contents.weights)
         self._header, self._features, self._network = header, header.features, header.recipe["network"]
         shape = len(header.codewords), header.codewords[0], int(header.recipe["quantizer"]["dim"])
-        self._codebook = self._fitting(lambda: self._weights.section("quantizer").get("codebook", *shape))
-        found = fingerprint(header.features, self._codebook, codebooks=len(header.codewords))
+        self.codebook = self._fitting(lambda: self._weights.section("quantizer").get("codebook", *shape))
+        found = fingerprint(header.features, self.codebook, codebooks=len(header.codewords))
         if found != header.fingerprint:
             raise ModelError(
                 f"{header.path}: the header names fingerprint {header.fingerprint}, the weights give {found};"
@@ -52,53 +52,55 @@ class NumpyEngine:
 
     def encode(self, features: Iterable[Features], frames: int, *, codebooks: int) -> Iterator[EncodedBlock]:
         """See `Engine`."""
-        per_code, margin = self._features.frames_per_code, self._encoder.margin
+        per_code, margin = self._features.frames_per_code, self.encoder.margin
         windows = encoder_windows(features, frames, per_code=per_code, margin=margin, block=_FRAMES)
         for window, start, stop in windows:
             with one_thread():
                 latents = self.latents(window)[start // per_code : stop // per_code]
-                codes = search(latents, self._codebook[:codebooks])
+                codes = search(latents, self.codebook[:codebooks])
             yield EncodedBlock(window[:, 1 + start : 1 + stop], codes, latents)
 
     def latents(self, window: Features) -> Array:
         """Features [F, frames per code x T + 2], a frame of context on each side -> latents [T, D]."""
-        return self._encoder(np.ascontiguousarray(window.T))
+        return self.encoder(np.ascontiguousarray(window.T))
 
     def decode(self, codes: NDArray[np.int64], speaker_index: int) -> Iterator[Features]:  # noqa: ARG002
         """See `Engine`; the speaker index is ignored: these models take any speaker."""
-        per_code, decoder, total = self._features.frames_per_code, self._decoder, codes.shape[1]
+        per_code, decoder, total = self._features.frames_per_code, self.decoder, codes.shape[1]
         for begin in range(0, total, _CODES):
             end = min(total, begin + _CODES)
             first, last = max(0, begin - decoder.margin), min(total, end + decoder.margin)
             with one_thread():
-                decoded = decoder(dequantise(codes[:, first:last], self._codebook))
+                decoded = decoder(dequantise(codes[:, first:last], self.codebook))
             yield decoded[per_code * (begin - first) : per_code * (end - first)].T
 
     def embeddings(self) -> NDArray[np.float32]:
         """See `Engine`."""
-        return np.array(self._codebook, np.float32)
+        return np.array(self.codebook, np.float32)
 
     @cached_property
-    def _encoder(self) -> Encoder:
+    def encoder(self) -> Encoder:
+        """The encoder. Raises ModelError: its weights do not fit the header."""
         return self._fitting(
             lambda: Encoder(
                 self._weights.section("encoder"),
                 self._network,
                 bands=self._features.n_mels,
                 per_code=self._features.frames_per_code,
-                latents=self._codebook.shape[2],
+                latents=self.codebook.shape[2],
             )
         )
 
     @cached_property
-    def _decoder(self) -> Decoder:
+    def decoder(self) -> Decoder:
+        """The decoder. Raises ModelError: its weights do not fit the header."""
         return self._fitting(
             lambda: Decoder(
                 self._weights.section("decoder"),
                 self._network,
                 bands=self._features.n_mels,
                 per_code=self._features.frames_per_code,
-                codeword=self._codebook.shape[2],
+                codeword=self.codebook.shape[2],
             )
         )
 

@@ -1,0 +1,150 @@
+"""`encode` and `decode` of a stream: raw samples and packets, from a pipe to a pipe, as they come."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sqcodec.bitstream import packets
+from sqcodec.errors import SqcodecError
+from sqcodec.pipeline.coding.codec import open_codec
+from sqcodec.pipeline.coding.streams import StreamDecoder, StreamEncoder
+from sqcodec.pipeline.finding.models import find_for_encoding
+
+_FULL_SCALE = 32767.0
+
+
+def encode_live(source: Path, target: Path, *, model: str | None, bit_rate: float | None, rate: int) -> int:
+    """Samples of `source` at `rate` (Hz) to packets in `target`; `-` is standard input or output.
+
+    Returns the number of packets. Raises as `StreamEncoder`, and SqcodecError: a file cannot be opened.
+    """
+    codec = open_codec(find_for_encoding(model).path, "cpu")
+    encoder = StreamEncoder(codec, bitrate=bit_rate, sample_rate=rate)
+    with ExitStack() as stack:
+        return encode_stream(*_opened(source, target, stack), encoder)
+
+
+def decode_live(source: Path, target: Path, *, model: str | None, bit_rate: float | None, rate: int | None) -> int:
+    """Packets of `source`, made at the nominal bit_rate, to samples in `target` at `rate` (None: the model's).
+
+    Returns the number of packets. Raises as `StreamDecoder`, and SqcodecError: a file cannot be opened.
+    """
+    codec = open_codec(find_for_encoding(model).path, "cpu")
+    size = packets.CODES * codec.codebooks_for(codebooks=None, bit_rate=bit_rate)
+    with ExitStack() as stack:
+        opened = _opened(source, target, stack)
+        return decode_stream(*opened, StreamDecoder(codec, sample_rate=rate), packet_bytes=size)
+
+
+def _opened(source: Path, target: Path, stack: ExitStack) -> tuple[BinaryIO, BinaryIO]:
+    try:
+        reading = sys.stdin.buffer if str(source) == "-" else stack.enter_context(source.open("rb", buffering=0))
+        writing = sys.stdout.buffer if str(target) == "-" else stack.enter_context(target.open("wb"))
+    except OSError as error:
+        raise SqcodecError(f"{error.filename}: cannot be opened: {error.strerror}") from error
+    return reading, writing
+
+
+def encode_stream(source: BinaryIO, target: BinaryIO, encoder: StreamEncoder) -> int:
+    """Read samples (16 bit, little-endian, one channel), write packets; returns the number of packets.
+
+    It ends with the source, with a closed target, or when it is interrupted: then what was heard is still coded.
+    """
+    read = 2 * encoder.packet_samples // 2  # half a packet: 20 ms
+    pieces = (np.frombuffer(piece, "<i2") for piece in _pieces(source, read, whole=2))
+    return _written(target, encoder.push, encoder.flush, pieces)
+
+
+def decode_stream(source: BinaryIO, target: BinaryIO, decoder: StreamDecoder, *, packet_bytes: int) -> int:
+    """Read packets of packet_bytes, write samples (16 bit, little-endian); returns the number of pieces written.
+
+    An incomplete packet at the end is left out.
+    """
+
+    def push(packet: bytes) -> list[bytes]:
+        return [_pcm(decoder.push(packet))]
+
+    whole = (piece for piece in _pieces(source, packet_bytes, whole=packet_bytes) if len(piece) == packet_bytes)
+    return _written(target, push, lambda: [_pcm(decoder.flush())], whole)
+
+
+def _pieces(source: BinaryIO, size: int, *, whole: int) -> Iterator[bytes]:
+    """What comes, in pieces of `size` bytes or fewer, each a multiple of `whole`; an incomplete end is left out."""
+    held = b""
+    read: Callable[[int], bytes] = getattr(source, "read1", source.read)  # does not wait for more than there is
+    with _Interrupts() as interrupts:
+        while chunk := interrupts.waiting(read, size - len(held) % size):
+            held += chunk
+            usable = len(held) - len(held) % whole
+            if usable:
+                yield held[:usable]
+                held = held[usable:]
+
+
+class _Interrupts:
+    """Ctrl-C ends the wait for input, and never the work on what has come."""
+
+    def __init__(self) -> None:
+        self._asked = self._waits = False
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._former = signal.signal(signal.SIGINT, self._heard)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self._former)
+
+    def waiting(self, read: Callable[[int], bytes], size: int) -> bytes:
+        """What is read, `size` bytes or fewer; nothing after an interrupt."""
+        if self._asked:
+            return b""
+        self._waits = True
+        try:
+            return read(size)
+        except KeyboardInterrupt:
+            return b""
+        finally:
+            self._waits = False
+
+    def _heard(self, *_: object) -> None:
+        self._asked = True
+        if self._waits:
+            raise KeyboardInterrupt
+
+
+def _written(
+    target: BinaryIO,
+    push: Callable[[NDArray[np.int16]], list[bytes]] | Callable[[bytes], list[bytes]],
+    flush: Callable[[], list[bytes]],
+    pieces: Iterable[NDArray[np.int16]] | Iterable[bytes],
+) -> int:
+    count = 0
+    try:
+        for piece in pieces:
+            count += _write(target, push(piece))  # type: ignore[arg-type]
+        count += _write(target, flush())
+    except BrokenPipeError:
+        return count
+    return count
+
+
+def _write(target: BinaryIO, parts: list[bytes]) -> int:
+    for part in parts:
+        target.write(part)
+    if parts:
+        target.flush()
+    return len(parts)
+
+
+def _pcm(sound: NDArray[np.float32]) -> bytes:
+    samples: NDArray[np.int16] = np.rint(sound * np.float32(_FULL_SCALE)).astype("<i2")
+    return samples.tobytes()

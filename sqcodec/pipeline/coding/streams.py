@@ -1,0 +1,232 @@
+"""Live coding: samples in, packets of 40 ms out; packets in, some of them lost, samples out."""
+
+import math
+from collections import deque
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sqcodec.bitstream import packets
+from sqcodec.errors import CodesError, ModelError
+from sqcodec.features.mel_stream import MelStream
+from sqcodec.pipeline.coding.codec import Codec, load
+from sqcodec.resampling import check_rate
+from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
+from sqcodec.runtime.numpy_engine import NumpyEngine
+from sqcodec.runtime.search import dequantise, search
+from sqcodec.runtime.streaming import StreamedDecoder, StreamedEncoder, StreamedInverseStft, StreamedIstftNetwork
+from sqcodec.runtime.threads import one_thread
+
+_Samples = NDArray[np.float32]
+_FULL_SCALE = 32768.0
+_FADE = 20.0 * math.log(10.0) / 20.0 / 5.0  # 20 dB in five packets, in nepers a packet
+_HELD = 1  # packet lost in a row that is repeated at its own level
+
+
+class StreamEncoder:
+    """Samples as they come -> packets of 40 ms, each as soon as the model's look-ahead allows.
+
+    model: a `Codec`, or what `load` takes. bitrate: nominal, bit/s; None: the model's default. sample_rate: Hz of the
+    samples; None: the model's. The codes are those of `Codec.encode`, whatever the lengths of the pieces; the last
+    packet repeats the last code where there is an odd number. Its state has a constant size, and an instance codes one
+    recording. Raises ModelError: a model whose networks or features cannot be streamed.
+
+    >>> encoder = sqcodec.StreamEncoder("speech16k", bitrate=1600)
+    >>> [len(packet) for packet in encoder.push(numpy.zeros(6400, numpy.float32))]
+    [8, 8, 8, 8, 8, 8, 8]
+    """
+
+    def __init__(
+        self, model: "Codec | str | None" = None, *, bitrate: float | None = None, sample_rate: int | None = None
+    ) -> None:
+        codec, engine = _streamable(model)
+        self.codec, self._count = codec, codec.codebooks_for(codebooks=None, bit_rate=bitrate)
+        self.sample_rate = sample_rate or codec.sample_rate
+        self._features, self._resampler = MelStream(codec.features), _Resampler(self.sample_rate, codec.sample_rate)
+        self._codebook = engine.codebook[: self._count]
+        self._encoder = StreamedEncoder(engine.encoder)
+        self._last: _Samples | None = None  # the last frame [1, F]
+        self._frames, self._ended = 0, False
+        self._codes = np.zeros((self._count, 0), np.uint16)
+
+    @property
+    def packet_bytes(self) -> int:
+        """Bytes of each packet."""
+        return packets.CODES * self._count
+
+    @property
+    def packet_samples(self) -> int:
+        """Samples at `sample_rate` that each packet stands for."""
+        return packets.CODES * self.codec.features.samples_per_code * self.sample_rate // self.codec.sample_rate
+
+    @property
+    def delay(self) -> int:
+        """Samples, at the model's rate, behind those of a packet that it waits for."""
+        return self.codec.features.samples_per_code * self._encoder.ahead + self._features.ahead
+
+    def push(self, samples: NDArray[np.float32] | NDArray[np.int16]) -> list[bytes]:
+        """Samples [n], floats in -1 to 1 or int16 -> the packets that are certain by now."""
+        self._check()
+        floats = samples / np.float32(_FULL_SCALE) if samples.dtype == np.int16 else samples
+        with one_thread():
+            self._add(self._features.push(self._resampler.push(np.asarray(floats, np.float32))))
+        return list(self._packets())
+
+    def flush(self) -> list[bytes]:
+        """The packets of the rest; the encoder has ended then."""
+        self._check()
+        self._ended = True
+        with one_thread():
+            self._add(self._features.push(self._resampler.flush()))
+            self._add(self._features.flush())
+            if self._last is None:
+                return []
+            per_code = self.codec.features.frames_per_code
+            repeated = -self._frames % per_code + 1
+            self._search(self._encoder.push(np.repeat(self._last, repeated, axis=0)))
+            self._search(self._encoder.flush())
+        missing = -self._codes.shape[1] % packets.CODES
+        self._codes = np.concatenate([self._codes, self._codes[:, -1:].repeat(missing, axis=1)], axis=1)
+        return list(self._packets())
+
+    def _check(self) -> None:
+        if self._ended:
+            raise CodesError("the stream has ended; make another StreamEncoder for the next recording")
+
+    def _add(self, features: _Samples) -> None:
+        """features [F, t]: the next frames of the recording."""
+        frames = np.ascontiguousarray(features.T)
+        if not len(frames):
+            return
+        first = self._last is None
+        self._last, self._frames = frames[-1:], self._frames + len(frames)
+        self._search(self._encoder.push(np.concatenate([frames[:1], frames]) if first else frames))
+
+    def _search(self, latents: _Samples) -> None:
+        if len(latents):
+            self._codes = np.concatenate([self._codes, search(latents, self._codebook)], axis=1)
+
+    def _packets(self) -> Iterator[bytes]:
+        while self._codes.shape[1] >= packets.CODES:
+            yield packets.pack(self._codes[:, : packets.CODES])
+            self._codes = self._codes[:, packets.CODES :]
+
+
+class StreamDecoder:
+    """Packets as they come -> sound; None stands for a lost packet, which is concealed.
+
+    model: as `StreamEncoder`. sample_rate: Hz of the sound; None: the model's. The sound is that of `Codec.decode` by
+    the model's vocoder without refinement, which would wait for more frames. A lost packet repeats the last codes, and
+    from the second one in a row on the sound fades by 4 dB a packet.
+
+    >>> decoder = sqcodec.StreamDecoder("speech16k")
+    >>> len(decoder.push(bytes(8))), len(decoder.push(None))
+    (0, 0)
+    """
+
+    def __init__(self, model: "Codec | str | None" = None, *, sample_rate: int | None = None) -> None:
+        codec, engine = _streamable(model)
+        vocoder = codec.vocoder(None).vocoder
+        if not isinstance(vocoder, NumpyIstftVocoder):
+            raise ModelError(f"{codec.path}: its vocoder is {vocoder.kind}, only istft can be streamed")
+        self.codec, self.sample_rate = codec, sample_rate or codec.sample_rate
+        self._resampler = _Resampler(codec.sample_rate, self.sample_rate)
+        self._codebook, self._decoder = engine.codebook, StreamedDecoder(engine.decoder)
+        self._vocoder = StreamedIstftNetwork(vocoder.network)
+        self._inverse = StreamedInverseStft(vocoder.n_fft, codec.features.hop_length)
+        self._early = codec.features.hop_length // 2  # samples before the first one, which is in the middle of a hop
+        self._lost, self._known = 0, np.zeros((len(self._codebook), packets.CODES), np.int64)
+        self._offsets: deque[float] = deque()  # of each code whose features are not decoded yet, in nepers
+        self._last = np.zeros((0, codec.features.n_mels), np.float32)
+        self._ended = False
+
+    @property
+    def delay(self) -> int:
+        """Samples, at the model's rate, that the sound so far lacks of that of the packets so far."""
+        features, inverse = self.codec.features, self._inverse.ahead + self.codec.features.hop_length // 2
+        return features.samples_per_code * self._decoder.ahead + features.hop_length * self._vocoder.ahead + inverse
+
+    def push(self, packet: bytes | None) -> _Samples:
+        """The samples [n] that are certain now. Raises CodesError: a packet of another size."""
+        self._check()
+        self._lost = 0 if packet is not None else self._lost + 1
+        if packet is not None:
+            self._known = packets.unpack(packet, len(self._codebook))
+        elif self._lost > 0:
+            self._known = self._known[:, -1:].repeat(packets.CODES, axis=1)
+        self._offsets.extend([_FADE * max(0, self._lost - _HELD)] * packets.CODES)
+        with one_thread():
+            return self._sound(self._decoder.push(dequantise(self._known, self._codebook)))
+
+    def flush(self) -> _Samples:
+        """The rest; the decoder has ended then."""
+        self._check()
+        self._ended = True
+        with one_thread():
+            features = self._faded(self._decoder.flush())
+            last = np.concatenate([self._last, features])[-1:]  # makes what lies more than half a hop behind the last
+            parts = [self._rendered(np.concatenate([features, last])), self._inverse.push(self._vocoder.flush())]
+            return self._out(np.concatenate([*parts, self._inverse.flush()]), last=True)
+
+    def _check(self) -> None:
+        if self._ended:
+            raise CodesError("the stream has ended; make another StreamDecoder for the next recording")
+
+    def _sound(self, features: _Samples) -> _Samples:
+        return self._out(self._rendered(self._faded(features)))
+
+    def _faded(self, features: _Samples) -> _Samples:
+        """Features [t, F] of the next codes, lowered where packets were lost."""
+        per_code, config = self.codec.features.frames_per_code, self.codec.features
+        offsets = [self._offsets.popleft() for _ in range(len(features) // per_code)]
+        if any(offsets):
+            lowered = features - np.repeat(np.array(offsets, np.float32), per_code)[:, None]
+            features = np.maximum(lowered, np.float32(math.log(config.floor)))
+        self._last = features[-1:] if len(features) else self._last
+        return features
+
+    def _rendered(self, features: _Samples) -> _Samples:
+        return self._inverse.push(self._vocoder.push(features))
+
+    def _out(self, sound: _Samples, *, last: bool = False) -> _Samples:
+        early = min(self._early, len(sound))
+        self._early -= early
+        pieces = [self._resampler.push(sound[early:]), *([self._resampler.flush()] if last else [])]
+        return np.concatenate(pieces).clip(-1.0, 1.0)
+
+
+class _Resampler:
+    """Samples from one rate to another as they come."""
+
+    def __init__(self, rate: int, to_rate: int) -> None:
+        check_rate(rate)
+        check_rate(to_rate)
+        self._stream = None
+        if rate != to_rate:
+            import soxr
+
+            self._stream = soxr.ResampleStream(rate, to_rate, 1, dtype="float32", quality="HQ")
+
+    def push(self, samples: _Samples) -> _Samples:
+        if self._stream is None:
+            return samples
+        resampled: _Samples = self._stream.resample_chunk(samples)
+        return resampled
+
+    def flush(self) -> _Samples:
+        if self._stream is None:
+            return np.zeros(0, np.float32)
+        rest: _Samples = self._stream.resample_chunk(np.zeros(0, np.float32), last=True)
+        return rest
+
+
+def _streamable(model: "Codec | str | None") -> tuple[Codec, NumpyEngine]:
+    """Raises ModelError: networks, features or codebooks that cannot be streamed."""
+    codec = model if isinstance(model, Codec) else load(model)
+    if not isinstance(codec.engine, NumpyEngine) or set(codec.header.codewords) != {packets.CODEWORDS}:
+        raise ModelError(
+            f"{codec.path}: cannot be streamed, expected a model with ConvNeXt networks and residual codebooks of"
+            f" {packets.CODEWORDS} codewords on the CPU; speech16k is one"
+        )
+    return codec, codec.engine

@@ -1,0 +1,112 @@
+"""`sqcodec encode --stream` and `decode --stream`: live on pipes."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.runner import run
+from tests.conftest import speech_like
+
+SQCODEC = (sys.executable, "-m", "sqcodec.cli.main")
+RAW = ("--stream", "--raw", "s16le")
+
+
+@pytest.fixture(autouse=True)
+def nothing_ships():
+    """What ships is tested here."""
+
+
+@pytest.fixture
+def pcm() -> bytes:
+    return np.rint(speech_like(20_000) * 32767).astype("<i2").tobytes()
+
+
+def test_files_of_samples_and_packets(tmp_path: Path, pcm: bytes, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in.raw").write_bytes(pcm)
+    result = run("encode", "in.raw", "packets", *RAW, "--rate", "16000", "--bitrate", "800")
+    assert (result.exit_code, result.output) == (0, "")
+    packets = Path("packets").read_bytes()
+    assert len(packets) == 4 * 32  # 20000 samples, 126 frames, 63 codes, 32 packets of 2
+    assert run("decode", "packets", "out.raw", *RAW, "--bitrate", "800").exit_code == 0
+    assert abs(len(Path("out.raw").read_bytes()) // 2 - 20_000) <= 640
+    cut = Path("cut")
+    cut.write_bytes(packets[:-3])  # an incomplete packet at the end is left out
+    assert run("decode", "cut", "short.raw", *RAW, "--bitrate", "800", "--rate", "8000").exit_code == 0
+    assert abs(len(Path("short.raw").read_bytes()) // 2 - 31 * 320) <= 320
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("encode", "-", "-", "--stream"), "--stream needs --raw s16le and --rate"),
+        (("encode", "-", "-", *RAW[:1], "--raw", "f32le", "--rate", "16000"), "--stream needs --raw s16le and --rate"),
+        (("decode", "-", "-", "--stream"), "--stream needs --raw s16le"),
+        (("decode", "a", "b", "--bitrate", "800"), "--bitrate needs --stream"),
+        (("encode", "no-such", "out", *RAW, "--rate", "16000"), "no-such: cannot be opened: No such file or directory"),
+    ],
+)
+def test_wrong_use_is_one_error(arguments, text, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments)
+    assert result.exit_code in (1, 2)
+    assert text in result.stderr
+
+
+def started(*arguments: str, **pipes) -> subprocess.Popen:
+    return subprocess.Popen([*SQCODEC, *arguments], stdout=subprocess.PIPE, bufsize=0, **pipes)
+
+
+ENCODE = ("encode", "-", "-", *RAW, "--rate", "16000")
+EIGHT = 2 * 640 * 8  # bytes of eight packets
+
+
+@pytest.mark.slow
+def test_sound_comes_out_while_samples_go_in(pcm: bytes) -> None:
+    with (
+        started(*ENCODE, stdin=subprocess.PIPE) as encoder,
+        started("decode", "-", "-", *RAW, stdin=encoder.stdout) as decoder,
+    ):
+        encoder.stdout.close()
+        encoder.stdin.write(pcm[:EIGHT])  # one of them is still in the encoder, two and a half in the decoder
+        sound = b""
+        while len(sound) < 2 * 640 * 4:
+            sound += decoder.stdout.read(65_536)  # would wait for ever if nothing came before the end
+        encoder.stdin.write(pcm[EIGHT:])
+        encoder.stdin.close()
+        while more := decoder.stdout.read(65_536):
+            sound += more
+    assert (encoder.returncode, decoder.returncode) == (0, 0)
+    assert abs(len(sound) - len(pcm)) <= 2 * 640
+
+
+@pytest.mark.slow
+def test_an_interrupt_codes_what_was_heard(pcm: bytes) -> None:
+    with started(*ENCODE, stdin=subprocess.PIPE) as encoder:
+        encoder.stdin.write(pcm[:EIGHT])
+        packets = encoder.stdout.read(8)  # it listens
+        while len(packets) < 8 * 7:  # the seventh needs all samples
+            packets += encoder.stdout.read(65_536)
+        encoder.send_signal(signal.SIGINT)
+        while more := encoder.stdout.read(65_536):
+            packets += more
+    assert encoder.returncode == 0
+    assert len(packets) == 8 * 9  # eight, and the frame after their end
+
+
+@pytest.mark.slow
+def test_a_closed_pipe_is_a_clean_end(pcm: bytes) -> None:
+    with started(*ENCODE, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as encoder:
+        encoder.stdin.write(pcm[:EIGHT])
+        encoder.stdout.read(8)
+        encoder.stdout.close()
+        with contextlib.suppress(BrokenPipeError):
+            encoder.stdin.write(pcm)
+        encoder.stdin.close()
+        assert encoder.stderr.read() == b""
+    assert encoder.returncode == 0

@@ -1,0 +1,200 @@
+"""Live coding: packets and sound of a stream are those of the whole recording, whatever comes at once."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import sqcodec
+from sqcodec.errors import CodesError, ModelError, SqcodecError
+from sqcodec.features.mel import extract
+from sqcodec.features.mel_stream import MelStream
+from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
+from sqcodec.spectrogram import FEATURES
+from tests.conftest import make_model, speech_like
+
+
+@pytest.fixture(autouse=True)
+def nothing_ships():
+    """What ships is tested here."""
+
+
+@pytest.fixture(scope="module")
+def codec():
+    return sqcodec.load("speech16k", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def speech():
+    return speech_like(21_333)
+
+
+def codes_of(packets):
+    return np.concatenate([np.frombuffer(packet, np.uint8).reshape(-1, 2) for packet in packets], axis=1)
+
+
+def encoded(codec, samples, lengths, **settings):
+    encoder, packets, start = sqcodec.StreamEncoder(codec, **settings), [], 0
+    for length in lengths:
+        packets += encoder.push(samples[start : start + length])
+        start += length
+        if start >= len(samples):
+            break
+    return packets + encoder.flush()
+
+
+@pytest.mark.parametrize("length", [80, 640, 1777, 10**6])
+@pytest.mark.parametrize("samples", [1, 319, 320, 321, 8000, 21_333])
+def test_frames_of_a_stream_are_those_of_the_recording(length, samples, speech):
+    stream, config = MelStream(FEATURES["log-mel"]), FEATURES["log-mel"]
+    pieces = [stream.push(speech[start : min(start + length, samples)]) for start in range(0, samples, length)]
+    features = np.concatenate([*pieces, stream.flush()], axis=1)
+    np.testing.assert_allclose(features, extract(speech[:samples], config), atol=1e-5)  # FFTs in other batches
+
+
+def test_a_frame_waits_for_half_a_window(speech):
+    stream = MelStream(FEATURES["log-mel"])
+    assert stream.ahead == 320
+    assert stream.push(speech[:320]).shape[1] == 0  # the first frame reflects sample 320
+    assert stream.push(speech[320:321]).shape[1] == 1
+    assert stream.push(speech[321:480]).shape[1] == 1
+    counts = [stream.push(speech[480 + 160 * n : 640 + 160 * n]).shape[1] for n in range(50)]
+    assert counts == [1] * 50
+
+
+def test_features_of_the_whole_recording_cannot_be_streamed():
+    with pytest.raises(SqcodecError, match="paper-mel features need the loudest sample of the whole recording"):
+        MelStream(FEATURES["paper-mel"])
+
+
+@pytest.mark.parametrize("bitrate", [400, 1600, 3200])
+def test_any_lengths_give_the_packets_of_the_file(codec, speech, bitrate):
+    expected = codec.encode(speech, 16000, bitrate=bitrate).indices
+    for lengths in (itertools.repeat(640), itertools.cycle((1, 3000, 17)), [10**6]):
+        packets = encoded(codec, speech, lengths, bitrate=bitrate)
+        assert {len(packet) for packet in packets} == {bitrate // 200}
+        codes = codes_of(packets)
+        assert codes.shape[1] == expected.shape[1] + expected.shape[1] % 2
+        assert np.array_equal(codes[:, : expected.shape[1]], expected)
+
+
+def test_samples_of_16_bit_and_of_another_rate(codec, speech):
+    integers = np.rint(speech * 32768).clip(-32768, 32767).astype(np.int16)
+    assert encoded(codec, integers, [777] * 99) == encoded(codec, integers / np.float32(32768), [10**6])
+    at_8k = speech_like(12_000)
+    packets = encoded(codec, at_8k, [160] * 99, sample_rate=8000)
+    expected = codec.encode(at_8k, 8000).indices
+    assert np.array_equal(codes_of(packets)[:, : expected.shape[1]], expected)
+
+
+def test_an_empty_recording_has_no_packets(codec):
+    encoder = sqcodec.StreamEncoder(codec)
+    assert encoder.push(np.zeros(0, np.float32)) == []
+    assert encoder.flush() == []
+    with pytest.raises(CodesError, match="the stream has ended"):
+        encoder.push(np.zeros(10, np.float32))
+
+
+def test_a_packet_comes_as_soon_as_its_delay_allows(codec, speech):
+    encoder = sqcodec.StreamEncoder(codec)
+    assert (encoder.packet_samples, encoder.packet_bytes, encoder.delay) == (
+        640,
+        8,
+        640,
+    )  # 20 ms ahead and 20 ms window
+    came = [len(encoder.push(speech[n : n + 1])) for n in range(4 * 640)]
+    arrivals = [n + 1 for n, count in enumerate(came) if count]
+    assert arrivals == [640 + 640, 1280 + 640, 1920 + 640]
+
+
+def decoded(codec, packets):
+    decoder = sqcodec.StreamDecoder(codec)
+    return np.concatenate([*map(decoder.push, packets), decoder.flush()])
+
+
+def test_the_sound_is_that_of_the_file_without_refinement(codec):
+    speech = speech_like(640 * 25 - 80)  # whole packets
+    codes = codec.encode(speech, 16000)
+    packets = encoded(codec, speech, [640] * 99)
+    assert codes.indices.shape[1] == 2 * len(packets) == 50
+    vocoder = NumpyIstftVocoder(codec.vocoder(None).vocoder.header, iterations=0)
+    features = codec.engine.decode(codes.used, 0)
+    expected = np.concatenate(list(vocoder.render(features, 640 * 25 - 80)))
+    sound = decoded(codec, packets)
+    assert len(sound) == 640 * 25 - 80 + 160  # what the last, repeated frame adds
+    assert np.abs(sound[: len(expected)] - expected).max() < 1e-4  # float32 sums in another order
+    assert np.abs(expected).max() > 0.05
+
+
+def test_the_delay_of_the_decoder_is_what_its_sound_lacks(codec, speech):
+    decoder, count = sqcodec.StreamDecoder(codec), 0
+    assert decoder.delay == 640 + 640 + 240 + 80  # two codes, four frames, the inverse STFT, half a hop
+    for number, packet in enumerate(encoded(codec, speech, [10**6]), start=1):
+        count += len(decoder.push(packet))
+        assert count == max(0, 640 * number - decoder.delay)
+
+
+def test_a_cut_packet_decodes_with_fewer_stages(codec, speech):
+    packets = encoded(codec, speech, [10**6], bitrate=3200)
+    cut = decoded(codec, [packet[:8] for packet in packets])
+    fewer = decoded(codec, [packet[:9] for packet in packets])
+    assert np.array_equal(cut, fewer)
+    assert not np.array_equal(cut, decoded(codec, packets))
+    for wrong in (b"", b"1", bytes(17)):
+        with pytest.raises(CodesError, match=f"got {len(wrong)} bytes, expected 2 to 16"):
+            sqcodec.StreamDecoder(codec).push(wrong)
+
+
+def test_lost_packets_are_concealed_and_fade(codec, speech):
+    packets = encoded(codec, speech, [10**6])
+    whole = decoded(codec, packets)
+    lost = decoded(codec, [None if 12 <= number < 24 else packet for number, packet in enumerate(packets)])
+    assert len(lost) == len(whole)
+    before = 640 * 12 - sqcodec.StreamDecoder(codec).delay  # what was certain by then
+    assert np.array_equal(lost[:before], whole[:before])
+    level = [20 * np.log10(np.sqrt(np.mean(lost[640 * n : 640 * (n + 1)] ** 2)) + 1e-9) for n in range(12, 24)]
+    assert level[-1] < level[0] - 20
+    steps = np.abs(np.diff(lost))
+    assert steps.max() < 2 * np.abs(np.diff(whole)).max()  # no click
+
+
+def test_a_loss_before_the_first_packet_is_no_error(codec):
+    assert np.isfinite(decoded(codec, [None, None])).all()
+
+
+def test_state_does_not_grow(codec):
+    encoder, decoder = sqcodec.StreamEncoder(codec), sqcodec.StreamDecoder(codec)
+
+    def size():
+        return [sum(array.nbytes for array in arrays(part)) for part in (encoder, decoder)]
+
+    quiet = (0.01 * np.random.default_rng(0).normal(size=640)).astype(np.float32)
+    sizes = []
+    for _ in range(60):
+        for packet in encoder.push(quiet):
+            decoder.push(packet)
+        sizes.append(size())
+    assert sizes[20] == sizes[40] == sizes[59]
+
+
+def arrays(part, seen=None):
+    """Every array that is reachable from the state of an object."""
+    seen = set() if seen is None else seen
+    if id(part) in seen:
+        return
+    seen.add(id(part))
+    if isinstance(part, np.ndarray):
+        yield part
+    elif isinstance(part, list | tuple):
+        for item in part:
+            yield from arrays(item, seen)
+    elif hasattr(part, "__dict__"):
+        for item in vars(part).values():
+            yield from arrays(item, seen)
+
+
+def test_a_model_that_cannot_be_streamed_is_named(tmp_path):
+    path = tmp_path / "tiny" / "model.safetensors"
+    make_model(path)
+    with pytest.raises(ModelError, match="cannot be streamed, expected a model with ConvNeXt networks"):
+        sqcodec.StreamEncoder(str(path))
