@@ -138,8 +138,8 @@ def test_a_cut_packet_decodes_with_fewer_stages(codec, speech):
     packets = encoded(codec, speech, [10**6], bitrate=3200)
     cut = decoded(codec, [packet[:8] for packet in packets])
     fewer = decoded(codec, [packet[:9] for packet in packets])
-    assert np.array_equal(cut, fewer)
-    assert not np.array_equal(cut, decoded(codec, packets))
+    np.testing.assert_allclose(cut, fewer, atol=1e-5)  # sums depend on how arrays lie in memory
+    assert np.abs(cut - decoded(codec, packets)).max() > 1e-3
     for wrong in (b"", b"1", bytes(17)):
         with pytest.raises(CodesError, match=f"got {len(wrong)} bytes, expected 2 to 16"):
             sqcodec.StreamDecoder(codec).push(wrong)
@@ -151,7 +151,7 @@ def test_lost_packets_are_concealed_and_fade(codec, speech):
     lost = decoded(codec, [None if 12 <= number < 24 else packet for number, packet in enumerate(packets)])
     assert len(lost) == len(whole)
     before = 640 * 12 - sqcodec.StreamDecoder(codec).delay  # what was certain by then
-    assert np.array_equal(lost[:before], whole[:before])
+    np.testing.assert_allclose(lost[:before], whole[:before], atol=1e-5)  # sums depend on how arrays lie in memory
     level = [20 * np.log10(np.sqrt(np.mean(lost[640 * n : 640 * (n + 1)] ** 2)) + 1e-9) for n in range(12, 24)]
     assert level[-1] < level[0] - 20
     steps = np.abs(np.diff(lost))
