@@ -148,11 +148,11 @@ def test_a_cut_packet_decodes_with_fewer_stages(codec, speech):
 def test_lost_packets_are_concealed_and_fade(codec, speech):
     packets = encoded(codec, speech, [10**6])
     whole = decoded(codec, packets)
-    lost = decoded(codec, [None if 12 <= number < 24 else packet for number, packet in enumerate(packets)])
+    lost = decoded(codec, [None if 20 <= number < 32 else packet for number, packet in enumerate(packets)])
     assert len(lost) == len(whole)
-    before = 640 * 12 - sqcodec.StreamDecoder(codec).delay  # what was certain by then
+    before = 640 * 20 - sqcodec.StreamDecoder(codec).delay  # what was certain by then
     np.testing.assert_allclose(lost[:before], whole[:before], atol=1e-5)  # sums depend on how arrays lie in memory
-    level = [20 * np.log10(np.sqrt(np.mean(lost[640 * n : 640 * (n + 1)] ** 2)) + 1e-9) for n in range(12, 24)]
+    level = [20 * np.log10(np.sqrt(np.mean(lost[640 * n : 640 * (n + 1)] ** 2)) + 1e-9) for n in range(20, 32)]
     assert level[-1] < level[0] - 20
     steps = np.abs(np.diff(lost))
     assert steps.max() < 2 * np.abs(np.diff(whole)).max()  # no click
