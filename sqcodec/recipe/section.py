@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Count = Annotated[int, Field(ge=1, strict=True)]
-Layers = Annotated[int, Field(ge=1, le=1000)]  # a hostile file must not make millions of modules
+Layers = Annotated[int, Field(ge=1, le=1000, strict=True)]  # a hostile file must not make millions of modules
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
