@@ -45,7 +45,7 @@ from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, mode
 @click.option(
     "--effort",
     type=click.IntRange(0, 3),
-    help="Time for fewer bits; 0: whole codebooks only [default: 1].",
+    help="How long to search; 0: whole codebooks only [default: 1].",
 )
 @click.option(
     "--coder",
