@@ -190,7 +190,6 @@ HELP_EXCEPTIONS = {
     'eval "$(sqcodec completion zsh)"': "for another shell",
     "torchrun --nproc-per-node 4 --no-python sqcodec train recipes/vctk": "starts processes: tests/train/test_ranks.py",
     "sqcodec import-sony model.ckpt-500000.pt --speakers speakers.json runs/sony": "no trained checkpoint is public",
-    "sqcodec train recipes/speech16k --stage context": "needs a store of this recipe: tests/cli has a smaller one",
     "sqcodec recipe copy vctk mine && sqcodec train mine": "trains at full length; both halves are examples too",
 }
 

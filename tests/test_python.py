@@ -13,8 +13,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 import soundfile
+from click.testing import CliRunner
 
 import sqcodec
+from sqcodec.cli.main import main
 from sqcodec.errors import AudioError, MetricError, ModelError
 from tests.conftest import copy_model
 
@@ -61,6 +63,18 @@ def test_the_codec_that_ships(folder: Path) -> None:
     )
     assert codec.embeddings().shape == (8, 256, codec.header.recipe["quantizer"]["dim"])
     assert codec.encode("in.wav").indices.shape[0] == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "options"), [("", {}), ("--bitrate 800", {"bitrate": 800}), ("--codebooks 2", {"codebooks": 2})]
+)
+def test_python_and_the_command_line_write_the_same_file(folder: Path, words: str, options: dict[str, int]) -> None:
+    codec = sqcodec.load()
+    done = CliRunner().invoke(main, ["encode", "in.wav", "out.sqc", *words.split()])
+    assert done.exit_code == 0, done.output
+    assert codec.pack(codec.encode("in.wav", **options)) == Path("out.sqc").read_bytes()
+    sqcodec.encode_file("in.wav", "file.sqc", **options)
+    assert Path("file.sqc").read_bytes() == Path("out.sqc").read_bytes()
 
 
 def test_models() -> None:

@@ -151,8 +151,9 @@ class Codec:
 
         audio: [N], [C, N] or [N, C], where an axis of at most 8 is the channels, which are mixed down to one; floats in
         -1 to 1, int16 or int32; or a path, or a data set's row with `array` and `sampling_rate`. speaker: a name; None:
-        the nearest speaker of the model. codebooks, bitrate (nominal, bit/s): how many codebooks to use; None: as many
-        as `sqcodec encode` does.
+        the nearest speaker of the model. codebooks: how many codebooks to use. bitrate: bit/s of the `.sqc` that `pack`
+        makes, where the model has true rates (`has_true_rates`), else nominal, of whole codebooks. Without both: as
+        `sqcodec encode`, 4 codebooks of speech16k.
 
         Raises AudioError: no recording, no sample rate, empty, or not finite; CodesError: no such speaker, or fewer
         codebooks; ModelError: the model is a plain VAE.
@@ -161,17 +162,22 @@ class Codec:
             >>> codec = sqcodec.load()
             >>> codec.encode("in.wav").indices.shape
             (4, 132)
-            >>> codec.encode(numpy.zeros(16000), 16000, bitrate=800).indices.shape
+            >>> codec.encode(numpy.zeros(16000), 16000, codebooks=2).indices.shape
             (2, 51)
+            >>> 8 * len(codec.pack(codec.encode("in.wav", bitrate=800))) / codec.encode("in.wav").seconds < 820
+            True
         """
         if isinstance(audio, list | tuple):
             several = [recording_of(item, sample_rate) for item in audio]
         else:
             several = [recording_of(audio, sample_rate)]
-        codes = [
-            self.encode_recording(recording, speaker=speaker, codebooks=codebooks, bitrate=bitrate)
-            for recording in several
-        ]
+        if bitrate is not None and codebooks is None and self.has_true_rates:
+            codes = [self.encode_for(recording, Goal(bit_rate=bitrate), speaker=speaker).codes for recording in several]
+        else:
+            codes = [
+                self.encode_recording(recording, speaker=speaker, codebooks=codebooks, bitrate=bitrate)
+                for recording in several
+            ]
         return codes if isinstance(audio, list | tuple) else codes[0]
 
     def encode_recording(
