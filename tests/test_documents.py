@@ -190,6 +190,7 @@ HELP_EXCEPTIONS = {
     "sqcodec completion fish > ~/.config/fish/completions/sqcodec.fish": "writes into the home folder",
     'eval "$(sqcodec completion zsh)"': "for another shell",
     "torchrun --nproc-per-node 4 --no-python sqcodec train recipes/vctk": "starts processes: tests/train/test_ranks.py",
+    "sqcodec tables runs/sony --features data/zerospeech2019": "of an imported model: tests/cli/test_sqc_files.py",
     "sqcodec import-sony model.ckpt-500000.pt --speakers speakers.json runs/sony": "no trained checkpoint is public",
     "sqcodec recipe copy vctk mine && sqcodec train mine": "trains at full length; both halves are examples too",
 }

@@ -18,7 +18,7 @@ def tables(model: str, features: Path, split: str, out: Path | None, device: str
     """Count a model's codes on its training set, and store the counts in the model file.
 
     \b
-    Example: sqcodec tables runs/vctk --features data/vctk
+    Example: sqcodec tables runs/sony --features data/zerospeech2019
     'sqcodec train' ends with this step; imported models need it. Codes files written before still decode.
     """
     from sqcodec.pipeline.training.count_tables import make_tables
