@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 PEAK = 0.999  # amplitude that peak normalisation maps the loudest sample to
 
-_MOST = 1 << 20  # of any number of a configuration; sample rates are the largest
+_MAX = 1 << 20  # of any number of a configuration; sample rates are the largest
 
 FeatureKind = Literal["paper-mel", "log-mel"]
 
@@ -41,12 +41,12 @@ class FeatureConfig:
     def __post_init__(self) -> None:
         """Raise ValueError: what a file says cannot be features."""
         for name in ("n_fft", "win_length", "hop_length", "n_mels", "sample_rate", "frames_per_code"):
-            if type(value := getattr(self, name)) is not int or not 1 <= value <= _MOST:
-                raise ValueError(f"{name} {value!r}, expected 1 to {_MOST}")
+            if type(value := getattr(self, name)) is not int or not 1 <= value <= _MAX:
+                raise ValueError(f"{name} {value!r}, expected 1 to {_MAX}")
         for name in ("f_min", "f_max", "floor", "pre_emphasis"):
-            if type(value := getattr(self, name)) not in (int, float) or not 0 <= value <= _MOST:
-                raise ValueError(f"{name} {value!r}, expected 0 to {_MOST}")
-        if self.dynamic_range is not None and not 0 < self.dynamic_range <= _MOST:
+            if type(value := getattr(self, name)) not in (int, float) or not 0 <= value <= _MAX:
+                raise ValueError(f"{name} {value!r}, expected 0 to {_MAX}")
+        if self.dynamic_range is not None and not 0 < self.dynamic_range <= _MAX:
             raise ValueError(f"dynamic_range {self.dynamic_range!r}, expected more than 0")
 
     @property

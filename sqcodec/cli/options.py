@@ -7,7 +7,7 @@ import click
 PATH = click.Path(path_type=Path)
 PATH_OR_PIPE = click.Path(path_type=Path, allow_dash=True)
 RATE = click.IntRange(1000, 384000)  # Hz
-MCD_RECIPES = ("textbook", "espnet", "versa")
+MCD_DEFINITIONS = ("textbook", "espnet", "versa")
 _DEVICES = "auto, cpu, cuda or cuda:N."
 
 model_option = click.option(
@@ -58,7 +58,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 list_option = click.option("--list", "list_file", type=PATH, help="TSV with path, speaker, split.")
 mcd_option = click.option(
     "--mcd",
-    type=click.Choice(MCD_RECIPES),
+    type=click.Choice(MCD_DEFINITIONS),
     default="textbook",
     show_default=True,
     help="Definition of the mel-cepstral distortion.",

@@ -72,7 +72,7 @@ def read_task(path: Path) -> Task:
         )
     if not task.contexts:
         raise CorpusError(
-            f"{path}: nothing to compare: no context has two phones by one speaker and one of them by another"
+            f"{path}: nothing to compare: no context has two phones by one speaker of which another says one"
         )
     return task
 

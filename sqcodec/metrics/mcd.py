@@ -1,4 +1,4 @@
-"""Mel-cepstral distortion in dB (Kubichek, PACRIM 1993), after three recipes; their figures do not compare.
+"""Mel-cepstral distortion in dB (Kubichek, PACRIM 1993), by three definitions; their figures do not compare.
 
 textbook: WORLD envelope (dio, CheapTrick) every 5 ms, order 24, alpha 0.42; c0, the level, left out; frame by frame.
 espnet:   SPTK's mel cepstrum of int16 samples, Hamming 1024, hop 256, order 23, alpha 0.42; c0 counts; after dynamic
@@ -17,22 +17,22 @@ from sqcodec.metrics.cepstrum import from_envelope, unbiased
 from sqcodec.metrics.signals import METRIC_RATE, Signal, validate
 
 McdDefinition = Literal["textbook", "espnet", "versa"]
-RECIPES: tuple[McdDefinition, ...] = get_args(McdDefinition)
+DEFINITIONS: tuple[McdDefinition, ...] = get_args(McdDefinition)
 _SHORTEST = 1024  # samples: one frame of the longest window
-_MOST_FRAMES = 8000  # of espnet's, 16 ms each: two minutes, whose warping takes a gigabyte
+_MAX_FRAMES = 8000  # of espnet's, 16 ms each: two minutes, whose warping takes a gigabyte
 _INT16 = 32767.0
-_FLOOR = 1e-10  # added to power where a recipe has no floor of its own: digital silence has a spectrum too
+_FLOOR = 1e-10  # added to power where a definition has no floor of its own: digital silence has a spectrum too
 
 _Array = NDArray[np.float64]
 
 
-def mcd(reference: Signal, degraded: Signal, *, recipe: McdDefinition) -> float:
+def mcd(reference: Signal, degraded: Signal, *, definition: McdDefinition) -> float:
     """Mean over frames of 10 / ln 10 sqrt(2 sum_m (c_m - c'_m)^2); both [N] at 16 kHz, aligned.
 
     Raises MetricError: silent, less than 1024 samples, or more than two minutes for espnet.
     """
     validate(reference, degraded, shortest=_SHORTEST)
-    match recipe:
+    match definition:
         case "textbook":
             return float(distortion(_textbook(reference), _textbook(degraded)).mean())
         case "versa":
@@ -43,23 +43,21 @@ def mcd(reference: Signal, degraded: Signal, *, recipe: McdDefinition) -> float:
             from sqcodec.metrics.dtw import warp_path  # compiled by numba, which is slow to import
 
             first, second = _espnet(reference), _espnet(degraded)
-            if max(len(first), len(second)) > _MOST_FRAMES:
-                raise MetricError(
-                    f"too long for time warping: got {len(first)} frames, expected {_MOST_FRAMES} or less"
-                )
+            if max(len(first), len(second)) > _MAX_FRAMES:
+                raise MetricError(f"too long for time warping: got {len(first)} frames, expected {_MAX_FRAMES} or less")
             path = warp_path(cdist(first, second))
             return float(distortion(first[path[:, 0]], second[path[:, 1]]).mean())
 
 
 def distortion(first: _Array, second: _Array) -> _Array:
-    """Of cepstra [T, m] -> [T] dB."""
+    """Distortion of each frame in dB, [T], of two cepstra [T, m]."""
     decibels: _Array = 10.0 / np.log(10.0) * np.sqrt(2.0 * ((first - second) ** 2).sum(1))
     return decibels
 
 
-def evaluate(reference: Signal, degraded: Signal, *, recipe: McdDefinition) -> dict[str, float]:
+def evaluate(reference: Signal, degraded: Signal, *, definition: McdDefinition) -> dict[str, float]:
     """{"mcd": `mcd`}."""
-    return {"mcd": mcd(reference, degraded, recipe=recipe)}
+    return {"mcd": mcd(reference, degraded, definition=definition)}
 
 
 def _textbook(signal: Signal) -> _Array:

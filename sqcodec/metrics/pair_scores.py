@@ -56,7 +56,7 @@ def installed_groups(definition: McdDefinition) -> list[tuple[tuple[str, ...], G
         (("stoi", "estoi"), stoi.evaluate),
         (("dnsmos",), dnsmos.evaluate),
         (("distillmos",), distillmos.evaluate),
-        (("mcd",), lambda first, second: mcd.evaluate(first, second, recipe=definition)),
+        (("mcd",), lambda first, second: mcd.evaluate(first, second, definition=definition)),
         (("f0_rmse", "f0_cents", "gross_pitch", "voicing"), pitch.evaluate),
         (("lsd",), lambda first, second: {"lsd": stft.log_spectral_distance(first, second)}),
         (("mr_stft",), lambda first, second: {"mr_stft": stft.multi_resolution(first, second)}),

@@ -14,7 +14,7 @@ import soundfile
 from sqcodec import storage
 from sqcodec.errors import SqcodecError
 
-_LEAST = 1 << 20  # bytes: a disk with less room is full for a sound file
+_MIN_ROOM = 1 << 20  # bytes: a disk with less room is full for a sound file
 STANDARD_INPUT = "standard input"
 
 
@@ -127,7 +127,7 @@ def _reasons(draft: Path) -> Iterator[None]:
     try:
         yield
     except soundfile.SoundFileError as error:
-        if shutil.disk_usage(draft.parent).free < _LEAST:
+        if shutil.disk_usage(draft.parent).free < _MIN_ROOM:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         raise
 

@@ -12,7 +12,7 @@ from sqcodec.runtime.weights import Array, Weights
 
 _CONTEXT_FRAMES = 2  # frames of the encoder's first kernel beside the code's own, one on each side
 _ROWS = 128  # frames whose spectrum is made at once
-_LOUDEST = np.float32(1e2)  # the limit of a magnitude, as in `sqcodec.vocoder.istft`
+_MAX_MAGNITUDE = np.float32(1e2)  # the limit of a magnitude, as in `sqcodec.vocoder.istft`
 
 
 class BandScale:
@@ -109,7 +109,7 @@ class IstftNetwork:
     def _polar(self, head: Array) -> NDArray[np.complex64]:
         """Log-magnitude and phase [T, 2 bins] -> the complex spectrum [T, bins]."""
         with np.errstate(over="ignore"):  # limited in the same line
-            magnitude = np.minimum(np.exp(head[:, : self._bins]), _LOUDEST)
+            magnitude = np.minimum(np.exp(head[:, : self._bins]), _MAX_MAGNITUDE)
         phase = head[:, self._bins :]
         spectrum = np.empty(phase.shape, np.complex64)
         np.multiply(magnitude, np.cos(phase), out=spectrum.real)

@@ -9,7 +9,7 @@ from sqcodec.runtime.spectra import frames_same, inverse_fft, overlap_add_same
 from sqcodec.runtime.weights import Array
 from sqcodec.spectrogram import FeatureConfig
 
-_SMALLEST = np.float32(1e-9)  # amplitude below which a phase means nothing
+_MIN_AMPLITUDE = np.float32(1e-9)  # amplitude below which a phase means nothing
 _LIMIT = np.float32(100.0)  # a band is raised or lowered by 40 dB at most in one iteration
 _ROWS = 32  # frames at once: their spectra stay in the cache, and NumPy keeps such small buffers for the next ones
 
@@ -53,8 +53,8 @@ class _Step:
         padded, (spectrum, pushed) = self._padded[:size], self._spectra[:, :size]
         np.multiply(frames, self._window, out=padded[:, : self._length])
         np.fft.rfft(padded, out=spectrum)
-        magnitude = np.maximum(np.abs(spectrum), _SMALLEST)
-        error = mel / np.maximum(magnitude @ self._filters, _SMALLEST)
+        magnitude = np.maximum(np.abs(spectrum), _MIN_AMPLITUDE)
+        error = mel / np.maximum(magnitude @ self._filters, _MIN_AMPLITUDE)
         factor = np.clip(error, 1 / _LIMIT, _LIMIT) @ self._spread
         if first:
             np.multiply(spectrum, factor, out=pushed)
@@ -63,7 +63,7 @@ class _Step:
             pushed *= self._momentum
             pushed += spectrum
             factor *= magnitude
-            factor /= np.maximum(np.abs(pushed), _SMALLEST)
+            factor /= np.maximum(np.abs(pushed), _MIN_AMPLITUDE)
             pushed *= factor
         former[...] = spectrum
         sound = self._sound[:size]

@@ -72,7 +72,7 @@ def header_for(path: Path, features: FeatureConfig) -> VocoderHeader:
 
 
 def _difference(own: FeatureConfig, other: FeatureConfig) -> str:
-    """`n_fft 1024 where 2048 is given, ...`: what tells two feature configurations apart besides their names."""
+    """`n_fft 1024 where 2048 is given, ...`: what differs in two feature configurations besides their names."""
     one, two = asdict(own), asdict(other)
     return ", ".join(
         f"{key} {one[key]} where {two[key]} is given" for key in one if key != "kind" and one[key] != two[key]

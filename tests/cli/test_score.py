@@ -9,8 +9,8 @@ import soundfile
 from click.testing import CliRunner, Result
 
 from sqcodec.cli.main import main
-from sqcodec.cli.options import MCD_RECIPES
-from sqcodec.metrics.mcd import RECIPES
+from sqcodec.cli.options import MCD_DEFINITIONS
+from sqcodec.metrics.mcd import DEFINITIONS
 from tests.conftest import speech_like
 
 ABSENT = (
@@ -122,7 +122,7 @@ def test_wrong_usage_exits_with_2(workplace: Path) -> None:
 
 
 def test_mcd_choices_match_the_metric() -> None:
-    assert MCD_RECIPES == RECIPES  # the command line cannot import them: it would import NumPy
+    assert MCD_DEFINITIONS == DEFINITIONS  # the command line cannot import them: it would import NumPy
 
 
 @pytest.mark.parametrize("command", ["score", "evaluate"])

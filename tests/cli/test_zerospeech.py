@@ -90,7 +90,7 @@ def test_a_speaker_that_the_model_lacks_is_reported(challenge: Path) -> None:
     make_model(Path("runs/other/model.safetensors"), seed=1)
     result = run("submit", "zerospeech2019", "other", "--data", "2019/english", "--out", "sub")
     assert result.exit_code == 0, result.output
-    assert "V002: unknown to the model; spoken in the voice nearest to the source\n" in result.stderr
+    assert "V002: unknown to the model; the nearest speaker that it knows is used\n" in result.stderr
 
 
 @pytest.mark.parametrize(

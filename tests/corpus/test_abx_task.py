@@ -49,8 +49,8 @@ def test_a_task_list_is_taken_as_it_is(tmp_path) -> None:
     [
         ("", "got the heading 'nothing', expected '#file onset offset #phone prev-phone next-phone speaker' (items) or"
          " 'a b x phone_1 phone_2 speaker_1 speaker_2 context' (triples)"),
-        (HEAD, "nothing to compare: no context has two phones by one speaker and one of them by another"),
-        (HEAD + ITEMS[0], "nothing to compare: no context has two phones by one speaker and one of them by another"),
+        (HEAD, "nothing to compare: no context has two phones by one speaker of which another says one"),
+        (HEAD + ITEMS[0], "nothing to compare: no context has two phones by one speaker of which another says one"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_not_a_task_is_refused(tmp_path, text, error) -> None:

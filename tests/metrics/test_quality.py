@@ -37,8 +37,8 @@ def test_identical_files_have_the_best_scores() -> None:
     # pystoi divides by norms plus 2.2e-16 a segment and band: it falls short of 1 by rounding
     assert stoi.stoi(CLEAN, CLEAN, extended=False) == pytest.approx(1.0, abs=1e-6)
     assert stoi.stoi(CLEAN, CLEAN, extended=True) == pytest.approx(1.0, abs=1e-6)
-    for recipe in mcd.RECIPES:
-        assert mcd.mcd(CLEAN, CLEAN, recipe=recipe) == 0.0
+    for definition in mcd.DEFINITIONS:
+        assert mcd.mcd(CLEAN, CLEAN, definition=definition) == 0.0
     assert pitch.evaluate(CLEAN, CLEAN) == dict.fromkeys(("f0_rmse", "f0_cents", "gross_pitch", "voicing"), 0.0)
     assert stft.evaluate(CLEAN, CLEAN) == {"lsd": 0.0, "mr_stft": 0.0}
     assert level.level_difference(CLEAN, CLEAN) == 0.0
@@ -96,21 +96,21 @@ def test_mel_cepstra_are_sptk_s() -> None:
 
 @pytest.mark.parametrize(("recipe", "tolerance"), [("espnet", 1e-3), ("versa", 1e-6)])
 def test_distortion_is_that_of_the_recipe_s_own_packages(recipe, tolerance) -> None:
-    assert mcd.mcd(*golden_signals(), recipe=recipe) == pytest.approx(GOLDEN[recipe], abs=tolerance)
+    assert mcd.mcd(*golden_signals(), definition=recipe) == pytest.approx(GOLDEN[recipe], abs=tolerance)
 
 
 @pytest.mark.slow
 def test_warping_of_too_long_recordings_is_refused() -> None:
     long = np.tile(CLEAN, 70)  # 140 s: the matrix of distances would take too much memory
     with pytest.raises(MetricError, match=r"^too long for time warping: got 8747 frames, expected 8000 or less$"):
-        mcd.mcd(long, long, recipe="espnet")
+        mcd.mcd(long, long, definition="espnet")
 
 
 def test_the_textbook_recipe_ignores_the_level() -> None:
     # c0 alone changes with the level, up to the power floor of 1e-10
-    assert mcd.mcd(CLEAN, 0.5 * CLEAN, recipe="textbook") == pytest.approx(0.0, abs=0.05)
+    assert mcd.mcd(CLEAN, 0.5 * CLEAN, definition="textbook") == pytest.approx(0.0, abs=0.05)
     decibels = 10 / np.log(10) * np.sqrt(2) * np.log(2)  # sqrt(2 (ln 2)^2) in 10 / ln 10: every frame alike
-    assert mcd.mcd(CLEAN, 0.5 * CLEAN, recipe="versa") == pytest.approx(decibels, rel=1e-3)
+    assert mcd.mcd(CLEAN, 0.5 * CLEAN, definition="versa") == pytest.approx(decibels, rel=1e-3)
 
 
 def test_versa_adds_nothing_to_an_envelope(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +177,7 @@ def test_the_f0_of_a_tone() -> None:
 ALL = {
     "pesq": pesq.evaluate, "stoi": stoi.evaluate, "pitch": pitch.evaluate, "stft": stft.evaluate,
     "level": level.evaluate, "dnsmos": dnsmos.evaluate,
-    "mcd": lambda first, second: mcd.evaluate(first, second, recipe="textbook"),
+    "mcd": lambda first, second: mcd.evaluate(first, second, definition="textbook"),
 }  # fmt: skip
 
 

@@ -133,7 +133,7 @@ def left_out(settings: Settings) -> tuple[str, ...]:
 
 
 def columns_of(settings: Settings) -> dict[str, Column]:
-    """The columns as they are shown: MCD names its recipe."""
+    """The columns as they are shown: MCD names its definition."""
     shown = COLUMNS["mcd"]._replace(title=f"MCD ({settings.mcd})")
     return COLUMNS | {"mcd": shown}
 

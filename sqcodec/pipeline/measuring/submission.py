@@ -150,7 +150,7 @@ def _speak(
         sound = codec.decode(codes, vocoder=vocoder)
         number = name.partition("_")[2] or name
         soundfile.write(target / f"{voice}_{number}.wav", sound, codec.sample_rate, subtype="PCM_16")
-    return [f"{voice}: unknown to the model; spoken in the voice nearest to the source" for voice in sorted(unknown)]
+    return [f"{voice}: unknown to the model; the nearest speaker that it knows is used" for voice in sorted(unknown)]
 
 
 def _write_metadata(draft: Path, codec: Codec, *, author: str, affiliation: str) -> None:

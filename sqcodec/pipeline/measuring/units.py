@@ -25,7 +25,7 @@ from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.report.table import number, plain
 
-FILE_RATE = 50.0  # vectors a second of files, which do not say, as of the challenge's baseline and our 16 kHz models
+FILE_RATE = 50.0  # vectors per second of files, which do not say, as of the challenge's baseline and our 16 kHz models
 Vectors = NDArray[np.float64]
 
 
