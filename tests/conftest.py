@@ -10,6 +10,7 @@ import pytest
 import soundfile
 import torch
 
+from sqcodec.cli import progress
 from sqcodec.features.mel import extract
 from sqcodec.model.assembly import build_codec
 from sqcodec.model.model_file import save_model
@@ -47,6 +48,12 @@ def speech_like(samples: int, *, rate: int = 16000, seed: int = 0) -> np.ndarray
     envelope = np.clip(np.sin(2 * np.pi * 1.3 * time) + 0.3, 0, 1)
     noise = np.random.default_rng(seed).normal(size=samples) * 1e-3
     return (0.3 * tone * envelope + noise).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def no_lines_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command prints must not depend on how busy the machine is; tests/cli/test_progress.py tests the lines."""
+    monkeypatch.setattr(progress, "_FIRST", 3600.0)
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,6 @@ from sqcodec.cli.options import (
     PATH_OR_PIPE,
     RATE,
     backend_option,
-    bitrate_option,
     chosen_backend,
     codes_model_option,
     device_option,
@@ -43,7 +42,7 @@ from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, mode
 )
 @raw_option
 @click.option("--stream", is_flag=True, help="Samples as the packets of 40 ms come; needs --raw s16le.")
-@bitrate_option
+@click.option("--bitrate", type=click.FloatRange(min=1), help="Nominal bit rate of the packets of --stream, bit/s.")
 @jobs_option
 @backend_option
 @scheduler_option

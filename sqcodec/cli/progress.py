@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import click
+from sqcodec.cli.wording import echo
 
 ShowProgress = Callable[[str, int, int], None]  # kind of work, number done, total number
 _FIRST = 2.0  # seconds of work before the first line: short work stays silent
@@ -20,7 +20,7 @@ def progress_bar(*, quiet: bool = False) -> Iterator[ShowProgress]:
         yield _silent
         return
     if not sys.stderr.isatty():
-        with plain_lines(lambda line: click.echo(line, err=True)) as show:
+        with plain_lines(lambda line: echo(line, err=True), first=_FIRST) as show:
             yield show
         return
     from rich.console import Console
@@ -43,7 +43,9 @@ def progress_bar(*, quiet: bool = False) -> Iterator[ShowProgress]:
 
 
 @contextmanager
-def plain_lines(echo: Callable[[str], None], *, first: float = _FIRST, every: float = _EVERY) -> Iterator[ShowProgress]:
+def plain_lines(
+    write: Callable[[str], None], *, first: float = _FIRST, every: float = _EVERY
+) -> Iterator[ShowProgress]:
     """Lines on the work that was reported last, also while one piece takes long; after `first` s, then `every` s."""
     state: dict[str, tuple[Meter, int, int]] = {}
     finished = threading.Event()
@@ -58,7 +60,7 @@ def plain_lines(echo: Callable[[str], None], *, first: float = _FIRST, every: fl
         while not finished.wait(wait):
             if state:
                 what, (meter, done, total) = list(state.items())[-1]
-                echo(meter.line(what, done, total, time.monotonic()))
+                write(meter.line(what, done, total, time.monotonic()))
                 wait = every
 
     speaker = threading.Thread(target=speak, daemon=True)

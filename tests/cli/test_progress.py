@@ -64,7 +64,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
         def __exit__(self, *_: object) -> None:
             pass
 
-    monkeypatch.setattr(progress, "plain_lines", lambda _echo: Shown())
+    monkeypatch.setattr(progress, "plain_lines", lambda _echo, **_: Shown())
     return shown
 
 
