@@ -156,7 +156,7 @@ def test_a_model_of_several_codebooks_takes_part_at_several_rates(recordings: Pa
     assert rates[1] == pytest.approx(3 * rates[0])
     assert tree["residual-200"]["scores"]["db2"]["mean"] != tree["residual-600"]["scores"]["db2"]["mean"]
     assert read_codes(Path("out/codes/residual-200/p226/1.sqc"), "runs/residual").indices.shape[0] == 1
-    with pytest.raises(CodesError, match=r"`bit_rate` 100: the lowest of .*residual/model.safetensors is 200 bit/s"):
+    with pytest.raises(CodesError, match=r"`bit_rate` 100: the lowest of .*residual is 200 bit/s"):
         evaluation.evaluate("runs/residual", Path("out"), SETTINGS, data=Path("data"), bit_rates=[100])
 
 
