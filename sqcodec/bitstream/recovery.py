@@ -22,7 +22,7 @@ from sqcodec.errors import CodesError
 
 # Symbols that are decoded in vain: a second or two, and what a file whose every block is damaged needs. Without a limit
 # a hostile file of some kilobytes would take minutes.
-_BUDGET: dict[Coder, int] = {"plain": 1 << 18, "tables": 1 << 18, "context": 1 << 15}
+_BUDGET: dict[Coder, int] = {"plain": 1 << 18, "tables": 1 << 18, "context": 3 << 11}
 _BUDGET_PER_BYTE = 2
 _AHEAD = 32  # blocks of which a searched one may be
 _SURE = 2  # of these, the first are believed by their checksum alone; at a later one 24 bits agree by chance too often

@@ -50,7 +50,7 @@ def test_the_runtime_meets_its_vectors(now: dict[str, np.ndarray], stored: dict[
         name: (array.dtype, array.shape) for name, array in stored.items()
     }
     error = {name: np.abs(now[name] - stored[name].astype(now[name].dtype)) for name in now}
-    loud = stored["log-mel"] > stored["log-mel"].max(0) - 60 / codec.features.decibels_per_unit
+    loud = stored["log-mel"] > stored["log-mel"].max(0) - 38 / codec.features.decibels_per_unit
     assert error["log-mel"].max() < 1e-4
     assert error["log-mel"][loud].max() < 1e-5
     assert error["latents"].max() < 1e-5 * np.abs(stored["latents"]).max(), AGAIN
