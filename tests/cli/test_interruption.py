@@ -67,8 +67,11 @@ def test_sigint_and_sigterm_remove_the_draft(long: Path, number) -> None:
     process = start("decode", "long.sqc", "out.wav")
     wait_for_a_draft(process)
     process.send_signal(number)
-    assert process.wait() == {signal.SIGTERM: 143, signal.SIGINT: 1}[number]
-    assert Path("out.wav").read_bytes() == OLD
+    status = process.wait()
+    if Path("out.wav").read_bytes() == OLD:
+        assert status == {signal.SIGTERM: 143, signal.SIGINT: 1}[number]
+    else:  # it was faster than we
+        assert soundfile.info("out.wav").frames == 16000 * 60
     assert not drafts()
 
 
