@@ -95,6 +95,7 @@ def test_files(folder: Path, made_model: Path) -> None:
     assert sqcodec.encode_file("in.wav", "mine.sqc", model="mine").model == Path("runs/mine/model.safetensors")
 
 
+@pytest.mark.slow
 def test_evaluate_is_what_score_computes(folder: Path) -> None:
     codec = sqcodec.load()
     samples, rate = soundfile.read("in.wav", dtype="float32")

@@ -38,6 +38,7 @@ def same(one, other) -> bool:
     early=st.booleans(),
     seed=st.integers(0, 99),
 )
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 def test_round_trip(samples, books, used, size, early, seed) -> None:
     space = make_space(books, size, tables=False, context=True)
@@ -132,6 +133,7 @@ def test_every_instruction_set_gives_the_same_bytes(changes) -> None:
     assert result.stdout.strip() == __import__("hashlib").sha256(LONG_FILE).hexdigest()
 
 
+@pytest.mark.slow
 @given(place=st.integers(0, 10**6), bit=st.integers(0, 7))
 @settings(deadline=None, max_examples=25)
 def test_a_changed_bit_is_noticed(place, bit) -> None:

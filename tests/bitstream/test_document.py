@@ -195,6 +195,7 @@ def test_the_document_reads_the_golden_files(name) -> None:
     assert np.array_equal(codes, np.load(path.with_suffix(".codes.npy")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(path.relative_to(GOLDEN).as_posix() for path in GOLDEN.glob("v2*/*.sqc")))
 def test_the_document_reads_the_golden_files_of_version_2(name) -> None:
     path = GOLDEN / name

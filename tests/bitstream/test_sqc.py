@@ -226,6 +226,7 @@ def intact_elsewhere(got, lost: set[int]) -> bool:
     return all(np.array_equal(wrote, read) for block, wrote, read in parts if block.number not in lost)
 
 
+@pytest.mark.slow
 def test_damage_stays_in_its_block() -> None:
     first, stop = read_header(LONG_FILE, where="x").size, len(LONG_FILE)
     losses = set()

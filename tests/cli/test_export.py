@@ -72,6 +72,7 @@ def test_meta_says_what_the_ids_are(corpus: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_an_export_goes_on_where_it_was_stopped(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sqcodec.pipeline.coding import exporting
 

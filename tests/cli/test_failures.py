@@ -86,6 +86,7 @@ def test_what_an_encoding_lacks_is_printed_as_an_escape(workplace: Path, encodin
     assert ("\\u258" in lines[-1]) is (encoding != "utf-8")  # its bars
 
 
+@pytest.mark.slow
 def test_names_that_are_not_utf8_are_printed_as_they_are(workplace: Path) -> None:
     name = b"caf\xe9.wav"
     Path("in.wav").rename(os.fsdecode(name))

@@ -66,6 +66,7 @@ def test_score_prints_json(pairs: Path, every_package) -> None:
     assert "delay" not in tree["columns"]
 
 
+@pytest.mark.slow
 def test_score_of_two_files(pairs: Path, every_package) -> None:
     result = run("score", "ref/0.wav", "deg/0.wav")
     assert result.exit_code == 0, result.output

@@ -43,6 +43,7 @@ def contexts_of(task):
     return [[Triples(*cell[1:]) for cell in cells] for cells in task.contexts]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_distances_are_the_oracle_s(kind) -> None:
     rng = np.random.default_rng(1)

@@ -49,6 +49,7 @@ def encoded(codec: Codec, number: int) -> Codes:
     return codec.encode(samples, sample_rate=rate, codebooks=8)
 
 
+@pytest.mark.slow
 def test_codes_are_those_of_torch(pair: Pair) -> None:
     unlike = count = 0
     for number in range(len(RECORDINGS)):

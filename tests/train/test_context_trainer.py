@@ -50,6 +50,7 @@ def train(trainer: ContextTrainer) -> list[dict[str, float]]:
     return read_log(trainer.folder / "log.jsonl")
 
 
+@pytest.mark.slow
 def test_it_learns_what_is_in_the_codes(tmp_path) -> None:
     """A frame of one stage holds one bit, after the first one of a window; the second stage adds nothing."""
     log = train(make_trainer(tmp_path / "run", make_config()))
@@ -58,6 +59,7 @@ def test_it_learns_what_is_in_the_codes(tmp_path) -> None:
     assert log[0]["test_bits"] > log[-1]["test_bits"] > 1.0
 
 
+@pytest.mark.slow
 def test_the_integers_agree_with_the_network(tmp_path) -> None:
     """With 8-bit weights and activations a code costs the same within 2 per cent: 0.03 in the network that ships."""
     trainer = make_trainer(tmp_path / "run", make_config())

@@ -30,6 +30,7 @@ def source_of(store):
     return split, torch.tensor(split.features[row.frame : row.frame + 50], dtype=torch.float32).T
 
 
+@pytest.mark.slow
 def test_every_term_is_that_of_the_equation(store, tmp_path):
     codec = trained(store, tmp_path / "run")
     split, features = source_of(store)
@@ -56,6 +57,7 @@ def test_every_term_is_that_of_the_equation(store, tmp_path):
     assert elbo(codec, split, CPU, 6).quadratic != got.quadratic
 
 
+@pytest.mark.slow
 def test_it_is_logged_at_the_end_of_a_training(store, tmp_path):
     trained(store, tmp_path / "run")
     entries = read_log(tmp_path / "run" / "log.jsonl")
@@ -64,6 +66,7 @@ def test_it_is_logged_at_the_end_of_a_training(store, tmp_path):
     assert sum(map(sum, entries[-1]["test_counts"])) == 24
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("likelihood", ["vmf", "nc"])
 def test_classes_have_their_own_likelihood(store, tmp_path, likelihood):
     codec = trained(store, tmp_path / "run", f"target={{kind: mel-classes, likelihood: {likelihood}}}")

@@ -34,6 +34,7 @@ def recording() -> ArrayRecording:
     return ArrayRecording(speech_like(16000 * 60), 16000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rate", "effort"), [(500, 1), (800, 1), (1600, 1), (800, 2)])
 def test_a_minute_has_its_bit_rate_within_2_per_cent(codec, recording, rate, effort) -> None:
     fitted = codec.encode_for(recording, Goal(bit_rate=rate, effort=effort))

@@ -36,6 +36,7 @@ def evaluate(**options):
     return evaluation.evaluate(MODEL, Path("out"), SETTINGS, data=Path("data"), **options)
 
 
+@pytest.mark.slow
 def test_everything_is_written(recordings: Path) -> None:
     done = evaluate(listen=2)
     assert (done.files, done.systems, done.errors) == (3, ("tiny",), 0)
@@ -52,6 +53,7 @@ def test_everything_is_written(recordings: Path) -> None:
     assert done.table in Path("out/scores.md").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_lists_name_the_sounds_of_every_file(recordings: Path) -> None:
     """The same names in each list, as VERSA takes them: --gt sounds/reference/wav.scp --pred sounds/tiny/wav.scp."""
     soundfile.write("data/p226/a b.wav", speech_like(20_000), 16000)
@@ -229,6 +231,7 @@ def test_no_recordings(workplace: Path, options, text) -> None:
     assert not Path("out").exists()
 
 
+@pytest.mark.slow
 def test_a_transcript_in_another_encoding_stops_nothing(recordings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("data/p225/0.txt").write_bytes("café".encode("latin-1"))
     Path("data/p226/1.txt").write_bytes("\ufeffa cup".encode())

@@ -44,6 +44,7 @@ def test_without_alignment_the_delay_stays() -> None:
     assert done.scores["lsd"] > 1.0
 
 
+@pytest.mark.slow
 def test_a_metric_that_cannot_be_computed_is_counted_and_not_a_number(tmp_path) -> None:
     write(tmp_path / "ref" / "speech.wav", speech_like(24000))
     write(tmp_path / "deg" / "speech.wav", speech_like(24000, seed=1))
@@ -60,6 +61,7 @@ def test_a_metric_that_cannot_be_computed_is_counted_and_not_a_number(tmp_path) 
     assert scoring.as_tree(done)["columns"]["mcd"]["failed"] == 2
 
 
+@pytest.mark.slow
 def test_a_missing_package_is_a_line(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "pesq", None)  # as if it were not installed
     assert scoring.left_out(SETTINGS) == (
