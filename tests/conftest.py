@@ -57,9 +57,12 @@ def no_lines_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def nothing_ships(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide the weights that ship, so that tests find their own; those of what ships override this fixture, among them
-    the tests of the whole way and of which model is chosen."""
+def nothing_ships(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hide the weights that ship, so that tests find their own; but for tests marked `ships`, which are about them."""
+    if request.node.get_closest_marker("ships"):
+        return
     nowhere = tmp_path_factory.getbasetemp() / "nothing-ships"
     for user in (models, vocoders, shipped):
         monkeypatch.setattr(user, "SHIPPED", nowhere)

@@ -5,12 +5,9 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.ships
+
 DOCS = Path(__file__).parents[1] / "docs" / "building.md"
-
-
-@pytest.fixture(autouse=True)
-def nothing_ships() -> None:
-    """What ships is used here: the fixture of the same name that hides it is overridden."""
 
 
 def test_the_blocks_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,12 +62,7 @@ BEFORE = {
 }  # fmt: skip
 STATUS = {"sqcodec submit --check submission --data 2019": 1}  # the speech that ships has no surprise language
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def nothing_ships() -> None:
-    """Here it does."""
+pytestmark = [pytest.mark.ships, pytest.mark.slow]
 
 
 def blocks(page: str) -> list[tuple[str, str, str]]:

@@ -19,13 +19,10 @@ from sqcodec.recipe import find_recipe, load_recipe
 from tests.train.conftest import SMALL
 from tests.train.vocoder.conftest import ISTFT
 
+pytestmark = pytest.mark.ships
+
 SPEECH = Path(__file__).parents[1] / "recipes" / "tiny" / "speech"
 SHORT = " ".join(f"--set {value}" for value in (*SMALL, "train.frames=32")).replace("[12]", "[]")
-
-
-@pytest.fixture(autouse=True)
-def nothing_ships() -> None:
-    """Here it does."""
 
 
 @pytest.mark.slow

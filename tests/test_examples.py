@@ -13,13 +13,10 @@ import soundfile
 from sqcodec import layouts
 from tests.cli.runner import run
 
+pytestmark = pytest.mark.ships
+
 ROOT = Path(__file__).resolve().parent.parent
 SPEECH = ROOT / "recipes" / "tiny" / "speech" / "VCTK-Corpus-0.92"
-
-
-@pytest.fixture(autouse=True)
-def nothing_ships() -> None:
-    """What ships is used here: the fixture of the same name that hides it is overridden."""
 
 
 @pytest.mark.slow

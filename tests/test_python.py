@@ -20,13 +20,10 @@ from sqcodec.cli.main import main
 from sqcodec.errors import AudioError, MetricError, ModelError
 from tests.conftest import copy_model
 
+pytestmark = pytest.mark.ships
+
 SPEECH = Path(__file__).parents[1] / "recipes" / "tiny" / "speech" / "VCTK-Corpus-0.92"
 UTTERANCE = SPEECH / "wav48_silence_trimmed" / "p225" / "p225_001_mic1.flac"
-
-
-@pytest.fixture(autouse=True)
-def nothing_ships() -> None:
-    """Here it does."""
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from sqcodec.vocoder.vocoder_file import load_vocoder
 from sqcodec.vocoder.vocoder_header import read_header
 from tests.conftest import golden_maker
 
+pytestmark = pytest.mark.ships
+
 GOLDEN = Path(__file__).parent / "golden"
 RELEASES = sorted(GOLDEN.glob("release-*"))
 MAKER = golden_maker("make-release")
@@ -34,11 +36,6 @@ def each(pattern: str) -> list[Path]:
 
 def name_of(path: Path) -> str:
     return path.relative_to(GOLDEN).as_posix()
-
-
-@pytest.fixture(autouse=True)
-def nothing_ships() -> None:
-    """Here it does."""
 
 
 @pytest.fixture(scope="module")

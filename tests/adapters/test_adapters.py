@@ -14,6 +14,8 @@ import sqcodec
 from tests.adapters.protocols import MODULES, provide
 from tests.conftest import make_model, speech_like
 
+pytestmark = pytest.mark.ships
+
 BASES = {
     "codec_superb": "SoundCodec.base_codec.general",
     "audiocodecs": "audiocodecs.codec",
@@ -21,11 +23,6 @@ BASES = {
     "audiocraft": "audiocraft.models.encodec",
 }
 LENGTHS = torch.tensor([1.0, 0.5])
-
-
-@pytest.fixture(autouse=True)
-def nothing_ships() -> None:
-    """What ships is used here: the fixture of the same name that hides it is overridden."""
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,8 @@ from sqcodec.cli.main import COMMANDS, main
 from tests.cli.runner import run
 from tests.conftest import speech_like
 
+pytestmark = pytest.mark.ships
+
 ROOT = Path(__file__).parents[2]
 STATED = re.compile(r"\[default: (.*?)\]")
 
@@ -64,11 +66,6 @@ ELSEWHERE = {
     ("compare", "--features"): ("tests/test_documents.py", "test_every_command_and_python_block_of_a_page"),
     ("compare", "--out"): ("tests/test_documents.py", "test_every_command_and_python_block_of_a_page"),
 }
-
-
-@pytest.fixture(autouse=True)
-def nothing_ships() -> None:
-    """Here it does."""
 
 
 @pytest.fixture

@@ -12,13 +12,10 @@ import pytest
 from tests.cli.runner import run
 from tests.conftest import speech_like
 
+pytestmark = pytest.mark.ships
+
 SQCODEC = (sys.executable, "-m", "sqcodec.cli.main")
 RAW = ("--stream", "--raw", "s16le")
-
-
-@pytest.fixture(autouse=True)
-def nothing_ships():
-    """What ships is tested here."""
 
 
 @pytest.fixture

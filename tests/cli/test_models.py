@@ -12,10 +12,7 @@ from sqcodec.cli.main import main
 from sqcodec.pipeline.finding.models import SHIPPED  # as it is, before any fixture
 from tests.conftest import copy_model, speech_like
 
-
-@pytest.fixture(autouse=True)
-def nothing_ships() -> None:
-    """Here it does."""
+pytestmark = pytest.mark.ships
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_file_has_the_bit_rate_that_is_asked(folder: Path) -> None:
     result = run("encode", "in.wav", "a.sqc", "--bitrate", "700")
     assert result.exit_code == 0, result.output

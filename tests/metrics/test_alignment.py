@@ -32,6 +32,7 @@ def test_a_shift_is_found_to_the_sample(delay) -> None:
     assert find_delay(SPEECH, degraded) == delay
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", [0, 500])
 def test_a_long_recording_is_aligned_by_its_loudest_minute(delay) -> None:
     long = np.concatenate([0.001 * speech_like(16_000 * 70, seed=1), speech_like(16_000 * 62), np.zeros(16_000 * 9)])

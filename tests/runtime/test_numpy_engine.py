@@ -73,6 +73,7 @@ def test_the_spectrum_is_that_of_torch(both: Both, features: np.ndarray) -> None
     assert np.abs(spectrum - expected).max() < 1e-5 * np.abs(expected).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pieces", [1, 5])
 def test_sound_is_that_of_torch(both: Both, features: np.ndarray, pieces: int) -> None:
     samples = 160 * FRAMES - 80

@@ -19,6 +19,8 @@ from sqcodec.vocoder.vocoder_file import load_vocoder
 from tests.conftest import golden_maker
 from tests.runtime.test_spectra import decibels
 
+pytestmark = pytest.mark.ships
+
 RECORDINGS = golden_maker("make-release").recordings()
 MODEL = SHIPPED / "speech16k" / "model.safetensors"
 VOCODER = SHIPPED / "speech16k" / "vocoder" / "vocoder.safetensors"
@@ -29,11 +31,6 @@ class Pair(NamedTuple):
 
     numpy: Codec
     torch: Codec
-
-
-@pytest.fixture(autouse=True)
-def nothing_ships() -> None:
-    """Here it does."""
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,8 @@ from sqcodec.vocoder.vocoder_header import KIND
 from tests.conftest import golden_maker
 from tests.runtime.test_spectra import decibels
 
+pytestmark = pytest.mark.ships
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "tests" / "golden" / "vectors"
 MODEL = SHIPPED / "speech16k" / "model.safetensors"
@@ -23,11 +25,6 @@ VOCODER = SHIPPED / "speech16k" / "vocoder" / "vocoder.safetensors"
 MAKER = golden_maker("make-vectors")
 TEXT = (ROOT / "docs" / "runtime.md").read_text("utf-8")
 AGAIN = "; run tests/golden/make-vectors.py again, and change docs/runtime.md and docs/try/index.html"
-
-
-@pytest.fixture(autouse=True)
-def nothing_ships() -> None:
-    """Here it does."""
 
 
 @pytest.fixture(scope="module")

@@ -125,6 +125,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_cause(store, tmp_path):
     assert not (tmp_path / "run" / "checkpoint.pt").exists()
 
 
+@pytest.mark.slow
 def test_a_run_folder_in_use_is_not_overwritten(recipe, store, tmp_path):
     run(with_steps(1), store, tmp_path / "run")
     with pytest.raises(TrainingError) as caught:
@@ -134,6 +135,7 @@ def test_a_run_folder_in_use_is_not_overwritten(recipe, store, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_resume_refuses_what_does_not_fit(recipe, store, tmp_path):
     with pytest.raises(
         TrainingError, match=r"checkpoint.pt: there is no checkpoint to resume from; leave `resume` out"
@@ -216,6 +218,7 @@ def test_step_seeds_differ_by_seed_step_and_stream():
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
+@pytest.mark.slow
 def test_evaluation_follows_the_official_protocol(recipe, store, tmp_path):
     run(recipe, store, tmp_path / "run")
     codec = load_model(tmp_path / "run" / "model.safetensors")
@@ -237,6 +240,7 @@ def test_evaluation_follows_the_official_protocol(recipe, store, tmp_path):
     assert logged["test_codewords"] == len(shares)
 
 
+@pytest.mark.slow
 def test_evaluation_without_a_seen_speaker_is_refused(recipe, store, tmp_path):
     run(with_steps(1), store, tmp_path / "run")
     codec = load_model(tmp_path / "run" / "model.safetensors")

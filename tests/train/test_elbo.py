@@ -85,6 +85,7 @@ def test_classes_have_their_own_likelihood(store, tmp_path, likelihood):
     assert last["test_mse"] == pytest.approx(error, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_plain_vae_trains_and_has_no_codes(store, tmp_path):
     codec = trained(store, tmp_path / "run", "quantizer={kind: none, dim: 4}")
     last = read_log(tmp_path / "run" / "log.jsonl")[-1]
@@ -94,6 +95,7 @@ def test_a_plain_vae_trains_and_has_no_codes(store, tmp_path):
     assert codec.bit_rate == 0
 
 
+@pytest.mark.slow
 def test_every_stage_of_a_residual_quantiser_is_counted(store, tmp_path):
     section = (
         "quantizer={kind: residual, stages: 3, codewords: 8, dim: 4,"

@@ -116,6 +116,7 @@ def test_refinement_finds_a_spectrogram_from_a_sound_that_lacks_it(features) -> 
     assert distance(kept) < 0.05 * steps[0]  # what has the spectrogram already is left nearly as it is
 
 
+@pytest.mark.slow
 def test_the_reference_and_the_inverse_stft_agree() -> None:
     from tests.reference import inverse_stft
 

@@ -13,10 +13,7 @@ from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
 from sqcodec.spectrogram import FEATURES
 from tests.conftest import make_model, speech_like
 
-
-@pytest.fixture(autouse=True)
-def nothing_ships():
-    """What ships is tested here."""
+pytestmark = pytest.mark.ships
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,9 @@ from sqcodec.pipeline.finding import models
 from sqcodec.pipeline.finding.models import SHIPPED, find_for_encoding, find_for_programs, model_name
 from tests.conftest import copy_model, make_model
 
+pytestmark = pytest.mark.ships
+
 SHIPS = SHIPPED / "speech16k" / "model.safetensors"
-
-
-@pytest.fixture(autouse=True)
-def nothing_ships() -> None:
-    """Here it does."""
 
 
 @pytest.fixture
