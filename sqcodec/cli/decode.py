@@ -84,7 +84,9 @@ def decode(
             raise click.UsageError("--stream needs --raw s16le.")
         from sqcodec.pipeline.coding import live
 
-        live.decode_live(codes, recording, model=model, bit_rate=bitrate, rate=rate)
+        done = live.decode_live(codes, recording, model=model, bit_rate=bitrate, rate=rate)
+        text = f"{done.seconds:.2f} s of {done.packets} packets"
+        echo_result(recording, [], f"{text}, {model_text(done.model, done.model_reason)}", quiet=quiet)
         return
     if bitrate:
         raise click.UsageError("--bitrate needs --stream: files name the rate that they were made at.")

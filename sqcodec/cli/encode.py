@@ -112,7 +112,9 @@ def encode(
             raise click.UsageError("--stream needs --raw s16le and --rate, and takes --bitrate.")
         from sqcodec.pipeline.coding import live
 
-        live.encode_live(recording, codes, model=model, bit_rate=bitrate, rate=rate)
+        done = live.encode_live(recording, codes, model=model, bit_rate=bitrate, rate=rate)
+        text = f"{done.packets} packets of {done.packet_bytes} bytes, {done.seconds:.2f} s"
+        echo_result(codes, [], f"{text}, {model_text(done.model, done.model_reason)}", quiet=quiet)
         return
     from sqcodec.pipeline.coding import files, folders
     from sqcodec.pipeline.coding.rate_control import Options

@@ -11,7 +11,7 @@ import soundfile
 
 import sqcodec
 from sqcodec.model.model_header import read_header
-from tests.cli.runner import run
+from tests.cli.runner import run, trained
 from tests.conftest import speech_like
 
 SMALL = ("hidden=12", "width=8", "frames=16", "batch=4", "steps=8", "evaluate_every=4", "warmup=2")
@@ -21,17 +21,7 @@ SMALL = ("hidden=12", "width=8", "frames=16", "batch=4", "steps=8", "evaluate_ev
 def folder(tmp_path_factory) -> Path:
     """A run of the folder recipe: a few steps of a model, a context model of its codes."""
     place = tmp_path_factory.mktemp("context")
-    for speaker in ("p225", "p226"):
-        (place / "speech" / speaker).mkdir(parents=True)
-        for number in range(3):
-            soundfile.write(place / "speech" / speaker / f"{number}.wav", speech_like(30_000, seed=number), 16000)
-    assert run("prep", "folder", "--data", place / "speech", "--out", place / "store").exit_code == 0
-    changes = ["network.channels=16", "network.gru=8", "quantizer.codewords=16", "quantizer.dim=4", "train.batch=4"]
-    changes += ["train.steps=4", "vocoder.iterations=2", *(f"context.{text}" for text in SMALL)]
-    changes += ["train.log_every=2", "train.save_every=4", "train.evaluate_every=4"]
-    options = [part for text in changes for part in ("--set", text)]
-    arguments = ("train", "folder", "--features", place / "store", "--out", place / "run", *options)
-    assert run(*arguments).exit_code == 0
+    arguments = trained(place, *(f"context.{text}" for text in SMALL))
     shutil.copy(place / "run" / "model.safetensors", place / "before.safetensors")
     result = run(*arguments, "--stage", "context")
     assert result.exit_code == 0, result.output

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from tests.cli.runner import run
 from tests.conftest import speech_like
@@ -27,10 +28,13 @@ def test_files_of_samples_and_packets(tmp_path: Path, pcm: bytes, monkeypatch) -
     monkeypatch.chdir(tmp_path)
     Path("in.raw").write_bytes(pcm)
     result = run("encode", "in.raw", "packets", *RAW, "--rate", "16000", "--bitrate", "800")
-    assert (result.exit_code, result.output) == (0, "")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == "packets: 32 packets of 4 bytes, 1.28 s, model speech16k, which ships\n"
     packets = Path("packets").read_bytes()
     assert len(packets) == 4 * 32  # 20000 samples, 126 frames, 63 codes, 32 packets of 2
-    assert run("decode", "packets", "out.raw", *RAW, "--bitrate", "800").exit_code == 0
+    result = run("decode", "packets", "out.raw", *RAW, "--bitrate", "800")
+    assert result.exit_code == 0
+    assert result.stdout == "out.raw: 1.28 s of 32 packets, model speech16k, which ships\n"
     assert abs(len(Path("out.raw").read_bytes()) // 2 - 20_000) <= 640
     cut = Path("cut")
     cut.write_bytes(packets[:-3])  # an incomplete packet at the end is left out
@@ -55,11 +59,27 @@ def test_wrong_use_is_one_error(arguments, text, tmp_path: Path, monkeypatch) ->
     assert text in result.stderr
 
 
+@pytest.mark.parametrize("bitrate", ["400", "1600"])
+def test_files_with_a_header_are_refused(bitrate, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("in.wav", speech_like(8000), 16000)
+    assert run("encode", "in.wav", "in.sqc").exit_code == 0
+    for arguments, kind in (
+        (("encode", "in.wav", "out", *RAW, "--rate", "16000"), "WAV"), (("decode", "in.sqc", "out", *RAW), ".sqc"),
+    ):  # fmt: skip
+        result = run(*arguments, "--bitrate", bitrate)
+        assert result.exit_code == 1
+        assert result.stderr.startswith(
+            f"Error: the stream begins as a {kind} file does; expected raw samples or packets"
+        )
+        assert "leave out --stream for files" in result.stderr
+
+
 def started(*arguments: str, **pipes) -> subprocess.Popen:
     return subprocess.Popen([*SQCODEC, *arguments], stdout=subprocess.PIPE, bufsize=0, **pipes)
 
 
-ENCODE = ("encode", "-", "-", *RAW, "--rate", "16000")
+ENCODE = ("encode", "-", "-", *RAW, "--rate", "16000", "--quiet")
 EIGHT = 2 * 640 * 8  # bytes of eight packets
 
 

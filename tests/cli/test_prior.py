@@ -12,7 +12,7 @@ import soundfile
 import yaml
 
 import sqcodec
-from tests.cli.runner import refused, run
+from tests.cli.runner import refused, run, trained
 from tests.conftest import speech_like
 
 SMALL = ("layers=1", "dim=16", "heads=2", "context=32", "steps=8", "batch=4", "evaluate_every=4", "warmup=2")
@@ -22,17 +22,7 @@ SMALL = ("layers=1", "dim=16", "heads=2", "context=32", "steps=8", "batch=4", "e
 def folder(tmp_path_factory, request) -> Path:
     """A run of the tiny recipe: a few steps of a model, a prior on its codes."""
     place = tmp_path_factory.mktemp("prior")
-    for speaker in ("p225", "p226"):
-        (place / "speech" / speaker).mkdir(parents=True)
-        for number in range(3):
-            soundfile.write(place / "speech" / speaker / f"{number}.wav", speech_like(30_000, seed=number), 16000)
-    assert run("prep", "folder", "--data", place / "speech", "--out", place / "store").exit_code == 0
-    changes = ["network.channels=16", "network.gru=8", "quantizer.codewords=16", "quantizer.dim=4", "train.batch=4"]
-    changes += ["train.steps=4", "vocoder.iterations=2", *(f"prior.{text}" for text in SMALL)]
-    changes += ["train.log_every=2", "train.save_every=4", "train.evaluate_every=4"]
-    options = [part for text in changes for part in ("--set", text)]
-    arguments = ("train", "folder", "--features", place / "store", "--out", place / "run", *options)
-    assert run(*arguments).exit_code == 0
+    arguments = trained(place, *(f"prior.{text}" for text in SMALL))
     result = run(*arguments, "--stage", "prior")
     assert result.exit_code == 0, result.output
     figures = r"(\d\.\d\d) bits per code on test; tables: order 0 \d\.\d\d, order 1 \d\.\d\d, order 2 \d\.\d\d"

@@ -6,41 +6,59 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.bitstream import packets
+from sqcodec.bitstream.sqc_header import MAGIC
 from sqcodec.errors import SqcodecError
 from sqcodec.pipeline.coding.codec import open_codec
 from sqcodec.pipeline.coding.streams import StreamDecoder, StreamEncoder
 from sqcodec.pipeline.finding.models import find_for_encoding
 
 _FULL_SCALE = 32767.0
+_HEADERS = {b"RIFF": "a WAV file", b"fLaC": "a FLAC file", b"OggS": "an Ogg file", MAGIC: "a .sqc file"}
+_LONGEST_MARK = max(map(len, _HEADERS))
 
 
-def encode_live(source: Path, target: Path, *, model: str | None, bit_rate: float | None, rate: int) -> int:
+class Streamed(NamedTuple):
+    """packets, each of packet_bytes; seconds of sound; the model, and why it was chosen."""
+
+    packets: int
+    packet_bytes: int
+    seconds: float
+    model: Path
+    model_reason: str
+
+
+def encode_live(source: Path, target: Path, *, model: str | None, bit_rate: float | None, rate: int) -> Streamed:
     """Samples of `source` at `rate` (Hz) to packets in `target`; `-` is standard input or output.
 
-    Returns the number of packets. Raises as `StreamEncoder`, and SqcodecError: a file cannot be opened.
+    Returns what was done. Raises as `StreamEncoder`, and SqcodecError: a file cannot be opened, or has a header.
     """
-    codec = open_codec(find_for_encoding(model).path, "cpu")
-    encoder = StreamEncoder(codec, bitrate=bit_rate, sample_rate=rate)
+    found = find_for_encoding(model)
+    encoder = StreamEncoder(open_codec(found.path, "cpu"), bitrate=bit_rate, sample_rate=rate)
     with ExitStack() as stack:
-        return encode_stream(*_opened(source, target, stack), encoder)
+        count = encode_stream(*_opened(source, target, stack), encoder)
+    seconds = count * encoder.packet_samples / rate
+    return Streamed(count, encoder.packet_bytes, seconds, found.path, found.reason)
 
 
-def decode_live(source: Path, target: Path, *, model: str | None, bit_rate: float | None, rate: int | None) -> int:
+def decode_live(source: Path, target: Path, *, model: str | None, bit_rate: float | None, rate: int | None) -> Streamed:
     """Packets of `source`, made at the nominal bit_rate, to samples in `target` at `rate` (None: the model's).
 
-    Returns the number of packets. Raises as `StreamDecoder`, and SqcodecError: a file cannot be opened.
+    Returns what was done. Raises as `StreamDecoder`, and SqcodecError: a file cannot be opened, or has a header.
     """
-    codec = open_codec(find_for_encoding(model).path, "cpu")
+    found = find_for_encoding(model)
+    codec = open_codec(found.path, "cpu")
     size = packets.CODES * codec.codebooks_for(codebooks=None, bit_rate=bit_rate)
     with ExitStack() as stack:
         opened = _opened(source, target, stack)
-        return decode_stream(*opened, StreamDecoder(codec, sample_rate=rate), packet_bytes=size)
+        count = decode_stream(*opened, StreamDecoder(codec, sample_rate=rate), packet_bytes=size)
+    seconds = count * packets.CODES / codec.frame_rate
+    return Streamed(count, size, seconds, found.path, found.reason)
 
 
 def _opened(source: Path, target: Path, stack: ExitStack) -> tuple[BinaryIO, BinaryIO]:
@@ -57,13 +75,13 @@ def encode_stream(source: BinaryIO, target: BinaryIO, encoder: StreamEncoder) ->
 
     It ends with the source, with a closed target, or when it is interrupted: then what was heard is still coded.
     """
-    read = 2 * encoder.packet_samples // 2  # half a packet: 20 ms
-    pieces = (np.frombuffer(piece, "<i2") for piece in _pieces(source, read, whole=2))
+    half_a_packet = encoder.packet_samples  # bytes: 20 ms
+    pieces = (np.frombuffer(piece, "<i2") for piece in _pieces(source, half_a_packet, whole=2))
     return _written(target, encoder.push, encoder.flush, pieces)
 
 
 def decode_stream(source: BinaryIO, target: BinaryIO, decoder: StreamDecoder, *, packet_bytes: int) -> int:
-    """Read packets of packet_bytes, write samples (16 bit, little-endian); returns the number of pieces written.
+    """Read packets of packet_bytes, write samples (16 bit, little-endian); returns the number of packets.
 
     An incomplete packet at the end is left out.
     """
@@ -71,8 +89,8 @@ def decode_stream(source: BinaryIO, target: BinaryIO, decoder: StreamDecoder, *,
     def push(packet: bytes) -> list[bytes]:
         return [_pcm(decoder.push(packet))]
 
-    whole = (piece for piece in _pieces(source, packet_bytes, whole=packet_bytes) if len(piece) == packet_bytes)
-    return _written(target, push, lambda: [_pcm(decoder.flush())], whole)
+    pieces = _pieces(source, packet_bytes, whole=packet_bytes)
+    return _written(target, push, lambda: [_pcm(decoder.flush())], pieces) - 1  # the last piece is of no packet
 
 
 def _pieces(source: BinaryIO, size: int, *, whole: int) -> Iterator[bytes]:
@@ -80,12 +98,26 @@ def _pieces(source: BinaryIO, size: int, *, whole: int) -> Iterator[bytes]:
     held = b""
     read: Callable[[int], bytes] = getattr(source, "read1", source.read)  # does not wait for more than there is
     with _Interrupts() as interrupts:
+        begin = b""
         while chunk := interrupts.waiting(read, size - len(held) % size):
             held += chunk
+            if len(begin) < _LONGEST_MARK:
+                begin += chunk
+                _refuse_header(begin)
             usable = len(held) - len(held) % whole
             if usable:
                 yield held[:usable]
                 held = held[usable:]
+
+
+def _refuse_header(begin: bytes) -> None:
+    """Raises SqcodecError: the stream begins as a file with a header does, which would be taken for sound or codes."""
+    for mark, what in _HEADERS.items():
+        if begin.startswith(mark):
+            raise SqcodecError(
+                f"the stream begins as {what} does; expected raw samples or packets: leave out `stream` for files, and"
+                " record without a header (arecord -t raw)"
+            )
 
 
 class _Interrupts:
