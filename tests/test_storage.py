@@ -10,24 +10,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from sqcodec import storage
+from sqcodec import storage, tensor_files
 from sqcodec.errors import CodesError, ModelError, SqcodecError
-from sqcodec.storage import TensorFormat, move, write_bytes, write_json, write_text, written, written_folder
+from sqcodec.storage import move, write_bytes, write_json, write_text, written, written_folder
+from tests.test_tensor_files import KIND
 
 LONG_AGO = (0, 0)
 MEGABYTE = 1 << 20
-KIND = TensorFormat(
-    key="test",
-    newest=2,
-    error=ModelError,
-    missing="no such file",
-    newer="format {found}, read up to {newest}",
-    expected="not one of ours ({reason})",
-)
 
 
 @pytest.fixture(autouse=True)
@@ -206,7 +198,7 @@ def test_a_full_disk_is_one_error_and_leaves_the_old_file(small_disk: Path) -> N
     ):
         (draft / "x").write_bytes(bytes(MEGABYTE))
     with pytest.raises(ModelError, match=rf"^{path}: cannot be written: {reason}$"):
-        storage.save_tensors(path, {"w": torch.zeros(MEGABYTE)}, {"format": 1}, KIND)
+        tensor_files.save_tensors(path, {"w": torch.zeros(MEGABYTE)}, {"format": 1}, KIND)
     assert path.read_text() == "old"
     assert names(small_disk) == {"a"}
 
@@ -336,43 +328,6 @@ def test_a_complete_draft_is_moved(tmp_path: Path) -> None:
     assert names(tmp_path) == {"a", "b"}
     with pytest.raises(CodesError, match=r"none/a: cannot be written: No such file or directory$"):
         move(tmp_path / "a", tmp_path / "none" / "a", error=CodesError)
-
-
-def test_tensors_and_header_round_trip(tmp_path: Path) -> None:
-    path = tmp_path / "a"
-    tensors = {"w": torch.arange(6.0).reshape(2, 3).T, "tables.n": torch.tensor([1, 2])}
-    storage.save_tensors(path, tensors, {"format": 2, "name": "é"}, KIND)
-    assert storage.read_header(path, KIND) == {"format": 2, "name": "é"}
-    header, back = storage.read_tensors(path, KIND)
-    assert header == {"format": 2, "name": "é"}
-    assert back.keys() == tensors.keys()
-    assert all(torch.equal(back[name], tensors[name]) for name in tensors)
-    arrays = storage.read_arrays(path, "tables.", KIND)
-    assert arrays.keys() == {"n"}
-    assert np.array_equal(arrays["n"], [1, 2])
-
-
-def test_every_unfit_tensor_file_is_one_error(tmp_path: Path) -> None:
-    path, other = tmp_path / "a", TensorFormat(**{**vars(KIND), "key": "other"})
-    with pytest.raises(ModelError, match=rf"^{path}: no such file$"):
-        storage.read_header(path, KIND)
-    for header, text in [
-        ({"format": 3}, "format 3, read up to 2"),
-        ({"form": 1}, "not one of ours (KeyError: 'format')"),
-        ([1], "not one of ours (TypeError: list indices must be integers or slices, not str)"),
-    ]:
-        storage.save_tensors(path, {"w": torch.zeros(1)}, header, KIND)
-        for read in (storage.read_header, storage.read_tensors):
-            with pytest.raises(ModelError) as caught:
-                read(path, KIND)
-            assert str(caught.value) == f"{path}: {text}"
-    with pytest.raises(ModelError, match=r"not one of ours \(KeyError: 'other'\)$"):
-        storage.read_header(path, other)
-    for content in (b"", b"RIFF", path.read_bytes()[:-2]):
-        path.write_bytes(content)
-        for read in (storage.read_header, storage.read_tensors, lambda path, kind: storage.read_arrays(path, "", kind)):
-            with pytest.raises(ModelError, match=r"not one of ours \(SafetensorError: "):
-                read(path, KIND)
 
 
 def test_windows_has_no_part_that_only_posix_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

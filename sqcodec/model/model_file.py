@@ -27,7 +27,7 @@ from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.nn.uninitialised import NoInitialisation
 from sqcodec.recipe import validate_recipe
 from sqcodec.recipe.quantizer_section import current_keys
-from sqcodec.storage import read_tensors, save_tensors
+from sqcodec.tensor_files import read_tensors, save_tensors
 
 
 class OpenedModel(NamedTuple):

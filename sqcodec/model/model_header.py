@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from sqcodec import storage
+from sqcodec import tensor_files
 from sqcodec.errors import ModelError
 from sqcodec.spectrogram import FeatureConfig, feature_config
 
@@ -19,7 +19,7 @@ NO_SPEAKER = 0  # speaker index for a speaker-independent decoder, which ignores
 _MOST_CODEBOOKS = 256
 TABLES = "tables."  # prefix of the names of the entropy tables
 CONTEXT = "context."  # prefix of the names of the context model's arrays
-KIND = storage.TensorFormat(
+KIND = tensor_files.TensorFormat(
     key="sqcodec",
     newest=CONTEXT_FORMAT,
     error=ModelError,
@@ -77,7 +77,7 @@ class ModelHeader:
 
 def read_header(path: Path) -> ModelHeader:
     """Read the header of a model file. Raises ModelError: missing, not a model of sqcodec, or of a newer format."""
-    return header_of(path, storage.read_header(path, KIND))
+    return header_of(path, tensor_files.read_header(path, KIND))
 
 
 class ModelContents(NamedTuple):
@@ -91,7 +91,7 @@ class ModelContents(NamedTuple):
 
 def read_model(path: Path) -> ModelContents:
     """Read a model file at once. Raises ModelError as `read_header`."""
-    tree, arrays = storage.read_file(path, KIND)
+    tree, arrays = tensor_files.read_file(path, KIND)
     tables, context = (
         {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
         for prefix in (TABLES, CONTEXT)
@@ -140,9 +140,9 @@ def _sized(codewords: Sequence[Any]) -> tuple[int, ...]:
 
 def read_tables(path: Path) -> dict[str, NDArray[Any]]:
     """Read the arrays of the entropy tables; empty if the model has none. Raises ModelError: not a safetensors file."""
-    return storage.read_arrays(path, TABLES, KIND)
+    return tensor_files.read_arrays(path, TABLES, KIND)
 
 
 def read_context(path: Path) -> dict[str, NDArray[Any]]:
     """Read the arrays of the context model; empty if the model has none. Raises ModelError: not a safetensors file."""
-    return storage.read_arrays(path, CONTEXT, KIND)
+    return tensor_files.read_arrays(path, CONTEXT, KIND)

@@ -15,7 +15,7 @@ from sqcodec.errors import ModelError
 from sqcodec.model.assembly import build_codec
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.recipe import CodecRecipe, validate_recipe
-from sqcodec.storage import load_plain
+from sqcodec.tensor_files import load_plain
 
 _VARIANCES = {0: "I", 1: "III"}  # encoder channels beyond those of the latent -> variance; `dim` more: IV
 

@@ -7,7 +7,7 @@ import torch
 from sqcodec.errors import ModelError
 from sqcodec.prior.transformer import CodePrior
 from sqcodec.recipe import PriorConfig
-from sqcodec.storage import TensorFormat, read_tensors, save_tensors
+from sqcodec.tensor_files import TensorFormat, read_tensors, save_tensors
 
 FORMAT = 1
 PRIOR = "prior.safetensors"  # the name of its file, beside the model

@@ -12,7 +12,7 @@ from sqcodec.runtime.phase_refinement import refine
 from sqcodec.runtime.spectra import inverse_fft, overlap_add_same
 from sqcodec.runtime.threads import one_thread
 from sqcodec.runtime.weights import Array, Weights
-from sqcodec.storage import read_arrays
+from sqcodec.tensor_files import read_arrays
 from sqcodec.vocoder.vocoder_header import KIND, VocoderHeader
 from sqcodec.windows import windows, with_last_repeated
 

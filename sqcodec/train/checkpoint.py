@@ -7,7 +7,8 @@ import torch
 
 from sqcodec.errors import TrainingError
 from sqcodec.recipe.quantizer_section import current_keys
-from sqcodec.storage import load_plain, written
+from sqcodec.storage import written
+from sqcodec.tensor_files import load_plain
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

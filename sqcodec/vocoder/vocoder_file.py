@@ -12,7 +12,7 @@ from sqcodec.errors import VocoderError
 from sqcodec.nn.uninitialised import NoInitialisation
 from sqcodec.recipe import IstftConfig, TrainedVocoderConfig, VocoderConfig, WorldConfig
 from sqcodec.spectrogram import FeatureConfig
-from sqcodec.storage import read_tensors, save_tensors
+from sqcodec.tensor_files import read_tensors, save_tensors
 from sqcodec.vocoder.interface import VocoderPrecision
 from sqcodec.vocoder.istft import IstftNetwork, IstftVocoder
 from sqcodec.vocoder.vocoder_header import FORMAT, KIND, VocoderHeader, header_for

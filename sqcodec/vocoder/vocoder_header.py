@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from sqcodec.errors import VocoderError
 from sqcodec.spectrogram import FeatureConfig
-from sqcodec.storage import TensorFormat
-from sqcodec.storage import read_header as read_tree
+from sqcodec.tensor_files import TensorFormat
+from sqcodec.tensor_files import read_header as read_tree
 
 FORMAT = 1
 KIND = TensorFormat(

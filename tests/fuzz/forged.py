@@ -26,7 +26,7 @@ from sqcodec.bitstream.entropy_tables import from_arrays
 from sqcodec.bitstream.sqc_header import read_header, varint
 from sqcodec.errors import SqcodecError
 from sqcodec.model.model_header import TABLES
-from sqcodec.storage import load_plain
+from sqcodec.tensor_files import load_plain
 
 # what a field of any kind is replaced by
 VALUES: tuple[Any, ...] = (

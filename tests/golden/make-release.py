@@ -24,7 +24,7 @@ from sqcodec.pipeline.training.train_codec import train
 from sqcodec.pipeline.training.train_prior import train_prior_of
 from sqcodec.pipeline.training.train_vocoder import FineTuning, train_vocoder
 from sqcodec.recipe import load_recipe
-from sqcodec.storage import read_header
+from sqcodec.tensor_files import read_header
 from tests.train.conftest import SMALL, make_store
 from tests.train.vocoder.conftest import ISTFT, WORLD, make_sound_store
 

@@ -18,7 +18,7 @@ from sqcodec.model.objective import objective
 from sqcodec.model.paper_network import PaperEncoder, jitter
 from sqcodec.quantizers.quantizer import Quantized
 from sqcodec.recipe import load_recipe
-from sqcodec.storage import read_tensors, save_tensors
+from sqcodec.tensor_files import read_tensors, save_tensors
 
 SMALL = ("network.channels=16", "network.gru=8", "network.speaker_dim=4", "quantizer.codewords=16", "quantizer.dim=4")
 

@@ -11,7 +11,7 @@ from sqcodec.bitstream import sqc
 from sqcodec.model.model_header import read_model
 from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.finding.models import SHIPPED
-from sqcodec.storage import read_file
+from sqcodec.tensor_files import read_file
 from sqcodec.vocoder.vocoder_header import KIND
 from tests.conftest import golden_maker
 from tests.runtime.test_spectra import decibels
