@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqcodec.codes import Codes
 from sqcodec.extras import required
 from sqcodec.pipeline.coding import files
+from sqcodec.pipeline.coding.codes_files import read_codes_file
 from sqcodec.pipeline.coding.inputs import Audio, recording_of
 from sqcodec.pipeline.coding.outcomes import Decoded, Encoded
 from sqcodec.pipeline.finding.models import find_for_programs
@@ -82,7 +83,7 @@ def decode_file(
         >>> sqcodec.decode_file("out.sqc", "out.wav").sample_rate
         16000
     """
-    if model is None and files.read_codes_file(Path(source)).identity is None:
+    if model is None and read_codes_file(Path(source)).identity is None:
         model = find_for_programs(None).path
     return files.decode_file(
         Path(source), Path(target), model=None if model is None else str(model), speaker=speaker, vocoder=vocoder,

@@ -3,26 +3,32 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sqcodec.bitstream import npy, recovery, sqc
-from sqcodec.bitstream.exported_row import codes_of, read_meta
-from sqcodec.bitstream.shard_file import SUFFIXES, is_shard, read_row
-from sqcodec.bitstream.sqc_header import BLOCK, MAGIC, read_header
-from sqcodec.codes import Codes
+from sqcodec.bitstream import npy, sqc
+from sqcodec.bitstream.shard_file import is_shard
+from sqcodec.bitstream.sqc_header import BLOCK
 from sqcodec.corpus.audio import AudioSource, RawEncoding, RawFormat
-from sqcodec.errors import CodesError, SqcodecError
-from sqcodec.model import model_header
+from sqcodec.errors import SqcodecError
 from sqcodec.pipeline.coding.codec import Codec, open_codec
+from sqcodec.pipeline.coding.codes_files import (
+    Opened,
+    bare_array_note,
+    exported_row,
+    find_model,
+    open_with,
+    recovered,
+    spooled_codes,
+)
 from sqcodec.pipeline.coding.notes import note, recording_notes
 from sqcodec.pipeline.coding.outcomes import Decoded, Encoded, Span
 from sqcodec.pipeline.coding.rate_control import Options
 from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, Written, clipping_note, sound_format, write_sound
 from sqcodec.pipeline.coding.watched import ShowProgress, WatchedRecording, watched
-from sqcodec.pipeline.finding.models import FoundModel, find_for_decoding, find_for_encoding, model_name
+from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.paths import check_target, is_pipe, is_special, shown, spooled, written
 from sqcodec.resampling import resampled
 from sqcodec.vocoder.interface import VocoderPrecision
@@ -31,27 +37,6 @@ CodesFormat = Literal["sqc", "npy"]
 CODES_SUFFIXES = (".sqc", ".npy")
 _RAW_SUFFIXES = (".raw", ".pcm")
 _CHUNK = 1 << 16  # samples per write
-
-
-class CodesFile(NamedTuple):
-    """The bytes of a codes file, and its name for messages.
-
-    identity: of the model that wrote it; None: a bare array. codes: of an `.npy`; None for a `.sqc`, which needs the
-    model to be read.
-    """
-
-    content: bytes
-    where: str
-    identity: str | None
-    codes: Codes | None
-
-
-class Opened(NamedTuple):
-    """Codes with their model, and the parts that are lost."""
-
-    codec: Codec
-    codes: Codes
-    lost: tuple[Span, ...]
 
 
 def encode_file(
@@ -174,11 +159,11 @@ def decode_file(
     written.
     """
     check_target(source, target, _RAW_SUFFIXES if raw else SOUND_FORMATS)
-    file = _row_file(source, row) if row is not None or is_shard(source) else _codes_file(source)
+    file = exported_row(source, row) if row is not None or is_shard(source) else spooled_codes(source)
     found = find_model(file.identity, model)
     codec = open_codec(found.path, device, precision)
     rate = rate or codec.sample_rate
-    opened = _recovered(codec, file) if recover and file.codes is None else open_with(codec, file)
+    opened = recovered(codec, file) if recover and file.codes is None else open_with(codec, file)
     result = decode_with(
         opened, target, where=file.where, speaker=speaker, vocoder=vocoder, rate=rate, raw=raw, progress=progress
     )
@@ -195,22 +180,6 @@ def decode_file(
         ),
         lost=opened.lost,
     )
-
-
-def _codes_file(source: Path) -> CodesFile:
-    with spooled(source) as path:
-        return identify(npy.read_bytes(path), shown(source))
-
-
-def _row_file(source: Path, row: str | None) -> CodesFile:
-    """A row of an export, whose `meta.json` lies beside it."""
-    if not is_shard(source):
-        raise CodesError(
-            f"{source}: `row` {row}: expected a shard of 'sqcodec export' ({', '.join(SUFFIXES.values())})"
-        )
-    where = f"{source}, row {0 if row is None else row}"
-    meta = read_meta(source.parent)
-    return CodesFile(b"", where, meta.fingerprint, codes_of(read_row(source, row), meta, where))
 
 
 def decode_with(
@@ -237,41 +206,6 @@ def decode_with(
         sound = _cut(sound, codes.samples)  # at the recording's rate, its exact length
     with written(target) as draft:
         return write_sound(draft, sound, rate, sound_format(target, raw))
-
-
-def read_codes_file(path: Path) -> CodesFile:
-    """Read a codes file and find its format. Raises CodesError: it cannot be read, or is no codes file."""
-    return identify(npy.read_bytes(path), str(path))
-
-
-def identify(content: bytes, where: str) -> CodesFile:
-    """Find the format (by its first bytes) and the model's identity. Raises CodesError: no codes file, or damaged."""
-    if content.startswith(MAGIC):
-        return CodesFile(content, where, read_header(content, where=where).identity, None)
-    codes = npy.unpack(content, where=where)
-    return CodesFile(content, where, codes.fingerprint, codes)
-
-
-def find_model(identity: str | None, model: str | None) -> FoundModel:
-    """The model that wrote a codes file; without an identity (a bare array), that `encode` would use. Raises
-    ModelError."""
-    return find_for_encoding(model) if identity is None else find_for_decoding(identity, model)
-
-
-def open_with(codec: Codec, file: CodesFile) -> Opened:
-    """The codes of a file, with their open model. Raises CodesError: the model cannot read them."""
-    if file.codes is None:
-        return Opened(codec, sqc.unpack(file.content, codec.space, where=file.where), ())
-    if file.identity is None:  # a bare array: its length follows from the model's rates
-        return Opened(codec, npy.unpack(file.content, where=file.where, features=codec.features), ())
-    return Opened(codec, file.codes, ())
-
-
-def _recovered(codec: Codec, file: CodesFile) -> Opened:
-    intact = recovery.recover(file.content, codec.space, where=file.where)
-    rate, seconds = codec.features.code_rate, intact.codes.seconds
-    lost = tuple(Span(block.start / rate, min(seconds, block.stop / rate)) for block in intact.lost)
-    return Opened(codec, intact.codes, lost)
 
 
 def _codes_format(target: Path, form: CodesFormat | None) -> CodesFormat:
@@ -314,14 +248,3 @@ def _cut(blocks: Iterable[NDArray[np.float32]], samples: int) -> Iterator[NDArra
     for block in blocks:
         yield block[:samples]
         samples -= min(samples, len(block))
-
-
-def bare_array_note(file: CodesFile, found: FoundModel) -> str:
-    """The note on a bare array: what it lacks, and what is assumed; "" for any other file."""
-    if file.identity is not None:
-        return ""
-    samples = model_header.read_header(found.path).features.samples_per_code
-    return (
-        f"{file.where}: a bare array, without the model's fingerprint, length, loudness and speaker:"
-        f" taken as codes of {model_name(found.path)}, {samples} samples per code, gain 1"
-    )

@@ -17,18 +17,15 @@ from sqcodec.corpus.recordings import SUFFIXES, files_below
 from sqcodec.errors import SqcodecError
 from sqcodec.model.model_header import read_header as read_model_header
 from sqcodec.pipeline.coding.codec import Codec, open_codec
+from sqcodec.pipeline.coding.codes_files import bare_array_note, find_model, identify, open_with
 from sqcodec.pipeline.coding.files import (
     CODES_SUFFIXES,
     CodesFormat,
-    bare_array_note,
     bit_rate_note,
     check_block,
     check_dtype,
     decode_with,
     encode_with,
-    find_model,
-    identify,
-    open_with,
 )
 from sqcodec.pipeline.coding.folder_record import FolderRecord, Stamp, State, stamp_of
 from sqcodec.pipeline.coding.notes import Note, note, recording_notes

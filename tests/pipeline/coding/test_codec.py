@@ -13,7 +13,7 @@ import torch
 from safetensors import safe_open
 
 import sqcodec
-from sqcodec import storage
+from sqcodec import tensor_files
 from sqcodec.codes import Codes
 from sqcodec.errors import AudioError, CodesError, ModelError, VocoderError
 from sqcodec.features.mel import extract
@@ -316,7 +316,7 @@ def test_a_model_file_is_opened_once(tmp_path: Path, monkeypatch) -> None:
         opened.append(path)
         return safe_open(path, **options)
 
-    monkeypatch.setattr(storage, "safe_open", counting)
+    monkeypatch.setattr(tensor_files, "safe_open", counting)
     codec = load(tmp_path / "model.safetensors", device="cpu")
     assert opened == [tmp_path / "model.safetensors"]
     assert vars(codec.space) == vars(read_space(tmp_path / "model.safetensors"))
