@@ -220,6 +220,15 @@ def test_an_override_counts_for_both_trainings_unless_it_is_of_one():
     assert none.vocoder.train.steps == 7000
 
 
+def test_the_recipe_of_a_run_folder_takes_the_overrides_that_it_began_with(tmp_path):
+    own = ("vocoder.on_codec.train.steps=5", "vocoder.on_codec.discriminators.start=0", "vocoder.train.batch=3")
+    begun = load_recipe("speech16k", own, on_codec=True)
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(begun.model_dump(mode="json"), sort_keys=False))
+    assert load_recipe(str(tmp_path), own, on_codec=True) == begun
+    longer = load_recipe(str(tmp_path), ("vocoder.on_codec.train.steps=6", "vocoder.train.steps=9"), on_codec=True)
+    assert longer.vocoder.train.steps == 6
+
+
 @pytest.mark.parametrize("on_codec", [False, True])
 def test_a_wrong_change_is_found_before_the_first_training(on_codec):
     wrong = ("vocoder.on_codec.train.stpes=5", "vocoder.on_codec.train.frames=1")

@@ -11,7 +11,7 @@ from sqcodec.errors import RecipeError
 from sqcodec.recipe.context_section import ContextConfig
 from sqcodec.recipe.features_section import FeaturesConfig
 from sqcodec.recipe.network_section import NetworkConfig
-from sqcodec.recipe.overrides import changed_on_codec, override_
+from sqcodec.recipe.overrides import changed_on_codec, override_, resumed_on_codec
 from sqcodec.recipe.plain_yaml import parse
 from sqcodec.recipe.prior_section import PriorConfig
 from sqcodec.recipe.quantizer_section import QuantizerConfig
@@ -216,6 +216,7 @@ def load_recipe(name: str, overrides: tuple[str, ...] = (), *, on_codec: bool = 
         raise RecipeError(f"{path}: not a YAML file: {error}") from error
     if not isinstance(tree, dict):
         raise RecipeError(f"{path}: got {type(tree).__name__}, expected a mapping of sections (name, corpus, ...)")
+    overrides = resumed_on_codec(tree, overrides) if on_codec else overrides
     for override in overrides:
         override_(tree, override)
     where = f"{path}{' with' if overrides else ''}" + "".join(f" `overrides` {override}" for override in overrides)

@@ -9,6 +9,8 @@ from sqcodec.errors import RecipeError
 from sqcodec.recipe.plain_yaml import parse
 from sqcodec.recipe.quantizer_section import FORMER_KEYS, current_keys
 
+_ON_CODEC = "vocoder.on_codec."
+
 
 def override_(tree: dict[str, Any], override: str) -> None:
     """Set one value of a recipe's tree. Raises RecipeError: not `section.key=value`, no such section, or no YAML."""
@@ -52,17 +54,27 @@ def _parse_value(text: str) -> Any:
     return value
 
 
+def resumed_on_codec(tree: dict[str, Any], overrides: tuple[str, ...]) -> tuple[str, ...]:
+    """The overrides for a recipe that `vocoder.on_codec` has changed already, as a run folder holds it: its own values
+    are those of the vocoder now."""
+    vocoder = tree.get("vocoder")
+    if not isinstance(vocoder, dict) or vocoder.get("on_codec") is not None:
+        return overrides
+    own = [override for override in overrides if override.startswith(_ON_CODEC)]
+    others = [override for override in overrides if not override.startswith(_ON_CODEC)]
+    return (*others, *(override.replace(_ON_CODEC, "vocoder.", 1) for override in own))
+
+
 def changed_on_codec(tree: dict[str, Any], overrides: tuple[str, ...]) -> dict[str, Any]:
     """The tree with the changes of `vocoder.on_codec`, and over them the overrides, its own last."""
-    own = "vocoder.on_codec."
     changes = tree["vocoder"]["on_codec"]
     changed = {**tree, "vocoder": {**_merged(tree["vocoder"], changes), "on_codec": None}}
     for override in overrides:
-        if override.startswith("vocoder.") and not override.startswith(own[:-1]):
+        if override.startswith("vocoder.") and not override.startswith(_ON_CODEC[:-1]):
             override_(changed, override)
     for override in overrides:
-        if override.startswith(own):
-            override_(changed, override.replace(own, "vocoder.", 1))
+        if override.startswith(_ON_CODEC):
+            override_(changed, override.replace(_ON_CODEC, "vocoder.", 1))
     return changed
 
 

@@ -12,18 +12,15 @@ from numpy.typing import NDArray
 from sqcodec import former_names
 from sqcodec.bitstream import sqc
 from sqcodec.bitstream.code_space import CodeSpace
-from sqcodec.bitstream.rate_search import Latents
 from sqcodec.bitstream.sqc_header import BLOCK
 from sqcodec.codes import Codes
-from sqcodec.engine import EncodedBlock, Engine
-from sqcodec.errors import CodesError, ModelError
-from sqcodec.features.loudness import code_weights
-from sqcodec.features.mel import Statistics, features_of
+from sqcodec.engine import Engine
 from sqcodec.model.model_header import ModelHeader, read_model
+from sqcodec.pipeline.coding.encoder import Encoder
 from sqcodec.pipeline.coding.engines import open_engine, open_network
 from sqcodec.pipeline.coding.fitting import check_codes, index_of, speaker_for
 from sqcodec.pipeline.coding.inputs import Audio, Tensor, codes_of, recording_of
-from sqcodec.pipeline.coding.rate_control import Fitted, Goal, fit
+from sqcodec.pipeline.coding.rate_control import Fitted, Goal
 from sqcodec.pipeline.finding.code_spaces import space_of
 from sqcodec.pipeline.finding.models import find_for_programs, model_name
 from sqcodec.pipeline.finding.publication import publish
@@ -76,6 +73,7 @@ class Codec:
         self.features, self.speakers, self.fingerprint = header.features, header.speakers, header.fingerprint
         self.sample_rate = header.features.sample_rate  # Hz, of the networks' input and output
         self.bit_rate = header.bit_rate(len(header.codewords))
+        self._encoder = Encoder(header, space, engine, lambda: self.model)
         self._device, self._vocoders = device, dict[str | None, FoundVocoder]()
 
     @cached_property
@@ -188,32 +186,8 @@ class Codec:
         codebooks: int | None = None,
         bitrate: float | None = None,
     ) -> Codes:
-        """As `encode`, for a recording that is read block by block; a long one is read twice.
-
-        Raises ModelError: the model is a plain VAE; CodesError: it has no such speaker.
-        """
-        if not self.header.codewords:
-            raise ModelError(
-                f"{model_name(self.path)}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer"
-            )
-        codebooks = self.codebooks_for(codebooks=codebooks, bit_rate=bitrate)
-        if speaker is not None:
-            self.speaker_index(speaker)  # checked before the work
-        statistics, features = features_of(recording, self.features)
-        frames = self.features.frame_count(statistics.samples)
-        blocks = self.engine.encode(features, frames, codebooks=codebooks)
-        if speaker is None and self.speakers:
-            indices, speaker = self._with_speaker(blocks)
-        else:
-            indices = [block.codes for block in blocks]
-        return Codes(
-            indices=np.concatenate(indices, axis=1),
-            samples=recording.input_samples,
-            sample_rate=recording.rate,
-            gain=self._gain(statistics),
-            speaker=speaker,
-            fingerprint=self.fingerprint,
-        )
+        """As `encode`, for a recording that is read block by block; a long one is read twice."""
+        return self._encoder.encode(recording, speaker=speaker, codebooks=codebooks, bit_rate=bitrate)
 
     def encode_for(self, recording: Recording, goal: Goal, *, speaker: str | None = None, block: int = BLOCK) -> Fitted:
         """As `encode_recording`, with the codes that fit a bit rate, a quality or a size in bytes.
@@ -221,46 +195,19 @@ class Codec:
         block: codes a book in a block of the file. Memory grows with the recording, by 70 MB an hour. Raises
         CodesError: the model has no context model, or no file is as small; otherwise as `encode_recording`.
         """
-        if not self.has_true_rates:
-            raise CodesError(f"{self.path}: true bit rates need residual stages and a context model")
-        if speaker is not None:
-            self.speaker_index(speaker)
-        statistics, features = features_of(recording, self.features)
-        frames = self.features.frame_count(statistics.samples)
-        blocks = list(self.engine.encode(features, frames, codebooks=len(self.header.codewords)))
-        if speaker is None and self.speakers:
-            _, speaker = self._with_speaker(blocks)
-        whole = Codes(
-            indices=np.concatenate([block.codes for block in blocks], axis=1),
-            samples=recording.input_samples,
-            sample_rate=recording.rate,
-            gain=self._gain(statistics),
-            speaker=speaker,
-            fingerprint=self.fingerprint,
-        )
-        weights = code_weights([block.features for block in blocks], self.features, self._loudness)
-        latents = Latents(np.concatenate([block.latents for block in blocks]), weights)
-        return fit(whole, latents, self.engine.embeddings(), self.space, goal, block)
+        return self._encoder.encode_for(recording, goal, speaker=speaker, block=block)
 
     @property
     def has_true_rates(self) -> bool:
         """Whether files of any bit rate can be made: residual stages, and a context model."""
-        return self.space.context is not None and self.header.recipe["quantizer"]["kind"] == "residual"
+        return self._encoder.has_true_rates
 
-    @property
-    def _loudness(self) -> float:
-        """How much training weighed errors by loudness."""
-        return float(self.header.recipe.get("target", {}).get("loudness") or 0.0)
+    def codebooks_for(self, *, codebooks: int | None, bit_rate: float | None) -> int:
+        """Number of codebooks to use: `codebooks`, else by a nominal bit_rate (bit/s), else by the recipe, else all.
 
-    def _with_speaker(self, blocks: Iterable[EncodedBlock]) -> tuple[list[NDArray[np.uint16]], str]:
-        """The codes of all blocks, and the nearest speaker."""
-        from sqcodec.pipeline.coding.speaker_search import Probe, nearest_speaker  # imports torch
-
-        probe, indices = Probe(self.features), []
-        for block in blocks:
-            probe.offer_(block)
-            indices.append(block.codes)
-        return indices, nearest_speaker(self.model, probe)
+        Raises CodesError: both are given, the model has fewer, or one codebook exceeds the bit rate.
+        """
+        return self._encoder.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
 
     @overload
     def decode(
@@ -320,27 +267,6 @@ class Codec:
         sound: _Samples = np.concatenate(list(blocks))
         return sound[: stored.samples_at(rate)].clip(-1.0, 1.0)
 
-    def codebooks_for(self, *, codebooks: int | None, bit_rate: float | None) -> int:
-        """Number of codebooks to use: `codebooks`, else by a nominal bit_rate (bit/s), else by the recipe, else all.
-
-        The one place of this default. Raises CodesError: both are given, the model has fewer, or one codebook exceeds
-        the bit rate.
-        """
-        if codebooks is not None and bit_rate is not None:
-            raise CodesError("`codebooks` and `bit_rate` exclude each other; give one of them")
-        available = len(self.header.codewords)
-        limit = bit_rate or self.header.recipe.get("bit_rate")
-        if codebooks is None and limit is not None:
-            codebooks = min(available, int(limit * available / self.bit_rate))
-            if not codebooks:
-                setting = f"`bit_rate` {limit:g}" if bit_rate else f"recipe {self.header.name}: bit_rate {limit:g}"
-                raise CodesError(
-                    f"{setting}: the lowest of {model_name(self.path)} is {self.bit_rate / available:g} bit/s"
-                )
-        if codebooks is not None and codebooks > available:
-            raise CodesError(f"`codebooks` {codebooks}: {model_name(self.path)} has {available}")
-        return codebooks or available
-
     def pack(self, codes: Codes) -> bytes:
         """The bytes of a `.sqc` file. Raises CodesError: the codes do not fit the model."""
         return sqc.pack(codes, self.space)
@@ -395,12 +321,6 @@ class Codec:
             return
         for sound in vocoder.render(self.engine.decode(codes.used, speaker_index), samples):
             yield sound * np.float32(codes.gain)
-
-    def _gain(self, statistics: Statistics) -> float:
-        """Factor on the decoded sound: 0 for silence, 1 for features that hold the level (no utterance statistics)."""
-        if self.features.dynamic_range is None:
-            return 1.0 if statistics.peak else 0.0
-        return statistics.gain
 
     def speaker_of(self, codes: Codes, speaker: str | None, where: str = "codes") -> str | None:
         """The speaker to decode with, as `speaker_for`. Raises CodesError: none is given, and the model has several."""

@@ -1,0 +1,136 @@
+"""`Encoder`: recordings to codes, block by block; of whole codebooks, or as many bits as a goal allows."""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sqcodec.bitstream.code_space import CodeSpace
+from sqcodec.bitstream.rate_search import Latents
+from sqcodec.codes import Codes
+from sqcodec.engine import EncodedBlock, Engine
+from sqcodec.errors import CodesError, ModelError
+from sqcodec.features.loudness import code_weights
+from sqcodec.features.mel import Statistics, features_of
+from sqcodec.model.model_header import ModelHeader
+from sqcodec.pipeline.coding.fitting import index_of
+from sqcodec.pipeline.coding.rate_control import Fitted, Goal, fit
+from sqcodec.pipeline.finding.models import model_name
+from sqcodec.recording import Recording
+
+if TYPE_CHECKING:
+    from sqcodec.model.spectrogram_codec import SpectrogramCodec
+
+
+class Encoder:
+    """Encodes with one model. network: opens the model in torch, which the search for a speaker needs."""
+
+    def __init__(
+        self, header: ModelHeader, space: CodeSpace, engine: Engine, network: Callable[[], "SpectrogramCodec"]
+    ) -> None:
+        self._header, self._space, self._engine, self._network = header, space, engine, network
+
+    @property
+    def has_true_rates(self) -> bool:
+        """Whether files of any bit rate can be made: residual stages, and a context model."""
+        return self._space.context is not None and self._header.recipe["quantizer"]["kind"] == "residual"
+
+    def codebooks_for(self, *, codebooks: int | None, bit_rate: float | None) -> int:
+        """Number of codebooks to use: `codebooks`, else by a nominal bit_rate (bit/s), else by the recipe, else all.
+
+        The one place of this default. Raises CodesError: both are given, the model has fewer, or one codebook exceeds
+        the bit rate.
+        """
+        if codebooks is not None and bit_rate is not None:
+            raise CodesError("`codebooks` and `bit_rate` exclude each other; give one of them")
+        available, name = len(self._header.codewords), model_name(self._header.path)
+        limit = bit_rate or self._header.recipe.get("bit_rate")
+        if codebooks is None and limit is not None:
+            each = self._header.bit_rate(1)
+            codebooks = min(available, int(limit / each))
+            if not codebooks:
+                setting = f"`bit_rate` {limit:g}" if bit_rate else f"recipe {self._header.name}: bit_rate {limit:g}"
+                raise CodesError(f"{setting}: the lowest of {name} is {each:g} bit/s")
+        if codebooks is not None and codebooks > available:
+            raise CodesError(f"`codebooks` {codebooks}: {name} has {available}")
+        return codebooks or available
+
+    def encode(
+        self, recording: Recording, *, speaker: str | None, codebooks: int | None, bit_rate: float | None
+    ) -> Codes:
+        """Codes of whole codebooks, chosen by `codebooks_for`; speaker: None: the nearest one of the model.
+
+        Raises ModelError: the model is a plain VAE; CodesError: it has no such speaker.
+        """
+        if not self._header.codewords:
+            raise ModelError(
+                f"{model_name(self._header.path)}: a plain VAE (quantizer.kind none) has no codes; use a model with a"
+                " quantizer"
+            )
+        codebooks = self.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
+        statistics, blocks = self._blocks(recording, speaker, codebooks)
+        if speaker is None and self._header.speakers:
+            indices, speaker = self._with_speaker(blocks)
+        else:
+            indices = [block.codes for block in blocks]
+        return self._codes(recording, statistics, indices, speaker)
+
+    def encode_for(self, recording: Recording, goal: Goal, *, speaker: str | None, block: int) -> Fitted:
+        """Codes that fit a goal; block: codes a book in a block of the file.
+
+        Raises CodesError: the model has no context model, or no file is as small; otherwise as `encode`.
+        """
+        if not self.has_true_rates:
+            raise CodesError(f"{self._header.path}: true bit rates need residual stages and a context model")
+        statistics, encoded = self._blocks(recording, speaker, len(self._header.codewords))
+        blocks = list(encoded)
+        if speaker is None and self._header.speakers:
+            _, speaker = self._with_speaker(blocks)
+        whole = self._codes(recording, statistics, [block.codes for block in blocks], speaker)
+        weights = code_weights([block.features for block in blocks], self._header.features, self._loudness)
+        latents = Latents(np.concatenate([block.latents for block in blocks]), weights)
+        return fit(whole, latents, self._engine.embeddings(), self._space, goal, block)
+
+    def _blocks(
+        self, recording: Recording, speaker: str | None, codebooks: int
+    ) -> tuple[Statistics, Iterable[EncodedBlock]]:
+        """Statistics of the recording and its encoded blocks; the speaker's name is checked before the work."""
+        if speaker is not None:
+            index_of(speaker, self._header)
+        statistics, features = features_of(recording, self._header.features)
+        frames = self._header.features.frame_count(statistics.samples)
+        return statistics, self._engine.encode(features, frames, codebooks=codebooks)
+
+    def _codes(
+        self, recording: Recording, statistics: Statistics, indices: list[NDArray[np.uint16]], speaker: str | None
+    ) -> Codes:
+        return Codes(
+            indices=np.concatenate(indices, axis=1),
+            samples=recording.input_samples,
+            sample_rate=recording.rate,
+            gain=self._gain(statistics),
+            speaker=speaker,
+            fingerprint=self._header.fingerprint,
+        )
+
+    def _with_speaker(self, blocks: Iterable[EncodedBlock]) -> tuple[list[NDArray[np.uint16]], str]:
+        """The codes of all blocks, and the nearest speaker."""
+        from sqcodec.pipeline.coding.speaker_search import Probe, nearest_speaker  # imports torch
+
+        probe, indices = Probe(self._header.features), []
+        for block in blocks:
+            probe.offer_(block)
+            indices.append(block.codes)
+        return indices, nearest_speaker(self._network(), probe)
+
+    @property
+    def _loudness(self) -> float:
+        """How much training weighed errors by loudness."""
+        return float(self._header.recipe.get("target", {}).get("loudness") or 0.0)
+
+    def _gain(self, statistics: Statistics) -> float:
+        """Factor on the decoded sound: 0 for silence, 1 for features that hold the level (no utterance statistics)."""
+        if self._header.features.dynamic_range is None:
+            return 1.0 if statistics.peak else 0.0
+        return statistics.gain
