@@ -24,9 +24,9 @@ INDEX_BITS = 8  # arguments of tanh and of the power of two
 LIMIT = 127
 SHIFTS = range(SUM_BITS - ACTIVATION_BITS, 13)  # weights w stand for w / 2^shift
 TABLE = 4096  # entries of each table
-_MOST_INPUTS = (1 << 24) // LIMIT**2 - 1
+_MAX_INPUTS = (1 << 24) // LIMIT**2 - 1
 _MATRICES = ("gru.input", "gru.state", "stage.state", "stage.sum", "output")
-_MOST = 65536
+_MAX_SIZE = 65536
 
 Integers = NDArray[np.integer[Any]]
 
@@ -194,7 +194,7 @@ def _is_sound(arrays: Mapping[str, NDArray[Any]]) -> bool:
     )
     return bool(
         same
-        and 1 <= books <= 64 and 1 <= size < _MOST and max(dim + books, hidden, width) <= _MOST_INPUTS
+        and 1 <= books <= 64 and 1 <= size < _MAX_SIZE and max(dim + books, hidden, width) <= _MAX_INPUTS
         and all(int(arrays[f"{name}.shift"][0]) in SHIFTS for name in _MATRICES)
         and all(int(arrays[f"{name}.weight"].min()) >= -LIMIT for name in _MATRICES)
         and all(int(np.abs(arrays[name].astype(np.int64)).max()) < 1 << 28 for name in arrays if name.endswith(".bias"))

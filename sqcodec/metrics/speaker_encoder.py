@@ -24,7 +24,7 @@ from sqcodec.spectrogram import FEATURES
 PACKAGE = "resemblyzer"
 _WINDOW, _HOP, _BANDS = 400, 160, 40  # samples, samples, mel bands up to 8 kHz
 _FRAMES, _STEP = 160, 77  # a partial utterance of 1.6 s; 1.3 partial utterances per second
-_LEAST_COVERAGE = 0.75  # of the last partial utterance
+_MIN_COVERAGE = 0.75  # of the last partial utterance
 _QUIETEST = 10 ** (-30 / 20)  # RMS that quieter recordings are raised to
 
 
@@ -59,7 +59,7 @@ def _windows(signal: Tensor) -> Tensor:
     frames = len(signal) // _HOP + 1
     starts = list(range(0, max(1, frames - _FRAMES + _STEP + 1), _STEP))
     covered = (len(signal) / _HOP - starts[-1]) / _FRAMES
-    if covered < _LEAST_COVERAGE and len(starts) > 1:
+    if covered < _MIN_COVERAGE and len(starts) > 1:
         starts.pop()
     padded = nn.functional.pad(signal, (0, max(0, (starts[-1] + _FRAMES) * _HOP - len(signal))))
     mel = _mel(padded)

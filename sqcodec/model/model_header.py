@@ -16,7 +16,7 @@ from sqcodec.spectrogram import FeatureConfig, feature_config
 FORMAT = 4
 CONTEXT_FORMAT = 5  # of a model with a context model; a model without one is still written as 4
 NO_SPEAKER = 0  # speaker index for a speaker-independent decoder, which ignores it
-_MOST_CODEBOOKS = 256
+_MAX_CODEBOOKS = 256
 TABLES = "tables."  # prefix of the names of the entropy tables
 CONTEXT = "context."  # prefix of the names of the context model's arrays
 KIND = tensor_files.TensorFormat(
@@ -133,8 +133,8 @@ def _codewords(tree: Mapping[str, Any]) -> tuple[int, ...]:
 def _sized(codewords: Sequence[Any]) -> tuple[int, ...]:
     """Raises ValueError: not sizes of codebooks, whose codes are 16 bits."""
     sizes = tuple(map(int, codewords))
-    if any(not 1 <= size <= 1 << 16 for size in sizes) or len(sizes) > _MOST_CODEBOOKS:
-        raise ValueError(f"codebooks of {sizes[:4]} codewords, expected at most {_MOST_CODEBOOKS} of 1 to {1 << 16}")
+    if any(not 1 <= size <= 1 << 16 for size in sizes) or len(sizes) > _MAX_CODEBOOKS:
+        raise ValueError(f"codebooks of {sizes[:4]} codewords, expected at most {_MAX_CODEBOOKS} of 1 to {1 << 16}")
     return sizes
 
 

@@ -6,7 +6,7 @@ import yaml
 
 from sqcodec.errors import RecipeError
 
-_MOST_VALUES, _DEEPEST = 10_000, 50  # after aliases are written out; the longest recipe that ships has 100 values
+_MAX_VALUES, _MAX_DEPTH = 10_000, 50  # after aliases are written out; the longest recipe that ships has 100 values
 
 
 def parse(text: str) -> Any:
@@ -16,7 +16,7 @@ def parse(text: str) -> Any:
     except yaml.YAMLError as error:
         raise RecipeError(" ".join(str(error).split())) from None
     except RecursionError:
-        raise RecipeError(f"nested more than {_DEEPEST} deep") from None
+        raise RecipeError(f"nested more than {_MAX_DEPTH} deep") from None
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:  # of PyYAML's own constructors
         raise RecipeError(f"a value that cannot be read ({' '.join(str(error).split())[:200]})") from None
     _check_size(value)
@@ -25,14 +25,14 @@ def parse(text: str) -> Any:
 
 def _check_size(value: Any) -> None:
     count, level = 0, [value]
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_DEPTH):
         count += len(level)
-        if count > _MOST_VALUES:
-            raise RecipeError(f"more than {_MOST_VALUES} values, with what its aliases stand for")
+        if count > _MAX_VALUES:
+            raise RecipeError(f"more than {_MAX_VALUES} values, with what its aliases stand for")
         level = [part for node in level for part in _parts(node)]
         if not level:
             return
-    raise RecipeError(f"nested more than {_DEEPEST} deep")
+    raise RecipeError(f"nested more than {_MAX_DEPTH} deep")
 
 
 def _parts(node: Any) -> list[Any]:

@@ -18,7 +18,7 @@ from sqcodec.train.log import TrainingLog
 from sqcodec.train.trainer import Milestones, Trainer
 
 _WHOLE = 0.3  # of the windows: every frame has all stages that the window may have
-_LEAST, _MOST = 0.04, 2.0  # between which the price of a bit is drawn, in units of weighed squared error
+_LOWEST_PRICE, _HIGHEST_PRICE = 0.04, 2.0  # between which the price of a bit is drawn, in units of weighed squared error
 _TEST_WINDOWS = 64  # a number of stages, for the evaluation
 
 
@@ -149,7 +149,7 @@ class _Windows:
         begin = torch.maximum(self._starts[which], place - self.frames // 2)
         limit = torch.randint(1, self.books + 1, (batch,), generator=generator)
         stops = (torch.rand(batch, generator=generator) >= _WHOLE) & (limit > 1)
-        price = _LEAST * (_MOST / _LEAST) ** torch.rand(batch, generator=generator)
+        price = _LOWEST_PRICE * (_HIGHEST_PRICE / _LOWEST_PRICE) ** torch.rand(batch, generator=generator)
         return self._windows(begin, self._stops[which], limit, stops, price)
 
     def whole(self, stages: int) -> CodedWindows:

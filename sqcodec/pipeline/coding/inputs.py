@@ -23,7 +23,7 @@ class Tensor(Protocol):
 
 
 Audio = str | os.PathLike[str] | NDArray[Any] | Tensor | Mapping[str, Any] | Recording
-_MOST_CHANNELS = 8
+_MAX_CHANNELS = 8
 _GIVE_RATE = "give it in Hz: codec.encode(samples, 16000)"
 
 
@@ -125,11 +125,11 @@ def _channels_first(values: NDArray[Any]) -> NDArray[Any]:
         raise AudioError(
             f"got an array {shape}, expected [N], [C, N] or [N, C]; several recordings are a list of arrays"
         )
-    few = [size <= _MOST_CHANNELS for size in shape]
+    few = [size <= _MAX_CHANNELS for size in shape]
     if all(few) or not any(few):
         which = "both axes are" if all(few) else "neither axis is"
         raise AudioError(
-            f"got an array {shape}: {which} at most {_MOST_CHANNELS} long, so the channels cannot be known; give one"
+            f"got an array {shape}: {which} at most {_MAX_CHANNELS} long, so the channels cannot be known; give one"
             " channel [N], or several recordings as a list"
         )
     return values if few[0] else values.T

@@ -16,7 +16,7 @@ from sqcodec.dsp import hann_window
 from sqcodec.recipe import DiscriminatorConfig
 
 _SLOPE = 0.1
-_FLOOR, _LEAST_DEVIATION = 1e-4, 0.1  # of an orthonormal magnitude, and of its logarithm
+_FLOOR, _MIN_DEVIATION = 1e-4, 0.1  # of an orthonormal magnitude, and of its logarithm
 
 
 class Judgement(NamedTuple):
@@ -102,7 +102,7 @@ class LogSpectrumDiscriminator(nn.Module):
         """Take the statistics of each bin from recordings [B, N]."""
         magnitudes = self._log_magnitude(recorded).flatten(0, 1)
         self.mean.copy_(magnitudes.mean(0))
-        self.deviation.copy_(magnitudes.std(0).clamp_min(_LEAST_DEVIATION))
+        self.deviation.copy_(magnitudes.std(0).clamp_min(_MIN_DEVIATION))
 
     def _log_magnitude(self, sound: Tensor) -> Tensor:
         frames = sound.float().unfold(1, self.n_fft, self.n_fft // 4) * hann_window(self.n_fft, sound.device)
