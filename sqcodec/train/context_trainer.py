@@ -18,7 +18,7 @@ from sqcodec.train.log import TrainingLog
 from sqcodec.train.trainer import Milestones, Trainer
 
 _WHOLE = 0.3  # of the windows: every frame has all stages that the window may have
-_LOWEST_PRICE, _HIGHEST_PRICE = 0.04, 2.0  # between which the price of a bit is drawn, in units of weighed squared error
+_LOWEST_PRICE, _HIGHEST_PRICE = 0.04, 2.0  # of a bit, in units of weighed squared error; drawn between them
 _TEST_WINDOWS = 64  # a number of stages, for the evaluation
 
 
