@@ -82,7 +82,7 @@ def test_the_blocks_of_a_batch_are_those_of_one() -> None:
 
 def test_products_in_float32_are_exact() -> None:
     """The largest sums that the limits allow: 1039 inputs of 127 x 127 are 16758031, below 2^24."""
-    inputs = context_model._MOST_INPUTS
+    inputs = context_model._MAX_INPUTS
     x = np.full((3, inputs), LIMIT, np.float32)
     weight = np.full((inputs, 5), -LIMIT, np.float32)
     assert (context_model._product(x, weight) == -inputs * LIMIT**2).all()
