@@ -21,6 +21,7 @@ from sqcodec.corpus.audio import AudioSource
 from sqcodec.errors import MetricError
 from sqcodec.metrics import pesq, pitch, stoi
 from sqcodec.metrics.alignment import find_delay, remove_delay
+from sqcodec.metrics.bd_rate import bd_rate
 from sqcodec.metrics.bootstrap import bootstrap_mean
 from sqcodec.metrics.signals import METRIC_RATE
 from sqcodec.pipeline.coding.rate_control import Effort, Goal
@@ -141,14 +142,9 @@ def _point(rows: Sequence[Mapping[str, Any]]) -> Point:
     )
 
 
-def bd_rate(first: Sequence[Point], second: Sequence[Point], metric: str) -> float:
-    """How many per cent of bits the second saves (below 0) or takes at equal quality: the mean difference of the
-    logarithms of the rates over the range of quality that both cover (Bjontegaard, VCEG-M33, with straight lines)."""
-    lines = [sorted((point.means[metric], np.log(point.bit_rate)) for point in points) for points in (first, second)]
-    low, high = (choose(line[end][0] for line in lines) for choose, end in ((max, 0), (min, -1)))
-    grid = np.linspace(low, high, 200)
-    rates = [np.interp(grid, [q for q, _ in line], [rate for _, rate in line]) for line in lines]
-    return float(100 * (np.exp((rates[1] - rates[0]).mean()) - 1))
+def _bd_rate(first: Sequence[Point], second: Sequence[Point], metric: str) -> float:
+    rate = bd_rate(*([(point.bit_rate, point.means[metric]) for point in points] for points in (first, second)))
+    return float("nan") if rate is None else rate
 
 
 def at_rate(points: Sequence[Point], bit_rate: float, metric: str) -> float:
@@ -170,7 +166,7 @@ def table(found: Mapping[str, Sequence[Point]]) -> str:
     lines += ["", "| | BD-rate PESQ | BD-rate ESTOI | " + " | ".join(f"{r} bit/s" for r in RATES) + " |",
               "|---|---:|---:|" + "---|" * len(RATES)]  # fmt: skip
     for system, points in found.items():
-        rates = [f"{bd_rate(first, points, metric):+.1f} %" for metric in ("pesq", "estoi")]
+        rates = [f"{_bd_rate(first, points, metric):+.1f} %" for metric in ("pesq", "estoi")]
         quality = [f"{at_rate(points, r, 'pesq'):.2f} / {at_rate(points, r, 'estoi'):.3f}"
                    if points[0].bit_rate * 0.97 <= r <= points[-1].bit_rate * 1.03 else "" for r in RATES]  # fmt: skip
         lines.append(f"| {SYSTEMS[system]} | {' | '.join([*rates, *quality])} |")

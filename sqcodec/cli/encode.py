@@ -13,6 +13,7 @@ from sqcodec.cli.options import (
     chosen_backend,
     codebooks_option,
     device_option,
+    effort_option,
     jobs_option,
     json_option,
     model_option,
@@ -42,11 +43,7 @@ from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, mode
 )
 @click.option("--quality", type=click.FloatRange(-30, 40), help="A fixed quality instead: the bits follow the speech.")
 @click.option("--max-bytes", type=click.IntRange(min=1), help="Fit the recording into this many bytes.")
-@click.option(
-    "--effort",
-    type=click.IntRange(0, 3),
-    help="How long to search; 0: whole codebooks only [default: 1].",
-)
+@effort_option
 @click.option(
     "--coder",
     type=click.Choice(["tables", "context"]),

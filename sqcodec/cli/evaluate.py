@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -13,6 +14,7 @@ from sqcodec.cli.options import (
     backend_option,
     chosen_backend,
     cpu_device_option,
+    effort_option,
     jobs_option,
     list_option,
     mcd_option,
@@ -29,7 +31,14 @@ from sqcodec.cli.wording import echo, echo_notes
 @click.option("--data", type=PATH, help="Folder of recordings.")
 @list_option
 @click.option("--out", type=PATH, required=True, help="Folder for the results.")
-@click.option("--bitrate", metavar="RATES", help="Bit rates of the model, such as 400,1600 [default: the model's].")
+@click.option(
+    "--bitrate",
+    metavar="RATES",
+    help="Bit rates of the model, such as 400,1600: of whole files; with --effort 0, or of a model without a context"
+    " model: nominal, of whole codebooks [default: the model's].",
+)
+@effort_option
+@click.option("--against", type=PATH, help="Results of another evaluation to compare bits at equal quality with.")
 @vocoder_option
 @click.option("--baseline", metavar="NAMES", help="Other codecs, such as codec2-3200,codec2-700C,opus-6.")
 @click.option(
@@ -50,6 +59,8 @@ def evaluate(
     list_file: Path | None,
     out: Path,
     bitrate: str | None,
+    effort: Literal[0, 1, 2, 3] | None,
+    against: Path | None,
     vocoder: str | None,
     baseline: str | None,
     listen: int,
@@ -67,6 +78,7 @@ def evaluate(
 
     \b
     Example: sqcodec evaluate runs/vctk --data recordings/ --baseline codec2-3200,opus-6 --out results
+             sqcodec evaluate speech16k --data recordings/ --bitrate 600,800,1200 --against results --out rates
     Writes scores.jsonl (one row per file), scores.json, scores.md and index.html, a page with tables and audio.
     Run the same command again to continue. Baselines whose programs are not installed are left out.
     """
@@ -85,6 +97,8 @@ def evaluate(
             data=data,
             list_file=list_file,
             bit_rates=rates,
+            effort=effort,
+            against=against,
             vocoder=vocoder,
             baselines=[name for name in (baseline or "").split(",") if name],
             listen=listen,

@@ -21,6 +21,9 @@ codes_model_option = click.option(
 vocoder_option = click.option(
     "--vocoder", metavar="NAME", help="istft, world, griffin-lim, a file or a run [default: the best with weights]."
 )
+effort_option = click.option(
+    "--effort", type=click.IntRange(0, 3), help="How long to search; 0: whole codebooks only [default: 1]."
+)
 device_option = click.option("--device", default="auto", show_default=True, help=_DEVICES)
 codebooks_option = click.option(
     "--codebooks",

@@ -26,32 +26,39 @@ class Rates(NamedTuple):
 
 
 def rates(
-    files: Sequence[NDArray[np.uint16]], *, codewords: Sequence[int], sizes: Sequence[int], seconds: float
+    files: Sequence[NDArray[np.integer]], *, codewords: Sequence[int], sizes: Sequence[int], seconds: float
 ) -> Rates:
-    """files: codes [K, T] of each recording; codewords: V of each of the K codebooks; sizes: bytes of each file.
+    """files: codes [K, T] of each recording, -1 for none; codewords: V of each codebook; sizes: bytes of each file.
 
-    seconds: of all recordings together.
+    seconds: of all recordings together. A file may have fewer codebooks.
     Stages are coded apart (K entropies are added), and no code is conditioned on another file's.
     """
-    single = [np.concatenate([codes[codebook] for codes in files]) for codebook in range(len(codewords))]
+    stages = [stage(files, codebook) for codebook in range(len(codewords))]
+    single = [np.concatenate(codes) for codes in stages]
     pairs = [
-        np.concatenate([_pairs(codes[codebook], size) for codes in files]) for codebook, size in enumerate(codewords)
+        np.concatenate([_pairs(row, size) for codes in files for row in codes[codebook : codebook + 1]])
+        for codebook, size in enumerate(codewords)
     ]
-    total = sum(map(len, single))
-    bits = sum(len(codes) * entropy(codes) for codes in single)
-    firsts = sum(entropy(codes) for codes in single) * len(files)  # the first code of a file has none before it
-    conditional = firsts + sum(
+    alone = sum(  # a code without one before it, as the first of a file
+        (len(codes) - len(joint)) * entropy(codes) for codes, joint in zip(single, pairs, strict=True)
+    )
+    conditional = alone + sum(
         len(joint) * (entropy(joint) - entropy(joint // size)) for joint, size in zip(pairs, codewords, strict=True)
     )
     return Rates(
         nominal=sum(len(codes) * (size - 1).bit_length() for codes, size in zip(single, codewords, strict=True))
         / seconds,
-        unigram=bits / seconds,
+        unigram=sum(len(codes) * entropy(codes) for codes in single) / seconds,
         conditional=conditional / seconds,
         on_disk=8 * sum(sizes) / seconds,
         seconds=seconds,
-        codes=total,
+        codes=sum(map(len, single)),
     )
+
+
+def stage(files: Sequence[NDArray[np.integer]], codebook: int) -> list[NDArray[np.integer]]:
+    """The codes [n] of one codebook in each file that has it; files: [K, T], -1 for none."""
+    return [codes[codebook][codes[codebook] >= 0] for codes in files if codebook < len(codes)]
 
 
 def entropy(symbols: NDArray[np.integer]) -> float:
@@ -59,6 +66,8 @@ def entropy(symbols: NDArray[np.integer]) -> float:
     return entropy_bits(np.unique(symbols, return_counts=True)[1])
 
 
-def _pairs(codes: NDArray[np.uint16], codewords: int) -> NDArray[np.int64]:
-    """Each code and the one before it as one number: [T - 1]."""
-    return codes[:-1].astype(np.int64) * codewords + codes[1:]
+def _pairs(codes: NDArray[np.integer], codewords: int) -> NDArray[np.int64]:
+    """Each code that has one before it, and that one, as one number: [T - 1] of codes [T] without gaps."""
+    before, after = codes[:-1].astype(np.int64), codes[1:].astype(np.int64)
+    paired: NDArray[np.int64] = (before * codewords + after)[(before >= 0) & (after >= 0)]
+    return paired

@@ -50,6 +50,7 @@ ELSEWHERE = {
     ("morph", "--speaker"): ("tests/cli/test_explore.py", "test_"),
     ("perturb", "--speaker"): ("tests/cli/test_explore.py", "test_"),
     ("evaluate", "--bitrate"): ("tests/cli/test_score.py", "test_"),
+    ("evaluate", "--effort"): ("tests/pipeline/measuring/test_evaluation.py", "test_a_model_with_true_rates"),
     ("evaluate", "--vocoder"): ("tests/pipeline/finding/test_vocoders.py", "test_"),
     ("submit", "--vocoder"): ("tests/pipeline/finding/test_vocoders.py", "test_"),
     ("submit", "--synthesis"): ("tests/cli/test_zerospeech.py", "test_"),

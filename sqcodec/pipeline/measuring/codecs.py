@@ -19,6 +19,8 @@ from sqcodec.features.mel import extract
 from sqcodec.metrics.mel_error import SquaredError, squared_error
 from sqcodec.metrics.signals import METRIC_RATE
 from sqcodec.pipeline.coding.codec import Codec, open_codec
+from sqcodec.pipeline.coding.rate_control import Goal
+from sqcodec.recording import ArrayRecording
 from sqcodec.resampling import resample
 
 Signal = NDArray[np.float32]
@@ -42,10 +44,12 @@ class Coded:
 
 
 class CodecUnderTest(Protocol):
-    """A codec under test; `identity` changes whenever its output may change."""
+    """A codec under test; `identity` changes whenever its output may change. One `family` has several rates."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
+    @property
+    def family(self) -> str: ...  # noqa: D102
     @property
     def identity(self) -> str: ...  # noqa: D102
     @property
@@ -58,24 +62,27 @@ class CodecUnderTest(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelUnderTest:
-    """A model file with a vocoder (`griffin-lim`, or a file), by the first `codebooks` of its codebooks.
+    """A model file with a vocoder (`griffin-lim`, or a file), by the first `codebooks` of its codebooks, or by a goal.
 
-    Unknown speakers get the nearest known speaker.
+    goal: a true bit rate; None: whole codebooks. family: its name without the rate. Unknown speakers get the nearest
+    known speaker.
     """
 
     name: str
+    family: str
     path: Path
     fingerprint: str
     codebooks: int
     vocoder: str
     device: str
+    goal: Goal | None = None
 
     @property
     def identity(self) -> str:
         """Fingerprint, sizes and times of the files (a decoder can change under one fingerprint), and vocoder."""
         paths = [path for path in (self.path, Path(self.vocoder)) if path.is_file()]
         stamps = [f"{path.stat().st_size} {path.stat().st_mtime_ns}" for path in paths]
-        return " ".join([self.fingerprint, str(self.codebooks), self.vocoder, *stamps])
+        return " ".join([self.fingerprint, str(self.goal or self.codebooks), self.vocoder, *stamps])
 
     @property
     def sample_rate(self) -> int:
@@ -83,9 +90,16 @@ class ModelUnderTest:
         return _opened(self.path, self.device).sample_rate
 
     def encode_decode(self, samples: Signal, speaker: str | None) -> Coded:
-        """Encode and decode [N] at sample_rate, as the nearest speaker if `speaker` is unknown to the model."""
+        """Encode and decode [N] at sample_rate, as the nearest speaker if `speaker` is unknown to the model.
+
+        bits: with a goal, of the whole file; of whole codebooks, of codes of fixed length.
+        """
         codec = _opened(self.path, self.device)
         known = speaker if speaker in codec.speakers else None
+        if self.goal is not None:
+            codes = codec.encode_for(ArrayRecording(samples, codec.sample_rate), self.goal, speaker=known).codes
+            content = codec.pack(codes)
+            return Coded(sound=codec.decode(codes, vocoder=self.vocoder), bits=8 * len(content), codes=content)
         codes = codec.encode(samples, codec.sample_rate, speaker=known, codebooks=self.codebooks)
         sound = codec.decode(codes, vocoder=self.vocoder)
         bits = codes.indices.shape[1] * sum((size - 1).bit_length() for size in codec.space.codewords[: self.codebooks])
@@ -122,6 +136,7 @@ class Codec2UnderTest:
 
     mode: str
     sample_rate: int = METRIC_RATE
+    family: str = "codec2"
 
     @property
     def name(self) -> str:
@@ -152,6 +167,7 @@ class OpusUnderTest:
 
     kilobits: str
     sample_rate: int = METRIC_RATE
+    family: str = "opus"
 
     @property
     def name(self) -> str:

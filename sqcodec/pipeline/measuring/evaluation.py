@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
@@ -23,9 +23,11 @@ from sqcodec.errors import CorpusError, SqcodecError
 from sqcodec.locking import alone
 from sqcodec.metrics.signals import METRIC_RATE
 from sqcodec.pipeline.coding.codec import Codec, open_codec
+from sqcodec.pipeline.coding.rate_control import DEFAULT_EFFORT, Effort, Goal
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.measuring import results
 from sqcodec.pipeline.measuring.codecs import CodecUnderTest, ModelUnderTest, find_baselines
+from sqcodec.pipeline.measuring.rate_curves import read_curves, savings
 from sqcodec.pipeline.measuring.scoring import Settings, Signal, left_out, score_signals
 from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.pipeline.paths import written
@@ -68,6 +70,8 @@ def evaluate(
     data: Path | None = None,
     list_file: Path | None = None,
     bit_rates: Sequence[float] = (),
+    effort: Effort | None = None,
+    against: Path | None = None,
     vocoder: str | None = None,
     baselines: Sequence[str] = (),
     listen: int = 8,
@@ -79,19 +83,22 @@ def evaluate(
 ) -> Evaluated:
     """Evaluate a model beside `baselines` on a folder of recordings or a list; `listen` files go on the page.
 
-    bit_rates: nominal, in bit/s, at each of which the model takes part, with as many codebooks as fit; none means
-    the model's default. vocoder: a kind, a file or a run; None means the best that there is.
+    bit_rates: in bit/s, at each of which the model takes part: of whole files where the model has true rates and
+    `effort` is not 0, else nominal, with as many codebooks as fit; none means the model's default. effort: as of
+    `encode`. against: the results of another evaluation; bits at equal quality are compared with its systems, too.
+    vocoder: a kind, a file or a run; None means the best that there is.
     write_scp: keep the sound of every file, and a Kaldi list of each codec's, `sounds/NAME/wav.scp`.
     Rows that an earlier call left in `out`, made with the same model, settings and recordings, are kept.
     Raises CorpusError: no recordings; ModelError: no model; CodesError: a bit rate below the model's lowest;
-    SqcodecError: an unknown baseline, or no file was coded.
+    SqcodecError: an unknown baseline, `against` has no results, or no file was coded.
     """
+    rivals = read_curves(against) if against else {}
     utterances = find_utterances(data, list_file, without=out)
     found = find_for_encoding(model)
     codec = open_codec(found.path, device)
     chosen = codec.vocoder(vocoder)
     sound = str(chosen.path) if chosen.path else "griffin-lim"
-    ours = _models(codec, found.path, bit_rates, sound, device)
+    ours = _models(codec, found.path, Rates(tuple(bit_rates), effort), sound, device)
     others, absent = find_baselines(baselines)
     systems: list[CodecUnderTest] = [*ours, *others]
     out.mkdir(parents=True, exist_ok=True)
@@ -106,6 +113,7 @@ def evaluate(
     corpus_notes = [note for note in (found.note, chosen.note) if note]
     notes = (*corpus_notes, *absent, *left_out(settings), *_failures(errors))
     summaries = results.summarise(systems, rows, out)
+    notes = (*notes, *savings(ours[0].family, results.curves(summaries), rivals))
     about = {
         "sqcodec": __version__,
         "model": str(found.path),
@@ -124,20 +132,29 @@ def evaluate(
     )  # fmt: skip
 
 
-def _models(codec: Codec, path: Path, bit_rates: Sequence[float], vocoder: str, device: str) -> list[ModelUnderTest]:
-    """The model at each rate, named by the rate it has then; at its default when none is asked for."""
-    codebooks, name = len(codec.header.codewords), path.parent.name or "model"
-    counts = {codec.codebooks_for(codebooks=None, bit_rate=rate) for rate in bit_rates}
+class Rates(NamedTuple):
+    """Bit rates at which a model takes part, and the effort to reach them; see `evaluate`."""
+
+    bit_rates: tuple[float, ...]
+    effort: Effort | None
+
+
+def _models(codec: Codec, path: Path, rates: Rates, vocoder: str, device: str) -> list[ModelUnderTest]:
+    """The model at each rate, named by the rate it is to have; at its default when none is asked for."""
+    name, books = path.parent.name or "model", len(codec.header.codewords)
+    model = ModelUnderTest(
+        name=name, family=name, path=path, fingerprint=codec.fingerprint, codebooks=books, vocoder=vocoder,
+        device=device,
+    )  # fmt: skip
+    if rates.bit_rates and codec.has_true_rates and rates.effort != 0:
+        effort = rates.effort or DEFAULT_EFFORT
+        goals = [Goal(bit_rate=rate, effort=effort) for rate in sorted(set(rates.bit_rates))]
+        return [replace(model, name=f"{name}-{goal.bit_rate:g}", goal=goal) for goal in goals]
+    counts = {codec.codebooks_for(codebooks=None, bit_rate=rate) for rate in rates.bit_rates}
+    if not counts:
+        return [replace(model, codebooks=codec.codebooks_for(codebooks=None, bit_rate=None))]
     return [
-        ModelUnderTest(
-            name=f"{name}-{codec.bit_rate * count / codebooks:g}" if counts else name,
-            path=path,
-            fingerprint=codec.fingerprint,
-            codebooks=count,
-            vocoder=vocoder,
-            device=device,
-        )
-        for count in sorted(counts) or [codec.codebooks_for(codebooks=None, bit_rate=None)]
+        replace(model, name=f"{name}-{codec.header.bit_rate(count):g}", codebooks=count) for count in sorted(counts)
     ]
 
 

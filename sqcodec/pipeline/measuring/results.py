@@ -11,9 +11,10 @@ import torch
 from sqcodec.bitstream import sqc
 from sqcodec.metrics.bootstrap import Mean, bootstrap_mean
 from sqcodec.metrics.codebook_usage import codewords_in_use, perplexity
-from sqcodec.metrics.rate import Rates, rates
+from sqcodec.metrics.rate import Rates, rates, stage
 from sqcodec.pipeline.finding.code_spaces import read_space
 from sqcodec.pipeline.measuring.codecs import CodecUnderTest, ModelUnderTest
+from sqcodec.pipeline.measuring.rate_curves import Curves, add_
 from sqcodec.pipeline.measuring.scoring import COLUMNS, Settings, columns_of
 from sqcodec.report import page
 from sqcodec.report.table import Column, Figure, figure_text, markdown, number
@@ -28,6 +29,7 @@ class SystemResult:
     """The figures of one codec by column; for a model, rates of its codes and the use of each codebook."""
 
     name: str
+    family: str
     cells: dict[str, Figure]
     rates: Rates | None
     codewords: tuple[int, ...]
@@ -67,7 +69,9 @@ def _cell(rows: Sequence[dict[str, Any]], key: str) -> Figure | None:
 
 
 def _plain(system: CodecUnderTest, cells: dict[str, Figure]) -> SystemResult:
-    return SystemResult(name=system.name, cells=cells, rates=None, codewords=(), in_use=(), perplexity=())
+    return SystemResult(
+        name=system.name, family=system.family, cells=cells, rates=None, codewords=(), in_use=(), perplexity=()
+    )
 
 
 def _with_rates(
@@ -75,25 +79,31 @@ def _with_rates(
 ) -> SystemResult:
     assert isinstance(system, ModelUnderTest)
     space = read_space(system.path)
-    codewords = space.codewords[: system.codebooks]
     paths = [codes_file(out, system.name, row["file"]) for row in rows]
-    indices = [sqc.unpack(path.read_bytes(), space, where=str(path)).indices for path in paths]
+    used = [sqc.unpack(path.read_bytes(), space, where=str(path)).used for path in paths]
+    codewords = space.codewords[: max(map(len, used))]
     counted = rates(
-        indices,
+        used,
         codewords=codewords,
         sizes=[path.stat().st_size for path in paths],
         seconds=sum(row["seconds"] for row in rows),
     )
     counts = [
-        torch.bincount(
-            torch.from_numpy(np.concatenate([codes[codebook] for codes in indices]).astype(np.int64)), minlength=size
-        )
+        torch.from_numpy(np.bincount(np.concatenate(stage(used, codebook)), minlength=size))
         for codebook, size in enumerate(codewords)
     ]
     return SystemResult(
-        name=system.name, cells=cells, rates=counted, codewords=codewords,
+        name=system.name, family=system.family, cells=cells, rates=counted, codewords=codewords,
         in_use=tuple(map(codewords_in_use, counts)), perplexity=tuple(map(perplexity, counts)),
     )  # fmt: skip
+
+
+def curves(summaries: Sequence[SystemResult]) -> Curves:
+    """Rate and quality of each system, by family."""
+    found = Curves()
+    for summary in summaries:
+        add_(found, summary.family, {key: cell.mean for key, cell in summary.cells.items()})
+    return found
 
 
 def write(
@@ -160,7 +170,8 @@ def _tree(summaries: Sequence[SystemResult], about: dict[str, Any], notes: Seque
     systems: dict[str, dict[str, Any]] = {}
     for summary in summaries:
         systems[summary.name] = {
-            "scores": {key: {**cell._asdict(), "unit": COLUMNS[key].unit} for key, cell in summary.cells.items()}
+            "family": summary.family,
+            "scores": {key: {**cell._asdict(), "unit": COLUMNS[key].unit} for key, cell in summary.cells.items()},
         }
         if summary.rates is not None:
             systems[summary.name] |= {

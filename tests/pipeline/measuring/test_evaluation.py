@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -160,6 +161,34 @@ def test_a_model_of_several_codebooks_takes_part_at_several_rates(recordings: Pa
     assert read_codes(Path("out/codes/residual-200/p226/1.sqc"), "runs/residual").indices.shape[0] == 1
     with pytest.raises(CodesError, match=r"`bit_rate` 100: the lowest of .*residual is 200 bit/s"):
         evaluation.evaluate("runs/residual", Path("out"), SETTINGS, data=Path("data"), bit_rates=[100])
+
+
+@pytest.mark.slow
+@pytest.mark.ships
+def test_a_model_with_true_rates_takes_part_at_them(recordings: Path) -> None:
+    """Whole files are counted, and two evaluations are compared at equal quality."""
+
+    def rated(out: str, **options: Any) -> tuple[evaluation.Evaluated, dict[str, Any]]:
+        done = evaluation.evaluate("speech16k", Path(out), SETTINGS, data=Path("data"), listen=0, **options)
+        return done, json.loads(Path(out, "scores.json").read_text())["systems"]
+
+    nominal, books = rated("nominal", bit_rates=[800, 1600], effort=0)
+    assert nominal.systems == ("speech16k-800", "speech16k-1600")
+    assert books["speech16k-800"]["scores"]["bit_rate"]["mean"] == pytest.approx(800, rel=0.05)  # half a code a file
+    done, systems = rated("true", bit_rates=[500, 900], against=Path("nominal"))
+    assert done.systems == ("speech16k-500", "speech16k-900")
+    seconds = sum(soundfile.info(path).duration for path in Path("data").rglob("*.wav"))
+    for name, wanted in (("speech16k-500", 500), ("speech16k-900", 900)):
+        sizes = sum(path.stat().st_size for path in Path("true/codes", name).rglob("*.sqc"))
+        assert systems[name]["scores"]["bit_rate"]["mean"] == pytest.approx(8 * sizes / seconds)
+        assert 8 * sizes / seconds == pytest.approx(wanted, rel=0.1)  # files of 1.3 s
+        assert systems[name]["rates"]["on_disk"] == pytest.approx(8 * sizes / seconds)
+        assert systems[name]["rates"]["unigram"] <= systems[name]["rates"]["nominal"]
+    lines = [note for note in done.notes if note.startswith("BD-rate of speech16k against speech16k of the other")]
+    assert len(lines) == 1
+    assert "% at equal PESQ" in lines[0] or "% at equal ESTOI" in lines[0]
+    with pytest.raises(SqcodecError, match=r"^data/scores\.json: no results of an evaluation \(FileNotFoundError\)"):
+        rated("other", against=Path("data"))
 
 
 @pytest.mark.slow
