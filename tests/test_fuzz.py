@@ -20,8 +20,8 @@ def test_a_damaged_file_is_read_right_or_refused(name: str, tmp_path: Path) -> N
     assert done.counts.keys() <= {"read", "refused"}
     assert done.counts.total() == INPUTS
     assert done.counts["refused"] > INPUTS // 5
-    # the changes are small enough that some files stay what they were; of version 2 one in thousands does
-    assert done.counts["read"] > 0 or name == "sqc-2"
+    # the changes are small enough that some files stay what they were; of version 2 and messages one in thousands does
+    assert done.counts["read"] > 0 or name in ("sqc-2", "message")
 
 
 def test_the_fuzzer_sees_what_it_looks_for(tmp_path: Path) -> None:

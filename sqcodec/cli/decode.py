@@ -25,7 +25,7 @@ from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, mode
 
 
 @click.command()
-@click.argument("codes", type=PATH_OR_PIPE)
+@click.argument("sources", metavar="CODES", nargs=-1, required=True, type=PATH_OR_PIPE)
 @click.argument("recording", metavar="OUT", type=PATH_OR_PIPE)
 @codes_model_option
 @click.option("--speaker", metavar="NAME", help="Speaker of the output [default: the speaker stored in CODES].")
@@ -50,7 +50,7 @@ from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, mode
 @json_option
 @device_option
 def decode(
-    codes: Path,
+    sources: tuple[Path, ...],
     recording: Path,
     model: str | None,
     speaker: str | None,
@@ -75,8 +75,12 @@ def decode(
     \b
     Example: sqcodec decode out.sqc out.wav --speaker p225
              sqcodec decode codes/ decoded/ --jobs 4
+             sqcodec decode message-*.bin out.wav
     The fingerprint in CODES finds the model. - reads standard input or writes a WAV to standard output.
     """
+    codes = sources[0]
+    if len(sources) > 1 and any(source.suffix != ".bin" for source in sources):
+        raise click.UsageError("One of CODES at a time; several messages (.bin) become one sound.")
     if codes.is_dir() and (raw or recover or row):
         raise click.UsageError("--raw, --recover and --row need a file, not a folder.")
     if stream:
@@ -92,6 +96,18 @@ def decode(
         raise click.UsageError("--bitrate needs --stream: files name the rate that they were made at.")
     from sqcodec.pipeline.coding import files, folders
 
+    if codes.suffix == ".bin" and not codes.is_dir():
+        if speaker or recover or row:
+            raise click.UsageError("A message (.bin) takes none of --speaker, --recover and --row.")
+        from sqcodec.pipeline.coding.messages import decode_messages
+
+        decoded = decode_messages(sources, recording, model=model, vocoder=vocoder, rate=rate, device=device, raw=raw)
+        text = f"{decoded.seconds:.2f} s at {decoded.sample_rate} Hz, {model_text(decoded.model)}"
+        if as_json:
+            echo_json(recording, decoded.as_json())
+        else:
+            echo_result(recording, [note.text for note in decoded.notes], text, quiet=quiet)
+        return
     if codes.is_dir():
         with progress_bar(quiet=quiet) as show:
             folder = folders.decode_folder(

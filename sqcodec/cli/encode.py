@@ -22,7 +22,7 @@ from sqcodec.cli.options import (
     scheduler_option,
 )
 from sqcodec.cli.progress import progress_bar
-from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, model_text, speaker_text
+from sqcodec.cli.wording import echo_folder_result, echo_json, echo_messages, echo_result, model_text, speaker_text
 
 
 @click.command()
@@ -42,7 +42,11 @@ from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, mode
     " codebooks that fit this nominal bit rate.",
 )
 @click.option("--quality", type=click.FloatRange(-30, 40), help="A fixed quality instead: the bits follow the speech.")
-@click.option("--max-bytes", type=click.IntRange(min=1), help="Fit the recording into this many bytes.")
+@click.option(
+    "--max-bytes",
+    type=click.IntRange(min=1),
+    help="Fit the recording into this many bytes; where CODES is a voice message (.bin), each message [default: 230].",
+)
 @effort_option
 @click.option(
     "--coder",
@@ -92,6 +96,7 @@ def encode(
     \b
     Example: sqcodec encode in.wav out.sqc
              sqcodec encode in.wav out.sqc --bitrate 800
+             sqcodec encode in.wav message.bin --max-bytes 230
              sqcodec encode recordings/ codes/ --jobs 4
     IN has any format, rate and length. - reads standard input or writes to standard output.
     The model is --model, else SQCODEC_MODEL, else the newest finished one under runs/, else the one that ships.
@@ -116,6 +121,20 @@ def encode(
     from sqcodec.pipeline.coding import files, folders
     from sqcodec.pipeline.coding.rate_control import Options
 
+    if codes.suffix == ".bin" and not recording.is_dir():
+        if speaker or form or dtype or codebooks or bitrate or quality is not None or coder or block or effort == 0:
+            raise click.UsageError("A message (.bin) takes --max-bytes, --effort 1 to 3 and --model.")
+        from sqcodec.pipeline.coding.messages import DEFAULT_BYTES, encode_messages
+
+        messages = encode_messages(
+            recording, codes, model=model, device=device, raw=files.raw_format(raw, rate),
+            max_bytes=max_bytes or DEFAULT_BYTES, effort=effort or None,
+        )  # fmt: skip
+        if as_json:
+            echo_json(codes, messages.encoded.as_json() | {"files": [str(file) for file in messages.files]})
+        else:
+            echo_messages(messages, quiet=quiet)
+        return
     options = Options(
         codebooks=codebooks, bit_rate=bitrate, quality=quality, max_bytes=max_bytes, effort=effort, coder=coder
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from sqcodec.pipeline.coding.messages import EncodedMessages
     from sqcodec.pipeline.coding.outcomes import FolderResult
 
 # argument of the library -> option of the command line; the library's texts write `argument`
@@ -74,6 +75,17 @@ def echo_result(target: Path, notes: Iterable[str], text: str, *, quiet: bool = 
     if not quiet:
         echo_notes(notes)
         echo(f"{target}: {text}", err=str(target) == "-")
+
+
+def echo_messages(messages: "EncodedMessages", *, quiet: bool) -> None:
+    """Print what `echo_result` prints, of one message or several."""
+    files, encoded = messages
+    count = "" if len(files) == 1 else f"{len(files)} messages to {files[-1].name}, "
+    text = (
+        f"{count}{encoded.seconds:.2f} s, {encoded.size} bytes: {encoded.bit_rate:.0f} bit/s,"
+        f" {model_text(encoded.model, encoded.model_reason)}"
+    )
+    echo_result(files[0], [note.text for note in encoded.notes], text, quiet=quiet)
 
 
 def echo_json(target: Path, tree: Mapping[str, Any]) -> None:

@@ -23,6 +23,7 @@ SAME = {
     ("encode", "--dtype"): ("encode in.wav o.npy", "--dtype uint16", "o.npy"),
     ("encode", "--codebooks"): ("encode in.wav o.sqc", "--codebooks 4", "o.sqc"),
     ("encode", "--effort"): ("encode in.wav o.sqc", "--effort 1", "o.sqc"),
+    ("encode", "--max-bytes"): ("encode in.wav o.bin", "--max-bytes 230", "o.bin"),
     ("encode", "--block"): ("encode in.wav o.sqc", "--block 10", "o.sqc"),
     ("decode", "--model"): ("decode in.sqc o.wav", "--model speech16k", "o.wav"),
     ("decode", "--vocoder"): ("decode in.sqc o.wav", "--vocoder istft", "o.wav"),

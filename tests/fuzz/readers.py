@@ -19,7 +19,7 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from sqcodec.bitstream import npy, recovery, sqc
+from sqcodec.bitstream import message, npy, recovery, sqc
 from sqcodec.bitstream.code_space import CodeSpace
 from sqcodec.codes import Codes
 from sqcodec.corpus import download, folder
@@ -37,7 +37,7 @@ from sqcodec.spectrogram import FEATURES
 from sqcodec.train.checkpoint import load_checkpoint, load_optimizer_, unlike
 from sqcodec.vocoder.istft import IstftNetwork
 from sqcodec.vocoder.vocoder_file import load_vocoder, save_vocoder
-from tests.bitstream.examples import make_space
+from tests.bitstream.examples import make_codes, make_space, with_stages
 from tests.fuzz import forged
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "v1"
@@ -45,6 +45,8 @@ RECOVERED = 64  # one in so many damaged .sqc is recovered too, which takes long
 GOLDEN_2 = GOLDEN.with_name("v2")
 SPACE = read_space(GOLDEN / "model.safetensors")
 SPACE_2 = make_space(3, 10, context=True)
+MESSAGE_SPACE = make_space(3, 10, context=True, speakers=())
+MESSAGES = [make_codes(9000, 3, 10, speaker=None), with_stages(make_codes(16000, 3, 10, speaker=None))]
 
 Known = Sequence[NDArray[np.uint16]]
 
@@ -75,6 +77,7 @@ def make_readers(known: Known) -> dict[str, Reader]:
             golden_files("[ls]*.sqc"), lambda content, _: read_sqc(content, known), forged.sqc_file(SPACE), take_sqc
         ),
         "sqc-2": Reader(seeds_2(), lambda content, _: read_sqc_2(content)),
+        "message": Reader([message.pack(codes, MESSAGE_SPACE) for codes in MESSAGES], lambda x, _: read_message(x)),
         "npy": Reader(golden_files("*.npy"), lambda content, _: read_npy(content, known), forged.npy_file, take_npy),
         "wav": Reader(sounds(), read_wav),
         "model": Reader(models, read_model, forged.tensors_file, read_model),
@@ -102,6 +105,13 @@ def read_sqc_2(content: bytes) -> str | None:
         return wrong
     codes = sqc.unpack(content, SPACE_2, where="x")
     return None if same(codes, known) and codes.stages_fit else "unpack returned other codes"
+
+
+def read_message(content: bytes) -> str | None:
+    """Its 16 bits of checksum let one damaged message in 65536 through: so what is wrong is its shape alone."""
+    codes = message.unpack(content, MESSAGE_SPACE, where="x")
+    within = codes.stages_fit and codes.indices.max() < 10 and 1 <= codes.indices.shape[1] <= message.MAX_CODES
+    return None if within and len(codes.indices) <= 3 else "codes outside the model"
 
 
 def sounds() -> list[bytes]:

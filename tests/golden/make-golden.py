@@ -3,6 +3,7 @@
 Run from the root of a checkout. Version 1: a tiny model with tables and without, files of every form that it writes,
 and their codes as plain arrays. Version 2: files of two context models, their codes and stages; 2-speech16k: of the
 one that ships. Versions 3 and 4: some of the codes of 1 and 2 in blocks of half a second, for the same models.
+`messages`: voice messages of the model that ships.
 """
 
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import sqcodec
-from sqcodec.bitstream import npy, sqc
+from sqcodec.bitstream import message, npy, sqc
 from sqcodec.bitstream.code_space import CodeSpace
 from sqcodec.bitstream.entropy_tables import count
 from sqcodec.bitstream.sqc_header import BLOCK
@@ -21,7 +22,7 @@ from tests.conftest import make_model, speech_like
 
 
 def main(version: str) -> None:
-    folder = Path(__file__).parent / f"v{version}"
+    folder = Path(__file__).parent / (version if version == "messages" else f"v{version}")
     folder.mkdir()  # fails where it exists
     {
         "1": write_version_1,
@@ -29,6 +30,7 @@ def main(version: str) -> None:
         "2-speech16k": write_speech16k,
         "3": write_version_3,
         "4": write_version_4,
+        "messages": write_messages,
     }[version](folder)
 
 
@@ -84,6 +86,19 @@ def write_version_4(folder: Path) -> None:
     write(folder, "one-book", make_codes(16000 * 26), make_space(1, 16, context=True), block=25)
     early = with_stages(make_codes(44100 * 16, 3, 10, sample_rate=44100))
     write(folder, "three-ending-early", early, make_space(3, 10, context=True), block=25)
+
+
+def write_messages(folder: Path) -> None:
+    space = sqcodec.load("speech16k").space
+    fields = {"fingerprint": space.fingerprint, "speaker": None}
+    codes = {
+        "four": make_codes(16000, 4, 256, **fields),
+        "ending-early": with_stages(make_codes(16000, 8, 256, **fields)),
+        "silence": make_codes(1600, 1, 256, gain=0.0, **fields),
+    }
+    for name, each in codes.items():
+        (folder / f"{name}.bin").write_bytes(message.pack(each, space))
+        np.save(folder / f"{name}.codes.npy", each.used.astype(np.int16))
 
 
 def write(folder: Path, name: str, codes: sqcodec.Codes, space: CodeSpace, *, block: int = BLOCK) -> None:

@@ -81,6 +81,11 @@ class Encoder:
 
         Raises CodesError: the model has no context model, or no file is as small; otherwise as `encode`.
         """
+        whole, latents = self.latents(recording, speaker=speaker)
+        return fit(whole, latents, self._engine.embeddings(), self._space, goal, block)
+
+    def latents(self, recording: Recording, *, speaker: str | None) -> tuple[Codes, Latents]:
+        """The codes of all codebooks, and what they code. Raises as `encode_for`."""
         if not self.has_true_rates:
             raise CodesError(f"{self._header.path}: true bit rates need residual stages and a context model")
         statistics, encoded = self._blocks(recording, speaker, len(self._header.codewords))
@@ -89,8 +94,7 @@ class Encoder:
             _, speaker = self._with_speaker(blocks)
         whole = self._codes(recording, statistics, [block.codes for block in blocks], speaker)
         weights = code_weights([block.features for block in blocks], self._header.features, self._loudness)
-        latents = Latents(np.concatenate([block.latents for block in blocks]), weights)
-        return fit(whole, latents, self._engine.embeddings(), self._space, goal, block)
+        return whole, Latents(np.concatenate([block.latents for block in blocks]), weights)
 
     def _blocks(
         self, recording: Recording, speaker: str | None, codebooks: int

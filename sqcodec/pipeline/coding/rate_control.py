@@ -101,14 +101,17 @@ def fit(
     space: CodeSpace,
     goal: Goal,
     block: int = BLOCK,
+    *,
+    size: Callable[[Codes], int] | None = None,
 ) -> Fitted:
     """Codes for a goal; whole: codes of all stages of the recording, latents: what they code; codebook: [K, V, D].
 
-    block: codes a book in a block of the file.
+    block: codes a book in a block of the file. size: bytes that codes take; None: those of a `.sqc`.
 
     Raises CodesError: no file is as small as `max_bytes`.
     """
-    fitting = _Fitting(whole, latents, codebook, space, goal, block)
+    size = size or (lambda codes: len(sqc.pack(codes, space, block=block)))
+    fitting = _Fitting(whole, latents, codebook, space, goal, block, size)
     if goal.quality is not None:
         return Fitted(fitting.codes_of(fitting.at(10 ** (-goal.quality / 10)).parts), "")
     return fitting.limited(goal.max_bytes) if goal.max_bytes is not None else fitting.rated(goal.bit_rate or 0.0)
@@ -125,10 +128,11 @@ class _Fitting:
         space: CodeSpace,
         goal: Goal,
         block: int,
+        size: Callable[[Codes], int],
     ) -> None:
         assert space.context is not None
-        self._whole, self._codebook, self._space, self._model = whole, codebook, space, space.context
-        self._effort, self._block = goal.effort, block
+        self._whole, self._codebook, self._model = whole, codebook, space.context
+        self._effort, self._size = goal.effort, size
         spans = [slice(each.start, each.stop) for each in sqc.blocks(whole.indices.shape[1], block)]
         self._latents = [Latents(latents.z[span], latents.weights[span]) for span in spans]
         self._spans, self._width = spans, math.log2(codebook.shape[1])
@@ -174,9 +178,6 @@ class _Fitting:
         for _ in range(sweeps if former is None else min(1, sweeps)):
             parts = sweep(self._latents, parts, self._codebook, self._model, how)
         return _Tried(price, parts, self._size(self.codes_of(parts)))
-
-    def _size(self, codes: Codes) -> int:
-        return len(sqc.pack(codes, self._space, block=self._block))
 
     def codes_of(self, parts: list[Part]) -> Codes:
         """All blocks together, without the codebooks that no frame uses."""
