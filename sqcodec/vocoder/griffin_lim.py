@@ -47,11 +47,12 @@ class GriffinLim:
             ]
         )
 
-    def render(self, pieces: Iterable[_Samples], samples: int) -> Iterator[_Samples]:
+    def render(self, pieces: Iterable[_Samples], samples: int, *, stages: float | None = None) -> Iterator[_Samples]:
         """Features [F, t] piece after piece -> sound [n], together `samples` long; how they come changes nothing.
 
-        Beyond the last frame it is repeated.
+        Beyond the last frame it is repeated. stages: as of `Vocoder`; it changes nothing here.
         """
+        del stages
         from scipy.signal import lfilter  # slow to import, and encoding does without it
 
         state, written = np.zeros(1), 0

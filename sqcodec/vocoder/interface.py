@@ -24,5 +24,10 @@ class Vocoder(Protocol):
     def kind(self) -> str:
         """`griffin-lim`, `world` or `istft`."""
 
-    def render(self, pieces: Iterable[NDArray[np.float32]], samples: int) -> Iterator[NDArray[np.float32]]:
-        """Features [F, t] piece after piece -> sound [n], together `samples` long; memory does not grow with it."""
+    def render(
+        self, pieces: Iterable[NDArray[np.float32]], samples: int, *, stages: float | None = None
+    ) -> Iterator[NDArray[np.float32]]:
+        """Features [F, t] piece after piece -> sound [n], together `samples` long; memory does not grow with it.
+
+        stages: how many codebooks a code of the features has on average; None: they are those of a recording.
+        """

@@ -76,29 +76,35 @@ class IstftVocoder:
         """precision: of the trunk's products; bfloat16 takes half the time where the processor has it."""
         self.network, self.features, self.refinement = network.eval(), features, refinement
         self._precision = precision
-        reach = spread(features) * refinement.iterations
-        self.behind, self.ahead = network.behind + reach, network.ahead + reach
 
     @torch.inference_mode()
     def synthesise(self, features: Tensor) -> Tensor:
         """features [B, F, T] -> sound [B, hop T - hop / 2], frame t on sample hop t; the whole at once."""
         extended = torch.cat([features, features[:, :, -1:]], dim=2)
-        return self._made(extended)[:, self.features.hop_length // 2 : self.features.hop_length * features.shape[2]]
+        return self._made(extended, self.refinement.iterations)[
+            :, self.features.hop_length // 2 : self.features.hop_length * features.shape[2]
+        ]
 
     @torch.inference_mode()
-    def render(self, pieces: Iterable[NDArray[np.float32]], samples: int) -> Iterator[NDArray[np.float32]]:
+    def render(
+        self, pieces: Iterable[NDArray[np.float32]], samples: int, *, stages: float | None = None
+    ) -> Iterator[NDArray[np.float32]]:
         """Features [F, t] piece after piece -> sound [n], together `samples` long, in blocks of 10 s that join to what
-        `synthesise` makes. Zeros where there are no frames."""
-        hop = self.features.hop_length
+        `synthesise` makes. Zeros where there are no frames. stages: as of `Vocoder`; few are not refined."""
+        hop, iterations = self.features.hop_length, self.refinement.iterations_for(stages)
+        reach = spread(self.features) * iterations
+        behind, ahead = self.network.behind + reach, self.network.ahead + reach
         returned, skipped = 0, hop // 2
-        for window in windows(with_last_repeated(pieces), behind=self.behind, ahead=self.ahead):
-            sound = self._made(torch.as_tensor(window.features)[None])[0, hop * window.start : hop * window.stop]
+        for window in windows(with_last_repeated(pieces), behind=behind, ahead=ahead):
+            sound = self._made(torch.as_tensor(window.features)[None], iterations)[
+                0, hop * window.start : hop * window.stop
+            ]
             piece: NDArray[np.float32] = sound[skipped:][: samples - returned].cpu().numpy()
             returned, skipped = returned + len(piece), 0
             yield piece
         yield np.zeros(samples - returned, np.float32)
 
-    def _made(self, features: Tensor) -> Tensor:
+    def _made(self, features: Tensor, iterations: int) -> Tensor:
         placed = features.to(next(self.network.parameters()).device)
         with torch.autocast(placed.device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
             sound = self.network(placed)
@@ -106,6 +112,6 @@ class IstftVocoder:
             sound,
             placed,
             self.features,
-            iterations=self.refinement.iterations,
+            iterations=iterations,
             momentum=self.refinement.momentum,
         )

@@ -10,7 +10,7 @@ from sqcodec.spectrogram import FeatureConfig
 from sqcodec.tensor_files import TensorFormat
 from sqcodec.tensor_files import read_header as read_tree
 
-FORMAT = 1
+FORMAT = 2  # 1 has no refinement by stages and no discriminators on logarithmic spectra; its files are read
 KIND = TensorFormat(
     key="sqcodec-vocoder",
     newest=FORMAT,

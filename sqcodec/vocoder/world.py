@@ -182,11 +182,15 @@ class WorldVocoder:
         )
 
     @torch.inference_mode()
-    def render(self, pieces: Iterable[NDArray[np.float32]], samples: int) -> Iterator[NDArray[np.float32]]:
+    def render(
+        self, pieces: Iterable[NDArray[np.float32]], samples: int, *, stages: float | None = None
+    ) -> Iterator[NDArray[np.float32]]:
         """Features [F, t] piece after piece -> sound [n], together `samples` long; how they come changes nothing.
 
-        pyworld makes one segment at a time, of 10 s or a little more, which end where no voice sounds.
+        pyworld makes one segment at a time, of 10 s or a little more, which end where no voice sounds. stages: as of
+        `Vocoder`; it changes nothing here.
         """
+        del stages
         returned = 0
         for segment in _segments(self._predicted(pieces)):
             piece = synthesise(segment, self.features)[: samples - returned]

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).parent / "vectors"
 RECORDING = ROOT / "recipes/tiny/speech/VCTK-Corpus-0.92/wav48_silence_trimmed/p225/p225_001_mic1.flac"
 START, LENGTH = 16_000, 12_800  # samples at 16 kHz
-CODEBOOKS = 4
+CODEBOOKS = 6  # codes that the vocoder refines
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Engine and vocoder in NumPy against torch, from the same files with random weights."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,25 @@ def test_sound_has_the_length_that_is_asked_for(both: Both, features: np.ndarray
     sound = np.concatenate([*both.numpy_vocoder.render([features[:, :frames]], samples)])
     assert (sound.shape, sound.dtype) == ((samples,), np.float32)
     assert np.array_equal(np.concatenate([*both.numpy_vocoder.render([], 10)]), np.zeros(10))
+
+
+def test_codes_of_few_stages_are_not_refined(both: Both, features: np.ndarray) -> None:
+    header, part, samples = both.numpy_vocoder.header, features[:, :100], 15_920
+    config = {**header.config, "refinement": {"iterations": 2, "momentum": 0.9, "stages": 3}}
+    vocoder = NumpyIstftVocoder(replace(header, config=config))
+
+    def sound(made: NumpyIstftVocoder, stages: float | None) -> np.ndarray:
+        return np.concatenate([*made.render([part], samples, stages=stages)])
+
+    plain = sound(NumpyIstftVocoder(header, iterations=0), 8)
+    for few in (1, 2.99):
+        assert np.array_equal(sound(vocoder, few), plain)
+    refined = sound(vocoder, 3)
+    assert not np.allclose(refined, plain)
+    for others in (None, 8):  # features of recordings are refined always
+        assert np.array_equal(sound(vocoder, others), refined)
+    asked = NumpyIstftVocoder(vocoder.header, iterations=1)
+    assert not np.allclose(sound(asked, 1), plain)  # who asks for iterations gets them
 
 
 def test_the_engine_knows_convnext_with_a_residual_quantiser(tmp_path: Path) -> None:

@@ -49,6 +49,19 @@ def test_lengths_are_exact_at_another_rate_and_window() -> None:
     assert np.array_equal(rendered(made, features[0], whole.shape[1]), whole[0].numpy())
 
 
+def test_codes_of_few_stages_are_not_refined() -> None:
+    made = vocoder("vocoder.refinement.stages=3")
+    plain = vocoder("vocoder.refinement.iterations=0")
+    x = extract(torch.from_numpy(speech_like(160 * 100)), LOG_MEL)
+
+    def sound(of: IstftVocoder, stages: float | None) -> np.ndarray:
+        return np.concatenate(list(of.render([x.numpy()], 15_920, stages=stages)))
+
+    assert np.array_equal(sound(made, 2.99), sound(plain, 2.99))
+    assert not np.allclose(sound(made, 3), sound(plain, 3))
+    assert np.array_equal(sound(made, None), sound(made, 3))
+
+
 @pytest.mark.parametrize("overrides", [(), ("vocoder.refinement.iterations=0", "vocoder.lookahead=9")])
 @pytest.mark.parametrize("features", [LOG_MEL, PAPER_MEL], ids=lambda config: config.kind)
 def test_blocks_equal_the_whole(overrides, features) -> None:

@@ -319,7 +319,8 @@ class Codec:
             for start in range(0, samples, 1 << 18):
                 yield np.zeros(min(1 << 18, samples - start), np.float32)
             return
-        for sound in vocoder.render(self.engine.decode(codes.used, speaker_index), samples):
+        stages = codes.number / codes.indices.shape[1]
+        for sound in vocoder.render(self.engine.decode(codes.used, speaker_index), samples, stages=stages):
             yield sound * np.float32(codes.gain)
 
     def speaker_of(self, codes: Codes, speaker: str | None, where: str = "codes") -> str | None:
