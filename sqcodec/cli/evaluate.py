@@ -28,7 +28,7 @@ from sqcodec.cli.wording import echo, echo_notes
 
 @click.command()
 @click.argument("model")
-@click.option("--data", type=PATH, help="Folder of recordings.")
+@click.option("--data", type=PATH, help="Folder of recordings, or what the paths of --list are relative to.")
 @list_option
 @click.option("--out", type=PATH, required=True, help="Folder for the results.")
 @click.option(
@@ -82,8 +82,8 @@ def evaluate(
     Writes scores.jsonl (one row per file), scores.json, scores.md and index.html, a page with tables and audio.
     Run the same command again to continue. Baselines whose programs are not installed are left out.
     """
-    if (data is None) == (list_file is None):
-        raise click.UsageError("give the recordings: --data DIR or --list TSV, one of them.")
+    if data is None and list_file is None:
+        raise click.UsageError("give the recordings: --data DIR, --list TSV, or both.")
     rates = _rates(bitrate)
     check_folder(data)
     from sqcodec.pipeline.measuring import evaluation, scoring

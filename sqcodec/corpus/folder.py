@@ -47,9 +47,10 @@ def _recordings(root: Path) -> list[Recording]:
     ]
 
 
-def read_list(path: Path) -> Manifest:
-    """The recordings of a tab-separated list with the columns path, speaker and split; paths relative to the list.
+def read_list(path: Path, root: Path | None = None) -> Manifest:
+    """The recordings of a tab-separated list with the columns path, speaker and split, and, if it has one, credit.
 
+    root: the folder that the paths are relative to; None: that of the list.
     Raises CorpusError: no such file, other columns, a line with an empty field, or two recordings with one name.
     """
     try:
@@ -76,9 +77,10 @@ def read_list(path: Path) -> Manifest:
     utterances = [
         Utterance(
             name=Path(line["path"]).with_suffix("").as_posix(),
-            path=path.parent / line["path"],
+            path=(path.parent if root is None else root) / line["path"],
             speaker=line["speaker"],
             split=line["split"],
+            credit=line.get("credit") or "",
         )
         for line in lines
     ]

@@ -10,12 +10,16 @@ from sqcodec.errors import CorpusError
 
 @dataclass(frozen=True, kw_only=True)
 class Utterance:
-    """One recording of a corpus: `path` on disk, unique `name` (no suffix, `/` between folders), speaker and split."""
+    """One recording of a corpus: `path` on disk, unique `name` (no suffix, `/` between folders), speaker and split.
+
+    credit: whom to name where the recording is played, "" for nobody.
+    """
 
     name: str
     path: Path
     speaker: str
     split: str
+    credit: str = ""
 
 
 class Recording(NamedTuple):

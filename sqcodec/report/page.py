@@ -31,10 +31,11 @@ class Sound(NamedTuple):
 
 
 class Utterance(NamedTuple):
-    """A recording and what the systems made of it; the first sound is the reference."""
+    """A recording and what the systems made of it; the first sound is the reference. credit: whom to name, or ""."""
 
     name: str
     sounds: Sequence[Sound]
+    credit: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,7 @@ def _utterance(utterance: Utterance) -> dict[str, Any]:
     top = float(pictures[0].max())
     return {
         "name": utterance.name,
+        "credit": utterance.credit,
         "seconds": soundfile.info(utterance.sounds[0].path).duration,
         "sounds": [
             {

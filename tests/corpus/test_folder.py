@@ -62,6 +62,15 @@ def test_list_paths_are_relative_to_the_list(tmp_path: Path) -> None:
     assert (only.name, only.path, only.speaker, only.split) == ("d/x.y", tmp_path / "d/x.y.wav", "anna", "test")
 
 
+def test_list_paths_are_relative_to_a_folder_that_is_given_and_credits_are_read(tmp_path: Path) -> None:
+    (tmp_path / "l.tsv").write_text(
+        "path\tspeaker\tsplit\tcredit\na.wav\tanna\ttest\tAnna, CC BY 4.0\nb.wav\tb\ttest\n"
+    )
+    first, second = folder.read_list(tmp_path / "l.tsv", tmp_path / "sounds").utterances
+    assert (first.path, first.credit) == (tmp_path / "sounds" / "a.wav", "Anna, CC BY 4.0")
+    assert (second.path, second.credit) == (tmp_path / "sounds" / "b.wav", "")
+
+
 COLUMNS = "path, speaker, split"
 
 

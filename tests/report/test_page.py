@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -64,6 +65,16 @@ def test_nothing_is_loaded_from_elsewhere(tmp_path) -> None:
         r"(?:https?:)?//[a-z]|@import|url\(|fetch\(|import\(", re.sub(r'"data">.*?</script>', "", text)
     )
     assert "default-src 'none'" in text
+
+
+def test_authors_are_named_where_there_are_some(tmp_path) -> None:
+    made = make_page(tmp_path)
+    assert 'id="credits"' not in page.render(made)
+    credited = replace(
+        made, utterances=[made.utterances[0]._replace(credit="Anna & Co, CC BY 4.0"), made.utterances[1]]
+    )
+    text = page.render(credited)
+    assert re.findall(r"<li>(speaker/.*?)</li>", text) == ["speaker/0: Anna &amp; Co, CC BY 4.0"]
 
 
 def test_names_and_notes_are_text_and_not_markup(tmp_path) -> None:

@@ -84,6 +84,13 @@ def vocoder_file(folder: Path) -> Path:
     return folder / STAGE / _FILE
 
 
+def vocoder_name(path: Path | None) -> str:
+    """How texts call a vocoder: griffin-lim for none, speech16k/vocoder for one that ships, else its path."""
+    if path is None:
+        return "griffin-lim"
+    return path.parent.relative_to(SHIPPED).as_posix() if path.is_relative_to(SHIPPED) else str(path)
+
+
 def resolve_vocoder(name: str) -> Path:
     """The vocoder file of a path, a run folder or a run's name. Raises VocoderError: there is none."""
     path = Path(name)

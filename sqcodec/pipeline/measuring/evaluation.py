@@ -24,7 +24,8 @@ from sqcodec.locking import alone
 from sqcodec.metrics.signals import METRIC_RATE
 from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.coding.rate_control import DEFAULT_EFFORT, Effort, Goal
-from sqcodec.pipeline.finding.models import find_for_encoding
+from sqcodec.pipeline.finding.models import find_for_encoding, model_name
+from sqcodec.pipeline.finding.vocoders import vocoder_name
 from sqcodec.pipeline.measuring import results
 from sqcodec.pipeline.measuring.codecs import CodecUnderTest, ModelUnderTest, find_baselines
 from sqcodec.pipeline.measuring.rate_curves import read_curves, savings
@@ -83,6 +84,8 @@ def evaluate(
 ) -> Evaluated:
     """Evaluate a model beside `baselines` on a folder of recordings or a list; `listen` files go on the page.
 
+    data, list_file: a folder, a list, or a list of paths below the folder.
+
     bit_rates: in bit/s, at each of which the model takes part: of whole files where the model has true rates and
     `effort` is not 0, else nominal, with as many codebooks as fit; none means the model's default. effort: as of
     `encode`. against: the results of another evaluation; bits at equal quality are compared with its systems, too.
@@ -116,16 +119,18 @@ def evaluate(
     notes = (*notes, *savings(ours[0].family, results.curves(summaries), rivals))
     about = {
         "sqcodec": __version__,
-        "model": str(found.path),
+        "model": model_name(found.path),
         "fingerprint": codec.fingerprint,
-        "vocoder": sound,
+        "vocoder": vocoder_name(chosen.path),
         "data": str(list_file or data),
         "files": len(utterances),
         "settings": asdict(settings),
     }
     if write_scp:
         results.write_scp(out, rows)
-    table = results.write(out, summaries, rows, about=about, settings=settings, listened=listened, notes=notes)
+    table = results.write(
+        out, summaries, rows, about=about, settings=settings, listened=_credits(utterances, listened), notes=notes
+    )
     return Evaluated(
         folder=out, table=table, files=len(utterances), systems=tuple(system.name for system in systems),
         errors=len(errors), notes=notes,
@@ -159,20 +164,19 @@ def _models(codec: Codec, path: Path, rates: Rates, vocoder: str, device: str) -
 
 
 def find_utterances(data: Path | None, list_file: Path | None, *, without: Path) -> tuple[Utterance, ...]:
-    """Recordings of a list with path, speaker and split, or below a folder (whose folder is the speaker then).
+    """Recordings of a list with path, speaker and split (its paths below `data`, where given), or below a folder.
+
+    A recording's folder is the speaker where there is no list.
 
     without: a folder whose recordings are left out: earlier results may lie in the very folder that is evaluated.
-    Raises CorpusError: neither, both, or nothing found.
+    Raises CorpusError: neither, or nothing found.
     """
-    if (data is None) == (list_file is None):
-        raise CorpusError(
-            "got both or neither of a folder and a list of recordings, expected `data` DIR or `list_file` TSV"
-        )
-    if list_file is not None:
-        return _named_within(read_list(list_file).utterances)
-    assert data is not None
-    if not data.is_dir():
+    if data is not None and not data.is_dir():
         raise CorpusError(f"{data}: got no such folder, expected a folder of recordings")
+    if list_file is not None:
+        return _named_within(read_list(list_file, data).utterances)
+    if data is None:
+        raise CorpusError("got neither recordings nor a list of them, expected `data` DIR, `list_file` TSV or both")
     return tuple(
         Utterance(name=name, path=path, speaker=path.parent.name, split="data")
         for name, path in find_recordings(data).items()
@@ -196,6 +200,11 @@ def _spread(utterances: Sequence[Utterance], count: int) -> tuple[str, ...]:
     """Names of `count` utterances, evenly spaced in the list."""
     numbers = np.linspace(0, len(utterances) - 1, min(count, len(utterances))).round().astype(int)
     return tuple(utterances[number].name for number in numbers)
+
+
+def _credits(utterances: Sequence[Utterance], names: Sequence[str]) -> dict[str, str]:
+    """The credit of each of `names`."""
+    return {utterance.name: utterance.credit for utterance in utterances if utterance.name in names}
 
 
 def _task(

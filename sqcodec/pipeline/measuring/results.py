@@ -113,10 +113,13 @@ def write(
     *,
     about: dict[str, Any],
     settings: Settings,
-    listened: Sequence[str],
+    listened: dict[str, str],
     notes: Sequence[str],
 ) -> str:
-    """Write scores.json, scores.md and index.html into `out`; returns the Markdown table."""
+    """Write scores.json, scores.md and index.html into `out`; returns the Markdown table.
+
+    listened: the recordings of the page, each with whom to name for it.
+    """
     columns = [
         column for key, column in columns_of(settings).items() if any(key in summary.cells for summary in summaries)
     ]
@@ -144,15 +147,15 @@ def write_scp(out: Path, rows: Sequence[dict[str, Any]]) -> None:
         write_text(out / "sounds" / system / "wav.scp", "".join(lines))
 
 
-def _utterances(out: Path, rows: Sequence[dict[str, Any]], listened: Sequence[str]) -> list[page.Utterance]:
+def _utterances(out: Path, rows: Sequence[dict[str, Any]], listened: dict[str, str]) -> list[page.Utterance]:
     """The utterances of the page; a codec that failed on a file has no sound there."""
     utterances = []
-    for name in listened:
+    for name, credit in listened.items():
         own = [row for row in rows if row["file"] == name and "error" not in row]
         if own:
             sounds = [page.Sound(row["system"], sound_file(out, row["system"], name), row["scores"]) for row in own]
             utterances.append(
-                page.Utterance(name, [page.Sound(REFERENCE, sound_file(out, REFERENCE, name), {}), *sounds])
+                page.Utterance(name, [page.Sound(REFERENCE, sound_file(out, REFERENCE, name), {}), *sounds], credit)
             )
     return utterances
 

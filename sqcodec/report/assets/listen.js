@@ -49,6 +49,7 @@ async function open(index, version = player.version) {
   element("utterance").value = String(current);
   element("tracks").replaceChildren(...utterance.sounds.map((sound, i) => track(sound, i, utterance.seconds)));
   element("position").max = utterance.seconds.toFixed(2);
+  element("credit").textContent = utterance.credit;
   element("axis-right").textContent = `${utterance.seconds.toFixed(1)} s`;
   player.version = Math.min(version, utterance.sounds.length - 1);
   const loaded = await player.load(utterance.sounds);

@@ -248,7 +248,7 @@ def test_two_processes_give_the_same(recordings: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({}, "got both or neither of a folder and a list of recordings, expected `data` DIR or `list_file` TSV"),
+        ({}, "got neither recordings nor a list of them, expected `data` DIR, `list_file` TSV or both"),
         ({"data": Path("none")}, "none: got no such folder, expected a folder of recordings"),
         ({"data": Path("runs")}, "runs: got no recordings, expected .wav, .flac, .ogg, ... in it or below it"),
     ],
