@@ -7,7 +7,20 @@ import torch
 
 from sqcodec.errors import SqcodecError
 
-_ON_A_CPU = ("rows", "codes", "damage", "kills", "memory", "engines", "vocoders", "growth", "figure", "rank", "rate")
+_ON_A_CPU = (
+    "rows",
+    "codes",
+    "damage",
+    "kills",
+    "memory",
+    "needs",
+    "engines",
+    "vocoders",
+    "growth",
+    "figure",
+    "rank",
+    "rate",
+)
 
 
 class Benchmarks(click.Group):

@@ -16,6 +16,7 @@ from benchmarks import (
     figure,
     kills,
     memory,
+    needs,
     networks,
     quantizer,
     rate,
@@ -87,6 +88,13 @@ def kills_command(moments: int, seed: int) -> None:
 def memory_command(minutes: tuple[float, ...], narrow: bool) -> None:
     """Memory of encode and decode against that of 10 s."""
     _echo(memory.report(minutes, narrow=narrow))
+
+
+@click.command("needs")
+@click.option("--model", default="speech16k", show_default=True)
+def needs_command(model: str) -> None:
+    """What a decoder of packets in another language needs: products, weights, state, functions."""
+    _echo(needs.report(model))
 
 
 @click.command("engines")
@@ -170,6 +178,7 @@ COMMANDS = (
     damage_command,
     kills_command,
     memory_command,
+    needs_command,
     engines_command,
     vocoders_command,
     growth_command,

@@ -84,7 +84,7 @@ class IstftNetwork:
             (trunk.get(f"{name}.weight", dim), trunk.get(f"{name}.bias", dim)) for name in ("norm_in", "norm_out")
         )
         self.blocks = Blocks(trunk.section("blocks"), dim=dim, hidden=hidden, ahead=rest)
-        self._head, self._bins = weights.linear("head", dim, n_fft + 2), n_fft // 2 + 1
+        self.head, self._bins = weights.linear("head", dim, n_fft + 2), n_fft // 2 + 1
         self.ahead = self.first_ahead + self.blocks.ahead
         self.behind = (TAPS - 1) * (layers + 1) - self.ahead
 
@@ -103,7 +103,7 @@ class IstftNetwork:
         spectrum = np.empty((len(normed), self._bins), np.complex64)
         for start in range(0, len(normed), _ROWS):
             rows = slice(start, start + _ROWS)
-            spectrum[rows] = self._polar(linear(normed[rows], self._head))
+            spectrum[rows] = self._polar(linear(normed[rows], self.head))
         return spectrum
 
     def _polar(self, head: Array) -> NDArray[np.complex64]:

@@ -16,6 +16,7 @@ from sqcodec.pipeline.training.count_tables import make_tables
 from tests.conftest import make_model, speech_like
 
 ROOT = Path(__file__).resolve().parents[2]
+SHIPPED_VOCODER = ROOT / "sqcodec" / "models" / "speech16k" / "vocoder" / "vocoder.safetensors"
 Run = Callable[..., Result]
 
 
@@ -189,3 +190,16 @@ def test_damage_is_a_table_by_block(run: Run, tmp_path: Path, speech: Path) -> N
     lines = done.stdout.splitlines()
     assert lines[0] == "12 s, 601 codes, 2 copies at each error rate"
     assert [line.split(" | ")[0] for line in lines[4:]] == ["| 10 s", "| 5 s", "| 2 s", "| 1 s", "| 0.5 s"]
+
+
+@pytest.mark.ships
+def test_needs_of_a_decoder(run: Run) -> None:
+    """The weights that are counted are those of the vocoder's file but for its scales; parts add up."""
+    done = run("needs")
+    assert done.exit_code == 0, done.output
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines()[2:]]
+    counts = {row[0]: [int(cell.replace(",", "")) for cell in (*row[1:3], *row[4:])] for row in rows}
+    *parts, together = counts.values()
+    assert [sum(column) for column in zip(*parts, strict=True)] == together
+    vocoder = SHIPPED_VOCODER.stat().st_size / 2  # float16
+    assert abs(counts["vocoder, 4 frames"][0] / vocoder - 1) < 0.01
