@@ -1,6 +1,8 @@
 """Each default that a help text states is what happens without the option. What ships is in place."""
 
+import json
 import re
+import shutil
 from pathlib import Path
 
 import click
@@ -9,7 +11,7 @@ import soundfile
 
 from sqcodec.cli.main import COMMANDS, main
 from tests.cli.runner import run
-from tests.conftest import speech_like
+from tests.conftest import copy_model, speech_like
 
 pytestmark = pytest.mark.ships
 
@@ -32,24 +34,27 @@ SAME = {
     ("vocode", "--features"): ("vocode in.wav o.wav", "--features log-mel", "o.wav"),
     ("perturb", "--model"): ("perturb in.wav o.wav", "--model speech16k", "o.wav"),
     ("morph", "--model"): ("morph in.wav in.wav o.wav --steps 2", "--model speech16k", "o.wav"),
+    ("encode", "--coder"): ("encode in.wav o.sqc", "--coder context", "o.sqc"),
+    ("inspect", "--model"): ("inspect in.sqc --json", "--model speech16k", None),
+    ("export", "--model"): ("export in o --to jsonl", "--model speech16k", "o/codes-00000.jsonl.gz"),
+    ("export", "--codebooks"): ("export in o --to jsonl", "--codebooks 4", "o/codes-00000.jsonl.gz"),
+    ("export", "--bitrate"): ("export in o --to jsonl", "--bitrate 1600", "o/codes-00000.jsonl.gz"),
 }
-CODE, FIND = "tests/cli/test_code.py", "tests/pipeline/finding/test_default_model.py"
+# the same with a model of three speakers, runs/tiny; {nearest}: the speaker that encode says it found
+SAME_OF_SPEAKERS = {
+    ("encode", "--speaker"): ("encode in.wav o.npy", "--speaker {nearest}", "o.npy"),
+    ("decode", "--speaker"): ("decode s5.sqc o.wav", "--speaker s5", "o.wav"),
+    ("export", "--speaker"): ("export in o --to jsonl", "--speaker {nearest}", "o/codes-00000.jsonl.gz"),
+    ("morph", "--speaker"): ("morph in.wav in.wav o.wav --steps 2", "--speaker {nearest}", "o.wav"),
+    ("perturb", "--speaker"): ("perturb in.wav o.wav", "--speaker {nearest}", "o.wav"),
+    ("convert", "--model"): ("convert in.wav o.wav --speaker s5", "--model runs/tiny", "o.wav"),
+}
+FIND = "tests/pipeline/finding/test_default_model.py"
 # the others, with the test that shows them
 ELSEWHERE = {
-    ("encode", "--speaker"): (CODE, "test_encode_and_decode_keep_the_length"),
-    ("decode", "--speaker"): (CODE, "test_encode_and_decode_take_a_speaker"),
-    ("encode", "--coder"): ("tests/cli/test_context.py", "test_"),
-    ("export", "--model"): (FIND, "test_the_newest_that_was_trained_here_wins_over_what_ships"),
-    ("export", "--speaker"): (CODE, "test_encode_and_decode_keep_the_length"),
-    ("export", "--codebooks"): ("tests/cli/test_codebooks.py", "test_python_and_the_command_line_code_alike"),
-    ("export", "--bitrate"): ("tests/cli/test_codebooks.py", "test_python_and_the_command_line_code_alike"),
-    ("inspect", "--model"): ("tests/cli/test_inspect.py", "test_"),
     ("generate", "--speaker"): ("tests/cli/test_prior.py", "test_"),
     ("generate", "--model"): (FIND, "test_the_newest_that_was_trained_here_wins_over_what_ships"),
-    ("convert", "--model"): (FIND, "test_the_newest_that_was_trained_here_wins_over_what_ships"),
     ("abx", "--model"): (FIND, "test_the_newest_that_was_trained_here_wins_over_what_ships"),
-    ("morph", "--speaker"): ("tests/cli/test_explore.py", "test_"),
-    ("perturb", "--speaker"): ("tests/cli/test_explore.py", "test_"),
     ("evaluate", "--bitrate"): ("tests/cli/test_score.py", "test_"),
     ("evaluate", "--effort"): ("tests/pipeline/measuring/test_evaluation.py", "test_a_model_with_true_rates"),
     ("evaluate", "--vocoder"): ("tests/pipeline/finding/test_vocoders.py", "test_"),
@@ -72,11 +77,13 @@ ELSEWHERE = {
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with in.wav (1 s) and in.sqc."""
+    """A working folder with in.wav (1 s), in.sqc and the folder in with in.wav."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SQCODEC_MODEL", raising=False)
     soundfile.write("in.wav", speech_like(16_000), 16000)
     assert run("encode", "in.wav", "in.sqc").exit_code == 0
+    Path("in").mkdir()
+    shutil.copy("in.wav", "in/in.wav")
     return tmp_path
 
 
@@ -91,7 +98,7 @@ def options() -> list[tuple[str, click.Option]]:
 
 def test_every_stated_default_has_a_test() -> None:
     stated = {(name, option.opts[0]) for name, option in options() if STATED.search(option.help or "")}
-    assert stated == SAME.keys() | ELSEWHERE.keys()
+    assert stated == SAME.keys() | SAME_OF_SPEAKERS.keys() | ELSEWHERE.keys()
     for file, test in ELSEWHERE.values():
         assert f"def {test}" in (ROOT / file).read_text("utf-8"), (file, test)
 
@@ -108,10 +115,28 @@ def test_every_other_default_is_shown() -> None:
 def test_without_the_option_is_as_with_its_default(folder: Path, command: str, option: str) -> None:
     words, stated, written = SAME[command, option]
     assert words.split()[0] == command
-    plain = run(*words.split())
-    assert plain.exit_code == 0, plain.output
-    first = Path(written).read_bytes()
-    Path(written).unlink()
-    same = run(*words.split(), *stated.split())
-    assert same.exit_code == 0, same.output
-    assert Path(written).read_bytes() == first
+    assert result_of(words, written) == result_of(f"{words} {stated}", written)
+
+
+@pytest.mark.parametrize(("command", "option"), SAME_OF_SPEAKERS)
+def test_so_it_is_with_a_model_of_speakers(folder: Path, made_model: Path, command: str, option: str) -> None:
+    copy_model(made_model, Path("runs/tiny/model.safetensors"))
+    assert run("encode", "in.wav", "s5.sqc", "--speaker", "s5").exit_code == 0
+    nearest = json.loads(run("encode", "in.wav", "nearest.sqc", "--json").stdout)["speaker"]
+    words, stated, written = SAME_OF_SPEAKERS[command, option]
+    assert words.split()[0] == command
+    assert result_of(words, written) == result_of(f"{words} {stated.format(nearest=nearest)}", written)
+
+
+def result_of(words: str, written: str | None) -> bytes:
+    """What a command writes to a file, which is removed with its folder, or to standard output."""
+    done = run(*words.split())
+    assert done.exit_code == 0, done.output
+    if written is None:
+        return done.stdout_bytes
+    content = Path(written).read_bytes()
+    if len(Path(written).parts) > 1:
+        shutil.rmtree(Path(written).parts[0])
+    else:
+        Path(written).unlink()
+    return content
