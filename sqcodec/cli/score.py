@@ -18,7 +18,7 @@ from sqcodec.cli.options import (
     scheduler_option,
     sv_option,
 )
-from sqcodec.cli.wording import echo, echo_notes, with_options
+from sqcodec.cli.wording import echo, echo_notes, name_text, with_options
 
 
 @click.command()
@@ -58,4 +58,8 @@ def score(
     result = scoring.score_folders(reference, degraded, settings, jobs=jobs, backend=chosen_backend(backend, scheduler))
     echo_notes(result.notes)
     tree = scoring.as_tree(result)
-    echo(with_options(json.dumps(tree, indent=1)) if as_json else scoring.as_text(result, settings))
+    if as_json or result.files:
+        echo(with_options(json.dumps(tree, indent=1)) if as_json else scoring.as_text(result, settings))
+    if result.unread:
+        listed = "\n".join(f"  {name_text(reason)}" for reason in result.unread.values())
+        raise click.ClickException(f"{len(result.unread)} recordings could not be read:\n{listed}")

@@ -86,6 +86,20 @@ def test_score_refuses(pairs: Path, arguments, text) -> None:
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"Error: {text}\n")
 
 
+def test_a_recording_that_cannot_be_read_stops_no_other(pairs: Path, monkeypatch) -> None:
+    monkeypatch.setattr("sqcodec.pipeline.measuring.scoring.installed_groups", lambda _mcd: [])  # the delay is enough
+    Path("deg/0.wav").write_bytes(b"no sound")
+    result = run("score", "ref", "deg", "--json")
+    assert result.exit_code == 1
+    tree = json.loads(result.stdout)
+    assert (tree["files"], tree["columns"]["delay"]["files"], list(tree["unread"])) == (1, 1, ["0"])
+    assert "Error: 1 recordings could not be read:\n  deg/0.wav: " in result.stderr
+    Path("deg/1.wav").write_bytes(b"no sound")
+    result = run("score", "ref", "deg")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "Error: 2 recordings could not be read:\n" in result.stderr
+
+
 @pytest.mark.slow
 def test_evaluate_prints_scores_md(pairs: Path, every_package) -> None:
     result = run("evaluate", "tiny", "--data", "ref", "--out", "results", "--listen", "1", "--mcd", "espnet")

@@ -78,12 +78,16 @@ class FileScores:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Of many files: mean and interval by column, for how many files each failed, and notes for the user."""
+    """Of many files: mean and interval by column, for how many files each failed, and notes for the user.
+
+    unread: why recordings could not be read, by name; `files` does not count them.
+    """
 
     means: dict[str, Mean]
     failed: dict[str, int]
     files: int
     notes: tuple[str, ...]
+    unread: dict[str, str]
 
 
 def score_signals(reference: Signal, degraded: Signal, settings: Settings, *, text: str | None = None) -> FileScores:
@@ -157,7 +161,7 @@ def as_tree(summary: Summary) -> dict[str, Any]:
         key: {**mean._asdict(), "failed": summary.failed.get(key, 0), "unit": COLUMNS[key].unit}
         for key, mean in summary.means.items()
     }
-    return {"files": summary.files, "columns": columns, "notes": list(summary.notes)}
+    return {"files": summary.files, "columns": columns, "notes": list(summary.notes), "unread": summary.unread}
 
 
 def as_text(summary: Summary, settings: Settings) -> str:
@@ -175,22 +179,32 @@ def score_folders(
 ) -> Summary:
     """Score every recording below `degraded` (or the one file) against the one of its name below `reference`.
 
-    Names count without suffix. Raises CorpusError: nothing to compare, or a recording without its reference;
-    AudioError: a recording cannot be read.
+    Names count without suffix. Recordings that cannot be read are left out and listed in `unread`.
+    Raises CorpusError: nothing to compare, or a recording without its reference; AudioError: no such folder.
     """
     pairs = _pairs(reference, degraded)
     missing = len(_named(reference)) - len(pairs) if reference.is_dir() else 0
     score = partial(_score_pair, settings=settings)
     scored = dict(in_parallel(score, list(pairs.items()), jobs=jobs, backend=backend))
-    means, failed = summarise([scored[name] for name in pairs])
+    read = [file for name in pairs if isinstance(file := scored[name], FileScores)]
+    means, failed = summarise(read)
     unpaired = (f"{missing} of the reference recordings have nothing to compare in {degraded}",) if missing else ()
-    return Summary(means=means, failed=failed, files=len(pairs), notes=(*unpaired, *left_out(settings)))
+    return Summary(
+        means=means,
+        failed=failed,
+        files=len(read),
+        notes=(*unpaired, *left_out(settings)),
+        unread={name: reason for name in pairs if isinstance(reason := scored[name], str)},
+    )
 
 
-def _score_pair(pair: tuple[str, tuple[Path, Path]], *, settings: Settings) -> tuple[str, FileScores]:
-    """pair: a name, and its recordings of the reference and of what is scored."""
+def _score_pair(pair: tuple[str, tuple[Path, Path]], *, settings: Settings) -> tuple[str, FileScores | str]:
+    """The scores of a name's recordings, or why one cannot be read. pair: the name, (reference, degraded)."""
     name, (reference, degraded) = pair
-    one, other = (AudioSource(path).read(METRIC_RATE) for path in (reference, degraded))
+    try:
+        one, other = (AudioSource(path).read(METRIC_RATE) for path in (reference, degraded))
+    except AudioError as error:
+        return name, str(error)
     return name, score_signals(one, other, settings)
 
 
