@@ -20,6 +20,7 @@ _ON_A_CPU = (
     "figure",
     "rank",
     "rate",
+    "live",
 )
 
 

@@ -15,6 +15,7 @@ from benchmarks import (
     engines,
     figure,
     kills,
+    live,
     memory,
     needs,
     networks,
@@ -172,6 +173,19 @@ def rate_command(recordings: tuple[Path, ...], out: Path, systems: str, model: s
         rate.draw(found, picture)
 
 
+@click.command("live")
+@click.option("--speech", type=FOLDER, help="Folder of recordings. [default: SQCODEC_SPEECH/dev, else what ships]")
+@click.option("--recordings", type=click.IntRange(min=1), default=12, show_default=True, help="Recordings taken.")
+@click.option("--hours", type=float, default=0.25, show_default=True, help="Length of the long stream; 0: none.")
+@click.option("--codec2/--no-codec2", default=True, help="Measure Codec 2 as well, which needs c2enc and c2dec.")
+def live_command(speech: Path | None, recordings: int, hours: float, codec2: bool) -> None:
+    """Lost packets and wrong bits of a stream, the cost of a packet, and a long stream: tables in Markdown."""
+    _echo(live.loss_report(speech or live.speech_folder(), recordings=recordings, codec2=codec2))
+    _echo(live.cost_report())
+    if hours:
+        _echo(live.day_report(hours))
+
+
 COMMANDS = (
     rows,
     codes_command,
@@ -185,6 +199,7 @@ COMMANDS = (
     figure_command,
     rank_command,
     rate_command,
+    live_command,
 )
 
 

@@ -13,8 +13,10 @@ from sqcodec.cli.options import (
     chosen_backend,
     codes_model_option,
     device_option,
+    dtx_option,
     jobs_option,
     json_option,
+    protect_option,
     quiet_option,
     raw_option,
     scheduler_option,
@@ -43,6 +45,8 @@ from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, mode
 @raw_option
 @click.option("--stream", is_flag=True, help="Samples as the packets of 40 ms come; needs --raw s16le.")
 @click.option("--bitrate", type=click.FloatRange(min=1), help="Nominal bit rate of the packets of --stream, bit/s.")
+@dtx_option
+@protect_option
 @jobs_option
 @backend_option
 @scheduler_option
@@ -62,6 +66,8 @@ def decode(
     raw: Literal["s16le", "f32le"] | None,
     stream: bool,
     bitrate: float | None,
+    dtx: bool,
+    protect: int | None,
     jobs: int,
     backend: str,
     scheduler: str | None,
@@ -88,10 +94,14 @@ def decode(
             raise click.UsageError("--stream needs --raw s16le.")
         from sqcodec.pipeline.coding import live
 
-        done = live.decode_live(codes, recording, model=model, bit_rate=bitrate, rate=rate)
+        done = live.decode_live(
+            codes, recording, model=model, bit_rate=bitrate, rate=rate, extras=live.Extras(dtx, protect or 0)
+        )
         text = f"{done.seconds:.2f} s of {done.packets} packets"
         echo_result(recording, [], f"{text}, {model_text(done.model, done.model_reason)}", quiet=quiet)
         return
+    if dtx or protect:
+        raise click.UsageError("--dtx and --protect need --stream.")
     if bitrate:
         raise click.UsageError("--bitrate needs --stream: files name the rate that they were made at.")
     from sqcodec.pipeline.coding import files, folders

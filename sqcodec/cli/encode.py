@@ -13,10 +13,12 @@ from sqcodec.cli.options import (
     chosen_backend,
     codebooks_option,
     device_option,
+    dtx_option,
     effort_option,
     jobs_option,
     json_option,
     model_option,
+    protect_option,
     quiet_option,
     raw_option,
     scheduler_option,
@@ -61,6 +63,8 @@ from sqcodec.cli.wording import echo_folder_result, echo_json, echo_messages, ec
 @raw_option
 @click.option("--rate", type=RATE, help="Sample rate of --raw input, Hz.")
 @click.option("--stream", is_flag=True, help="Packets of 40 ms as the samples come; needs --raw s16le --rate.")
+@dtx_option
+@protect_option
 @jobs_option
 @backend_option
 @scheduler_option
@@ -84,6 +88,8 @@ def encode(
     raw: Literal["s16le", "f32le"] | None,
     rate: int | None,
     stream: bool,
+    dtx: bool,
+    protect: int | None,
     jobs: int,
     backend: str,
     scheduler: str | None,
@@ -114,10 +120,14 @@ def encode(
             raise click.UsageError("--stream needs --raw s16le and --rate, and takes --bitrate.")
         from sqcodec.pipeline.coding import live
 
-        done = live.encode_live(recording, codes, model=model, bit_rate=bitrate, rate=rate)
+        done = live.encode_live(
+            recording, codes, model=model, bit_rate=bitrate, rate=rate, extras=live.Extras(dtx, protect or 0)
+        )
         text = f"{done.packets} packets of {done.packet_bytes} bytes, {done.seconds:.2f} s"
         echo_result(codes, [], f"{text}, {model_text(done.model, done.model_reason)}", quiet=quiet)
         return
+    if dtx or protect:
+        raise click.UsageError("--dtx and --protect need --stream.")
     from sqcodec.pipeline.coding import files, folders
     from sqcodec.pipeline.coding.rate_control import Options
 

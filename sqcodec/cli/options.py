@@ -78,3 +78,11 @@ def chosen_backend(backend: str, scheduler: str | None) -> str:
     if scheduler and backend != "dask":
         raise click.UsageError("--scheduler is for --backend dask.")
     return scheduler or backend
+
+
+dtx_option = click.option("--dtx", is_flag=True, help="Of --stream: silence takes a byte each 400 ms (docs/live.md).")
+protect_option = click.option(
+    "--protect",
+    type=click.IntRange(1, 25),
+    help="Of --stream: a coarse copy of each packet goes with the one so many packets later.",
+)

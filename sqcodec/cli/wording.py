@@ -24,15 +24,15 @@ _OPTIONS = {
     **{
         name: f"--{name}"
         for name in (
-            "asr", "backend", "block", "codebooks", "coder", "data", "device", "dtype", "effort", "jobs", "model",
-            "neighbours", "out", "quality", "recover", "resume", "row", "scheduler", "speaker", "stage", "stream",
-            "strict", "sv", "systems", "target",
+            "asr", "backend", "block", "codebooks", "coder", "data", "device", "dtx", "dtype", "effort", "jobs",
+            "model", "neighbours", "out", "protect", "quality", "recover", "resume", "row", "scheduler", "speaker",
+            "stage", "stream", "strict", "sv", "systems", "target",
         )
     },
 }  # fmt: skip
 # control characters but tab and newline, and those that turn the direction of the text
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_FLAGS = ("fetch", "recover", "resume", "stream", "strict")  # options without a value
+_FLAGS = ("dtx", "fetch", "recover", "resume", "stream", "strict")  # options without a value
 _SETTING = rf"(?:`(?:{'|'.join(_FLAGS)})`|`(?:{'|'.join(_OPTIONS)})` [^\s,;)]+)"
 _COMMAND = re.compile(rf"'(sqcodec [^']+)' with ({_SETTING}(?: and {_SETTING})*)")
 

@@ -49,6 +49,8 @@ def test_files_of_samples_and_packets(tmp_path: Path, pcm: bytes, monkeypatch) -
         (("encode", "-", "-", *RAW[:1], "--raw", "f32le", "--rate", "16000"), "--stream needs --raw s16le and --rate"),
         (("decode", "-", "-", "--stream"), "--stream needs --raw s16le"),
         (("decode", "a", "b", "--bitrate", "800"), "--bitrate needs --stream"),
+        (("encode", "a", "b", "--dtx"), "--dtx and --protect need --stream"),
+        (("decode", "a", "b", "--protect", "2"), "--dtx and --protect need --stream"),
         (("encode", "no-such", "out", *RAW, "--rate", "16000"), "no-such: cannot be opened: No such file or directory"),
     ],
 )
@@ -73,6 +75,20 @@ def test_files_with_a_header_are_refused(bitrate, tmp_path: Path, monkeypatch) -
             f"Error: the stream begins as a {kind} file does; expected raw samples or packets"
         )
         assert "leave out --stream for files" in result.stderr
+
+
+def test_silence_and_copies_on_pipes(tmp_path: Path, pcm: bytes, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in.raw").write_bytes(pcm + bytes(2 * 16_000 * 3))
+    extras = ("--dtx", "--protect", "1", "--bitrate", "800")
+    assert run("encode", "in.raw", "packets", *RAW, "--rate", "16000", *extras).exit_code == 0
+    assert Path("packets").read_bytes()[0] == 6  # the length, two stages and a copy
+    assert Path("packets").stat().st_size < 7 * 60  # a byte for each of the silent ones
+    done = run("decode", "packets", "out.raw", *RAW, *extras)
+    assert done.exit_code == 0, done.output
+    assert abs(len(Path("out.raw").read_bytes()) // 2 - 68_000) <= 640
+    wrong = run("decode", "packets", "no.raw", *RAW, "--dtx", "--bitrate", "400")
+    assert wrong.stderr.startswith("Error: a packet of 6 bytes, expected at most 2: --dtx, --bitrate and --protect")
 
 
 def started(*arguments: str, **pipes) -> subprocess.Popen:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sqcodec.bitstream import packets
 from sqcodec.bitstream.sqc_header import MAGIC
-from sqcodec.errors import SqcodecError
+from sqcodec.errors import CodesError, SqcodecError
 from sqcodec.pipeline.coding.codec import open_codec
 from sqcodec.pipeline.coding.streams import StreamDecoder, StreamEncoder
 from sqcodec.pipeline.finding.models import find_for_encoding
@@ -23,8 +23,18 @@ _HEADERS = {b"RIFF": "a WAV file", b"fLaC": "a FLAC file", b"OggS": "an Ogg file
 _LONGEST_MARK = max(map(len, _HEADERS))
 
 
+class Extras(NamedTuple):
+    """What both sides of a stream agree on besides the rate: dtx, protect as `StreamEncoder` takes them.
+
+    With dtx each packet on a pipe has its length before it, a byte.
+    """
+
+    dtx: bool = False
+    protect: int = 0
+
+
 class Streamed(NamedTuple):
-    """packets, each of packet_bytes; seconds of sound; the model, and why it was chosen."""
+    """packets, each of packet_bytes unless of silence; seconds of sound; the model, and why it was chosen."""
 
     packets: int
     packet_bytes: int
@@ -33,30 +43,42 @@ class Streamed(NamedTuple):
     model_reason: str
 
 
-def encode_live(source: Path, target: Path, *, model: str | None, bit_rate: float | None, rate: int) -> Streamed:
+def encode_live(
+    source: Path, target: Path, *, model: str | None, bit_rate: float | None, rate: int, extras: Extras
+) -> Streamed:
     """Samples of `source` at `rate` (Hz) to packets in `target`; `-` is standard input or output.
 
     Returns what was done. Raises as `StreamEncoder`, and SqcodecError: a file cannot be opened, or has a header.
     """
     found = find_for_encoding(model)
-    encoder = StreamEncoder(open_codec(found.path, "cpu"), bitrate=bit_rate, sample_rate=rate)
+    codec = open_codec(found.path, "cpu")
+    encoder = StreamEncoder(codec, bitrate=bit_rate, sample_rate=rate, dtx=extras.dtx, protect=extras.protect)
     with ExitStack() as stack:
-        count = encode_stream(*_opened(source, target, stack), encoder)
+        count = encode_stream(*_opened(source, target, stack), encoder, framed=extras.dtx)
     seconds = count * encoder.packet_samples / rate
     return Streamed(count, encoder.packet_bytes, seconds, found.path, found.reason)
 
 
-def decode_live(source: Path, target: Path, *, model: str | None, bit_rate: float | None, rate: int | None) -> Streamed:
+def decode_live(
+    source: Path,
+    target: Path,
+    *,
+    model: str | None,
+    bit_rate: float | None,
+    rate: int | None,
+    extras: Extras,
+) -> Streamed:
     """Packets of `source`, made at the nominal bit_rate, to samples in `target` at `rate` (None: the model's).
 
     Returns what was done. Raises as `StreamDecoder`, and SqcodecError: a file cannot be opened, or has a header.
     """
     found = find_for_encoding(model)
     codec = open_codec(found.path, "cpu")
-    size = packets.CODES * codec.codebooks_for(codebooks=None, bit_rate=bit_rate)
+    size = packets.CODES * (codec.codebooks_for(codebooks=None, bit_rate=bit_rate) + (extras.protect > 0))
     with ExitStack() as stack:
         opened = _opened(source, target, stack)
-        count = decode_stream(*opened, StreamDecoder(codec, sample_rate=rate), packet_bytes=size)
+        decoder = StreamDecoder(codec, sample_rate=rate, protect=extras.protect)
+        count = decode_stream(*opened, decoder, packet_bytes=size, framed=extras.dtx)
     seconds = count * packets.CODES / codec.frame_rate
     return Streamed(count, size, seconds, found.path, found.reason)
 
@@ -70,18 +92,28 @@ def _opened(source: Path, target: Path, stack: ExitStack) -> tuple[BinaryIO, Bin
     return reading, writing
 
 
-def encode_stream(source: BinaryIO, target: BinaryIO, encoder: StreamEncoder) -> int:
+def encode_stream(source: BinaryIO, target: BinaryIO, encoder: StreamEncoder, *, framed: bool = False) -> int:
     """Read samples (16 bit, little-endian, one channel), write packets; returns the number of packets.
+
+    framed: each has its length before it, a byte.
 
     It ends with the source, with a closed target, or when it is interrupted: then what was heard is still coded.
     """
     half_a_packet = encoder.packet_samples  # bytes: 20 ms
     pieces = (np.frombuffer(piece, "<i2") for piece in _pieces(source, half_a_packet, whole=2))
-    return _written(target, encoder.push, encoder.flush, pieces)
+
+    def sent(made: list[bytes]) -> list[bytes]:
+        return [bytes([len(packet)]) + packet for packet in made] if framed else made
+
+    return _written(target, lambda piece: sent(encoder.push(piece)), lambda: sent(encoder.flush()), pieces)
 
 
-def decode_stream(source: BinaryIO, target: BinaryIO, decoder: StreamDecoder, *, packet_bytes: int) -> int:
+def decode_stream(
+    source: BinaryIO, target: BinaryIO, decoder: StreamDecoder, *, packet_bytes: int, framed: bool = False
+) -> int:
     """Read packets of packet_bytes, write samples (16 bit, little-endian); returns the number of packets.
+
+    framed: each has its length before it, a byte.
 
     An incomplete packet at the end is left out.
     """
@@ -89,8 +121,22 @@ def decode_stream(source: BinaryIO, target: BinaryIO, decoder: StreamDecoder, *,
     def push(packet: bytes) -> list[bytes]:
         return [_pcm(decoder.push(packet))]
 
-    pieces = _pieces(source, packet_bytes, whole=packet_bytes)
+    pieces = _framed(source, packet_bytes) if framed else _pieces(source, packet_bytes, whole=packet_bytes)
     return _written(target, push, lambda: [_pcm(decoder.flush())], pieces) - 1  # the last piece is of no packet
+
+
+def _framed(source: BinaryIO, packet_bytes: int) -> Iterator[bytes]:
+    """Packets that have their lengths before them; an incomplete one at the end is left out. Raises CodesError: a
+    length that no packet has."""
+    held = b""
+    for piece in _pieces(source, packet_bytes + 1, whole=1):
+        held += piece
+        while held and len(held) > held[0]:
+            if held[0] > packet_bytes:
+                raise CodesError(f"a packet of {held[0]} bytes, expected at most {packet_bytes}: `dtx`, `bit_rate` and"
+                                 " `protect` must be the sender's")  # fmt: skip
+            yield held[1 : held[0] + 1]
+            held = held[held[0] + 1 :]
 
 
 def _pieces(source: BinaryIO, size: int, *, whole: int) -> Iterator[bytes]:

@@ -2,26 +2,27 @@
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.bitstream import packets
+from sqcodec.bitstream.packets import PacketCoder
 from sqcodec.errors import CodesError, ModelError
 from sqcodec.features.mel_stream import MelStream
 from sqcodec.pipeline.coding.codec import Codec, load
+from sqcodec.pipeline.coding.concealment import Concealment, Step
+from sqcodec.pipeline.coding.silence import SilenceDetector
 from sqcodec.resampling import check_rate
 from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
 from sqcodec.runtime.numpy_engine import NumpyEngine
-from sqcodec.runtime.search import dequantise, search
+from sqcodec.runtime.search import search
 from sqcodec.runtime.streaming import StreamedDecoder, StreamedEncoder, StreamedInverseStft, StreamedIstftNetwork
 from sqcodec.runtime.threads import one_thread
 
 _Samples = NDArray[np.float32]
 _FULL_SCALE = 32768.0
-_FADE = 20.0 * math.log(10.0) / 20.0 / 5.0  # 20 dB in five packets, in nepers a packet
-_HELD = 1  # packet lost in a row that is repeated at its own level
 
 
 class StreamEncoder:
@@ -30,7 +31,9 @@ class StreamEncoder:
     model: a `Codec`, or what `load` takes. bitrate: nominal, bit/s; None: the model's default. sample_rate: Hz of the
     samples; None: the model's. The codes are those of `Codec.encode`, whatever the lengths of the pieces; the last
     packet repeats the last code where there is an odd number. Its state has a constant size, and an instance codes one
-    recording. Raises ModelError: a model whose networks or features cannot be streamed.
+    recording. dtx: in silence packets are empty, and one in ten is a byte, the level. protect: each packet also has the
+    first stage of the one so many before it; 0: none. Raises ModelError: a model whose networks or features cannot be
+    streamed.
 
     >>> encoder = sqcodec.StreamEncoder("speech16k", bitrate=1600)
     >>> [len(packet) for packet in encoder.push(numpy.zeros(6400, numpy.float32))]
@@ -38,7 +41,13 @@ class StreamEncoder:
     """
 
     def __init__(
-        self, model: "Codec | str | None" = None, *, bitrate: float | None = None, sample_rate: int | None = None
+        self,
+        model: "Codec | str | None" = None,
+        *,
+        bitrate: float | None = None,
+        sample_rate: int | None = None,
+        dtx: bool = False,
+        protect: int = 0,
     ) -> None:
         codec, engine = _streamable(model)
         self.codec, self._count = codec, codec.codebooks_for(codebooks=None, bit_rate=bitrate)
@@ -49,11 +58,14 @@ class StreamEncoder:
         self._last: _Samples | None = None  # the last frame [1, F]
         self._frames, self._ended = 0, False
         self._codes = np.zeros((self._count, 0), np.uint16)
+        self._coder = PacketCoder(engine.codebook)
+        self._silence = SilenceDetector(codec.features) if dtx else None
+        self._sent = deque([np.zeros((self._count, packets.CODES), np.uint16)] * protect, maxlen=protect)
 
     @property
     def packet_bytes(self) -> int:
-        """Bytes of each packet."""
-        return packets.CODES * self._count
+        """Bytes of each packet that is not of silence."""
+        return packets.CODES * (self._count + (self._sent.maxlen != 0))
 
     @property
     def packet_samples(self) -> int:
@@ -99,6 +111,8 @@ class StreamEncoder:
         frames = np.ascontiguousarray(features.T)
         if not len(frames):
             return
+        if self._silence is not None:
+            self._silence.add(frames)
         first = self._last is None
         self._last, self._frames = frames[-1:], self._frames + len(frames)
         self._search(self._encoder.push(np.concatenate([frames[:1], frames]) if first else frames))
@@ -109,8 +123,14 @@ class StreamEncoder:
 
     def _packets(self) -> Iterator[bytes]:
         while self._codes.shape[1] >= packets.CODES:
-            yield packets.pack(self._codes[:, : packets.CODES])
+            yield self._packet(self._codes[:, : packets.CODES])
             self._codes = self._codes[:, packets.CODES :]
+
+    def _packet(self, codes: NDArray[np.uint16]) -> bytes:
+        copied = self._sent[0] if self._sent else None
+        self._sent.append(codes)
+        silent = None if self._silence is None else self._silence.packet()
+        return self._coder.pack(codes, copied) if silent is None else silent
 
 
 class StreamDecoder:
@@ -118,26 +138,27 @@ class StreamDecoder:
 
     model: as `StreamEncoder`. sample_rate: Hz of the sound; None: the model's. The sound is that of `Codec.decode` by
     the model's vocoder without refinement, which would wait for more frames. A lost packet repeats the last codes, and
-    from the second one in a row on the sound fades by 4 dB a packet.
+    from the second one in a row on the sound fades by 4 dB a packet. An empty packet or one of one byte is silence with
+    comfort noise. protect: as the sender's; the sound comes so many packets later, and copies stand for lost packets.
 
     >>> decoder = sqcodec.StreamDecoder("speech16k")
     >>> len(decoder.push(bytes(8))), len(decoder.push(None))
     (0, 0)
     """
 
-    def __init__(self, model: "Codec | str | None" = None, *, sample_rate: int | None = None) -> None:
+    def __init__(self, model: "Codec | str | None" = None, *, sample_rate: int | None = None, protect: int = 0) -> None:
         codec, engine = _streamable(model)
         vocoder = codec.vocoder(None).vocoder
         if not isinstance(vocoder, NumpyIstftVocoder):
             raise ModelError(f"{codec.path}: its vocoder is {vocoder.kind}, only istft can be streamed")
         self.codec, self.sample_rate = codec, sample_rate or codec.sample_rate
         self._resampler = _Resampler(codec.sample_rate, self.sample_rate)
-        self._codebook, self._decoder = engine.codebook, StreamedDecoder(engine.decoder)
+        self._received, self._decoder = Concealment(engine.codebook, protect=protect), StreamedDecoder(engine.decoder)
         self._vocoder = StreamedIstftNetwork(vocoder.network)
         self._inverse = StreamedInverseStft(vocoder.n_fft, codec.features.hop_length)
         self._early = codec.features.hop_length // 2  # samples before the first one, which is in the middle of a hop
-        self._lost, self._known = 0, np.zeros((len(self._codebook), packets.CODES), np.int64)
-        self._offsets: deque[float] = deque()  # of each code whose features are not decoded yet, in nepers
+        self._none = np.zeros((0, engine.codebook.shape[2]), np.float32)  # latents of no packet
+        self._steps: deque[Step] = deque()  # of each code whose features are not decoded yet
         self._last = np.zeros((0, codec.features.n_mels), np.float32)
         self._ended = False
 
@@ -145,26 +166,28 @@ class StreamDecoder:
     def delay(self) -> int:
         """Samples, at the model's rate, that the sound so far lacks of that of the packets so far."""
         features, inverse = self.codec.features, self._inverse.ahead + self.codec.features.hop_length // 2
-        return features.samples_per_code * self._decoder.ahead + features.hop_length * self._vocoder.ahead + inverse
+        codes = self._decoder.ahead + packets.CODES * self._received.protect
+        return features.samples_per_code * codes + features.hop_length * self._vocoder.ahead + inverse
 
     def push(self, packet: bytes | None) -> _Samples:
         """The samples [n] that are certain now. Raises CodesError: a packet of another size."""
+        return self.push_all([packet])
+
+    def push_all(self, received: Iterable[bytes | None]) -> _Samples:
+        """As `push`, for several packets at once, which is quicker."""
         self._check()
-        self._lost = 0 if packet is not None else self._lost + 1
-        if packet is not None:
-            self._known = packets.unpack(packet, len(self._codebook))
-        elif self._lost > 0:
-            self._known = self._known[:, -1:].repeat(packets.CODES, axis=1)
-        self._offsets.extend([_FADE * max(0, self._lost - _HELD)] * packets.CODES)
         with one_thread():
-            return self._sound(self._decoder.push(dequantise(self._known, self._codebook)))
+            steps = [step for packet in received for step in self._received.push(packet)]
+            return self._out(self._rendered(self._features(steps)))
 
     def flush(self) -> _Samples:
         """The rest; the decoder has ended then."""
         self._check()
         self._ended = True
         with one_thread():
-            features = self._faded(self._decoder.flush())
+            features = np.concatenate(
+                [self._features([*self._received.flush()]), self._levelled(self._decoder.flush())]
+            )
             last = np.concatenate([self._last, features])[-1:]  # makes what lies more than half a hop behind the last
             parts = [self._rendered(np.concatenate([features, last])), self._inverse.push(self._vocoder.flush())]
             return self._out(np.concatenate([*parts, self._inverse.flush()]), last=True)
@@ -173,16 +196,19 @@ class StreamDecoder:
         if self._ended:
             raise CodesError("the stream has ended; make another StreamDecoder for the next recording")
 
-    def _sound(self, features: _Samples) -> _Samples:
-        return self._out(self._rendered(self._faded(features)))
+    def _features(self, steps: Sequence[Step]) -> _Samples:
+        """Features [t, F] that are certain with some packets more."""
+        self._steps.extend(step for step in steps for _ in range(packets.CODES))
+        return self._levelled(self._decoder.push(np.concatenate([self._none, *(step.z for step in steps)])))
 
-    def _faded(self, features: _Samples) -> _Samples:
-        """Features [t, F] of the next codes, lowered where packets were lost."""
-        per_code, config = self.codec.features.frames_per_code, self.codec.features
-        offsets = [self._offsets.popleft() for _ in range(len(features) // per_code)]
-        if any(offsets):
-            lowered = features - np.repeat(np.array(offsets, np.float32), per_code)[:, None]
-            features = np.maximum(lowered, np.float32(math.log(config.floor)))
+    def _levelled(self, features: _Samples) -> _Samples:
+        """Features [t, F] of the next codes, lowered where packets were lost, at the level of a silence."""
+        per_code, floor = self.codec.features.frames_per_code, math.log(self.codec.features.floor)
+        for first in range(0, len(features), per_code):
+            step, code = self._steps.popleft(), features[first : first + per_code]
+            if step.fade or step.level is not None:
+                change = -step.fade if step.level is None else floor + step.level - float(code.mean())
+                features[first : first + per_code] = np.maximum(code + np.float32(change), np.float32(floor))
         self._last = features[-1:] if len(features) else self._last
         return features
 

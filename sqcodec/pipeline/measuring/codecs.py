@@ -148,14 +148,27 @@ class Codec2UnderTest:
     def encode_decode(self, samples: Signal, speaker: str | None) -> Coded:
         """Encode and decode [N] at sample_rate; bits are those of its frames, which are padded to whole bytes."""
         del speaker
-        with tempfile.TemporaryDirectory(prefix="sqcodec-") as name:
-            folder = Path(name)
-            _to_int16(resample(samples, self.sample_rate, 8000)).tofile(folder / "in.raw")
-            _run(["c2enc", self.mode, "in.raw", "coded.bin"], folder)  # no .c2: that suffix adds a header
-            _run(["c2dec", self.mode, "coded.bin", "out.raw"], folder)
-            sound = np.fromfile(folder / "out.raw", np.int16).astype(np.float32) / 32768.0
-            bits = 8 * (folder / "coded.bin").stat().st_size
-        return Coded(sound=resample(sound, 8000, self.sample_rate), bits=bits)
+        coded = codec2_encoded(samples, self.sample_rate, self.mode)
+        return Coded(sound=codec2_decoded(coded, self.sample_rate, self.mode), bits=8 * len(coded))
+
+
+def codec2_encoded(samples: Signal, sample_rate: int, mode: str) -> bytes:
+    """The frames of [N] at sample_rate, one after the other."""
+    with tempfile.TemporaryDirectory(prefix="sqcodec-") as name:
+        folder = Path(name)
+        _to_int16(resample(samples, sample_rate, 8000)).tofile(folder / "in.raw")
+        _run(["c2enc", mode, "in.raw", "coded.bin"], folder)  # no .c2: that suffix adds a header
+        return (folder / "coded.bin").read_bytes()
+
+
+def codec2_decoded(coded: bytes, sample_rate: int, mode: str) -> Signal:
+    """The sound of frames, at sample_rate."""
+    with tempfile.TemporaryDirectory(prefix="sqcodec-") as name:
+        folder = Path(name)
+        (folder / "coded.bin").write_bytes(coded)
+        _run(["c2dec", mode, "coded.bin", "out.raw"], folder)
+        sound = np.fromfile(folder / "out.raw", np.int16).astype(np.float32) / 32768.0
+    return resample(sound, 8000, sample_rate)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import sqcodec
+from sqcodec.bitstream.packets import PacketCoder
 from sqcodec.errors import CodesError, ModelError, SqcodecError
 from sqcodec.features.mel import extract
 from sqcodec.features.mel_stream import MelStream
@@ -26,8 +27,9 @@ def speech():
     return speech_like(21_333)
 
 
-def codes_of(packets):
-    return np.concatenate([np.frombuffer(packet, np.uint8).reshape(-1, 2) for packet in packets], axis=1)
+def codes_of(codec, packets):
+    coder = PacketCoder(codec.embeddings())
+    return np.concatenate([coder.unpack(packet)[: len(packet) // 2] for packet in packets], axis=1)
 
 
 def encoded(codec, samples, lengths, **settings):
@@ -70,7 +72,7 @@ def test_any_lengths_give_the_packets_of_the_file(codec, speech, bitrate):
     for lengths in (itertools.repeat(640), itertools.cycle((1, 3000, 17)), [10**6]):
         packets = encoded(codec, speech, lengths, bitrate=bitrate)
         assert {len(packet) for packet in packets} == {bitrate // 200}
-        codes = codes_of(packets)
+        codes = codes_of(codec, packets)
         assert codes.shape[1] == expected.shape[1] + expected.shape[1] % 2
         assert np.array_equal(codes[:, : expected.shape[1]], expected)
 
@@ -81,7 +83,7 @@ def test_samples_of_16_bit_and_of_another_rate(codec, speech):
     at_8k = speech_like(12_000)
     packets = encoded(codec, at_8k, [160] * 99, sample_rate=8000)
     expected = codec.encode(at_8k, 8000).indices
-    assert np.array_equal(codes_of(packets)[:, : expected.shape[1]], expected)
+    assert np.array_equal(codes_of(codec, packets)[:, : expected.shape[1]], expected)
 
 
 def test_an_empty_recording_has_no_packets(codec):
@@ -138,8 +140,8 @@ def test_a_cut_packet_decodes_with_fewer_stages(codec, speech):
     fewer = decoded(codec, [packet[:9] for packet in packets])
     np.testing.assert_allclose(cut, fewer, atol=1e-5)  # sums depend on how arrays lie in memory
     assert np.abs(cut - decoded(codec, packets)).max() > 1e-3
-    for wrong in (b"", b"1", bytes(17)):
-        with pytest.raises(CodesError, match=f"got {len(wrong)} bytes, expected 2 to 16"):
+    for wrong in (bytes(17), bytes(18)):
+        with pytest.raises(CodesError, match=f"got {len(wrong)} bytes, expected 2 to 16, or 0 or 1 in silence"):
             sqcodec.StreamDecoder(codec).push(wrong)
 
 
@@ -160,8 +162,52 @@ def test_a_loss_before_the_first_packet_is_no_error(codec):
     assert np.isfinite(decoded(codec, [None, None])).all()
 
 
+def test_several_packets_at_once_sound_as_one_by_one(codec, speech):
+    packets = [None if number in (5, 6, 20) else each for number, each in enumerate(encoded(codec, speech, [10**6]))]
+    decoder = sqcodec.StreamDecoder(codec)
+    together = np.concatenate([decoder.push_all(packets), decoder.flush()])
+    np.testing.assert_allclose(together, decoded(codec, packets), atol=1e-3)  # float32 sums in another order: 1.5e-4
+
+
+def test_a_copy_stands_for_a_lost_packet(codec, speech):
+    plain, packets = encoded(codec, speech, [10**6]), encoded(codec, speech, [10**6], protect=2)
+    assert {len(packet) for packet in packets} == {10}
+    assert [packet[:2] + packet[4:] for packet in packets] == plain
+    assert [packet[2:4] for packet in packets[2:]] == [packet[:2] for packet in plain[:-2]]
+    decoder = sqcodec.StreamDecoder(codec, protect=2)
+    assert decoder.delay == sqcodec.StreamDecoder(codec).delay + 2 * 640
+
+    def received(lost):
+        decoder = sqcodec.StreamDecoder(codec, protect=2)
+        return np.concatenate(
+            [*(decoder.push(None if n in lost else p) for n, p in enumerate(packets)), decoder.flush()]
+        )
+
+    whole, coarse = decoded(codec, plain), decoded(codec, [p[:2] if n in (9, 15) else p for n, p in enumerate(plain)])
+    np.testing.assert_allclose(received(()), whole, atol=1e-5)  # sums depend on how arrays lie in memory
+    np.testing.assert_allclose(received((9, 15)), coarse, atol=1e-5)
+    cut = sqcodec.StreamDecoder(codec, protect=2)
+    assert len(np.concatenate([*(cut.push(packet[:4]) for packet in packets), cut.flush()])) == len(whole)
+
+
+def test_silence_takes_a_byte_each_400_ms_and_keeps_its_level(codec):
+    noise = (1e-3 * np.random.default_rng(0).normal(size=16_000 * 6)).astype(np.float32)
+    sound = np.concatenate([noise[:16_000], speech_like(16_000), noise])
+    packets = encoded(codec, sound, [10**6], dtx=True)
+    assert all(len(packet) == 8 for packet in packets[26:36])  # speech is sent
+    silence = packets[75:]
+    sizes = [len(packet) for packet in silence if len(packet) < 2]
+    assert len(sizes) > 0.9 * len(silence)
+    assert all(sum(sizes[start : start + 10]) <= 1 for start in range(0, len(sizes) - 10, 10))
+    heard = decoded(codec, packets)
+    before, comfort = heard[:9000], heard[16_000 * 4 : 16_000 * 7]
+    assert abs(20 * np.log10(comfort.std() / before.std())) < 3  # the level's steps, and the noise of few frames
+    lag = np.correlate(comfort[:6400], comfort[:1600], "valid")[160::160]
+    assert np.abs(lag).max() < 0.8 * (comfort[:1600] ** 2).sum()  # it does not repeat itself, which would hum
+
+
 def test_state_does_not_grow(codec):
-    encoder, decoder = sqcodec.StreamEncoder(codec), sqcodec.StreamDecoder(codec)
+    encoder, decoder = sqcodec.StreamEncoder(codec, dtx=True, protect=2), sqcodec.StreamDecoder(codec, protect=2)
 
     def size():
         return [sum(array.nbytes for array in arrays(part)) for part in (encoder, decoder)]
