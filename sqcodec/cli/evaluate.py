@@ -111,6 +111,11 @@ def evaluate(
     echo_notes(result.notes)
     echo(result.table)
     echo(f"{result.folder}: {result.files} files, {len(result.systems)} systems; open {result.folder / 'index.html'}")
+    if result.errors:
+        raise click.ClickException(
+            f"{result.errors} of {result.files * len(result.systems)} could not be coded and are in no mean; the notes"
+            " say which; mend or remove them, and run the same command again"
+        )
 
 
 def _rates(text: str | None) -> list[float]:

@@ -139,6 +139,17 @@ def test_mcd_choices_match_the_metric() -> None:
     assert MCD_DEFINITIONS == DEFINITIONS  # the command line cannot import them: it would import NumPy
 
 
+@pytest.mark.slow
+def test_evaluate_fails_where_a_recording_cannot_be_read(pairs: Path) -> None:
+    (pairs / "ref" / "broken.wav").write_bytes(b"RIFF")
+    result = run("evaluate", "tiny", "--data", "ref", "--out", "results", "--listen", "0")
+    assert result.exit_code == 1
+    assert "could not be coded and are in no mean: tiny, broken: " in result.stderr  # the note
+    count = len(list((pairs / "ref").glob("*.wav")))
+    assert f"Error: 1 of {count} could not be coded and are in no mean; the notes say which" in result.stderr
+    assert Path("results/scores.md").read_text("utf-8").count("|")  # the others have been scored
+
+
 @pytest.mark.parametrize("command", ["score", "evaluate"])
 def test_help_has_an_example(command) -> None:
     result = run(command, "--help")
