@@ -14,6 +14,7 @@ _ON_A_CPU = (
     "kills",
     "memory",
     "needs",
+    "narrow",
     "engines",
     "vocoders",
     "growth",

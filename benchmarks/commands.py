@@ -17,6 +17,7 @@ from benchmarks import (
     kills,
     live,
     memory,
+    narrow,
     needs,
     networks,
     quantizer,
@@ -89,6 +90,16 @@ def kills_command(moments: int, seed: int) -> None:
 def memory_command(minutes: tuple[float, ...], narrow: bool) -> None:
     """Memory of encode and decode against that of 10 s."""
     _echo(memory.report(minutes, narrow=narrow))
+
+
+@click.command("narrow")
+@click.option("--model", default="speech16k", show_default=True)
+@click.option("--speech", type=FOLDER, default=TINY, help="Folder of recordings. [default: the speech that ships]")
+@click.option("--number", type=click.IntRange(min=1), default=12, show_default=True, help="Recordings.")
+@click.option("--seconds", type=float, default=4, show_default=True, help="Of each recording, at most.")
+def narrow_command(model: str, speech: Path, number: int, seconds: float) -> None:
+    """Live coding of 8 kHz input, beside 16 kHz and Codec 2."""
+    _echo(narrow.report(model, speech, number=number, seconds=seconds))
 
 
 @click.command("needs")
@@ -192,6 +203,7 @@ COMMANDS = (
     damage_command,
     kills_command,
     memory_command,
+    narrow_command,
     needs_command,
     engines_command,
     vocoders_command,

@@ -203,3 +203,14 @@ def test_needs_of_a_decoder(run: Run) -> None:
     assert [sum(column) for column in zip(*parts, strict=True)] == together
     vocoder = SHIPPED_VOCODER.stat().st_size / 2  # float16
     assert abs(counts["vocoder, 4 frames"][0] / vocoder - 1) < 0.01
+
+
+@pytest.mark.ships
+def test_narrow_input(run: Run, speech: Path) -> None:
+    done = run("narrow", "--speech", str(speech), "--number", "1", "--seconds", "1")
+    assert done.exit_code == 0, done.output
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines()[4:]]
+    assert [row[:3] for row in rows[:6]] == [
+        ["speech16k", str(rate), what] for rate in (800, 1600, 3200) for what in ("16 kHz", "8 kHz")
+    ]
+    assert all(0 < float(value) < 5 for row in rows for value in row[3:])
