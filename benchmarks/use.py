@@ -88,7 +88,7 @@ def short_against_long(recordings: Sequence[Samples], folder: Path, runs: int) -
 def _encode_folder(source: Path, out: Path, model: Path, how: folders.Workers) -> None:
     done = folders.encode_folder(
         source, out, model=str(model), speaker="p225", device="cpu", form="sqc", options=Options(),
-        dtype=None, block=None, workers=how, progress=lambda _done, _total: None,
+        dtype=None, block=None, workers=how, progress=lambda _what, _done, _total: None,
     )  # fmt: skip
     assert done.count("new")
     assert not done.failed

@@ -21,6 +21,10 @@ class EncodedBlock(NamedTuple):
 class Engine(Protocol):
     """The networks of one model, at inference. Memory does not grow with the length of a recording."""
 
+    @property
+    def device(self) -> str:
+        """Where they run: `cpu`, `cuda` or `cuda:N`."""
+
     def encode(self, features: Iterable[Features], frames: int, *, codebooks: int) -> Iterator[EncodedBlock]:
         """Encode a recording given in blocks of features, `frames` in all, with the first `codebooks`.
 

@@ -1,6 +1,5 @@
 """`sqcodec decode`."""
 
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -123,7 +122,7 @@ def decode(
             folder = folders.decode_folder(
                 codes, recording, model=model, speaker=speaker, vocoder=vocoder, rate=rate, device=device,
                 precision=precision, workers=folders.Workers(jobs, chosen_backend(backend, scheduler)),
-                progress=partial(show, "files"),
+                progress=show,
             )  # fmt: skip
         echo_folder_result(recording, folder, quiet=quiet, as_json=as_json)
         return

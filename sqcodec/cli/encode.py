@@ -1,6 +1,5 @@
 """`sqcodec encode`."""
 
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -153,7 +152,7 @@ def encode(
             folder = folders.encode_folder(
                 recording, codes, model=model, speaker=speaker, device=device, form=form, options=options,
                 dtype=dtype, block=block, workers=folders.Workers(jobs, chosen_backend(backend, scheduler)),
-                progress=partial(show, "files"),
+                progress=show,
             )  # fmt: skip
         seconds, size = folder.seconds, folder.size
         rate_text = f", {size} bytes: {8 * size / seconds:.0f} bit/s" if seconds else ""

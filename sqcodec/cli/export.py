@@ -1,6 +1,5 @@
 """`sqcodec export`."""
 
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -85,6 +84,6 @@ def export(
         done = exporting.export_folder(
             recordings, out, form=form, layout=layout, offset=offset, model=model, speaker=speaker,
             codebooks=codebooks, bit_rate=bitrate, rows_per_shard=shard, device=device,
-            workers=folders.Workers(jobs, chosen_backend(backend, scheduler)), progress=partial(show, "files"),
+            workers=folders.Workers(jobs, chosen_backend(backend, scheduler)), progress=show,
         )  # fmt: skip
     echo_folder_result(out, done, quiet=quiet, as_json=as_json)

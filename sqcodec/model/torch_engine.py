@@ -17,6 +17,11 @@ class TorchEngine:
     def __init__(self, model: SpectrogramCodec) -> None:
         self.model = model
 
+    @property
+    def device(self) -> str:
+        """See `Engine`."""
+        return str(next(self.model.parameters()).device)
+
     def encode(self, features: Iterable[Features], frames: int, *, codebooks: int) -> Iterator[EncodedBlock]:
         """See `Engine`."""
         device = next(self.model.parameters()).device

@@ -50,6 +50,11 @@ class NumpyEngine:
                 " the file is damaged: train or fetch it again"
             )
 
+    @property
+    def device(self) -> str:
+        """See `Engine`."""
+        return "cpu"
+
     def encode(self, features: Iterable[Features], frames: int, *, codebooks: int) -> Iterator[EncodedBlock]:
         """See `Engine`."""
         per_code, margin = self._features.frames_per_code, self.encoder.margin

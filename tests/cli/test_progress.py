@@ -70,17 +70,25 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
 
 def test_encode_and_decode_report_seconds(workplace: Path, impatient: list[tuple[str, int, int]]) -> None:
     assert run("encode", "in.wav", "out.sqc", "--speaker", "s5").exit_code == 0
-    assert impatient[0] == ("seconds read", 0, 2)
-    assert impatient[-1] == ("seconds read", 2, 2)
+    assert impatient[0] == ("seconds read on cpu", 0, 2)
+    assert impatient[-1] == ("seconds read on cpu", 2, 2)
     assert run("decode", "out.sqc", "out.wav").exit_code == 0
-    assert impatient[-1] == ("seconds decoded", 2, 2)
+    assert impatient[-1] == ("seconds decoded on cpu", 2, 2)
 
 
 def test_folders_report_files_from_the_beginning(workplace: Path, impatient: list[tuple[str, int, int]]) -> None:
     Path("in").mkdir()
     Path("in.wav").rename("in/a.wav")
     assert run("encode", "in", "out", "--speaker", "s5").exit_code == 0
-    assert impatient == [("files", 0, 1), ("files", 1, 1)]
+    assert impatient == [("files on cpu", 0, 1), ("files on cpu", 1, 1)]
+    impatient.clear()
+    Path("out/b.sqc").write_bytes(Path("out/a.sqc").read_bytes())
+    assert run("decode", "out", "back", "--jobs", "2").exit_code == 0
+    assert impatient[0] == ("files on cpu in 2 processes", 0, 2)
+    assert impatient[-1] == ("files on cpu in 2 processes", 2, 2)
+    impatient.clear()
+    assert run("export", "in", "tokens", "--speaker", "s5").exit_code == 0
+    assert impatient == [("files on cpu", 0, 1), ("files on cpu", 1, 1)]
 
 
 def test_the_papers_training_on_a_cpu_is_warned_of() -> None:

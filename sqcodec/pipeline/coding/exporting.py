@@ -1,7 +1,7 @@
 """Export the codes of a corpus in shards, for language models. Shards that are up to date are kept, failures listed."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,10 +17,11 @@ from sqcodec.errors import CorpusError, SqcodecError
 from sqcodec.layouts import LayoutName
 from sqcodec.pipeline.coding.files import bit_rate_note
 from sqcodec.pipeline.coding.folder_record import State, stamp_of
-from sqcodec.pipeline.coding.folders import Progress, Workers, cached_codec
+from sqcodec.pipeline.coding.folders import Workers, cached_codec
 from sqcodec.pipeline.coding.notes import Note, recording_notes
 from sqcodec.pipeline.coding.outcomes import FileResult, FolderResult, Outcome
 from sqcodec.pipeline.coding.shard_record import ShardRecord, digest_of
+from sqcodec.pipeline.coding.watched import ShowProgress
 from sqcodec.pipeline.finding.model_card import licence_of
 from sqcodec.pipeline.finding.models import find_for_encoding, model_name
 from sqcodec.pipeline.parallel import in_parallel
@@ -74,7 +75,7 @@ def export_folder(
     rows_per_shard: int,
     device: str,
     workers: Workers,
-    progress: Progress,
+    progress: ShowProgress,
 ) -> FolderResult:
     """Encode every recording under `source` to a row of a shard in `target`, beside a `meta.json`.
 
@@ -106,7 +107,8 @@ def export_folder(
     settings = {"sqcodec": __version__, "model": file_digest(found.path), "speaker": speaker, "meta": meta.as_json()}
     shards = [_shard(record, settings, tasks, meta, start) for start in range(0, len(tasks), rows_per_shard)]
     function = partial(_encode, path, device, speaker, number, meta)
-    done = _run(function, shards, tasks, meta, target, record, workers=workers, progress=progress)
+    report = partial(progress, workers.work(codec.engine.device))
+    done = _run(function, shards, tasks, meta, target, record, workers=workers, report=report)
     files = tuple(_result(record, shard, tasks[each], done.get(each)) for shard in shards for each in shard.numbers)
     record.remove_others({shard.output for shard in shards})
     rows = sum(file.outcome != "failed" for file in files)
@@ -168,12 +170,13 @@ def _run(
     record: ShardRecord,
     *,
     workers: Workers,
-    progress: Progress,
+    report: Callable[[int, int], None],
 ) -> dict[int, _Done]:
     """Encode the recordings of shards that are not up to date. A shard is written once all of its rows are there."""
     work = [(number, tasks[number]) for shard in shards if shard.state != "kept" for number in shard.numbers]
     waiting: dict[int, dict[int, _Done]] = {}
     finished: dict[int, _Done] = {}
+    report(0, len(work))
     for done in in_parallel(function, work, jobs=workers.jobs, backend=workers.backend):
         place = done.number // meta.rows_per_shard
         rows = waiting.setdefault(place, {})
@@ -181,7 +184,7 @@ def _run(
         if len(rows) == len(shards[place].numbers):
             _write(shards[place], [rows[number] for number in shards[place].numbers], tasks, meta, target, record)
             finished |= {number: each._replace(row=None) for number, each in waiting.pop(place).items()}
-        progress(len(finished) + sum(map(len, waiting.values())), len(work))
+        report(len(finished) + sum(map(len, waiting.values())), len(work))
     return finished
 
 

@@ -105,7 +105,7 @@ def encode_with(
     progress: ShowProgress | None = None,
 ) -> Encoded:
     """As `encode_file`, with an open model. The notes are those on the bit rate."""
-    recording = WatchedRecording(audio, progress) if progress else audio
+    recording = WatchedRecording(audio, codec.engine.device, progress) if progress else audio
     length = BLOCK if block is None else min(BLOCK, round(block * codec.space.features.code_rate))
     goal = options.goal(possible=codec.has_true_rates and form == "sqc")
     if goal is None:
@@ -199,7 +199,8 @@ def decode_with(
         codes, speaker=speaker, vocoder=vocoder, where=where
     )
     if progress:
-        sound = watched(sound, opened.codec.sample_rate, codes.seconds, "seconds decoded", progress)
+        what = f"seconds decoded on {opened.codec.engine.device}"
+        sound = watched(sound, opened.codec.sample_rate, codes.seconds, what, progress)
     sound = _silenced(sound, opened.lost, opened.codec.sample_rate)
     sound = resampled(sound, opened.codec.sample_rate, rate)
     if rate == codes.sample_rate:

@@ -32,6 +32,7 @@ from sqcodec.pipeline.coding.notes import Note, note, recording_notes
 from sqcodec.pipeline.coding.outcomes import FileResult, FolderResult, Outcome
 from sqcodec.pipeline.coding.rate_control import Options
 from sqcodec.pipeline.coding.sound_files import clipping_note
+from sqcodec.pipeline.coding.watched import ShowProgress
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.finding.vocoders import choose_vocoder
 from sqcodec.pipeline.parallel import in_parallel
@@ -39,7 +40,6 @@ from sqcodec.storage import file_digest
 from sqcodec.vocoder.interface import VocoderPrecision
 
 _Settings = dict[str, Any]
-Progress = Callable[[int, int], None]
 
 
 class Workers(NamedTuple):
@@ -47,6 +47,12 @@ class Workers(NamedTuple):
 
     jobs: int
     backend: str
+
+    def work(self, device: str) -> str:
+        """What is reported of the work: its unit, and what does it."""
+        if self.backend != "local":
+            return "files on a cluster"
+        return f"files on {device}" + (f" in {self.jobs} processes" if self.jobs > 1 else "")
 
 
 class _Task(NamedTuple):
@@ -90,7 +96,7 @@ def encode_folder(
     dtype: npy.Dtype | None,
     block: float | None,
     workers: Workers,
-    progress: Progress,
+    progress: ShowProgress,
 ) -> FolderResult:
     """Encode every recording under `source` to the same relative path under `target`.
 
@@ -116,7 +122,8 @@ def encode_folder(
     plans = [_Plan(task, record.state(task.output, task.source, settings), stamp_of(task.source)) for task in tasks]
     function = partial(_encode, str(found.path.resolve()), device, speaker, form, options, dtype, block)
     notes = (found.note, bit_rate_note(codec, None if goal else asked))
-    files = _run(function, plans, record, lambda _: settings, workers=workers, progress=progress)
+    report = partial(progress, workers.work(codec.engine.device))
+    files = _run(function, plans, record, lambda _: settings, workers=workers, report=report)
     return FolderResult(files=files, notes=tuple(filter(None, notes)))
 
 
@@ -131,7 +138,7 @@ def decode_folder(
     device: str,
     precision: VocoderPrecision,
     workers: Workers,
-    progress: Progress,
+    progress: ShowProgress,
 ) -> FolderResult:
     """Decode every codes file under `source` to a WAV file at the same relative path under `target`.
 
@@ -143,7 +150,19 @@ def decode_folder(
     record = FolderRecord(target)
     plans = [_Plan(task, _decoded_state(record, task, settings_of), stamp_of(task.source)) for task in tasks]
     function = partial(_decode, model, device, precision, speaker, vocoder, rate)
-    return FolderResult(files=_run(function, plans, record, settings_of, workers=workers, progress=progress), notes=())
+    todo = [plan.task.source for plan in plans if plan.state != "kept"]
+    where = _decoding_device(todo[0], model, device, precision) if todo and workers.backend == "local" else device
+    report = partial(progress, workers.work(where))
+    return FolderResult(files=_run(function, plans, record, settings_of, workers=workers, report=report), notes=())
+
+
+def _decoding_device(source: Path, model: str | None, device: str, precision: VocoderPrecision) -> str:
+    """Where the model of a codes file runs; `device` as it was asked for, where the file is of no use."""
+    try:
+        found = find_model(identify(npy.read_bytes(source), str(source)).identity, model)
+        return cached_codec(str(found.path.resolve()), device, precision).engine.device
+    except SqcodecError:
+        return device
 
 
 def _decoded_state(record: FolderRecord, task: _Task, settings_of: Callable[[str | None], _Settings]) -> State:
@@ -182,18 +201,18 @@ def _run(
     settings_of: Callable[[str | None], _Settings],
     *,
     workers: Workers,
-    progress: Progress,
+    report: Callable[[int, int], None],
 ) -> tuple[FileResult, ...]:
     """Process the files whose outputs are not up to date, and record them."""
     work = [(number, plan.task) for number, plan in enumerate(plans) if plan.state != "kept"]
     finished: dict[int, _Done] = {}
-    progress(0, len(work))
+    report(0, len(work))
     for done in in_parallel(partial(_attempt, function), work, jobs=workers.jobs, backend=workers.backend):
         finished[done.number] = done
         plan = plans[done.number]
         if done.reason is None:
             record.add(plan.task.output, plan.task.source, plan.stamp, settings_of(done.identity))
-        progress(len(finished), len(work))
+        report(len(finished), len(work))
     results = []
     for number, (task, state, _) in enumerate(plans):
         done = finished.get(number, _Done(number))

@@ -12,10 +12,10 @@ _Block = NDArray[np.float32]
 
 
 class WatchedRecording:
-    """A recording that reports each pass over it; a long one is read twice."""
+    """A recording that reports each pass over it; a long one is read twice. device: what encodes it, for the report."""
 
-    def __init__(self, audio: AudioSource, progress: ShowProgress) -> None:
-        self._audio, self._progress, self._passes = audio, progress, 0
+    def __init__(self, audio: AudioSource, device: str, progress: ShowProgress) -> None:
+        self._audio, self._device, self._progress, self._passes = audio, device, progress, 0
 
     @property
     def rate(self) -> int:
@@ -30,7 +30,7 @@ class WatchedRecording:
     def blocks(self, rate: int) -> Iterable[_Block]:
         """As `Recording.blocks`; each block is reported when it is taken."""
         self._passes += 1
-        what = "seconds read" if self._passes == 1 else "seconds encoded"
+        what = f"seconds {'read' if self._passes == 1 else 'encoded'} on {self._device}"
         known = self._audio.known_samples
         return watched(self._audio.blocks(rate), rate, 0 if known is None else known / self.rate, what, self._progress)
 
