@@ -11,8 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.speech import SAMPLE_RATE, TINY, Samples, usable_recordings
+from benchmarks.speech import SAMPLE_RATE, TINY, Samples
 from sqcodec import Codec, StreamDecoder, StreamEncoder, load
+from sqcodec.corpus.audio import AudioSource
+from sqcodec.corpus.folder import find_recordings
 from sqcodec.metrics import pesq, stoi
 from sqcodec.metrics.alignment import find_delay, remove_delay
 from sqcodec.pipeline.measuring.codecs import codec2_decoded, codec2_encoded
@@ -23,7 +25,7 @@ _LOSSES = (0.0, 0.01, 0.03, 0.05, 0.1, 0.2)
 _BIT_ERRORS = (1e-4, 1e-3, 1e-2)
 _BURST = 3  # packets of a burst
 _LONGEST = 3 * SAMPLE_RATE  # samples of a recording that are taken
-_PROTECT = 2  # packets from one to its copy
+_PROTECT = 3  # packets from one to its copy
 _PACKET = SAMPLE_RATE * 40 // 1000
 
 
@@ -44,8 +46,7 @@ def speech_folder() -> Path:
 
 def loss_report(folder: Path, *, recordings: int, codec2: bool) -> Iterator[str]:
     """Tables of frame loss and of bit errors, in Markdown."""
-    every = usable_recordings(folder)
-    chosen = [sound[:_LONGEST] for sound in every[:: max(1, len(every) // recordings)][:recordings]]
+    chosen = _chosen(folder, recordings)
     seconds = sum(map(len, chosen)) / SAMPLE_RATE
     yield f"{len(chosen)} recordings, {seconds:.0f} s; STOI / ESTOI / PESQ wide band (means)."
     systems = [*_ours(load("speech16k", device="cpu")), *(_codec2() if codec2 else ())]
@@ -63,6 +64,14 @@ def loss_report(folder: Path, *, recordings: int, codec2: bool) -> Iterator[str]
         if system.errors:
             cells = [_erroneous(system, chosen, sent[system.name], rate) for rate in (0.0, *_BIT_ERRORS)]
             yield f"| {system.name} | {' | '.join(cells)} |"
+
+
+def _chosen(folder: Path, recordings: int) -> list[Samples]:
+    """Recordings from all of a folder, by their names at equal distances."""
+    paths = list(find_recordings(folder).values())
+    spread = np.linspace(0, len(paths) - 1, min(recordings, len(paths))).round().astype(int).tolist()
+    sounds = [AudioSource(paths[at]).read(SAMPLE_RATE)[:_LONGEST] for at in spread]
+    return [sound for sound in sounds if len(sound) >= SAMPLE_RATE // 2 and np.abs(sound).max() > 0]
 
 
 def _ours(codec: Codec) -> Iterator[System]:
@@ -148,13 +157,24 @@ def _codec2() -> Iterator[System]:
 
 
 def _lossy(system: System, chosen: Sequence[Samples], sent: Sequence[Packets], loss: float, burst: int) -> str:
-    rng = np.random.default_rng(1)
+    """The lost packets are the same for all systems, and exactly `loss` of all recordings together."""
     scores = []
-    for sound, packets in zip(chosen, sent, strict=True):
-        starts = rng.random(len(packets)) < (1 - (1 - loss) ** (1 / burst))
-        lost = np.convolve(starts, np.ones(burst))[: len(packets)] > 0
+    for sound, packets, gone in zip(
+        chosen, sent, lost_packets([len(each) for each in chosen], loss, burst), strict=True
+    ):
+        lost = np.pad(gone, (0, len(packets)))[: len(packets)]  # the last packet may be behind the sound
         scores.append(_scores(sound, system.decode(packets, lost)))
     return _cell(scores)
+
+
+def lost_packets(samples: Sequence[int], loss: float, burst: int) -> list[Lost]:
+    """Which packets are lost of recordings of so many samples."""
+    lengths = [count // _PACKET for count in samples]
+    runs = sum(lengths) // burst
+    starts = np.random.default_rng(1).permutation(runs)[: round(loss * sum(lengths) / burst)] * burst
+    lost = np.zeros(sum(lengths), bool)
+    lost[(starts[:, None] + np.arange(burst)).ravel()] = True
+    return np.split(lost, np.cumsum(lengths)[:-1])
 
 
 def _erroneous(system: System, chosen: Sequence[Samples], sent: Sequence[Packets], rate: float) -> str:
@@ -184,7 +204,7 @@ def _cell(scores: Sequence[tuple[float, float, float]]) -> str:
 
 
 def cost_report(seconds: float = 20.0) -> Iterator[str]:
-    """Bytes, delay and time of each mode: median and 99th percentile of packets, one thread."""
+    """Bytes, delay and CPU time of each mode: median and 99th percentile of packets, one thread."""
     codec = load("speech16k", device="cpu")
     noise = (0.05 * np.random.default_rng(0).normal(size=round(seconds * SAMPLE_RATE))).astype(np.float32)
     yield from ("", "| mode | bytes / 40 ms | delay, ms | encode, ms: median, 99 % | decode, ms | core free |",
@@ -196,13 +216,13 @@ def cost_report(seconds: float = 20.0) -> Iterator[str]:
         )
         encoding, decoding = [], []
         for start in range(0, len(noise), _PACKET):
-            begin = time.perf_counter()
+            begin = time.thread_time()
             packets = encoder.push(noise[start : start + _PACKET])
-            middle = time.perf_counter()
+            middle = time.thread_time()
             for packet in packets:
                 decoder.push(packet)
             encoding.append(middle - begin)
-            decoding.append(time.perf_counter() - middle)
+            decoding.append(time.thread_time() - middle)
         delay = 40 + 1000 * (encoder.delay + decoder.delay) // SAMPLE_RATE
         texts = [
             f"{1000 * np.median(times):.1f}, {1000 * np.quantile(times, 0.99):.1f}" for times in (encoding, decoding)

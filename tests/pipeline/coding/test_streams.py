@@ -221,6 +221,28 @@ def test_state_does_not_grow(codec):
     assert sizes[20] == sizes[40] == sizes[59]
 
 
+@pytest.mark.slow
+def test_ten_minutes_without_drift(codec):
+    """A loop of 2 s for ten minutes: every loop has the packets and the sound of the second, and no sample is lost."""
+    loop = speech_like(50 * 640)
+    encoder, decoder = sqcodec.StreamEncoder(codec, bitrate=400), sqcodec.StreamDecoder(codec)
+    taken = given = 0
+    second, sizes = ([], np.zeros(0)), []
+    for number in range(300):
+        packets = encoder.push(loop)
+        sound = decoder.push_all(packets)
+        taken, given = taken + len(loop), given + len(sound)
+        if number == 2:  # the first that no beginning reaches
+            second = packets, sound
+        elif number > 2:
+            assert packets == second[0], number
+            np.testing.assert_allclose(sound, second[1], atol=1e-5)  # sums depend on how arrays lie in memory
+        sizes.append(sum(array.nbytes for part in (encoder, decoder) for array in arrays(part)))
+    assert taken == 300 * 50 * 640
+    assert taken - given == encoder.delay + decoder.delay
+    assert len(set(sizes[3:])) == 1
+
+
 def arrays(part, seen=None):
     """Every array that is reachable from the state of an object."""
     seen = set() if seen is None else seen
