@@ -1,90 +1,189 @@
 """Each default that a help text states is what happens without the option. What ships is in place."""
 
-import json
+import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import pytest
 import soundfile
+from click.testing import Result
 
 from sqcodec.cli.main import COMMANDS, main
+from sqcodec.processors import usable_processors
 from tests.cli.runner import run
+from tests.cli.test_prior import SMALL as PRIOR
 from tests.conftest import copy_model, speech_like
+from tests.train.conftest import SMALL
 
 pytestmark = pytest.mark.ships
 
-ROOT = Path(__file__).parents[2]
+SPEECH = Path(__file__).parents[2] / "recipes" / "tiny" / "speech"
 STATED = re.compile(r"\[default: (.*?)\]")
+SHORT = (*SMALL, "train.frames=32", "train.milestones=[]", "train.steps=4", "train.save_every=4",
+         "train.evaluate_every=4")  # fmt: skip
+SETS = " ".join(f"--set {text.replace(' ', '')}" for text in (*SHORT, *(f"prior.{text}" for text in PRIOR)))
+EVALUATE = "evaluate speech16k --data in --out o --listen 0 --no-align"
+SUBMIT = "submit zerospeech2019 tiny --data 2019 --out o"
+TRAIN = f"train tiny {SETS}"
+COMPARE = f"compare tiny --target mel-classes --seeds 0 {SETS}"
+STDOUT = "-"
 
-# option -> a command without it, the option with the default that its help states, and the file that both write
+
+class Row(NamedTuple):
+    """A fixture, a command without the option, the option with the default that its help states (`{nearest}` and the
+    like: as `Values` has it), and what both write: a file, a folder, or STDOUT."""
+
+    folder: str
+    words: str
+    stated: str
+    written: str
+
+
 SAME = {
-    ("encode", "--model"): ("encode in.wav o.sqc", "--model speech16k", "o.sqc"),
-    ("encode", "--format"): ("encode in.wav o.sqc", "--format sqc", "o.sqc"),
-    ("encode", "--dtype"): ("encode in.wav o.npy", "--dtype uint16", "o.npy"),
-    ("encode", "--codebooks"): ("encode in.wav o.sqc", "--codebooks 4", "o.sqc"),
-    ("encode", "--effort"): ("encode in.wav o.sqc", "--effort 1", "o.sqc"),
-    ("encode", "--max-bytes"): ("encode in.wav o.bin", "--max-bytes 230", "o.bin"),
-    ("encode", "--block"): ("encode in.wav o.sqc", "--block 10", "o.sqc"),
-    ("decode", "--model"): ("decode in.sqc o.wav", "--model speech16k", "o.wav"),
-    ("decode", "--vocoder"): ("decode in.sqc o.wav", "--vocoder istft", "o.wav"),
-    ("decode", "--rate"): ("decode in.sqc o.wav", "--rate 16000", "o.wav"),
-    ("vocode", "--vocoder"): ("vocode in.wav o.wav", "--vocoder istft", "o.wav"),
-    ("vocode", "--features"): ("vocode in.wav o.wav", "--features log-mel", "o.wav"),
-    ("perturb", "--model"): ("perturb in.wav o.wav", "--model speech16k", "o.wav"),
-    ("morph", "--model"): ("morph in.wav in.wav o.wav --steps 2", "--model speech16k", "o.wav"),
-    ("encode", "--coder"): ("encode in.wav o.sqc", "--coder context", "o.sqc"),
-    ("inspect", "--model"): ("inspect in.sqc --json", "--model speech16k", None),
-    ("export", "--model"): ("export in o --to jsonl", "--model speech16k", "o/codes-00000.jsonl.gz"),
-    ("export", "--codebooks"): ("export in o --to jsonl", "--codebooks 4", "o/codes-00000.jsonl.gz"),
-    ("export", "--bitrate"): ("export in o --to jsonl", "--bitrate 1600", "o/codes-00000.jsonl.gz"),
-}
-# the same with a model of three speakers, runs/tiny; {nearest}: the speaker that encode says it found
-SAME_OF_SPEAKERS = {
-    ("encode", "--speaker"): ("encode in.wav o.npy", "--speaker {nearest}", "o.npy"),
-    ("decode", "--speaker"): ("decode s5.sqc o.wav", "--speaker s5", "o.wav"),
-    ("export", "--speaker"): ("export in o --to jsonl", "--speaker {nearest}", "o/codes-00000.jsonl.gz"),
-    ("morph", "--speaker"): ("morph in.wav in.wav o.wav --steps 2", "--speaker {nearest}", "o.wav"),
-    ("perturb", "--speaker"): ("perturb in.wav o.wav", "--speaker {nearest}", "o.wav"),
-    ("convert", "--model"): ("convert in.wav o.wav --speaker s5", "--model runs/tiny", "o.wav"),
-}
-FIND = "tests/pipeline/finding/test_default_model.py"
+    ("encode", "--model"): Row("ships", "encode in.wav o.sqc", "--model speech16k", "o.sqc"),
+    ("encode", "--speaker"): Row("speakers", "encode in.wav o.sqc", "--speaker {nearest}", "o.sqc"),
+    ("encode", "--format"): Row("ships", "encode in.wav o.sqc", "--format sqc", "o.sqc"),
+    ("encode", "--dtype"): Row("ships", "encode in.wav o.npy", "--dtype uint16", "o.npy"),
+    ("encode", "--codebooks"): Row("ships", "encode in.wav o.sqc", "--codebooks 4", "o.sqc"),
+    ("encode", "--effort"): Row("ships", "encode in.wav o.sqc --bitrate 900", "--effort 1", "o.sqc"),
+    ("encode", "--coder"): Row("ships", "encode in.wav o.sqc", "--coder context", "o.sqc"),
+    ("encode", "--max-bytes"): Row("ships", "encode in.wav o.bin", "--max-bytes 230", "o.bin"),
+    ("encode", "--block"): Row("ships", "encode in.wav o.sqc", "--block 10", "o.sqc"),
+    ("decode", "--model"): Row("ships", "decode in.sqc o.wav", "--model speech16k", "o.wav"),
+    ("decode", "--speaker"): Row("speakers", "decode in.sqc o.wav", "--speaker p226", "o.wav"),
+    ("decode", "--vocoder"): Row("ships", "decode in.sqc o.wav", "--vocoder istft", "o.wav"),
+    ("decode", "--rate"): Row("ships", "decode in.sqc o.wav", "--rate 16000", "o.wav"),
+    ("vocode", "--vocoder"): Row("ships", "vocode in.wav o.wav", "--vocoder istft", "o.wav"),
+    ("vocode", "--features"): Row("ships", "vocode in.wav o.wav", "--features log-mel", "o.wav"),
+    ("export", "--model"): Row("speakers", "export in o", "--model {starred}", "o/codes-00000.jsonl.gz"),
+    ("export", "--speaker"): Row("speakers", "export in o", "--speaker {nearest}", "o/codes-00000.jsonl.gz"),
+    ("export", "--codebooks"): Row("ships", "export in o", "--codebooks 4", "o/codes-00000.jsonl.gz"),
+    ("export", "--bitrate"): Row("ships", "export in o", "--bitrate 1600", "o/codes-00000.jsonl.gz"),
+    ("inspect", "--model"): Row("ships", "inspect in.sqc", "--model speech16k", STDOUT),
+    ("generate", "--model"): Row("trained", "generate o --number 1 --seconds 0.5", "--model {starred}", "o"),
+    ("generate", "--speaker"): Row(
+        "trained", "generate o --number 1 --seconds 0.5 --prompt in.wav", "--speaker {nearest}", "o"
+    ),
+    ("convert", "--model"): Row("speakers", "convert in.wav o.wav --speaker p225", "--model {starred}", "o.wav"),
+    ("morph", "--model"): Row("ships", "morph in.wav in.wav o.wav --steps 2", "--model speech16k", "o.wav"),
+    ("morph", "--speaker"): Row("speakers", "morph in.wav b.wav o.wav --steps 2", "--speaker {nearest}", "o.wav"),
+    ("perturb", "--model"): Row("ships", "perturb in.wav o.wav", "--model speech16k", "o.wav"),
+    ("perturb", "--speaker"): Row("speakers", "perturb in.wav o.wav", "--speaker {nearest}", "o.wav"),
+    ("evaluate", "--bitrate"): Row("ships", f"{EVALUATE} --effort 0", "--bitrate 1600", "o/codes"),
+    ("evaluate", "--effort"): Row("ships", f"{EVALUATE} --bitrate 900", "--effort 1", "o/codes"),
+    ("evaluate", "--vocoder"): Row("ships", EVALUATE, "--vocoder istft", "o/scores.md"),
+    ("abx", "--model"): Row("speakers", f"abx {SPEECH}/phones.item --data {SPEECH}", "--model {starred}", STDOUT),
+    ("abx", "--frequency"): Row("speakers", f"abx {SPEECH}/phones.item --data {SPEECH}", "--frequency 50", STDOUT),
+    ("submit", "--vocoder"): Row("speakers", SUBMIT, "--vocoder griffin-lim", "o"),
+    ("submit", "--synthesis"): Row("speakers", SUBMIT, "--synthesis 2019/english/synthesis.txt", "o"),
+    ("prep", "--data"): Row("corpora", "prep tiny --jobs 1", "--data VCTK-Corpus-0.92", "data"),
+    ("prep", "--mic"): Row("corpora", "prep tiny --jobs 1", "--mic 1", "data"),
+    ("prep", "--out"): Row("corpora", "prep tiny --jobs 1", "--out data/tiny", "data"),
+    ("prep", "--jobs"): Row("corpora", "prep tiny", "--jobs {cpus}", "data"),
+    ("train", "--features"): Row("prepared", TRAIN, "--features data/tiny", "runs/tiny/model.safetensors"),
+    ("train", "--out"): Row("prepared", TRAIN, "--out runs/tiny", "runs/tiny/model.safetensors"),
+    ("compare", "--systems"): Row("prepared", COMPARE, "--systems vmf,nc", "runs/compare-tiny/table.md"),
+    ("compare", "--features"): Row("prepared", COMPARE, "--features data/tiny", "runs/compare-tiny/table.md"),
+    ("compare", "--out"): Row("prepared", COMPARE, "--out runs/compare-tiny", "runs/compare-tiny/table.md"),
+}  # fmt: skip
 # the others, with the test that shows them
 ELSEWHERE = {
-    ("generate", "--speaker"): ("tests/cli/test_prior.py", "test_"),
-    ("generate", "--model"): (FIND, "test_the_newest_that_was_trained_here_wins_over_what_ships"),
-    ("abx", "--model"): (FIND, "test_the_newest_that_was_trained_here_wins_over_what_ships"),
-    ("evaluate", "--bitrate"): ("tests/cli/test_score.py", "test_"),
-    ("evaluate", "--effort"): ("tests/pipeline/measuring/test_evaluation.py", "test_a_model_with_true_rates"),
-    ("evaluate", "--vocoder"): ("tests/pipeline/finding/test_vocoders.py", "test_"),
-    ("submit", "--vocoder"): ("tests/pipeline/finding/test_vocoders.py", "test_"),
-    ("submit", "--synthesis"): ("tests/cli/test_zerospeech.py", "test_"),
-    ("abx", "--frequency"): ("tests/cli/test_zerospeech.py", "test_"),
-    ("prep", "--data"): ("tests/test_end_to_end.py", "test_prep_train_encode_decode"),
-    ("prep", "--out"): ("tests/test_end_to_end.py", "test_prep_train_encode_decode"),
-    ("prep", "--mic"): ("tests/cli/test_prep.py", "test_"),
-    ("prep", "--jobs"): ("tests/test_processors.py", "test_"),
-    ("train", "--features"): ("tests/test_end_to_end.py", "test_prep_train_encode_decode"),
-    ("train", "--out"): ("tests/test_end_to_end.py", "test_prep_train_encode_decode"),
-    ("train", "--from"): ("tests/cli/test_train.py", "test_"),
-    ("tables", "--out"): ("tests/cli/test_sqc_files.py", "test_"),
-    ("compare", "--systems"): ("tests/pipeline/training/test_comparison.py", "test_"),
-    ("compare", "--features"): ("tests/test_documents.py", "test_every_command_and_python_block_of_a_page"),
-    ("compare", "--out"): ("tests/test_documents.py", "test_every_command_and_python_block_of_a_page"),
+    ("train", "--from"): ("test_train.py", "test_on_codec_fine_tunes_the_vocoder"),
+    ("tables", "--out"): ("test_sqc_files.py", "test_tables_from_a_store"),
 }
+# two runs of a training or an evaluation, some seconds each
+SLOW = {"compare", "evaluate", "generate", "train"}
+
+
+def done(*words: object) -> Result:
+    result = run(*map(str, words))
+    assert result.exit_code == 0, result.output
+    return result
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with in.wav (1 s), in.sqc and the folder in with in.wav."""
-    monkeypatch.chdir(tmp_path)
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with in.wav (1 s), b.wav, in/a.wav, and nothing in the environment."""
+    folder = tmp_path / "work"
+    (folder / "in").mkdir(parents=True)
+    for name, seed in (("in.wav", 0), ("b.wav", 1), ("in/a.wav", 2)):
+        soundfile.write(folder / name, speech_like(16_000, seed=seed), 16000)
+    monkeypatch.chdir(folder)
     monkeypatch.delenv("SQCODEC_MODEL", raising=False)
-    soundfile.write("in.wav", speech_like(16_000), 16000)
-    assert run("encode", "in.wav", "in.sqc").exit_code == 0
-    Path("in").mkdir()
-    shutil.copy("in.wav", "in/in.wav")
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def ships(empty: Path) -> Path:
+    """With in.sqc of the model that ships."""
+    done("encode", "in.wav", "in.sqc")
+    return empty
+
+
+@pytest.fixture
+def speakers(empty: Path, made_model: Path) -> Path:
+    """With a model of three speakers, in.sqc of one, and test files of ZeroSpeech 2019 with a list."""
+    copy_model(made_model, empty / "runs" / "tiny" / "model.safetensors")
+    done("encode", "in.wav", "in.sqc", "--speaker", "p226")
+    test = empty / "2019" / "english" / "test"
+    test.mkdir(parents=True)
+    soundfile.write(test / "S1_01.wav", speech_like(20_000), 16000)
+    (test.parent / "synthesis.txt").write_text("test/S1_01 p226\n")
+    return empty
+
+
+@pytest.fixture
+def corpora(empty: Path) -> Path:
+    """With a corpus by its name."""
+    Path("VCTK-Corpus-0.92").symlink_to(SPEECH / "VCTK-Corpus-0.92")
+    return empty
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store, and a run with model and prior of a few steps."""
+    folder = tmp_path_factory.mktemp("run")
+    store, out = folder / "data" / "tiny", folder / "runs" / "tiny"
+    done("prep", "tiny", "--data", SPEECH / "VCTK-Corpus-0.92", "--out", store, "--jobs", 1)
+    where = ("--features", store, "--out", out)
+    done("train", "tiny", *SETS.split(), *where)
+    done("train", "tiny", *SETS.split(), *where, "--stage", "prior")
+    return folder
+
+
+@pytest.fixture
+def prepared(empty: Path, run_folder: Path) -> Path:
+    """With a store."""
+    shutil.copytree(run_folder / "data", "data")
+    return empty
+
+
+@pytest.fixture
+def trained(prepared: Path, run_folder: Path) -> Path:
+    """With a store and a run."""
+    shutil.copytree(run_folder / "runs", "runs")
+    return prepared
+
+
+class Values:
+    """What `{name}` in a row stands for."""
+
+    def __getitem__(self, name: str) -> str:
+        find: dict[str, Callable[[], str]] = {"nearest": self._nearest, "starred": self._starred}
+        return str(usable_processors()) if name == "cpus" else find[name]()
+
+    def _nearest(self) -> str:
+        found = re.search(r"speaker (\w+) \(nearest of", done("encode", "in.wav", "nearest.npy").stdout)
+        assert found
+        return found[1]
+
+    def _starred(self) -> str:
+        (found,) = re.findall(r"^\* (\S+): ", done("models").stdout, re.M)
+        return found
 
 
 def options() -> list[tuple[str, click.Option]]:
@@ -98,9 +197,9 @@ def options() -> list[tuple[str, click.Option]]:
 
 def test_every_stated_default_has_a_test() -> None:
     stated = {(name, option.opts[0]) for name, option in options() if STATED.search(option.help or "")}
-    assert stated == SAME.keys() | SAME_OF_SPEAKERS.keys() | ELSEWHERE.keys()
+    assert stated == SAME.keys() | ELSEWHERE.keys()
     for file, test in ELSEWHERE.values():
-        assert f"def {test}" in (ROOT / file).read_text("utf-8"), (file, test)
+        assert f"def {test}(" in Path(__file__).with_name(file).read_text("utf-8"), (file, test)
 
 
 def test_every_other_default_is_shown() -> None:
@@ -111,32 +210,31 @@ def test_every_other_default_is_shown() -> None:
             assert option.show_default or STATED.search(option.help or ""), (name, option.opts)
 
 
-@pytest.mark.parametrize(("command", "option"), SAME)
-def test_without_the_option_is_as_with_its_default(folder: Path, command: str, option: str) -> None:
-    words, stated, written = SAME[command, option]
-    assert words.split()[0] == command
-    assert result_of(words, written) == result_of(f"{words} {stated}", written)
+def contents(written: str, result: Result) -> dict[str, bytes]:
+    """What a command wrote, by the names of the files."""
+    if written == STDOUT:
+        return {STDOUT: result.stdout_bytes}
+    files = (
+        [Path(written)] if Path(written).is_file() else [path for path in Path(written).rglob("*") if path.is_file()]
+    )
+    # evaluate names a model by the rate that was asked for
+    return {re.sub(r"speech16k-\d+", "speech16k", str(path)): path.read_bytes() for path in files}
 
 
-@pytest.mark.parametrize(("command", "option"), SAME_OF_SPEAKERS)
-def test_so_it_is_with_a_model_of_speakers(folder: Path, made_model: Path, command: str, option: str) -> None:
-    copy_model(made_model, Path("runs/tiny/model.safetensors"))
-    assert run("encode", "in.wav", "s5.sqc", "--speaker", "s5").exit_code == 0
-    nearest = json.loads(run("encode", "in.wav", "nearest.sqc", "--json").stdout)["speaker"]
-    words, stated, written = SAME_OF_SPEAKERS[command, option]
-    assert words.split()[0] == command
-    assert result_of(words, written) == result_of(f"{words} {stated.format(nearest=nearest)}", written)
-
-
-def result_of(words: str, written: str | None) -> bytes:
-    """What a command writes to a file, which is removed with its folder, or to standard output."""
-    done = run(*words.split())
-    assert done.exit_code == 0, done.output
-    if written is None:
-        return done.stdout_bytes
-    content = Path(written).read_bytes()
-    if len(Path(written).parts) > 1:
-        shutil.rmtree(Path(written).parts[0])
-    else:
-        Path(written).unlink()
-    return content
+@pytest.mark.parametrize(
+    ("command", "option"), [pytest.param(*key, marks=[pytest.mark.slow] * (key[0] in SLOW)) for key in SAME]
+)
+def test_without_the_option_is_as_with_its_default(
+    command: str, option: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    row = SAME[command, option]
+    assert (row.words.split()[0], row.stated.split()[0]) == (command, option)
+    folder = request.getfixturevalue(row.folder)
+    stated = row.stated.format_map(Values())  # type: ignore[arg-type]
+    before = shutil.copytree(folder, tmp_path / "before", symlinks=True)
+    first = contents(row.written, done(*row.words.split()))
+    assert first
+    shutil.rmtree(folder)
+    shutil.copytree(before, folder, symlinks=True)
+    os.chdir(folder)  # it is another one of the same name
+    assert contents(row.written, done(*row.words.split(), *stated.split())) == first

@@ -174,6 +174,8 @@ def test_tables_from_a_store(workplace: Path) -> None:
     assert refused("tables", "tiny", "--features", "store", "--split", "dev") == (
         "Error: store has no split 'dev', it has test, train\n"
     )
+    assert run("tables", "tiny", "--features", "store").exit_code == 0  # in place
+    assert TINY.read_bytes() == Path("with.safetensors").read_bytes()
 
 
 def test_shorter_blocks_lose_less(workplace: Path) -> None:
