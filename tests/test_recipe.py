@@ -335,3 +335,15 @@ def test_long_values_are_shortened_in_errors(tmp_path: Path) -> None:
         load_recipe("tiny", (f"name={many}", f"train.steps={many}", f"train.other={many}"))
     assert "train.other: unknown key (got ['xxx" in str(caught.value)
     assert len(str(caught.value).partition("error(s)")[2]) < 3000
+
+
+def test_many_errors_are_counted_and_not_all_listed(tmp_path: Path) -> None:
+    tree = yaml.safe_load((available_recipes()["istft"] / "recipe.yaml").read_text())
+    tree["train"] = {f"x{number}": 1 for number in range(300)}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(tree))
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(str(tmp_path / "recipe.yaml"))
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 52
+    count = int(lines[0].partition(": ")[2].split()[0])
+    assert lines[-1] == f"  and {count - 50} more"

@@ -20,10 +20,11 @@ from sqcodec.bitstream.sqc_header import Header, read_header, read_varint
 from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
 
-# Symbols that are decoded in vain: a second or two, and what a file whose every block is damaged needs. Without a limit
+# Symbols that are decoded in vain: half a second, and what a file whose every block is damaged needs. Without a limit
 # a hostile file of some kilobytes would take minutes.
 _BUDGET: dict[Coder, int] = {"plain": 1 << 18, "tables": 1 << 18, "context": 3 << 11}
 _BUDGET_PER_BYTE = 2
+_FRAME = 2  # symbols that take as long as the network's step from one frame to the next
 _AHEAD = 32  # blocks of which a searched one may be
 _SURE = 2  # of these, the first are believed by their checksum alone; at a later one 24 bits agree by chance too often
 
@@ -96,7 +97,8 @@ class Search:
 
     def __init__(self, reader: BlockReader, all_blocks: list[Block], size: int, header: Header) -> None:
         self.blocks = all_blocks
-        self._reader, self._size, self._books = reader, size, header.books
+        self._reader, self._size = reader, size
+        self._frame_cost = header.books + (_FRAME if header.coder == "context" else 0)
         self._budget = _BUDGET[header.coder] + _BUDGET_PER_BYTE * size
         self._reserve = 0  # how much of it a search leaves
 
@@ -168,7 +170,7 @@ class Search:
         return found
 
     def _cost(self, block: Block) -> int:
-        return self._books * (block.stop - block.start)
+        return self._frame_cost * (block.stop - block.start)
 
     def _is_last(self, block: Block) -> bool:
         return block.number == len(self.blocks) - 1

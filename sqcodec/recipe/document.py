@@ -228,17 +228,19 @@ def load_recipe(name: str, overrides: tuple[str, ...] = (), *, on_codec: bool = 
 
 
 def validate_recipe(tree: Any, *, where: str) -> Recipe:
-    """A tree of plain values -> Recipe. Raises RecipeError naming every wrong key at once."""
+    """A tree of plain values -> Recipe. Raises RecipeError naming every wrong key at once, 50 at most."""
     codec = isinstance(tree, dict) and not _CODEC_KEYS.isdisjoint(tree)
     try:
         return (CodecRecipe if codec else VocoderRecipe).model_validate(tree)
     except ValidationError as error:
         items = error.errors(include_url=False)
         missing = [_parts(item) for item in items if item["type"] == "missing"]
-        lines = [_explain(item, tree, missing) for item in items]
-        raise RecipeError("\n  ".join([f"{where}: {len(lines)} error(s)", *lines])) from None
+        lines = [_explain(item, tree, missing) for item in items[:_LISTED]]
+        more = [f"and {len(items) - _LISTED} more"] if len(items) > _LISTED else []
+        raise RecipeError("\n  ".join([f"{where}: {len(items)} error(s)", *lines, *more])) from None
 
 
+_LISTED = 50  # errors of one recipe
 _SHORT = Repr()  # of a value in an error
 _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlong, _SHORT.maxlevel = 80, 80, 40, 3
 

@@ -10,7 +10,7 @@ import tempfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from safetensors.torch import load, save
 
 from sqcodec.bitstream import npy, sqc
 from sqcodec.bitstream.ans import pack_codes
+from sqcodec.bitstream.context_coder import Part, pack_parts
 from sqcodec.bitstream.entropy_tables import from_arrays
 from sqcodec.bitstream.sqc_header import read_header, varint
 from sqcodec.errors import SqcodecError
@@ -105,6 +106,49 @@ def sqc_file(space: Any) -> Callable[[random.Random, bytes], bytes]:
     return forge
 
 
+def context_file(space: Any) -> Callable[[random.Random, bytes], bytes]:
+    """As `sqc_file`, of the context model (versions 2 and 4): random codes and ends, with right checksums and lengths,
+    of which now and then one is wrong."""
+
+    def forge(rng: random.Random, seed: bytes) -> bytes:
+        content, books = seed[:3] + bytes([rng.choice([2, 2, 4, 4, 4]) * 16]) + seed[4:11], rng.randint(1, 3)
+        flags = rng.choice([9, 9, 8, rng.randrange(16)])
+        content = content[:3] + bytes([content[3] + flags]) + content[4:]
+        content += varint(rng.choice([1, 320, *(rng.randrange(1, most) for most in _SAMPLES), rng.choice(_SIZES)]))
+        content += rng.choice([bytes([rng.randrange(30)]), b"\0" + varint(rng.choice(_SIZES))]) if flags & 2 else b""
+        content += varint(rng.choice([0, 1, 2, 3, 2**40])) if flags & 4 else b""
+        content += varint(rng.choice([books] * 9 + [0, 4, 300])) if flags & 8 else b""
+        content += varint(rng.choice([8, 9, 25, 499, 500, 7, 501, 2**40])) if content[3] >= 64 else b""
+        try:
+            made = read_header(content, where="x")
+            length = made.length(space.features)
+        except (SqcodecError, OverflowError):
+            return content + rng.randbytes(200)
+        if length > 2000 or made.books > len(space.codewords):
+            return content + rng.randbytes(200)
+        return content + b"".join(_context_blocks(rng, content, made, length, space))
+
+    return forge
+
+
+def _context_blocks(rng: random.Random, content: bytes, made: Any, length: int, space: Any) -> Iterator[bytes]:
+    every = list(sqc.blocks(length, made.block))
+    draw, parts, sums = np.random.default_rng(rng.randrange(2**32)), [], []
+    for block in every:
+        count = block.stop - block.start
+        lowest = rng.choice([1, made.books]) if made.stops else made.books
+        stages = draw.integers(lowest, made.books + 1, count).astype(np.uint8)
+        codes = draw.integers(0, rng.choice([1, space.codewords[0]]), (made.books, count)).astype(np.uint16)
+        codes[np.arange(made.books)[:, None] >= stages] = 0
+        parts.append(Part(codes, stages))
+        sums.append(sqc.checksum_of(content, block, codes, stages if made.stops else None) ^ (rng.random() < 0.02))
+    for block, payload in zip(every, pack_parts(parts, sums, space.context, stops=made.stops), strict=True):
+        packed = rng.choice([payload[:-1], payload + b"\1", rng.randbytes(9)]) if rng.random() < 0.02 else payload
+        size = rng.choice(_SIZES) if rng.random() < 0.01 else len(packed)
+        yield packed if block.stop == length else varint(size) + packed
+
+
+_SAMPLES = (9000, 9000, 9000, 20_000, 20_000, 20_000, 200_000)  # below these
 _SIZES = (0, 1, 79, 80, 2**31, 2**32, 2**40, 2**62, 2**63 - 1)
 
 
