@@ -11,9 +11,10 @@ from sqcodec.recipe.quantizer_section import VqEmaConfig
 class VqEmaQuantizer(VqQuantizer):
     """Count N_i and sum m_i of the latents of codeword i decay together; the codeword is m_i / N_i.
 
-    A codeword nobody uses stays where it is, since both fall alike. epsilon smooths the counts as published.
-    reset_below: fraction of a uniform count under which a codeword counts as dead and is put on a random latent of the
-    batch (codebook reset); 0 never resets.
+    A codeword nobody uses stays where it is, since both fall alike; with an initial count of 0, as in the usual
+    baselines, it leaves the latents at the first step. epsilon smooths the counts as published. reset_below: fraction
+    of a uniform count under which a codeword counts as dead and is put on a random latent of the batch (random
+    restarts: Jukebox, arXiv 2005.00341, section 3.1); 0 never resets.
     """
 
     def __init__(self, config: VqEmaConfig) -> None:
@@ -21,7 +22,7 @@ class VqEmaQuantizer(VqQuantizer):
         self.decay, self.epsilon, self.reset_below = config.decay, config.epsilon, config.reset_below
         self.count: Tensor
         self.total: Tensor
-        self.register_buffer("count", torch.ones(self.codewords))  # N_i
+        self.register_buffer("count", torch.full((self.codewords,), config.initial_count))  # N_i
         self.register_buffer("total", self.codebook.clone())  # m_i
 
     def _make_codebook(self, codebook: Tensor) -> None:

@@ -81,7 +81,10 @@ class VqConfig(QuantizerSection):
 
 
 class VqEmaConfig(QuantizerSection):
-    """VQ-VAE with a codebook of moving averages; `reset_below` above 0 moves unused codewords to latents."""
+    """VQ-VAE with a codebook of moving averages; `reset_below` above 0 moves unused codewords to latents.
+
+    initial_count: of each codeword before the first step; the code of the usual baselines has 0.
+    """
 
     kind: Literal["vq-ema"] = "vq-ema"
     codewords: Codewords
@@ -90,6 +93,7 @@ class VqEmaConfig(QuantizerSection):
     decay: Annotated[float, Field(gt=0, lt=1)]
     epsilon: Positive
     reset_below: Fraction
+    initial_count: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0  # that of models without the key
     weighting: Weighting
     initialisation: Initialisation
 

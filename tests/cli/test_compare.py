@@ -56,6 +56,6 @@ def test_an_unknown_system_is_named(tmp_path):
     done = run("--systems", "sq-5", "--features", tmp_path)
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr == (
-        "Error: --systems: got sq-5, expected some of: vae, vq, vq-ema, vq-ema-reset, fsq, fixed, sq-I, sq-II,"
-        " sq-III, sq-IV, vmf, nc\n"
+        "Error: --systems: got sq-5, expected some of: vae, vq, vq-ema, vq-ema-reset, vq-ema-classic, fsq, fixed,"
+        " sq-I, sq-II, sq-III, sq-IV, vmf, nc\n"
     )

@@ -17,11 +17,11 @@ def make(commitment=0.25, *, codewords=16, dim=4, initialisation="data"):
     )
 
 
-def make_ema(*, codewords=16, dim=4, decay=0.9, reset_below=0.0, initialisation="uniform"):
+def make_ema(*, codewords=16, dim=4, decay=0.9, reset_below=0.0, initial_count=1.0, initialisation="uniform"):
     torch.manual_seed(0)
     config = VqEmaConfig(
         codewords=codewords, dim=dim, commitment=0.25, decay=decay, epsilon=1e-5, reset_below=reset_below,
-        weighting="sums", initialisation=initialisation,
+        initial_count=initial_count, weighting="sums", initialisation=initialisation,
     )  # fmt: skip
     return VqEmaQuantizer(config)
 
@@ -120,3 +120,19 @@ def test_dead_codewords_are_put_on_latents():
     for _ in range(8):
         kept(torch.randn(2, 40, 4), 1.0)
     assert kept.codebook.abs().max() > 100  # without reset it stays dead
+
+
+def test_the_usual_baseline_counts_from_0_and_loses_what_is_not_used_at_the_first_step():
+    quantizer = make_ema(decay=0.999, initial_count=0.0)
+    assert (quantizer.count == 0).all()
+    begin, z = quantizer.codebook.clone(), torch.full((1, 8, 4), 0.01)
+    codes = quantizer(z, 1.0).codes.flatten()
+    used = torch.zeros(16, dtype=torch.bool)
+    used[codes] = True
+    assert int(used.sum()) == 1
+    assert quantizer.count[used].item() == pytest.approx(0.008, rel=1e-5)  # (1 - decay) 8, float32
+    expected = (
+        0.999 * begin[used] + 0.001 * 8 * z[0, :1]
+    ) / 0.008  # m_i began at the codeword; epsilon is 1e-5 of 0.008
+    assert torch.allclose(quantizer.codebook[used], expected, rtol=0.05)
+    assert quantizer.codebook[~used].norm(dim=1).min() > 10 * begin.norm(dim=1).max()  # 0.999 e / (about 1e-5)

@@ -6,8 +6,10 @@ import signal
 import statistics
 
 import pytest
+import torch
 
 from sqcodec.errors import RecipeError, TrainingError
+from sqcodec.model.model_file import load_model
 from sqcodec.pipeline.training.comparison import compare, plan, system_names
 from sqcodec.pipeline.training.comparison.plan import read_systems
 from tests.train.conftest import SMALL, make_store
@@ -33,7 +35,19 @@ def run(cells, store, folder, *, jobs=1, report_line=lambda text: None):
 
 
 def test_every_system_of_the_list_makes_a_valid_recipe():
-    names = ["vae", "vq", "vq-ema", "vq-ema-reset", "fsq", "fixed", "sq-I", "sq-II", "sq-III", "sq-IV"]
+    names = [
+        "vae",
+        "vq",
+        "vq-ema",
+        "vq-ema-reset",
+        "vq-ema-classic",
+        "fsq",
+        "fixed",
+        "sq-I",
+        "sq-II",
+        "sq-III",
+        "sq-IV",
+    ]
     assert system_names("mel") == names
     assert system_names("mel-classes") == ["vmf", "nc"]
     for cell in [*cells_of(names), *cells_of([], target="mel-classes")]:
@@ -62,8 +76,8 @@ def test_a_sweep_varies_one_key():
 @pytest.mark.parametrize(
     ("systems", "options", "text"),
     [
-        (["sq-V"], {}, "`systems`: got sq-V, expected some of: vae, vq, vq-ema, vq-ema-reset, fsq, fixed, sq-I,"
-                       " sq-II, sq-III, sq-IV, vmf, nc"),
+        (["sq-V"], {}, "`systems`: got sq-V, expected some of: vae, vq, vq-ema, vq-ema-reset, vq-ema-classic, fsq,"
+                       " fixed, sq-I, sq-II, sq-III, sq-IV, vmf, nc"),
         (["vmf"], {}, "`systems`: vmf decode to mel-classes, the comparison is of mel; use `target` mel-classes"),
         (["vae"], {"sweeps": [("quantizer.codewords", ["4"])]}, "quantizer.codewords: unknown key"),
     ],
@@ -171,3 +185,12 @@ def test_classes_are_compared_by_accuracy(store, tmp_path):
     done = run(cells_of([], target="mel-classes"), store, tmp_path / "out")
     assert done.table.splitlines()[0].startswith("| system | MSE, dB^2 | accuracy, % | perplexity |")
     assert [line.split(" | ")[0] for line in done.table.splitlines()[2:4]] == ["| vmf", "| nc"]
+
+
+def test_the_baseline_as_published_trains_from_counts_of_0(store, tmp_path):
+    (cell,) = cells_of(["vq-ema-classic"])
+    section = cell.recipe.quantizer
+    assert (section.initial_count, section.weighting, section.initialisation) == (0.0, "means", "uniform")
+    assert run([cell], store, tmp_path / "out").failed == ()
+    codec = load_model(tmp_path / "out" / "vq-ema-classic" / "seed0" / "model.safetensors")
+    assert torch.isfinite(codec.network.quantizer.codebook).all()
