@@ -50,7 +50,8 @@ SLOW = ("quantizer-time", "quantizer-memory", "train-step", "features", "short-f
         "start-encode", "network-codes", "network-codes-long", "network-features", "network-features-long",
         "encode-3s", "encode-10s", "encode-30s", "decode-3s", "decode-10s", "decode-30s")  # fmt: skip
 QUICK = ("cost-vae", "cost-vq", "cost-vq-ema", "cost-vq-ema-reset", "cost-vq-ema-classic",
-         "cost-fsq", "cost-fixed", "cost-sq-I", "cost-sq-II", "cost-sq-III", "cost-sq-IV", "encode", "decode", "help", "inspect")  # fmt: skip
+         "cost-fsq", "cost-fixed", "cost-sq-I", "cost-sq-II", "cost-sq-III", "cost-sq-IV",
+         "encode", "decode", "help", "inspect")  # fmt: skip
 
 
 @pytest.mark.parametrize("row", [*QUICK, *(pytest.param(row, marks=pytest.mark.slow) for row in SLOW)])
