@@ -188,10 +188,13 @@ def section_of(kind: str) -> type[QuantizerSection]:
 
 
 def current_keys(section: Any) -> Any:
-    """A section `quantizer` with the keys of former releases under today's names; anything else as it is.
+    """A section `quantizer` with the keys of former releases under today's names, and those that they had not; anything
+    else as it is.
 
     A key that stands there under both names stays, and validation refuses the former one.
     """
+    if isinstance(section, dict) and section.get("kind") == "vq-ema":
+        return {"initial_count": VqEmaConfig.model_fields["initial_count"].default, **section}
     if not isinstance(section, dict) or section.get("kind") != "residual":
         return section
     section = dict(section)

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from sqcodec.features.mel import extract
 from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.finding.models import SHIPPED
+from sqcodec.runtime import istft_vocoder
+from sqcodec.vocoder.vocoder_header import read_header
 from tests.conftest import speech_like
 
 MODEL = SHIPPED / "speech16k" / "model.safetensors"
@@ -47,6 +50,48 @@ def test_instruction_sets_and_threads_change_no_sound(tmp_path: Path) -> None:
         other = decoded(codes, tmp_path / "other.wav", environment)
         assert len(other) == len(usual)
         assert np.sqrt(np.square(other - usual).mean()) < MOST, name
+
+
+ROOT = Path(__file__).resolve().parents[3]
+RENDER = """
+import sys
+import numpy as np
+from tests.pipeline.coding.test_one_sound import rendered
+np.save(sys.argv[1], rendered(int(sys.argv[2])))
+"""
+
+
+def rendered(iterations: int) -> np.ndarray:
+    """Three seconds of the vocoder, with so many iterations of the refinement; the features are those of sound."""
+    header = read_header(MODEL.parent / "vocoder" / "vocoder.safetensors")
+    vocoder = istft_vocoder.NumpyIstftVocoder(header, iterations=iterations)
+    features = extract(speech_like(3 * 16_000).astype(np.float32), vocoder.features)
+    return np.concatenate(list(vocoder.render([features], 3 * 16_000)))
+
+
+def decibels(one: np.ndarray, other: np.ndarray) -> float:
+    """The RMS of a difference, dB of full scale."""
+    return float(20 * np.log10(np.sqrt(np.square(one.astype(float) - other).mean()) + 1e-20))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*CPU features.*")
+@pytest.mark.parametrize("iterations", [0, 16])
+def test_instruction_sets_change_no_sound_with_refinement_and_without(tmp_path: Path, iterations: int) -> None:
+    made = []
+    for name, environment in {"new": {}, "old": OLD_PROCESSOR}.items():
+        command = [sys.executable, "-c", RENDER, tmp_path / f"{name}.npy", str(iterations)]
+        subprocess.run(command, env=os.environ | environment, cwd=ROOT, check=True, capture_output=True)
+        made.append(np.load(tmp_path / f"{name}.npy"))
+    assert decibels(*made) < -80  # measured: see docs/defects.md
+
+
+@pytest.mark.parametrize("iterations", [0, 16])
+def test_blocks_of_any_size_change_no_sound(monkeypatch: pytest.MonkeyPatch, iterations: int) -> None:
+    whole = rendered(iterations)  # one block of 20 s
+    for frames in (37, 100):
+        monkeypatch.setattr(istft_vocoder, "_FRAMES", frames)
+        assert decibels(rendered(iterations), whole) < -80  # measured: see docs/defects.md
 
 
 def make_sound(codec: Codec, seed: int) -> np.ndarray:
