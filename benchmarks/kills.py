@@ -19,15 +19,51 @@ from benchmarks.speech import SAMPLE_RATE, TINY, recordings
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 RUN = (sys.executable, "-m", "sqcodec.cli.main")
+SETTINGS = tuple(
+    word
+    for text in (
+        "train.steps=12",
+        "train.batch=4",
+        "train.milestones=[]",
+        "train.save_every=4",
+        "train.log_every=4",
+        "train.evaluate_every=6",
+        "network.channels=16",
+        "network.gru=8",
+    )
+    for word in ("--set", text)
+)
 _OLD = 120  # seconds: drafts that are older than a minute and that nobody holds are dead
 
 
 class Scenario(NamedTuple):
-    """A command in a folder with `in` (recordings) and `codes`, and what it makes there."""
+    """A command in a folder with `in`, `few` and `2019` (recordings), `codes` and `store`, and what it makes there.
+
+    compared: the names of the files that are whole or not there, and equal at the end; None: all. Others grow or are
+    written anew as the work goes on: rows, logs, checkpoints, pages.
+    """
 
     name: str
     arguments: tuple[str, ...]
     output: str
+    compared: tuple[str, ...] | None = None
+
+    def present(self, folder: Path) -> dict[str, bytes]:
+        """The files of the output that count, by their paths; no hidden ones."""
+        path = folder / self.output
+        files = [path] if path.is_file() else sorted(path.rglob("*"))
+        return {
+            file.relative_to(folder).as_posix(): file.read_bytes()
+            for file in files
+            if file.is_file()
+            and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+            and (self.compared is None or file.name in self.compared)
+        }
+
+    def run(self, folder: Path) -> None:
+        """Run the command; a training that has a checkpoint resumes."""
+        more = ("--resume",) if self.name == "train" and (folder / self.output / "checkpoint.pt").is_file() else ()
+        run((*self.arguments, *more), folder)
 
 
 SCENARIOS = (
@@ -36,6 +72,18 @@ SCENARIOS = (
     Scenario("encode, folder", ("encode", "in", "out", "--model", "speech16k"), "out"),
     Scenario("decode, folder", ("decode", "codes", "out"), "out"),
     Scenario("prep", ("prep", "folder", "--data", "in", "--out", "out"), "out"),
+    Scenario(
+        "train", ("train", "tiny", "--features", "store", "--out", "out", *SETTINGS), "out", ("model.safetensors",)
+    ),
+    Scenario(
+        "compare",
+        ("compare", "tiny", "--systems", "vq-ema,sq-IV", "--features", "store", "--out", "out", *SETTINGS),
+        "out",
+        ("model.safetensors", "table.json"),
+    ),
+    Scenario("evaluate", ("evaluate", "speech16k", "--data", "few", "--out", "out"), "out", ("scores.md",)),
+    Scenario("score", ("score", "few", "few"), "out"),  # writes nothing
+    Scenario("submit", ("submit", "zerospeech2019", "made", "--data", "2019", "--out", "out"), "out"),
 )
 
 
@@ -66,7 +114,7 @@ def report(*, moments: int, seed: int) -> Iterator[str]:
 
 
 def prepare(folder: Path) -> None:
-    """Eight recordings of a second and one of ten, and their codes."""
+    """Eight recordings of a second and one of ten, their codes; a store, a model made of it, a challenge."""
     (folder / "in" / "a").mkdir(parents=True)
     sound = np.resize(np.concatenate(list(recordings(TINY))), 20 * SAMPLE_RATE)
     for number in range(8):
@@ -74,21 +122,17 @@ def prepare(folder: Path) -> None:
         soundfile.write(folder / "in" / "a" / f"{number}.wav", part, SAMPLE_RATE)
     soundfile.write(folder / "in" / "long.wav", sound[: 10 * SAMPLE_RATE], SAMPLE_RATE)
     run(("encode", "in", "codes", "--model", "speech16k"), folder)
+    for name in ("few", "2019/english/test"):
+        (folder / name).mkdir(parents=True)
+    for number in range(2):
+        shutil.copy(folder / "in" / "a" / f"{number}.wav", folder / "few")
+        shutil.copy(folder / "in" / "a" / f"{number}.wav", folder / "2019" / "english" / "test" / f"S1_0{number}.wav")
+    run(("prep", "tiny", "--data", str(TINY / "VCTK-Corpus-0.92"), "--out", "store"), folder)
+    run(("train", "tiny", "--features", "store", "--out", "made", *SETTINGS), folder)
 
 
 def run(arguments: tuple[str, ...], folder: Path) -> None:
     subprocess.run([*RUN, *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def contents(folder: Path, output: str) -> dict[str, bytes]:
-    """The files of an output by their paths, but for hidden ones."""
-    path = folder / output
-    files = [path] if path.is_file() else sorted(path.rglob("*"))
-    return {
-        file.relative_to(folder).as_posix(): file.read_bytes()
-        for file in files
-        if file.is_file() and not file.name.startswith(".") and not any(part[0] == "." for part in file.parts[-3:])
-    }
 
 
 def drafts(folder: Path) -> list[Path]:
@@ -103,9 +147,9 @@ def kill(
     whole = space / "whole"
     shutil.copytree(template, whole)
     begin = time.monotonic()
-    run(scenario.arguments, whole)
+    scenario.run(whole)
     duration = time.monotonic() - begin
-    usual, place = contents(whole, scenario.output), space / "place"
+    usual, place = scenario.present(whole), space / "place"
     ended = half = left = left_after = differ = 0
     for _ in range(moments):
         shutil.copytree(template, place)
@@ -116,13 +160,13 @@ def kill(
         ended += process.poll() is not None
         process.send_signal(number)
         process.wait()
-        half += sum(usual.get(name) != content for name, content in contents(place, scenario.output).items())
+        half += sum(usual.get(name) != content for name, content in scenario.present(place).items())
         left += len(drafts(place))
         for draft in drafts(place):
             os.utime(draft, (time.time() - _OLD,) * 2)
-        run(scenario.arguments, place)
+        scenario.run(place)
         left_after += len(drafts(place))
-        differ += contents(place, scenario.output) != usual
+        differ += scenario.present(place) != usual
         shutil.rmtree(place)
     shutil.rmtree(whole)
     return Killed(moments, ended, half, left, left_after, differ)
@@ -136,7 +180,7 @@ def crowd(scenario: Scenario, template: Path, space: Path, processes: int) -> li
     whole, place = space / "whole", space / "place"
     for folder in (whole, place):
         shutil.copytree(template, folder)
-    run(scenario.arguments, whole)
+    scenario.run(whole)
     started = [
         subprocess.Popen([*RUN, *scenario.arguments], cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         for _ in range(processes)
@@ -145,7 +189,7 @@ def crowd(scenario: Scenario, template: Path, space: Path, processes: int) -> li
         text = process.communicate()[1].decode()
         assert "Traceback" not in text, text
         assert process.returncode == 0 or text.startswith("Error: "), text
-    assert contents(place, scenario.output) == contents(whole, scenario.output)
+    assert scenario.present(place) == scenario.present(whole)
     assert not drafts(place)
     for folder in (whole, place):
         shutil.rmtree(folder)

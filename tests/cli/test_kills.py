@@ -17,14 +17,14 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", kills.SIGNALS, ids=lambda number: number.name)
-def test_what_a_signal_leaves_is_whole(template: Path, tmp_path: Path, number: signal.Signals) -> None:
-    rng = random.Random(number)
-    for scenario in kills.SCENARIOS:
-        done = kills.kill(scenario, number, template, tmp_path, 2, rng)  # of each of five commands
-        assert (done.half, done.drafts_after, done.differ) == (0, 0, 0), scenario
+@pytest.mark.parametrize("scenario", kills.SCENARIOS, ids=lambda scenario: scenario.name)
+def test_what_a_signal_leaves_is_whole(template: Path, tmp_path: Path, scenario: kills.Scenario) -> None:
+    rng = random.Random(scenario.name)
+    for number, moments in ((signal.SIGKILL, 4), (signal.SIGTERM, 3), (signal.SIGINT, 3)):
+        done = kills.kill(scenario, number, template, tmp_path, moments, rng)
+        assert (done.half, done.drafts_after, done.differ) == (0, 0, 0), number
         if number != signal.SIGKILL:  # the others unwind, and remove what they began
-            assert done.drafts == 0, scenario
+            assert done.drafts == 0, number
 
 
 @pytest.mark.slow
@@ -33,5 +33,5 @@ def test_what_a_signal_leaves_is_whole(template: Path, tmp_path: Path, number: s
 def test_a_crowd_makes_one_whole_output(template: Path, tmp_path: Path, scenario, processes: int) -> None:
     statuses = kills.crowd(scenario, template, tmp_path, processes)
     assert 0 in statuses
-    if scenario.name != "prep":
+    if scenario.name not in ("prep", "train", "compare", "evaluate", "submit"):  # one process has such a folder alone
         assert set(statuses) == {0}

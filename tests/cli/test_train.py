@@ -1,14 +1,17 @@
 """`sqcodec train` on a tiny store."""
 
+import errno
 import os
 import re
 import shutil
 import signal
 
 import numpy as np
+import pytest
 import soundfile
 from click.testing import CliRunner
 
+from sqcodec import storage
 from sqcodec.cli.main import main
 from sqcodec.corpus.store import open_store
 from sqcodec.vocoder.vocoder_header import read_header
@@ -157,3 +160,29 @@ def test_on_codec_fine_tunes_the_vocoder(tmp_path):
 def test_vocoder_options_need_the_vocoder_stage(tmp_path):
     assert "--on codec needs --stage vocoder." in invoke("--on", "codec").stderr
     assert "--from needs --on codec." in vocoder("istft", "--from", tmp_path, exit_code=2).stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("writes", range(6))
+def test_a_full_disk_is_one_error_and_the_training_goes_on(tmp_path, monkeypatch, writes):
+    """The disk is full after so many files: recipe, log, checkpoint, model and so on."""
+    store, run, settle, written = make_store(tmp_path / "corpus"), tmp_path / "run", storage._settle, []
+
+    def full(path):
+        written.append(path)
+        if len(written) > writes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        settle(path)
+
+    monkeypatch.setattr(storage, "_settle", full)
+    result = invoke("--features", store, "--out", run)
+    assert result.exit_code == 1
+    errors = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 1
+    assert errors[0].endswith(": cannot be written: No space left on device")
+    assert "Traceback" not in result.stderr
+    assert not list(tmp_path.rglob(".*.draft"))
+    monkeypatch.undo()
+    resume = ("--resume",) if (run / "checkpoint.pt").is_file() else ()
+    assert invoke("--features", store, "--out", run, *resume).exit_code == 0
+    assert (run / "model.safetensors").is_file()
