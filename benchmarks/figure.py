@@ -1,6 +1,7 @@
 """The figure of the README: PESQ and ESTOI against bit rate, from the first table of docs/results/speech16k.md."""
 
 import re
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +26,9 @@ class Point(NamedTuple):
 
 def read_points(text: str) -> list[Point]:
     """The points of a page of results. Raises ValueError: it has no such table."""
-    table = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    below = dropwhile(lambda line: line[:1] != "|", text.splitlines())
+    lines = takewhile(lambda line: line[:1] == "|", below)  # the first table
+    table = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in lines]
     names = table[0][1:]
     rows = {row[0]: [float(cell.split()[0]) for cell in row[1:]] for row in table if row[0] in _ROWS.values()}
     columns = zip(names, *(rows[title] for title in _ROWS.values()), strict=True)
