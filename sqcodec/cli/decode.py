@@ -80,7 +80,7 @@ def decode(
     \b
     Example: sqcodec decode out.sqc out.wav --speaker p225
              sqcodec decode codes/ decoded/ --jobs 4
-             sqcodec decode message-*.bin out.wav
+             sqcodec decode message.bin out.wav --model speech16k
     The fingerprint in CODES finds the model. - reads standard input or writes a WAV to standard output.
     """
     codes = sources[0]

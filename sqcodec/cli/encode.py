@@ -101,7 +101,7 @@ def encode(
     \b
     Example: sqcodec encode in.wav out.sqc
              sqcodec encode in.wav out.sqc --bitrate 800
-             sqcodec encode in.wav message.bin --max-bytes 230
+             sqcodec encode in.wav message.bin --max-bytes 230 --model speech16k
              sqcodec encode recordings/ codes/ --jobs 4
     IN has any format, rate and length. - reads standard input or writes to standard output.
     The model is --model, else SQCODEC_MODEL, else the newest finished one under runs/, else the one that ships.

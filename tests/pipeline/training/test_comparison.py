@@ -193,4 +193,4 @@ def test_the_baseline_as_published_trains_from_counts_of_0(store, tmp_path):
     assert (section.initial_count, section.weighting, section.initialisation) == (0.0, "means", "uniform")
     assert run([cell], store, tmp_path / "out").failed == ()
     codec = load_model(tmp_path / "out" / "vq-ema-classic" / "seed0" / "model.safetensors")
-    assert torch.isfinite(codec.network.quantizer.codebook).all()
+    assert torch.isfinite(codec.quantizer.codebook).all()
