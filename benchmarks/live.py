@@ -11,12 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.scores import Scores, scores_of
 from benchmarks.speech import SAMPLE_RATE, TINY, Samples
 from sqcodec import Codec, StreamDecoder, StreamEncoder, load
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.corpus.folder import find_recordings
-from sqcodec.metrics import pesq, stoi
-from sqcodec.metrics.alignment import find_delay, remove_delay
 from sqcodec.pipeline.measuring.codecs import codec2_decoded, codec2_encoded
 
 Packets = list[bytes]
@@ -163,7 +162,7 @@ def _lossy(system: System, chosen: Sequence[Samples], sent: Sequence[Packets], l
         chosen, sent, lost_packets([len(each) for each in chosen], loss, burst), strict=True
     ):
         lost = np.pad(gone, (0, len(packets)))[: len(packets)]  # the last packet may be behind the sound
-        scores.append(_scores(sound, system.decode(packets, lost)))
+        scores.append(scores_of(sound, system.decode(packets, lost)))
     return _cell(scores)
 
 
@@ -185,22 +184,13 @@ def _erroneous(system: System, chosen: Sequence[Samples], sent: Sequence[Packets
         content = np.packbits(bits ^ (rng.random(len(bits)) < rate)).tobytes()
         size = len(packets[0])
         changed = [content[start : start + size] for start in range(0, len(content), size)]
-        scores.append(_scores(sound, system.decode(changed, np.zeros(len(changed), bool))))
+        scores.append(scores_of(sound, system.decode(changed, np.zeros(len(changed), bool))))
     return _cell(scores)
 
 
-def _scores(reference: Samples, sound: Samples) -> tuple[float, float, float]:
-    aligned = remove_delay(sound, find_delay(reference, sound), len(reference))
-    return (
-        stoi.stoi(reference, aligned, extended=False),
-        stoi.stoi(reference, aligned, extended=True),
-        pesq.evaluate(reference, aligned)["pesq"],
-    )
-
-
-def _cell(scores: Sequence[tuple[float, float, float]]) -> str:
-    intelligible, extended, quality = np.mean(scores, axis=0).tolist()
-    return f"{intelligible:.3f} / {extended:.3f} / {quality:.2f}"
+def _cell(scores: Sequence[Scores]) -> str:
+    mean = Scores(*np.mean(scores, axis=0).tolist())
+    return f"{mean.stoi:.3f} / {mean.estoi:.3f} / {mean.pesq:.2f}"
 
 
 def cost_report(seconds: float = 20.0) -> Iterator[str]:

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 
 import sqcodec
+from benchmarks.scores import Scores, scores_of
 from benchmarks.speech import SAMPLE_RATE, Samples, usable_recordings
 from sqcodec import StreamDecoder, StreamEncoder
-from sqcodec.metrics import pesq, stoi
-from sqcodec.metrics.alignment import find_delay, remove_delay
 from sqcodec.pipeline.measuring.codecs import Codec2UnderTest
 from sqcodec.resampling import resample
 
@@ -62,11 +61,6 @@ def _row(
     inputs: list[Samples],
     code: Callable[[Samples], Samples],
 ) -> str:
-    scores = []
-    for reference, sound in zip(references, inputs, strict=True):
-        heard = code(sound)
-        aligned = remove_delay(heard, find_delay(reference, heard), len(reference))
-        scores.append([stoi.stoi(reference, aligned, extended=extended) for extended in (False, True)])
-        scores[-1].append(pesq.pesq_wb(reference, aligned))
-    intelligible, extended, quality = np.mean(scores, axis=0).tolist()
-    return f"| {name} | {bit_rate} | {what} | {intelligible:.3f} | {extended:.3f} | {quality:.2f} |"
+    pairs = zip(references, inputs, strict=True)
+    mean = Scores(*np.mean([scores_of(reference, code(sound)) for reference, sound in pairs], axis=0).tolist())
+    return f"| {name} | {bit_rate} | {what} | {mean.stoi:.3f} | {mean.estoi:.3f} | {mean.pesq:.2f} |"

@@ -24,6 +24,12 @@ vocoder_option = click.option(
 effort_option = click.option(
     "--effort", type=click.IntRange(0, 3), help="How long to search; 0: whole codebooks only [default: 1]."
 )
+dtx_option = click.option("--dtx", is_flag=True, help="Of --stream: silence takes a byte each 400 ms (docs/live.md).")
+protect_option = click.option(
+    "--protect",
+    type=click.IntRange(1, 25),
+    help="Of --stream: a coarse copy of each packet goes with the one so many packets later.",
+)
 device_option = click.option("--device", default="auto", show_default=True, help=_DEVICES)
 codebooks_option = click.option(
     "--codebooks",
@@ -78,11 +84,3 @@ def chosen_backend(backend: str, scheduler: str | None) -> str:
     if scheduler and backend != "dask":
         raise click.UsageError("--scheduler is for --backend dask.")
     return scheduler or backend
-
-
-dtx_option = click.option("--dtx", is_flag=True, help="Of --stream: silence takes a byte each 400 ms (docs/live.md).")
-protect_option = click.option(
-    "--protect",
-    type=click.IntRange(1, 25),
-    help="Of --stream: a coarse copy of each packet goes with the one so many packets later.",
-)

@@ -6,8 +6,8 @@ import pytest
 import soundfile
 
 from sqcodec.corpus import folder
-from sqcodec.pipeline.measuring.evaluation import find_utterances
 from sqcodec.pipeline.measuring.scoring import score_folders
+from sqcodec.pipeline.measuring.utterances import find_utterances
 from tests.cli.test_code import run
 from tests.conftest import speech_like
 from tests.pipeline.measuring.test_scoring import SETTINGS

@@ -73,7 +73,7 @@ class Codec:
         self.features, self.speakers, self.fingerprint = header.features, header.speakers, header.fingerprint
         self.sample_rate = header.features.sample_rate  # Hz, of the networks' input and output
         self.bit_rate = header.bit_rate(len(header.codewords))
-        self._encoder = Encoder(header, space, engine, lambda: self.model)
+        self.encoder = Encoder(header, space, engine, lambda: self.model)
         self._device, self._vocoders = device, dict[str | None, FoundVocoder]()
 
     @cached_property
@@ -187,7 +187,7 @@ class Codec:
         bitrate: float | None = None,
     ) -> Codes:
         """As `encode`, for a recording that is read block by block; a long one is read twice."""
-        return self._encoder.encode(recording, speaker=speaker, codebooks=codebooks, bit_rate=bitrate)
+        return self.encoder.encode(recording, speaker=speaker, codebooks=codebooks, bit_rate=bitrate)
 
     def encode_for(self, recording: Recording, goal: Goal, *, speaker: str | None = None, block: int = BLOCK) -> Fitted:
         """As `encode_recording`, with the codes that fit a bit rate, a quality or a size in bytes.
@@ -195,19 +195,19 @@ class Codec:
         block: codes a book in a block of the file. Memory grows with the recording, by 70 MB an hour. Raises
         CodesError: the model has no context model, or no file is as small; otherwise as `encode_recording`.
         """
-        return self._encoder.encode_for(recording, goal, speaker=speaker, block=block)
+        return self.encoder.encode_for(recording, goal, speaker=speaker, block=block)
 
     @property
     def has_true_rates(self) -> bool:
         """Whether files of any bit rate can be made: residual stages, and a context model."""
-        return self._encoder.has_true_rates
+        return self.encoder.has_true_rates
 
     def codebooks_for(self, *, codebooks: int | None, bit_rate: float | None) -> int:
         """Number of codebooks to use: `codebooks`, else by a nominal bit_rate (bit/s), else by the recipe, else all.
 
         Raises CodesError: both are given, the model has fewer, or one codebook exceeds the bit rate.
         """
-        return self._encoder.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
+        return self.encoder.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
 
     @overload
     def decode(

@@ -16,7 +16,6 @@ from sqcodec.corpus.audio import AudioSource, RawEncoding, RawFormat
 from sqcodec.errors import CodesError, ModelError
 from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.coding.codes_files import Opened
-from sqcodec.pipeline.coding.encoder import Encoder
 from sqcodec.pipeline.coding.files import decode_with
 from sqcodec.pipeline.coding.notes import note, recording_notes
 from sqcodec.pipeline.coding.outcomes import Decoded, Encoded
@@ -88,8 +87,7 @@ def fitted_messages(codec: Codec, recording: Recording, max_bytes: int, effort: 
             f"{codec.path}: messages need residual stages, a context model and features that hold the level, and no"
             " speakers; speech16k is one"
         )
-    encoder = Encoder(codec.header, codec.space, codec.engine, lambda: codec.model)
-    whole, latents = encoder.latents(recording, speaker=None)
+    whole, latents = codec.encoder.latents(recording, speaker=None)
     longest = min(message.MAX_CODES, max(1, int(8 * max_bytes / _MIN_RATE * codec.features.code_rate)))
     total = whole.indices.shape[1]
     ends = np.linspace(0, total, math.ceil(total / longest) + 1).round().astype(int)

@@ -33,7 +33,7 @@ class Coded:
     """The output of a codec: sound at its rate, the bits of its payload, and what only models have.
 
     payload bits leave the container out. codes: the file as it is written; error: the dB^2 protocol's, or None, in
-    feature units of which each stands for `decibels`.
+    feature units of which each stands for `decibels`. note: where the bit rate could not be had; "": it could.
     """
 
     sound: Signal
@@ -41,6 +41,7 @@ class Coded:
     codes: bytes | None = None
     error: SquaredError | None = None
     decibels: float = 80.0
+    note: str = ""
 
 
 class CodecUnderTest(Protocol):
@@ -97,9 +98,10 @@ class ModelUnderTest:
         codec = _opened(self.path, self.device)
         known = speaker if speaker in codec.speakers else None
         if self.goal is not None:
-            codes = codec.encode_for(ArrayRecording(samples, codec.sample_rate), self.goal, speaker=known).codes
-            content = codec.pack(codes)
-            return Coded(sound=codec.decode(codes, vocoder=self.vocoder), bits=8 * len(content), codes=content)
+            recording = ArrayRecording(samples, codec.sample_rate)
+            codes, note = codec.encode_for(recording, self.goal, speaker=known)
+            content, sound = codec.pack(codes), codec.decode(codes, vocoder=self.vocoder)
+            return Coded(sound=sound, bits=8 * len(content), codes=content, note=note)
         codes = codec.encode(samples, codec.sample_rate, speaker=known, codebooks=self.codebooks)
         sound = codec.decode(codes, vocoder=self.vocoder)
         bits = codes.indices.shape[1] * sum((size - 1).bit_length() for size in codec.space.codewords[: self.codebooks])

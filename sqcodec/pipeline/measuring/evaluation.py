@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +16,9 @@ import soundfile
 
 from sqcodec import __version__
 from sqcodec.corpus.audio import AudioSource
-from sqcodec.corpus.folder import find_recordings, read_list
 from sqcodec.corpus.splits import Utterance
 from sqcodec.corpus.transcripts import transcript_files, transcript_of
-from sqcodec.errors import CorpusError, SqcodecError
+from sqcodec.errors import SqcodecError
 from sqcodec.locking import alone
 from sqcodec.metrics.signals import METRIC_RATE
 from sqcodec.pipeline.coding.codec import Codec, open_codec
@@ -30,6 +29,7 @@ from sqcodec.pipeline.measuring import results
 from sqcodec.pipeline.measuring.codecs import CodecUnderTest, ModelUnderTest, find_baselines
 from sqcodec.pipeline.measuring.rate_curves import read_curves, savings
 from sqcodec.pipeline.measuring.scoring import Settings, Signal, left_out, score_signals
+from sqcodec.pipeline.measuring.utterances import credits_of, find_utterances, spread
 from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.pipeline.paths import written
 from sqcodec.resampling import resample
@@ -101,11 +101,11 @@ def evaluate(
     codec = open_codec(found.path, device)
     chosen = codec.vocoder(vocoder)
     sound = str(chosen.path) if chosen.path else "griffin-lim"
-    ours = _models(codec, found.path, Rates(tuple(bit_rates), effort), sound, device)
+    ours = _models(codec, found.path, _Asked(tuple(bit_rates), effort), sound, device)
     others, absent = find_baselines(baselines)
     systems: list[CodecUnderTest] = [*ours, *others]
     out.mkdir(parents=True, exist_ok=True)
-    listened = _spread(utterances, listen)
+    listened = spread(utterances, listen)
     kept = tuple(utterance.name for utterance in utterances) if write_scp else listened
     tasks = [_task(system, utterance, settings, out, kept) for utterance in utterances for system in systems]
     with alone(out):
@@ -114,7 +114,7 @@ def evaluate(
     if len(errors) == len(rows):
         raise SqcodecError(f"{out}: no file could be coded; the first: {errors[0]}")
     corpus_notes = [note for note in (found.note, chosen.note) if note]
-    notes = (*corpus_notes, *absent, *left_out(settings), *_failures(errors))
+    notes = (*corpus_notes, *absent, *left_out(settings), *_beyond(rows), *_failures(errors))
     summaries = results.summarise(systems, rows, out)
     notes = (*notes, *savings(ours[0].family, results.curves(summaries), rivals))
     about = {
@@ -129,7 +129,7 @@ def evaluate(
     if write_scp:
         results.write_scp(out, rows)
     table = results.write(
-        out, summaries, rows, about=about, settings=settings, listened=_credits(utterances, listened), notes=notes
+        out, summaries, rows, about=about, settings=settings, listened=credits_of(utterances, listened), notes=notes
     )
     return Evaluated(
         folder=out, table=table, files=len(utterances), systems=tuple(system.name for system in systems),
@@ -137,74 +137,30 @@ def evaluate(
     )  # fmt: skip
 
 
-class Rates(NamedTuple):
+class _Asked(NamedTuple):
     """Bit rates at which a model takes part, and the effort to reach them; see `evaluate`."""
 
     bit_rates: tuple[float, ...]
     effort: Effort | None
 
 
-def _models(codec: Codec, path: Path, rates: Rates, vocoder: str, device: str) -> list[ModelUnderTest]:
+def _models(codec: Codec, path: Path, asked: _Asked, vocoder: str, device: str) -> list[ModelUnderTest]:
     """The model at each rate, named by the rate it is to have; at its default when none is asked for."""
     name, books = path.parent.name or "model", len(codec.header.codewords)
     model = ModelUnderTest(
         name=name, family=name, path=path, fingerprint=codec.fingerprint, codebooks=books, vocoder=vocoder,
         device=device,
     )  # fmt: skip
-    if rates.bit_rates and codec.has_true_rates and rates.effort != 0:
-        effort = rates.effort or DEFAULT_EFFORT
-        goals = [Goal(bit_rate=rate, effort=effort) for rate in sorted(set(rates.bit_rates))]
+    if asked.bit_rates and codec.has_true_rates and asked.effort != 0:
+        effort = asked.effort or DEFAULT_EFFORT
+        goals = [Goal(bit_rate=rate, effort=effort) for rate in sorted(set(asked.bit_rates))]
         return [replace(model, name=f"{name}-{goal.bit_rate:g}", goal=goal) for goal in goals]
-    counts = {codec.codebooks_for(codebooks=None, bit_rate=rate) for rate in rates.bit_rates}
+    counts = {codec.codebooks_for(codebooks=None, bit_rate=rate) for rate in asked.bit_rates}
     if not counts:
         return [replace(model, codebooks=codec.codebooks_for(codebooks=None, bit_rate=None))]
     return [
         replace(model, name=f"{name}-{codec.header.bit_rate(count):g}", codebooks=count) for count in sorted(counts)
     ]
-
-
-def find_utterances(data: Path | None, list_file: Path | None, *, without: Path) -> tuple[Utterance, ...]:
-    """Recordings of a list with path, speaker and split (its paths below `data`, where given), or below a folder.
-
-    A recording's folder is the speaker where there is no list.
-
-    without: a folder whose recordings are left out: earlier results may lie in the very folder that is evaluated.
-    Raises CorpusError: neither, or nothing found.
-    """
-    if data is not None and not data.is_dir():
-        raise CorpusError(f"{data}: got no such folder, expected a folder of recordings")
-    if list_file is not None:
-        return _named_within(read_list(list_file, data).utterances)
-    if data is None:
-        raise CorpusError("got neither recordings nor a list of them, expected `data` DIR, `list_file` TSV or both")
-    return tuple(
-        Utterance(name=name, path=path, speaker=path.parent.name, split="data")
-        for name, path in find_recordings(data).items()
-        if not path.resolve().is_relative_to(without.resolve())
-    )
-
-
-def _named_within(utterances: Sequence[Utterance]) -> tuple[Utterance, ...]:
-    """The same with names that stay below the results' folder: a list may hold absolute paths, or climb with `..`."""
-    named: dict[str, Utterance] = {}
-    for utterance in utterances:
-        path = PurePath(utterance.name)
-        name = "/".join(part for part in path.parts if part not in (path.anchor, ".."))
-        if name in named:
-            raise CorpusError(f"{utterance.path}: has the same name as {named[name].path}: {name}; remove one")
-        named[name] = replace(utterance, name=name)
-    return tuple(named.values())
-
-
-def _spread(utterances: Sequence[Utterance], count: int) -> tuple[str, ...]:
-    """Names of `count` utterances, evenly spaced in the list."""
-    numbers = np.linspace(0, len(utterances) - 1, min(count, len(utterances))).round().astype(int)
-    return tuple(utterances[number].name for number in numbers)
-
-
-def _credits(utterances: Sequence[Utterance], names: Sequence[str]) -> dict[str, str]:
-    """The credit of each of `names`."""
-    return {utterance.name: utterance.credit for utterance in utterances if utterance.name in names}
 
 
 def _task(
@@ -288,6 +244,8 @@ def _make_row(task: _Task) -> dict[str, Any]:
     if coded.error is not None:
         scores["db2"] = coded.error.db2(coded.decibels)
         row["values"] = coded.error.values
+    if coded.note:
+        row["note"] = coded.note
     if coded.codes is not None:
         path = results.codes_file(task.folder, task.system.name, utterance.name)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -305,6 +263,15 @@ def _save_sound(path: Path, samples: Signal) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with written(path) as draft:  # several systems may write one reference
         soundfile.write(draft, np.clip(samples, -1.0, 1.0), METRIC_RATE, subtype="PCM_16", format="FLAC")
+
+
+def _beyond(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A line for each system that could not have its bit rate, with an example."""
+    noted: dict[str, list[str]] = {}
+    for row in rows:
+        if "note" in row:
+            noted.setdefault(row["system"], []).append(row["note"])
+    return [f"{name}: {len(notes)} files, for example: {notes[0]}" for name, notes in noted.items()]
 
 
 def _failures(errors: tuple[str, ...]) -> tuple[str, ...]:

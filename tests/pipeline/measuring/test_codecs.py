@@ -7,7 +7,7 @@ import pytest
 
 from sqcodec.errors import SqcodecError
 from sqcodec.pipeline.measuring import codecs
-from sqcodec.pipeline.measuring.evaluation import find_utterances
+from sqcodec.pipeline.measuring.utterances import find_utterances
 from tests.conftest import speech_like
 
 

@@ -184,6 +184,9 @@ def test_a_model_with_true_rates_takes_part_at_them(recordings: Path) -> None:
         assert 8 * sizes / seconds == pytest.approx(wanted, rel=0.1)  # files of 1.3 s
         assert systems[name]["rates"]["on_disk"] == pytest.approx(8 * sizes / seconds)
         assert systems[name]["rates"]["unigram"] <= systems[name]["rates"]["nominal"]
+    assert not any("bit_rate" in note for note in done.notes)
+    beyond, _ = rated("beyond", bit_rates=[9000])
+    assert any(note.startswith("speech16k-9000: 3 files, for example: `bit_rate` 9000: all") for note in beyond.notes)
     lines = [note for note in done.notes if note.startswith("BD-rate of speech16k against speech16k of the other")]
     assert len(lines) == 1
     assert "% at equal PESQ" in lines[0] or "% at equal ESTOI" in lines[0]
