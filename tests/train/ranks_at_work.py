@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from sqcodec.corpus.store import open_store
-from sqcodec.pipeline.training.launch import make_fabric, started_processes
+from sqcodec.pipeline.training.launch import make_fabric, part, started_processes
 from sqcodec.recipe import load_recipe
 from sqcodec.train.codec_trainer import CodecTrainer
 from tests.train.conftest import SMALL
@@ -54,6 +54,7 @@ def work(store: Path, out: Path, steps: int, *, resume: bool) -> None:
         state = {key: value.clone().contiguous() for key, value in state.items()}
         save_file(state, out / f"{name}-{fabric.global_rank}.safetensors")
         fabric.barrier()
+    part(fabric)  # a process that ends with its group aborts at times: gloo's threads outlive the interpreter
 
 
 if __name__ == "__main__":
