@@ -76,6 +76,7 @@ def test_encode_and_decode_report_seconds(workplace: Path, impatient: list[tuple
     assert impatient[-1] == ("seconds decoded on cpu", 2, 2)
 
 
+@pytest.mark.slow
 def test_folders_report_files_from_the_beginning(workplace: Path, impatient: list[tuple[str, int, int]]) -> None:
     Path("in").mkdir()
     Path("in.wav").rename("in/a.wav")

@@ -27,6 +27,7 @@ def invoke(*arguments):
     return CliRunner().invoke(main, ["train", "zerospeech2019", *overrides, "--device", "cpu", *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_train_prints_the_result_and_the_next_command(tmp_path):
     store, run = make_store(tmp_path / "corpus"), tmp_path / "run"
     result = invoke("--features", store, "--out", run, "--seed", 3)
@@ -132,6 +133,7 @@ def test_the_vocoder_stage_trains_resumes_and_is_found(tmp_path):
     assert heard.stdout == f"{tmp_path}/o.wav: 0.50 s at 16000 Hz, istft, log-mel\n"
 
 
+@pytest.mark.slow
 def test_on_codec_fine_tunes_the_vocoder(tmp_path):
     store, run = make_sound_store(tmp_path / "corpus", kind="paper-mel"), tmp_path / "run"
     codec = make_model(run / "model.safetensors", speakers=("someone",))

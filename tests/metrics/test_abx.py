@@ -58,6 +58,7 @@ def test_distances_are_the_oracle_s(kind) -> None:
     assert not got[pairs[:, 0] == pairs[:, 1]].any()  # a sequence is at 0 from itself, exactly
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_error_is_the_oracle_s(kind, tmp_path) -> None:
     rng = np.random.default_rng(2)

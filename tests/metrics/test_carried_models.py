@@ -53,7 +53,9 @@ def embedding(network, windows):
     return (mean / mean.norm()).detach().numpy()
 
 
-@pytest.mark.parametrize("seconds", [0.5, 1.0, 2.0, 3.1])
+@pytest.mark.parametrize(
+    "seconds", [0.5, *(pytest.param(seconds, marks=pytest.mark.slow) for seconds in (1.0, 2.0, 3.1))]
+)
 def test_embeddings_are_those_of_the_weights_on_librosas_mel(weights, seconds) -> None:
     signal = speech_like(int(16000 * seconds))
     signal *= np.float32(0.1 / np.sqrt(np.mean(signal**2)))  # louder than -30 dB: stays as it is
@@ -126,6 +128,7 @@ def test_pocketsphinx_hears_words(tmp_path) -> None:
     assert recogniser.transcribe(np.zeros(100, np.float32)) == ""
 
 
+@pytest.mark.slow
 def test_nothing_of_this_is_imported_before_it_is_needed() -> None:
     code = (
         "import sys, sqcodec.metrics.external; print([n for n in ('pocketsphinx', 'distillmos') if n in sys.modules])"

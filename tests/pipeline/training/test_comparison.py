@@ -187,6 +187,7 @@ def test_classes_are_compared_by_accuracy(store, tmp_path):
     assert [line.split(" | ")[0] for line in done.table.splitlines()[2:4]] == ["| vmf", "| nc"]
 
 
+@pytest.mark.slow
 def test_the_baseline_as_published_trains_from_counts_of_0(store, tmp_path):
     (cell,) = cells_of(["vq-ema-classic"])
     section = cell.recipe.quantizer

@@ -87,6 +87,7 @@ def test_the_loss_falls(sound_store, tmp_path):
         assert np.mean(losses[-5:]) < 0.85 * np.mean(losses[:5]), kind
 
 
+@pytest.mark.slow
 def test_a_collapse_is_reported(sound_store, tmp_path, monkeypatch, capsys):
     entries = []
     run("istft", sound_store, tmp_path / "healthy", report=entries.append)
