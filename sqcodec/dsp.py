@@ -55,13 +55,8 @@ def overlap_add_same(frames: Tensor, config: StftConfig) -> Tensor:
     return nearest
 
 
-def stft_same(sound: Tensor, config: StftConfig) -> Tensor:
-    """Sound [B, hop T] -> spectrum [B, T, bins]."""
-    return stft_of_frames(frames_same(sound, config), config)
-
-
 def inverse_stft_same(spectrum: Tensor, config: StftConfig) -> Tensor:
-    """Spectrum [B, T, bins] -> the sound [B, hop T] whose `stft_same` is nearest to it.
+    """Spectrum [B, T, bins] -> the sound [B, hop T] whose frames (`frames_same`) have the spectrum nearest to it.
 
     torch.istft centres, which gives (T - 1) hops, and refuses to do without: the window is 0 at its outermost sample.
     """

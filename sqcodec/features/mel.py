@@ -66,18 +66,10 @@ def features_of(recording: Recording, config: FeatureConfig) -> tuple[Statistics
     return statistics, (scaled(piece, statistics, config) for piece in pieces)
 
 
-def measure(blocks: Iterable[AnyArray], config: FeatureConfig) -> Statistics:
-    """First pass over a recording in blocks [n]: its length, peak and loudest mel amplitude.
-
-    Raises AudioError: no samples, or samples that are not finite.
-    """
-    return _first_pass(blocks, config, keep=0)[0]
-
-
 def _first_pass(
     blocks: Iterable[AnyArray], config: FeatureConfig, *, keep: int
 ) -> tuple[Statistics, list[AnyArray] | None]:
-    """As `measure`; and the mel amplitudes [F, t] ... where they are not more than `keep` frames, otherwise None."""
+    """The statistics; and the mel amplitudes [F, t] ... where they are not more than `keep` frames, otherwise None."""
     measured, loudest = _Measured(blocks), 0.0
     kept: list[AnyArray] | None = []
     for amplitude in _amplitude_blocks(measured, config, _BLOCK_FRAMES):
@@ -104,16 +96,6 @@ class _Measured(Generic[AnyArray]):
                 self.samples += len(block)
                 self.peak = max(self.peak, _peak(block))
                 yield block
-
-
-def extract_blocks(
-    blocks: Iterable[AnyArray], statistics: Statistics, config: FeatureConfig, block_frames: int = _BLOCK_FRAMES
-) -> Iterator[AnyArray]:
-    """Second pass: the features in pieces of block_frames frames (the last may be shorter), together what `extract`
-    gives up to rounding. blocks: [n] each, any lengths; yields [F, t].
-    """
-    for amplitude in _amplitude_blocks(blocks, config, block_frames):
-        yield scaled(amplitude, statistics, config)
 
 
 def _amplitude_blocks(blocks: Iterable[AnyArray], config: FeatureConfig, block_frames: int) -> Iterator[AnyArray]:

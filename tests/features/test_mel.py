@@ -10,7 +10,7 @@ import torch
 
 from sqcodec.errors import AudioError
 from sqcodec.features import mel
-from sqcodec.features.mel import extract, extract_blocks, measure
+from sqcodec.features.mel import extract, features_of
 from sqcodec.recording import ArrayRecording
 from sqcodec.spectrogram import FEATURES, FeatureConfig
 from tests import reference
@@ -18,6 +18,19 @@ from tests.conftest import speech_like
 
 SHIPPED = Path(__file__).parents[2] / "recipes" / "tiny" / "speech" / "2019" / "english"
 PAPER, LOG = FEATURES["paper-mel"], FEATURES["log-mel"]
+
+
+class Pieces:
+    """A recording at 16 kHz that comes in pieces of so many samples; counts how often it is read."""
+
+    rate = 16000
+
+    def __init__(self, samples, piece):
+        self.samples, self.piece, self.passes = samples, piece, 0
+
+    def blocks(self, rate):
+        self.passes += 1
+        return np.split(self.samples, range(self.piece, len(self.samples), self.piece))
 
 
 def shipped():
@@ -53,16 +66,18 @@ def test_features_are_librosas(recordings, config, expected):
 @pytest.mark.parametrize("config", [PAPER, LOG])
 @pytest.mark.parametrize("samples", [1, 2, 79, 80, 81, 199, 200, 201, 399, 400, 401, 1025, 5000, 48017])
 @pytest.mark.parametrize("piece", [37, 160, 100000])
-def test_blocks_equal_the_whole(config, samples, piece):
-    audio = 0.1 * torch.randn(samples, generator=torch.Generator().manual_seed(samples))
-    pieces = audio.split(piece)
-    statistics = measure(pieces, config)
+@pytest.mark.parametrize("kept", [0, 10_000])  # read twice, or once
+def test_blocks_equal_the_whole(config, samples, piece, kept, monkeypatch):
+    monkeypatch.setattr(mel, "_BLOCK_FRAMES", 7)
+    monkeypatch.setattr(mel, "_KEPT_FRAMES", kept)
+    audio = 0.1 * np.random.default_rng(samples).standard_normal(samples).astype(np.float32)
+    statistics, pieces = features_of(Pieces(audio, piece), config)
     assert statistics.samples == samples
-    assert statistics.peak == audio.abs().max().item()
-    blocks = list(extract_blocks(pieces, statistics, config, block_frames=7))
+    assert statistics.peak == abs(audio).max()
+    blocks = list(pieces)
     assert all(block.shape[1] == 7 for block in blocks[:-1])
     # the same sums in another order: float32 rounding of amplitudes, through a logarithm
-    torch.testing.assert_close(torch.cat(blocks, -1), extract(audio, config), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(np.concatenate(blocks, 1), extract(audio, config), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("samples", [1, 2, 5, 150])
@@ -104,7 +119,7 @@ def test_silence_is_finite(config):
     features = extract(silence, config)
     assert torch.isfinite(features).all()
     assert features.std() == 0
-    assert measure([silence], config).gain == 0.0
+    assert features_of(ArrayRecording(silence.numpy(), 16000), config)[0].gain == 0.0
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -115,14 +130,14 @@ def test_samples_that_are_not_finite_are_refused(bad):
     with pytest.raises(AudioError, match=message):
         extract(audio, PAPER)
     with pytest.raises(AudioError, match=message):
-        measure(audio.split(100), PAPER)
+        features_of(Pieces(audio.numpy(), 100), PAPER)
 
 
 def test_no_samples_are_refused():
     with pytest.raises(AudioError, match="^the recording holds no samples; expected at least one$"):
         extract(torch.zeros(0), PAPER)
     with pytest.raises(AudioError, match="^the recording holds no samples; expected at least one$"):
-        measure([torch.zeros(0)], PAPER)
+        features_of(Pieces(np.zeros(0, np.float32), 100), PAPER)
 
 
 @pytest.mark.parametrize("config", [PAPER, LOG])
@@ -130,17 +145,11 @@ def test_no_samples_are_refused():
 def test_a_recording_is_read_once_unless_it_is_long(monkeypatch, config, kept, passes):
     monkeypatch.setattr(mel, "_KEPT_FRAMES", kept)
     audio = torch.from_numpy(np.concatenate(shipped())[: 160 * 1001])
-    read = []
-
-    class Counted(ArrayRecording):
-        def blocks(self, rate):
-            read.append(rate)
-            return np.array_split(self.samples, 10)
-
-    statistics, pieces = mel.features_of(Counted(audio.numpy(), 16000), config)
+    recording = Pieces(audio.numpy(), 16016)
+    statistics, pieces = features_of(recording, config)
     # the same sums in another order, as in blocks
     np.testing.assert_allclose(np.concatenate([*pieces], axis=1), extract(audio.numpy(), config), rtol=0, atol=1e-5)
-    assert (statistics.samples, len(read)) == (len(audio), passes)
+    assert (statistics.samples, recording.passes) == (len(audio), passes)
 
 
 @pytest.mark.parametrize("config", [PAPER, LOG], ids=lambda config: config.kind)
