@@ -49,7 +49,7 @@ def loss_report(folder: Path, *, recordings: int, codec2: bool) -> Iterator[str]
     """Tables of frame loss and of bit errors, in Markdown."""
     chosen = _chosen(folder, recordings)
     seconds = sum(map(len, chosen)) / SAMPLE_RATE
-    yield f"{len(chosen)} recordings, {seconds:.0f} s; STOI / ESTOI / PESQ wide band (means)."
+    yield f"{len(chosen)} recordings, {seconds:.0f} s; STOI / ESTOI / PESQ wide band / DNSMOS (means)."
     systems = [*_ours(load("speech16k", device="cpu")), *(_codec2() if codec2 else ())]
     sent = {system.name: [system.encode(sound) for sound in chosen] for system in systems}
     for title, burst in (("lost, one by one", 1), (f"lost, in bursts of {_BURST}", _BURST)):
@@ -192,7 +192,7 @@ def _erroneous(system: System, chosen: Sequence[Samples], sent: Sequence[Packets
 
 def _cell(scores: Sequence[Scores]) -> str:
     mean = Scores(*np.mean(scores, axis=0).tolist())
-    return f"{mean.stoi:.3f} / {mean.estoi:.3f} / {mean.pesq:.2f}"
+    return f"{mean.stoi:.3f} / {mean.estoi:.3f} / {mean.pesq:.2f} / {mean.dnsmos:.2f}"
 
 
 def cost_report(seconds: float = 20.0) -> Iterator[str]:

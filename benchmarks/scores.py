@@ -3,16 +3,17 @@
 from typing import NamedTuple
 
 from benchmarks.speech import Samples
-from sqcodec.metrics import pesq, stoi
+from sqcodec.metrics import dnsmos, pesq, stoi
 from sqcodec.metrics.alignment import find_delay, remove_delay
 
 
 class Scores(NamedTuple):
-    """STOI, ESTOI and wide-band PESQ."""
+    """STOI, ESTOI, wide-band PESQ and DNSMOS (overall)."""
 
     stoi: float
     estoi: float
     pesq: float
+    dnsmos: float
 
 
 def scores_of(reference: Samples, sound: Samples) -> Scores:
@@ -22,4 +23,5 @@ def scores_of(reference: Samples, sound: Samples) -> Scores:
         stoi.stoi(reference, aligned, extended=False),
         stoi.stoi(reference, aligned, extended=True),
         pesq.pesq_wb(reference, aligned),
+        dnsmos.dnsmos(aligned),
     )

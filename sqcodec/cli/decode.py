@@ -15,6 +15,7 @@ from sqcodec.cli.options import (
     dtx_option,
     jobs_option,
     json_option,
+    mode_option,
     protect_option,
     quiet_option,
     raw_option,
@@ -44,6 +45,7 @@ from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, mode
 @raw_option
 @click.option("--stream", is_flag=True, help="Samples as the packets of 40 ms come; needs --raw s16le.")
 @click.option("--bitrate", type=click.FloatRange(min=1), help="Nominal bit rate of the packets of --stream, bit/s.")
+@mode_option
 @dtx_option
 @protect_option
 @jobs_option
@@ -65,6 +67,7 @@ def decode(
     raw: Literal["s16le", "f32le"] | None,
     stream: bool,
     bitrate: float | None,
+    mode: str | None,
     dtx: bool,
     protect: int | None,
     jobs: int,
@@ -91,16 +94,17 @@ def decode(
     if stream:
         if raw != "s16le":
             raise click.UsageError("--stream needs --raw s16le.")
+        if mode and (model or bitrate):
+            raise click.UsageError("--mode names the model and the rate; leave out --model and --bitrate.")
         from sqcodec.pipeline.coding import live
 
-        done = live.decode_live(
-            codes, recording, model=model, bit_rate=bitrate, rate=rate, extras=live.Extras(dtx, protect or 0)
-        )
-        text = f"{done.seconds:.2f} s of {done.packets} packets"
+        agreed = live.Agreed(mode, model, bitrate)
+        done = live.decode_live(codes, recording, agreed=agreed, rate=rate, extras=live.Extras(dtx, protect or 0))
+        text = f"{done.seconds:.2f} s of {done.packets} packets, mode {done.mode}"
         echo_result(recording, [], f"{text}, {model_text(done.model, done.model_reason)}", quiet=quiet)
         return
-    if dtx or protect:
-        raise click.UsageError("--dtx and --protect need --stream.")
+    if dtx or protect or mode:
+        raise click.UsageError("--mode, --dtx and --protect need --stream.")
     if bitrate:
         raise click.UsageError("--bitrate needs --stream: files name the rate that they were made at.")
     from sqcodec.pipeline.coding import files, folders

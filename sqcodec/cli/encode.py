@@ -16,6 +16,7 @@ from sqcodec.cli.options import (
     effort_option,
     jobs_option,
     json_option,
+    mode_option,
     model_option,
     protect_option,
     quiet_option,
@@ -62,6 +63,7 @@ from sqcodec.cli.wording import echo_folder_result, echo_json, echo_messages, ec
 @raw_option
 @click.option("--rate", type=RATE, help="Sample rate of --raw input, Hz.")
 @click.option("--stream", is_flag=True, help="Packets of 40 ms as the samples come; needs --raw s16le --rate.")
+@mode_option
 @dtx_option
 @protect_option
 @jobs_option
@@ -87,6 +89,7 @@ def encode(
     raw: Literal["s16le", "f32le"] | None,
     rate: int | None,
     stream: bool,
+    mode: str | None,
     dtx: bool,
     protect: int | None,
     jobs: int,
@@ -117,16 +120,17 @@ def encode(
     if stream:
         if raw != "s16le" or rate is None or codebooks:
             raise click.UsageError("--stream needs --raw s16le and --rate, and takes --bitrate.")
+        if mode and (model or bitrate):
+            raise click.UsageError("--mode names the model and the rate; leave out --model and --bitrate.")
         from sqcodec.pipeline.coding import live
 
-        done = live.encode_live(
-            recording, codes, model=model, bit_rate=bitrate, rate=rate, extras=live.Extras(dtx, protect or 0)
-        )
-        text = f"{done.packets} packets of {done.packet_bytes} bytes, {done.seconds:.2f} s"
+        agreed = live.Agreed(mode, model, bitrate)
+        done = live.encode_live(recording, codes, agreed=agreed, rate=rate, extras=live.Extras(dtx, protect or 0))
+        text = f"{done.packets} packets of {done.packet_bytes} bytes, {done.seconds:.2f} s, mode {done.mode}"
         echo_result(codes, [], f"{text}, {model_text(done.model, done.model_reason)}", quiet=quiet)
         return
-    if dtx or protect:
-        raise click.UsageError("--dtx and --protect need --stream.")
+    if dtx or protect or mode:
+        raise click.UsageError("--mode, --dtx and --protect need --stream.")
     from sqcodec.pipeline.coding import files, folders
     from sqcodec.pipeline.coding.rate_control import Options
 

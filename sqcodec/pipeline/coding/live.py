@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from sqcodec.bitstream import packets
 from sqcodec.bitstream.sqc_header import MAGIC
 from sqcodec.errors import CodesError, SqcodecError
-from sqcodec.pipeline.coding.codec import open_codec
+from sqcodec.pipeline.coding.codec import Codec, open_codec
+from sqcodec.pipeline.coding.modes import check, mode_of, parse
 from sqcodec.pipeline.coding.streams import StreamDecoder, StreamEncoder
-from sqcodec.pipeline.finding.models import find_for_encoding
+from sqcodec.pipeline.finding.models import FoundModel, find_for_encoding
 
 _FULL_SCALE = 32767.0
 _HEADERS = {b"RIFF": "a WAV file", b"fLaC": "a FLAC file", b"OggS": "an Ogg file", MAGIC: "a .sqc file"}
@@ -33,54 +34,69 @@ class Extras(NamedTuple):
     protect: int = 0
 
 
+class Agreed(NamedTuple):
+    """Model and nominal rate (bit/s), as both sides name them: by a mode, or by one or both of the others."""
+
+    mode: str | None = None
+    model: str | None = None
+    bit_rate: float | None = None
+
+
 class Streamed(NamedTuple):
-    """packets, each of packet_bytes unless of silence; seconds of sound; the model, and why it was chosen."""
+    """packets, each of packet_bytes unless of silence; seconds of sound; the mode; the model, and why it was chosen."""
 
     packets: int
     packet_bytes: int
     seconds: float
+    mode: str
     model: Path
     model_reason: str
 
 
-def encode_live(
-    source: Path, target: Path, *, model: str | None, bit_rate: float | None, rate: int, extras: Extras
-) -> Streamed:
+def encode_live(source: Path, target: Path, *, agreed: Agreed, rate: int, extras: Extras) -> Streamed:
     """Samples of `source` at `rate` (Hz) to packets in `target`; `-` is standard input or output.
 
     Returns what was done. Raises as `StreamEncoder`, and SqcodecError: a file cannot be opened, or has a header.
     """
-    found = find_for_encoding(model)
-    codec = open_codec(found.path, "cpu")
+    found, codec, bit_rate = _agreed(agreed)
     encoder = StreamEncoder(codec, bitrate=bit_rate, sample_rate=rate, dtx=extras.dtx, protect=extras.protect)
     with ExitStack() as stack:
         count = encode_stream(*_opened(source, target, stack), encoder, framed=extras.dtx)
     seconds = count * encoder.packet_samples / rate
-    return Streamed(count, encoder.packet_bytes, seconds, found.path, found.reason)
+    return Streamed(count, encoder.packet_bytes, seconds, encoder.mode, found.path, found.reason)
 
 
 def decode_live(
     source: Path,
     target: Path,
     *,
-    model: str | None,
-    bit_rate: float | None,
+    agreed: Agreed,
     rate: int | None,
     extras: Extras,
 ) -> Streamed:
-    """Packets of `source`, made at the nominal bit_rate, to samples in `target` at `rate` (None: the model's).
+    """Packets of `source` to samples in `target` at `rate` (None: the model's).
 
     Returns what was done. Raises as `StreamDecoder`, and SqcodecError: a file cannot be opened, or has a header.
     """
-    found = find_for_encoding(model)
-    codec = open_codec(found.path, "cpu")
-    size = packets.CODES * (codec.codebooks_for(codebooks=None, bit_rate=bit_rate) + (extras.protect > 0))
+    found, codec, bit_rate = _agreed(agreed)
+    codebooks = codec.codebooks_for(codebooks=None, bit_rate=bit_rate)
+    size = packets.CODES * (codebooks + (extras.protect > 0))
     with ExitStack() as stack:
         opened = _opened(source, target, stack)
         decoder = StreamDecoder(codec, sample_rate=rate, protect=extras.protect)
         count = decode_stream(*opened, decoder, packet_bytes=size, framed=extras.dtx)
     seconds = count * packets.CODES / codec.frame_rate
-    return Streamed(count, size, seconds, found.path, found.reason)
+    return Streamed(count, size, seconds, str(mode_of(codec, codebooks)), found.path, found.reason)
+
+
+def _agreed(agreed: Agreed) -> tuple[FoundModel, Codec, float | None]:
+    """The model that was found, opened, and the nominal rate (None: the model's default)."""
+    mode = parse(agreed.mode) if agreed.mode else None
+    found = find_for_encoding(mode.model if mode else agreed.model)
+    codec = open_codec(found.path, "cpu")
+    if mode:
+        check(mode, codec)
+    return found, codec, mode.bit_rate if mode else agreed.bit_rate
 
 
 def _opened(source: Path, target: Path, stack: ExitStack) -> tuple[BinaryIO, BinaryIO]:

@@ -13,6 +13,7 @@ from sqcodec.errors import CodesError, ModelError
 from sqcodec.features.mel_stream import MelStream
 from sqcodec.pipeline.coding.codec import Codec, load
 from sqcodec.pipeline.coding.concealment import Concealment, Step
+from sqcodec.pipeline.coding.modes import mode_of
 from sqcodec.pipeline.coding.silence import SilenceDetector
 from sqcodec.resampling import check_rate
 from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
@@ -61,6 +62,11 @@ class StreamEncoder:
         self._coder = PacketCoder(engine.codebook)
         self._silence = SilenceDetector(codec.features) if dtx else None
         self._sent = deque([np.zeros((self._count, packets.CODES), np.uint16)] * protect, maxlen=protect)
+
+    @property
+    def mode(self) -> str:
+        """Model and nominal rate, which a receiver must have as well: `speech16k-1/1600`."""
+        return str(mode_of(self.codec, self._count))
 
     @property
     def packet_bytes(self) -> int:

@@ -14,6 +14,7 @@ ENVIRONMENT = "SQCODEC_MODEL"
 RUNS = Path("runs")  # relative to the working folder, where `sqcodec train` writes
 SHIPPED = Path(__file__).parents[2] / "models"
 MODEL_FILE = "model.safetensors"
+VERSIONS = {"speech16k-1": "speech16k"}  # a version that ships -> its folder; the name without a version is the newest
 _HUB_NAME = re.compile(r"(?:hf:)?(?P<owner>[\w.-]+)/(?P<name>[\w.-]+?)(?:@(?P<revision>[\w./-]+))?")
 
 
@@ -31,18 +32,29 @@ class FoundModel(NamedTuple):
 
 def model_name(path: Path) -> str:
     """How texts call a model: speech16k for one that ships, runs/vctk for one in a run folder, else its path."""
-    if path.is_relative_to(SHIPPED):
+    if _ships(path):
         return path.parent.name
     return str(path.parent) if path.name == MODEL_FILE else str(path)
 
 
+def versioned_name(path: Path) -> str:
+    """As `model_name`, with the version of one that ships: speech16k-1."""
+    name = model_name(path)
+    return next((version for version, folder in VERSIONS.items() if _ships(path) and folder == name), name)
+
+
+def _ships(path: Path) -> bool:
+    return path.is_relative_to(SHIPPED)
+
+
 def resolve(model: str | Path) -> Path:
-    """The model file of a path, a run folder, the name of a run under runs/, or the name of a model that ships.
+    """The model file of a path, a run folder, the name of a run under runs/, or the name of a model that ships, with
+    its version (speech16k-1) or without (the newest).
 
     Raises ModelError: there is none; the text lists the paths that were tried.
     """
     path = Path(model)
-    paths = [path, path / MODEL_FILE, RUNS / path / MODEL_FILE, SHIPPED / path / MODEL_FILE]
+    paths = [path, path / MODEL_FILE, RUNS / path / MODEL_FILE, SHIPPED / VERSIONS.get(str(model), path) / MODEL_FILE]
     for candidate in paths:
         if candidate.is_file():
             return candidate

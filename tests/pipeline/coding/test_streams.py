@@ -96,11 +96,9 @@ def test_an_empty_recording_has_no_packets(codec):
 
 def test_a_packet_comes_as_soon_as_its_delay_allows(codec, speech):
     encoder = sqcodec.StreamEncoder(codec)
-    assert (encoder.packet_samples, encoder.packet_bytes, encoder.delay) == (
-        640,
-        8,
-        640,
-    )  # 20 ms ahead and 20 ms window
+    ahead = 640  # 20 ms, and 20 ms of the window
+    assert (encoder.packet_samples, encoder.packet_bytes, encoder.delay) == (640, 8, ahead)
+    assert encoder.mode == "speech16k-1/1600"
     came = [len(encoder.push(speech[n : n + 1])) for n in range(4 * 640)]
     arrivals = [n + 1 for n, count in enumerate(came) if count]
     assert arrivals == [640 + 640, 1280 + 640, 1920 + 640]

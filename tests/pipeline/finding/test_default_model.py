@@ -24,6 +24,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_what_ships_has_a_name_with_its_version(folder: Path) -> None:
+    assert models.resolve("speech16k-1") == SHIPS
+    assert models.versioned_name(SHIPS) == "speech16k-1"
+    own = copy_model(SHIPS, Path("runs/speech16k/model.safetensors"))
+    assert models.versioned_name(own) == "runs/speech16k"
+    assert models.resolve("speech16k-1") == SHIPS  # a run of the other name does not stand for it
+    with pytest.raises(ModelError, match="'speech16k-9': no such file"):
+        models.resolve("speech16k-9")
+
+
 def trained(made: Path, name: str, *, age: int) -> Path:
     """A model under runs/ that is `age` seconds old."""
     path = copy_model(made, Path("runs") / name / "model.safetensors")
