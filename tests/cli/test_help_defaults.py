@@ -90,7 +90,7 @@ SAME = {
     ("compare", "--features"): Row("prepared", COMPARE, "--features data/tiny", "runs/compare-tiny/table.md"),
     ("compare", "--out"): Row("prepared", COMPARE, "--out runs/compare-tiny", "runs/compare-tiny/table.md"),
 }  # fmt: skip
-# the others, with the test that shows them
+# the others, with the test that runs them with the option and without
 ELSEWHERE = {
     ("train", "--from"): ("test_train.py", "test_on_codec_fine_tunes_the_vocoder"),
     ("tables", "--out"): ("test_sqc_files.py", "test_tables_from_a_store"),

@@ -1,6 +1,7 @@
 """`.sqc` on the command line: sizes, pipes, raw sound, tables, damage."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +162,11 @@ def test_tables_from_a_store(workplace: Path) -> None:
         r" \d\.\d\d of order 1\n",
         result.stdout,
     )
+    copied = shutil.copy(TINY, "copy.safetensors")
+    assert run("tables", copied, "--features", "store").stdout.startswith(
+        "copy.safetensors: "
+    )  # in place without --out
+    assert Path(copied).read_bytes() == Path("with.safetensors").read_bytes()
     again = run("tables", "with.safetensors", "--features", "store")
     assert (again.exit_code, again.stderr) == (
         1,

@@ -149,6 +149,10 @@ def test_on_codec_fine_tunes_the_vocoder(tmp_path):
     natural = open_store(store).splits["train"].features
     assert coded.shape == natural.shape
     assert 0.01 < np.abs(coded.astype(float) - natural).mean() < 1
+    made = (run / "vocoder-on-codec" / "vocoder.safetensors").read_bytes()
+    shutil.rmtree(run / "vocoder-on-codec")
+    vocoder("istft", *paper, "--on", "codec", "--from", run)  # what the help states as the default
+    assert (run / "vocoder-on-codec" / "vocoder.safetensors").read_bytes() == made
     stranger = make_sound_store(tmp_path / "strangers", kind="paper-mel")
     make_model(run / "model.safetensors", speakers=("other",))
     shutil.rmtree(run / "vocoder-on-codec")
