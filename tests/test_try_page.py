@@ -190,7 +190,7 @@ def test_a_dropped_recording_is_encoded_at_the_chosen_rate(page: Any, speech: Pa
     assert wait(page, "times real time.").startswith("3.00 s, ")
     made = sqc.unpack(offered(page, "codes"), read_space(MODEL), where="made by the page")
     assert (made.samples, made.sample_rate, len(made.indices)) == (48_000, 16_000, 2)
-    # resampled by the browser: SciPy's filter changes .05 of these codes, the browser's .18; one that aliases changed .44
+    # resampled by the browser: SciPy changes .05 of these codes, the browser .18; a filter that aliases changed .44
     codes = sqcodec.load("speech16k").encode(speech, codebooks=2).indices
     assert (codes != made.indices).mean() < 0.25
 
