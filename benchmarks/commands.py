@@ -79,9 +79,13 @@ def damage_command(model: str, speech: Path, seconds: float, copies: int) -> Non
     "--moments", type=click.IntRange(min=1), default=20, show_default=True, help="Of each command and signal."
 )
 @click.option("--seed", type=int, default=0, show_default=True)
-def kills_command(moments: int, seed: int) -> None:
+@click.option(
+    "--command", "commands", multiple=True, type=click.Choice([scenario.name for scenario in kills.SCENARIOS]),
+    help="One of the commands, several times for several. [default: all]",
+)  # fmt: skip
+def kills_command(moments: int, seed: int, commands: tuple[str, ...]) -> None:
     """What SIGKILL, SIGTERM and SIGINT at random moments leave of an output."""
-    _echo(kills.report(moments=moments, seed=seed))
+    _echo(kills.report(moments=moments, seed=seed, commands=commands))
 
 
 @click.command("memory")

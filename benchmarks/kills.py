@@ -1,24 +1,30 @@
-"""What is left of an output when its process is killed at a random moment, or several processes make it at once."""
+"""What is left of an output when its process is killed at a random moment, or several processes make it at once.
+
+The commands run in processes that a server forks, with all modules imported: a random moment is one of the work.
+"""
 
 import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import soundfile
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from benchmarks.speech import SAMPLE_RATE, TINY, recordings
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-RUN = (sys.executable, "-m", "sqcodec.cli.main")
 SETTINGS = tuple(
     word
     for text in (
@@ -30,10 +36,28 @@ SETTINGS = tuple(
         "train.evaluate_every=6",
         "network.channels=16",
         "network.gru=8",
+        "prior.steps=8",
+        "context.steps=8",
     )
     for word in ("--set", text)
 )
 _OLD = 120  # seconds: drafts that are older than a minute and that nobody holds are dead
+_SLOW = ("speechmos", "distillmos")  # their metrics take 5 s for each second of sound, and write nothing
+_IMPORTED = (
+    "__main__",
+    "benchmarks.kills",
+    "torch.utils.tensorboard",
+    "sqcodec.cli.main",
+    "sqcodec.pipeline.coding.exporting",
+    "sqcodec.pipeline.measuring.evaluation",
+    "sqcodec.pipeline.measuring.submission",
+    "sqcodec.pipeline.training.comparison",
+    "sqcodec.pipeline.training.prepare",
+    "sqcodec.pipeline.training.train_context",
+    "sqcodec.pipeline.training.train_prior",
+)
+_SERVER = get_context("forkserver")
+_SERVER.set_forkserver_preload(list(_IMPORTED))
 
 
 class Scenario(NamedTuple):
@@ -61,30 +85,42 @@ class Scenario(NamedTuple):
         }
 
     def run(self, folder: Path) -> None:
-        """Run the command; a training that has a checkpoint resumes."""
-        more = ("--resume",) if self.name == "train" and (folder / self.output / "checkpoint.pt").is_file() else ()
+        """Run the command; a training that has a checkpoint resumes. Raises RuntimeError: it failed."""
+        more = ("--resume",) if self.name in STAGES and (folder / STAGES[self.name]).is_file() else ()
         run((*self.arguments, *more), folder)
 
 
+STAGES = {"train": "out/checkpoint.pt", "prior": "made/prior/checkpoint.pt", "context": "made/context/checkpoint.pt"}
+_SHARDS = ("codes-00000.jsonl", "codes-00001.jsonl", "codes-00002.jsonl")
+_TRAIN = ("train", "tiny", "--features", "store", *SETTINGS, "--out")
 SCENARIOS = (
     Scenario("encode", ("encode", "in/long.wav", "out.sqc", "--model", "speech16k"), "out.sqc"),
     Scenario("decode", ("decode", "codes/long.sqc", "out.wav"), "out.wav"),
     Scenario("encode, folder", ("encode", "in", "out", "--model", "speech16k"), "out"),
     Scenario("decode, folder", ("decode", "codes", "out"), "out"),
+    Scenario("export", ("export", "in", "out", "--model", "speech16k", "--shard", "3"), "out", _SHARDS),
     Scenario("prep", ("prep", "folder", "--data", "in", "--out", "out"), "out"),
-    Scenario(
-        "train", ("train", "tiny", "--features", "store", "--out", "out", *SETTINGS), "out", ("model.safetensors",)
-    ),
+    Scenario("train", (*_TRAIN, "out"), "out", ("model.safetensors",)),
+    Scenario("prior", (*_TRAIN, "made", "--stage", "prior"), "made", ("prior.safetensors",)),
+    Scenario("context", (*_TRAIN, "made", "--stage", "context"), "made", ("model.safetensors",)),
     Scenario(
         "compare",
-        ("compare", "tiny", "--systems", "vq-ema,sq-IV", "--features", "store", "--out", "out", *SETTINGS),
+        ("compare", "tiny", "--systems", "vq-ema,sq-IV", "--seeds", "0", "--features", "store", "--out", "out",
+         *SETTINGS),
         "out",
         ("model.safetensors", "table.json"),
     ),
     Scenario("evaluate", ("evaluate", "speech16k", "--data", "few", "--out", "out"), "out", ("scores.md",)),
     Scenario("score", ("score", "few", "few"), "out"),  # writes nothing
     Scenario("submit", ("submit", "zerospeech2019", "made", "--data", "2019", "--out", "out"), "out"),
-)
+)  # fmt: skip
+
+
+class Usual(NamedTuple):
+    """What a command makes that nothing disturbs, and the seconds that it takes."""
+
+    output: dict[str, bytes]
+    seconds: float
 
 
 class Killed(NamedTuple):
@@ -99,17 +135,20 @@ class Killed(NamedTuple):
     differ: int
 
 
-def report(*, moments: int, seed: int) -> Iterator[str]:
-    """Lines of a table in Markdown: `moments` of each command and signal."""
+def report(*, moments: int, seed: int, commands: Sequence[str] = ()) -> Iterator[str]:
+    """Lines of a table in Markdown: `moments` of each signal and command; commands: by name, all if none is named."""
     yield "| command | signal | moments | ended before | half | drafts | drafts after the next run | next run differs |"
     yield "|---|---|---|---|---|---|---|---|"
     with tempfile.TemporaryDirectory(prefix="sqcodec-kills-") as name:
         template = Path(name) / "template"
         prepare(template)
         for scenario in SCENARIOS:
+            if commands and scenario.name not in commands:
+                continue
+            undisturbed = usual(scenario, template, Path(name))
             for number in SIGNALS:
                 rng = random.Random(f"{seed} {scenario.name} {number}")
-                killed = kill(scenario, number, template, Path(name), moments, rng)
+                killed = kill(scenario, number, template, Path(name), undisturbed, moments, rng)
                 yield f"| {scenario.name} | {number.name} | " + " | ".join(map(str, killed)) + " |"
 
 
@@ -128,11 +167,46 @@ def prepare(folder: Path) -> None:
         shutil.copy(folder / "in" / "a" / f"{number}.wav", folder / "few")
         shutil.copy(folder / "in" / "a" / f"{number}.wav", folder / "2019" / "english" / "test" / f"S1_0{number}.wav")
     run(("prep", "tiny", "--data", str(TINY / "VCTK-Corpus-0.92"), "--out", "store"), folder)
-    run(("train", "tiny", "--features", "store", "--out", "made", *SETTINGS), folder)
+    run((*_TRAIN, "made"), folder)
 
 
 def run(arguments: tuple[str, ...], folder: Path) -> None:
-    subprocess.run([*RUN, *arguments], cwd=folder, check=True, capture_output=True)
+    """Raises RuntimeError, with what the command printed: it failed."""
+    with _said(folder) as said:
+        process = begin(arguments, folder, said)
+        process.join()
+        if process.exitcode:
+            raise RuntimeError(f"{' '.join(arguments)}: exit status {process.exitcode}: {said.read_text()}")
+
+
+@contextmanager
+def _said(folder: Path) -> Iterator[Path]:
+    """A file beside the folder, for what a command prints."""
+    descriptor, name = tempfile.mkstemp(suffix=".txt", dir=folder.parent)
+    os.close(descriptor)
+    yield Path(name)
+    Path(name).unlink()
+
+
+def begin(arguments: tuple[str, ...], folder: Path, said: Path) -> ForkServerProcess:
+    """A process that runs the command in the folder; `said` receives what it prints."""
+    process = _SERVER.Process(target=_command, args=(arguments, folder, said))
+    process.start()
+    return process
+
+
+def _command(arguments: tuple[str, ...], folder: Path, said: Path) -> None:
+    with said.open("wb") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+        file.write(b"begun\n")
+    os.chdir(folder)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the server is deaf to it
+    sys.argv = ["sqcodec", *arguments]
+    sys.modules |= dict.fromkeys(_SLOW)  # type: ignore[arg-type]  # as where they are not installed
+    from sqcodec.cli.main import main
+
+    main()
 
 
 def drafts(folder: Path) -> list[Path]:
@@ -140,57 +214,88 @@ def drafts(folder: Path) -> list[Path]:
     return [*folder.rglob(".*.draft"), *folder.rglob(".*.lock")]
 
 
+def usual(scenario: Scenario, template: Path, space: Path) -> Usual:
+    """Run a command in a copy of the template that is made in `space`."""
+    place = space / "whole"
+    shutil.copytree(template, place)
+    begun = time.monotonic()
+    scenario.run(place)
+    made = Usual(scenario.present(place), time.monotonic() - begun)
+    shutil.rmtree(place)
+    return made
+
+
 def kill(
-    scenario: Scenario, number: signal.Signals, template: Path, space: Path, moments: int, rng: random.Random
+    scenario: Scenario,
+    number: signal.Signals,
+    template: Path,
+    space: Path,
+    undisturbed: Usual,
+    moments: int,
+    rng: random.Random,
 ) -> Killed:
     """Send a signal at random moments of a command, check what is there, run the command again, check again."""
-    whole = space / "whole"
-    shutil.copytree(template, whole)
-    begin = time.monotonic()
-    scenario.run(whole)
-    duration = time.monotonic() - begin
-    usual, place = scenario.present(whole), space / "place"
-    ended = half = left = left_after = differ = 0
+    killed = Killed(0, 0, 0, 0, 0, 0)
     for _ in range(moments):
-        shutil.copytree(template, place)
-        process = subprocess.Popen(
-            [*RUN, *scenario.arguments], cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        time.sleep(rng.uniform(0, duration))
-        ended += process.poll() is not None
-        process.send_signal(number)
-        process.wait()
-        half += sum(usual.get(name) != content for name, content in scenario.present(place).items())
-        left += len(drafts(place))
-        for draft in drafts(place):
-            os.utime(draft, (time.time() - _OLD,) * 2)
+        wait = rng.uniform(0, undisturbed.seconds)
+        one = _kill_once(scenario, number, template, space / "place", wait, undisturbed.output)
+        killed = Killed(*(a + b for a, b in zip(killed, one, strict=True)))
+    return killed
+
+
+def _kill_once(
+    scenario: Scenario, number: signal.Signals, template: Path, place: Path, wait: float, output: dict[str, bytes]
+) -> Killed:
+    shutil.copytree(template, place)
+    with _said(place) as said:
+        process = begin(scenario.arguments, place, said)
+        while not said.stat().st_size and process.is_alive():
+            time.sleep(0.002)
+        process.join(wait)
+        ended = not process.is_alive()
+        if not ended:
+            os.kill(process.pid or 0, number)
+        process.join()
+    half = sum(not _is_whole(place / name, output.get(name)) for name in scenario.present(place))
+    left = drafts(place)
+    for draft in left:
+        os.utime(draft, (time.time() - _OLD,) * 2)
+    try:
         scenario.run(place)
-        left_after += len(drafts(place))
-        differ += scenario.present(place) != usual
-        shutil.rmtree(place)
-    shutil.rmtree(whole)
-    return Killed(moments, ended, half, left, left_after, differ)
+    except RuntimeError:  # a submission or a context model that is there already is not made again
+        if scenario.present(place) != output:
+            raise
+    killed = Killed(1, ended, half, len(left), len(drafts(place)), scenario.present(place) != output)
+    shutil.rmtree(place)
+    return killed
 
 
-def crowd(scenario: Scenario, template: Path, space: Path, processes: int) -> list[int]:
+def _is_whole(path: Path, usual: bytes | None) -> bool:
+    """Whether a file is as usual, or the weights of a training that had not ended, which can be read."""
+    if path.read_bytes() == usual or path.suffix != ".safetensors":
+        return path.read_bytes() == usual
+    try:
+        load_file(path)
+    except SafetensorError:
+        return False
+    return True
+
+
+def crowd(scenario: Scenario, template: Path, space: Path, undisturbed: Usual, processes: int) -> list[int]:
     """Exit statuses of a command that several processes run at once; raises AssertionError: the output is not as usual.
 
     Where one alone may make an output, the others end with an error.
     """
-    whole, place = space / "whole", space / "place"
-    for folder in (whole, place):
-        shutil.copytree(template, folder)
-    scenario.run(whole)
-    started = [
-        subprocess.Popen([*RUN, *scenario.arguments], cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        for _ in range(processes)
-    ]
-    for process in started:
-        text = process.communicate()[1].decode()
+    place = space / "place"
+    shutil.copytree(template, place)
+    said = [space / f"said-{number}.txt" for number in range(processes)]
+    started = [begin(scenario.arguments, place, path) for path in said]
+    for process, path in zip(started, said, strict=True):
+        process.join()
+        text = path.read_text(encoding="utf-8")
         assert "Traceback" not in text, text
-        assert process.returncode == 0 or text.startswith("Error: "), text
-    assert scenario.present(place) == scenario.present(whole)
+        assert process.exitcode == 0 or text.splitlines()[-1].startswith("Error: "), text
+    assert scenario.present(place) == undisturbed.output
     assert not drafts(place)
-    for folder in (whole, place):
-        shutil.rmtree(folder)
-    return [process.returncode for process in started]
+    shutil.rmtree(place)
+    return [process.exitcode or 0 for process in started]

@@ -5,6 +5,7 @@ import errno
 import importlib.metadata
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -33,7 +34,8 @@ def make_streams_lenient() -> None:
 def one_error(*, debug: bool) -> Iterator[None]:
     """Turn every exception into a click.ClickException with one line; debug: print the traceback first."""
     try:
-        yield
+        with _quiet_threads(debug=debug):
+            yield
     except (click.exceptions.Exit, click.Abort):
         raise
     except click.UsageError:
@@ -49,6 +51,22 @@ def one_error(*, debug: bool) -> Iterator[None]:
         if isinstance(error, OSError) and error.filename is None and error.errno in (errno.ENOSPC, errno.EIO):
             _discard_output()
         raise click.ClickException(printable(_text(error))) from error
+
+
+@contextmanager
+def _quiet_threads(*, debug: bool) -> Iterator[None]:
+    """Print no traceback where a thread cannot write, as TensorBoard's on a full disk: its user gets the error, too."""
+    before = threading.excepthook
+
+    def hook(failure: threading.ExceptHookArgs) -> None:
+        if debug or not isinstance(failure.exc_value, OSError):
+            before(failure)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def _text(error: Exception) -> str:

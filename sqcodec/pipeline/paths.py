@@ -106,7 +106,7 @@ def written_folder(target: Path) -> Iterator[Path]:
 
     Raises SqcodecError: the folder cannot be written.
     """
-    with _write_errors(target), storage.written_folder(target) as draft:
+    with _write_errors(target), storage.written_folder(target) as draft, _reasons(draft):
         yield draft
 
 

@@ -124,12 +124,15 @@ class Trainer(ABC):
 
     @final
     def save(self) -> None:
-        """Write checkpoint and weights, each atomically. Raises TrainingError rather than save parameters gone bad."""
+        """Write weights and checkpoint, each atomically. Raises TrainingError rather than save parameters gone bad.
+
+        The checkpoint is the last: where it has the last step, a resume trains no more and finds the weights there.
+        """
         self.stop_if_bad()
         state = {"identity": self.identity(), "step": self.step, **self.losses.state(), **self.state()}
         if self.fabric.is_global_zero:
-            save_checkpoint(self.checkpoint, state)
             self.save_weights()
+            save_checkpoint(self.checkpoint, state)
 
     @final
     def resume(self) -> None:

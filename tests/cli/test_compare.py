@@ -1,9 +1,15 @@
 """`sqcodec compare` on the command line."""
 
+import errno
+import os
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
+from sqcodec import storage
 from sqcodec.cli.main import main
+from sqcodec.locking import alone
 from tests.train.conftest import SMALL, make_store
 
 
@@ -32,6 +38,47 @@ def test_backend_loky_warns_and_works(tmp_path):
     assert done.exit_code == 0, done.output
     assert done.stderr.startswith("Warning: --backend loky will be removed in the next release; use local\n")
     assert "loky" not in CliRunner().invoke(main, ["compare", "--help"]).stdout
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_error_and_the_comparison_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full after so many files: before the first, in the first training, in the second, at the tables."""
+    sets = [part for text in (*SMALL, "train.steps=4") if not text.startswith("vocoder") for part in ("--set", text)]
+    store, settle, written = make_store(tmp_path / "corpus"), storage._settle, []
+
+    def compared(out: Path, room: float):
+        def full(path: Path) -> None:
+            written.append(path)
+            if len(written) > room:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            settle(path)
+
+        written.clear()
+        monkeypatch.setattr(storage, "_settle", full)
+        return run("--systems", "sq-I,sq-IV", "--seeds", "0", "--features", store, "--out", out, *sets)
+
+    assert compared(tmp_path / "whole", float("inf")).exit_code == 0
+    files = len(written)
+    table = (tmp_path / "whole" / "table.json").read_bytes()
+    for room in (0, 3, files // 2, files - 6):  # table.md, table.json and four pictures are the last
+        out = tmp_path / str(room)
+        done = compared(out, room)
+        assert (done.exit_code, done.stdout) == (1, "")
+        errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+        assert len(errors) == 1
+        assert errors[0].endswith(": cannot be written: No space left on device")
+        assert len(written) == room + 1, "it stopped there"
+        assert not list(tmp_path.rglob(".*.draft")) + list(tmp_path.rglob(".*.lock"))
+        assert compared(out, float("inf")).exit_code == 0
+        assert (out / "table.json").read_bytes() == table
+
+
+def test_one_process_compares_in_a_folder(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with alone(out):
+        done = run("--systems", "sq-I", "--features", make_store(tmp_path / "corpus"), "--out", out)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == (f"Error: {out}: another process is making it; wait for its end, or choose another place\n")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,13 @@
 """Whatever goes wrong ends as one `Error:` line and exit status 1, whatever the streams can print."""
 
+import importlib.metadata
+import io
 import os
+import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
@@ -10,8 +15,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from sqcodec import storage
 from sqcodec.bitstream import npy
-from sqcodec.cli.failures import _tracker, without_debug
+from sqcodec.cli.failures import _tracker, make_streams_lenient, one_error, without_debug
 from sqcodec.cli.main import main
 from sqcodec.cli.wording import printable
 from sqcodec.codes import Codes
@@ -36,6 +42,8 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: Exception, *arguments: str):
     [
         (OSError(28, "No space left on device", "x.log"), "x.log: No space left on device"),
         (OSError(30, "Read-only file system", b"caf\xe9"), "caf\udce9: Read-only file system"),
+        (OSError(28, "No space left on device"), "standard output, or another stream: No space left on device"),
+        (PermissionError(13, "It is used by another process", r"C:\x.sqc"), r"C:\x.sqc: It is used by another process"),
         (OSError(122, "Disk quota exceeded"), "standard output, or another stream: Disk quota exceeded"),
         (MemoryError(), "out of memory (MemoryError); close other programs, or use less: fewer --jobs, a smaller"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory:\n you tried"), "out of memory (DefaultCPUAllocator"),
@@ -44,6 +52,11 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: Exception, *arguments: str):
             "a bug of sqcodec (IndexError: list index out of range, test_failures",
         ),
         (UnicodeEncodeError("utf-8", "a\udce9", 1, 2, "surrogates"), "a bug of sqcodec (UnicodeEncodeError: "),
+        (
+            ModuleNotFoundError("No module named 'pyarrow'", name="pyarrow"),
+            "this needs the package pyarrow, which is not installed; pip",
+        ),
+        (ModuleNotFoundError("No module named 'x'", name="x"), "a bug of sqcodec (ModuleNotFoundError: No module"),
         (click.ClickException("\x1b]0;title\x07"), r"\x1b]0;title\x07"),
     ],
 )
@@ -65,6 +78,69 @@ def test_debug_prints_the_traceback(monkeypatch: pytest.MonkeyPatch, arguments: 
 def test_debug_may_stand_anywhere_before_two_dashes() -> None:
     assert without_debug(["encode", "a", "--debug", "b"]) == (["encode", "a", "b"], True)
     assert without_debug(["encode", "--", "--debug"]) == (["encode", "--", "--debug"], False)
+
+
+def test_a_reader_that_has_ended_gets_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = failing(monkeypatch, BrokenPipeError(32, "Broken pipe"))
+    assert (result.exit_code, result.output) == (1, "")
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_thread_that_cannot_write_prints_nothing(monkeypatch: pytest.MonkeyPatch, debug: bool) -> None:
+    """TensorBoard's on a full disk: who waits for it gets the error. A bug in a thread is shown."""
+    shown: list[type[BaseException]] = []
+    monkeypatch.setattr(threading, "excepthook", lambda failure: shown.append(failure.exc_type))
+    with one_error(debug=debug):
+        for error in (OSError(28, "No space left on device"), ValueError("a bug")):
+            thread = threading.Thread(target=_raise, args=[error])
+            thread.start()
+            thread.join()
+    assert shown == ([OSError, ValueError] if debug else [ValueError])
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def test_sigterm_unwinds_and_leaves_no_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended() -> None:
+        with storage.written(tmp_path / "out.wav"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("sqcodec.pipeline.finding.shipped.shipped_models", ended)
+    assert run("models").exit_code == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_commands_run_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Python takes no signals, as in a server of somebody else's."""
+    monkeypatch.setattr("sqcodec.pipeline.finding.shipped.shipped_models", list)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(run, "models").result().exit_code == 0
+
+
+def test_every_text_has_bytes() -> None:
+    make_streams_lenient()
+    assert "a\udce9\x85\u2588\U0001f3b5".encode("ascii", "sqcodec") == b"a\xe9\\x85\\u2588\\U0001f3b5"
+    with pytest.raises(UnicodeDecodeError):  # bytes that are no text stay an error
+        b"\xe9".decode("utf-8", "sqcodec")
+
+
+def test_streams_of_other_programs_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # as pythonw.exe has it
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    make_streams_lenient()
+    assert (sys.stdout, sys.stderr.getvalue()) == (None, "")
+
+
+def test_a_package_without_metadata_has_no_tracker(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(name: str) -> None:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.metadata", none)
+    assert _tracker() == ""
 
 
 def test_bugs_are_reported_where_the_package_says(monkeypatch: pytest.MonkeyPatch) -> None:

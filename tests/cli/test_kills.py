@@ -2,14 +2,19 @@
 
 import random
 import signal
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from benchmarks import kills
 
-LONG = ("train", "compare", "evaluate", "score", "submit")  # seconds each: `python -m benchmarks kills` alone has them
-SHORT = [scenario for scenario in kills.SCENARIOS if scenario.name not in LONG]
+# of each signal; ten over the commands that take seconds: `python -m benchmarks kills` takes as many as one likes
+MOMENTS = {"train": 1, "prior": 1, "context": 2, "compare": 1, "evaluate": 2, "score": 1, "submit": 2}
+ALONE = ("prep", "train", "prior", "context", "compare", "evaluate", "submit")  # one process has the output alone
+
+Usual = Callable[[kills.Scenario], kills.Usual]
 
 
 @pytest.fixture(scope="module")
@@ -19,23 +24,30 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def usual(template: Path) -> Usual:
+    """What each command makes undisturbed, made once."""
+    return cache(lambda scenario: kills.usual(scenario, template, template.parent))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", SHORT, ids=lambda scenario: scenario.name)
-def test_what_a_signal_leaves_is_whole(template: Path, tmp_path: Path, scenario: kills.Scenario) -> None:
-    """A few moments of each command; `python -m benchmarks kills` takes as many as one likes."""
+@pytest.mark.parametrize("scenario", kills.SCENARIOS, ids=lambda scenario: scenario.name)
+def test_what_a_signal_leaves_is_whole(template: Path, usual: Usual, tmp_path: Path, scenario: kills.Scenario) -> None:
     rng = random.Random(scenario.name)
     for number in kills.SIGNALS:
-        done = kills.kill(scenario, number, template, tmp_path, 2, rng)
+        done = kills.kill(scenario, number, template, tmp_path, usual(scenario), MOMENTS.get(scenario.name, 2), rng)
         assert (done.half, done.drafts_after, done.differ) == (0, 0, 0), number
         if number != signal.SIGKILL:  # the others unwind, and remove what they began
             assert done.drafts == 0, number
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", SHORT, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", kills.SCENARIOS, ids=lambda scenario: scenario.name)
 @pytest.mark.parametrize("processes", [2, 4])
-def test_a_crowd_makes_one_whole_output(template: Path, tmp_path: Path, scenario, processes: int) -> None:
-    statuses = kills.crowd(scenario, template, tmp_path, processes)
+def test_a_crowd_makes_one_whole_output(
+    template: Path, usual: Usual, tmp_path: Path, scenario: kills.Scenario, processes: int
+) -> None:
+    statuses = kills.crowd(scenario, template, tmp_path, usual(scenario), processes)
     assert 0 in statuses
-    if scenario.name != "prep":  # one process has such a folder alone
+    if scenario.name not in ALONE:
         assert set(statuses) == {0}

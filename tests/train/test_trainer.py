@@ -94,6 +94,26 @@ def test_a_training_stopped_and_resumed_is_the_whole_one_bit_for_bit(tmp_path, n
     assert all(torch.equal(states[0][name], states[1][name]) for name in ("weight", "momentum"))
 
 
+def test_a_checkpoint_is_never_newer_than_the_weights(tmp_path, monkeypatch) -> None:
+    """Else a training that was killed between the two could not end: at the last step a resume trains no more."""
+
+    def full(toy: Toy) -> None:
+        if toy.step == 12:
+            raise TrainingError("no space left")
+        write(toy)
+
+    write = Toy.save_weights
+    monkeypatch.setattr(Toy, "save_weights", full)
+    with pytest.raises(TrainingError, match="no space left"):
+        train(Toy(tmp_path))
+    assert (stored(tmp_path)["step"], stored(tmp_path, "weights.pt")["step"]) == (9, 9)
+    monkeypatch.undo()
+    toy = Toy(tmp_path)
+    toy.resume()
+    train(toy)
+    assert (stored(tmp_path)["step"], stored(tmp_path, "weights.pt")["step"]) == (12, 12)
+
+
 def test_a_signal_in_the_last_step_is_no_stop(tmp_path) -> None:
     assert train(Toy(tmp_path / "run", at={12: signal.SIGTERM}))[-1]["step"] == 12
 

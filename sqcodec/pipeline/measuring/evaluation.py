@@ -33,7 +33,7 @@ from sqcodec.pipeline.measuring.utterances import credits_of, find_utterances, s
 from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.pipeline.paths import written
 from sqcodec.resampling import resample
-from sqcodec.storage import write_bytes, write_text
+from sqcodec.storage import append_line, write_bytes, write_text
 
 Progress = Callable[[int, int], None]  # how many of the files and systems are done, how many there are
 _ROWS = "scores.jsonl"
@@ -110,27 +110,27 @@ def evaluate(
     tasks = [_task(system, utterance, settings, out, kept) for utterance in utterances for system in systems]
     with alone(out):
         rows = _all_rows(out, tasks, jobs=jobs, backend=backend, progress=progress)
-    errors = tuple(f"{row['system']}, {row['file']}: {row['error']}" for row in rows if "error" in row)
-    if len(errors) == len(rows):
-        raise SqcodecError(f"{out}: no file could be coded; the first: {errors[0]}")
-    corpus_notes = [note for note in (found.note, chosen.note) if note]
-    notes = (*corpus_notes, *absent, *left_out(settings), *_beyond(rows), *_failures(errors))
-    summaries = results.summarise(systems, rows, out)
-    notes = (*notes, *savings(ours[0].family, results.curves(summaries), rivals))
-    about = {
-        "sqcodec": __version__,
-        "model": model_name(found.path),
-        "fingerprint": codec.fingerprint,
-        "vocoder": vocoder_name(chosen.path),
-        "data": str(list_file or data),
-        "files": len(utterances),
-        "settings": asdict(settings),
-    }
-    if write_scp:
-        results.write_scp(out, rows)
-    table = results.write(
-        out, summaries, rows, about=about, settings=settings, listened=credits_of(utterances, listened), notes=notes
-    )
+        errors = tuple(f"{row['system']}, {row['file']}: {row['error']}" for row in rows if "error" in row)
+        if len(errors) == len(rows):
+            raise SqcodecError(f"{out}: no file could be coded; the first: {errors[0]}")
+        corpus_notes = [note for note in (found.note, chosen.note) if note]
+        notes = (*corpus_notes, *absent, *left_out(settings), *_beyond(rows), *_failures(errors))
+        summaries = results.summarise(systems, rows, out)
+        notes = (*notes, *savings(ours[0].family, results.curves(summaries), rivals))
+        about = {
+            "sqcodec": __version__,
+            "model": model_name(found.path),
+            "fingerprint": codec.fingerprint,
+            "vocoder": vocoder_name(chosen.path),
+            "data": str(list_file or data),
+            "files": len(utterances),
+            "settings": asdict(settings),
+        }
+        if write_scp:
+            results.write_scp(out, rows)
+        table = results.write(
+            out, summaries, rows, about=about, settings=settings, listened=credits_of(utterances, listened), notes=notes
+        )
     return Evaluated(
         folder=out, table=table, files=len(utterances), systems=tuple(system.name for system in systems),
         errors=len(errors), notes=notes,
@@ -190,15 +190,13 @@ def _all_rows(
     known = {row["key"]: row for row in _read_rows(out / _ROWS)}
     rows_by_key = {task.key: known[task.key] for task in tasks if task.key in known and _has_files(task)}
     missing = [task for task in tasks if task.key not in rows_by_key]
-    with (out / _ROWS).open("a", encoding="utf-8") as file:
+    if progress:
+        progress(len(rows_by_key), len(tasks))
+    for row in in_parallel(_make_row, missing, jobs=jobs, backend=backend):
+        rows_by_key[row["key"]] = row
+        append_line(out / _ROWS, json.dumps(row))
         if progress:
             progress(len(rows_by_key), len(tasks))
-        for row in in_parallel(_make_row, missing, jobs=jobs, backend=backend):
-            rows_by_key[row["key"]] = row
-            file.write(json.dumps(row) + "\n")
-            file.flush()
-            if progress:
-                progress(len(rows_by_key), len(tasks))
     rows = [rows_by_key[task.key] for task in tasks]
     write_text(out / _ROWS, "".join(f"{json.dumps(row)}\n" for row in rows))
     return rows

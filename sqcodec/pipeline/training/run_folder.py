@@ -104,13 +104,14 @@ def refuse_second(folder: Path, *, resume: bool, remedy: str = "`folder` DIR") -
 def run_training(trainer: Trainer, recipe: Recipe, report: Report, progress: Progress | None) -> None:
     """Train to the end; the first rank writes recipe and log into the training's folder.
 
-    Raises TrainingError: the loss is not finite, or asked to stop.
+    Raises TrainingError: the loss is not finite, another process trains or has trained here, or asked to stop.
     """
     if not trainer.fabric.is_global_zero:
         trainer.run(None, report)
         return
     trainer.folder.mkdir(parents=True, exist_ok=True)
     with alone(trainer.folder, error=TrainingError):
+        refuse_second(trainer.folder, resume=trainer.step > 0)  # another process may have trained here meanwhile
         text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
         write_text(trainer.folder / "recipe.yaml", text)
         log = TrainingLog(trainer.folder, keep_to=trainer.step)

@@ -76,8 +76,8 @@ def train_context(
     run_training(trainer, recipe, report, progress)
     draw_curves(read_log(folder / "log.jsonl"), CONTEXT_CURVES, folder / "curves.png")
     model = to_integers(trainer.network)
-    add_context(path, path, model.arrays, model.digest)
     bits = _bits(model, trainer.corpus.test)
+    add_context(path, path, model.arrays, model.digest)  # last: until then the training can be resumed
     return TrainedContext(path=path, bits=bits, fixed=float((codec.quantizer.codewords - 1).bit_length()))
 
 

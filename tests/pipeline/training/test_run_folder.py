@@ -1,12 +1,13 @@
 """Which folder, store and recipe a training takes, anew and resumed."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from sqcodec.errors import RecipeError, TrainingError
-from sqcodec.pipeline.training.run_folder import begin, last_evaluation, refuse_second
+from sqcodec.pipeline.training.run_folder import begin, last_evaluation, refuse_second, run_training
 from sqcodec.recipe import load_recipe
 
 FOLDERS = {"model": "", "vocoder": "vocoder", "vocoder-on-codec": "vocoder-on-codec", "prior": "prior"}
@@ -54,6 +55,16 @@ def test_a_second_training_is_refused_unless_it_resumes(tmp_path) -> None:
     refuse_second(tmp_path, resume=True)
     with pytest.raises(TrainingError, match="holds a training already: add `resume` to go on with it, or `folder` DIR"):
         refuse_second(tmp_path, resume=False)
+
+
+def test_a_training_that_another_process_ended_meanwhile_is_not_begun_again(tmp_path) -> None:
+    """Both saw an empty folder; the second gets the lock when the first has ended."""
+    late = SimpleNamespace(fabric=SimpleNamespace(is_global_zero=True), folder=tmp_path / "run", step=0)
+    late.folder.mkdir()
+    (late.folder / "checkpoint.pt").touch()
+    with pytest.raises(TrainingError, match="holds a training already"):
+        run_training(late, load_recipe("vctk"), lambda entry: None, None)
+    assert [path.name for path in late.folder.iterdir()] == ["checkpoint.pt"]
 
 
 def test_the_last_evaluation_is_found_or_missed(tmp_path) -> None:

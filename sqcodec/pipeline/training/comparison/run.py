@@ -11,6 +11,7 @@ import yaml
 
 from sqcodec.corpus.store import open_store
 from sqcodec.errors import StoppedError, TrainingError
+from sqcodec.locking import alone
 from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.pipeline.training.comparison.charts import draw_comparison
 from sqcodec.pipeline.training.comparison.plan import Cell
@@ -52,34 +53,35 @@ def compare(
     A cell with a result is not trained again, one with a checkpoint resumes. jobs, backend: see `in_parallel`;
     parallel trainings report nothing but their number. progress: of the trainings, and of one that runs alone, by name.
     command: the command line, which the table quotes.
-    Raises CorpusError: no store; TrainingError: `folder` holds other cells under the same names, or asked to stop.
-    A training that diverges is reported and left out of the table.
+    Raises CorpusError: no store; TrainingError: `folder` holds other cells under the same names, another process writes
+    to it, a file cannot be written, or asked to stop. A training that diverges is reported and left out of the table.
     """
     store, progress = open_store(features), progress or _unseen
-    for cell in cells:
-        _check(cell, folder, store.digest)
-    waiting = [cell for cell in cells if not (folder / cell.folder / "result.json").is_file()]
-    report_line(f"{len(cells)} cells, {len(cells) - len(waiting)} finished before")
+    watched = jobs == 1 and backend == "local"
     run = partial(
         _run,
         features=features.absolute(),  # a worker may have another working folder
         folder=folder.absolute(),
         device=device,
         digest=store.digest,
-        report_line=report_line if jobs == 1 and backend == "local" else _mute,
-        progress=progress if jobs == 1 and backend == "local" else _unseen,
+        report_line=report_line if watched else _mute,
+        progress=progress if watched else _unseen,
     )
-    failures = []
-    progress("trainings", 0, len(waiting))
-    for done, text in enumerate(in_parallel(run, waiting, jobs=jobs, backend=backend), 1):
-        failures += [text] if text else []
-        progress("trainings", done, len(waiting))
-    failures.sort()
-    results = [result for cell in cells if (result := _result(cell, folder))]
-    failed = tuple(failures)
-    if not results:
-        raise TrainingError(f"{folder}: no cell finished: {'; '.join(failed)}")
-    return _write(folder, results, failed, _published(recipe, store.corpus), command)
+    with alone(folder, error=TrainingError):
+        for cell in cells:
+            _check(cell, folder, store.digest)
+        waiting = [cell for cell in cells if not (folder / cell.folder / "result.json").is_file()]
+        report_line(f"{len(cells)} cells, {len(cells) - len(waiting)} finished before")
+        progress("trainings", 0, len(waiting))
+        failures = []
+        for done, text in enumerate(in_parallel(run, waiting, jobs=jobs, backend=backend), 1):
+            failures += [text] if text else []
+            progress("trainings", done, len(waiting))
+        failed = tuple(sorted(failures))
+        results = [result for cell in cells if (result := _result(cell, folder))]
+        if not results:
+            raise TrainingError(f"{folder}: no cell finished: {'; '.join(failed)}")
+        return _write(folder, results, failed, _published(recipe, store.corpus), command)
 
 
 def _mute(_: str) -> None:
@@ -116,6 +118,8 @@ def _run(
     except StoppedError:
         raise TrainingError(f"stopped in {cell.name}, all saved; the same command goes on from here") from None
     except TrainingError as error:
+        if isinstance(error.__cause__, OSError):  # a full disk: the next training would fail, too
+            raise
         report_line(f"{cell.name}: {error}")
         return f"{cell.name}: {error}"
     last = read_log(run / "log.jsonl")[-1]
