@@ -139,6 +139,50 @@ def residual_regulariser(z, codebooks, variances, gumbels, temperature, in_use):
     return (((z - total) ** 2).sum(1) / (2 * variance)).sum(), entropy
 
 
+def residual_rate(z, codebooks, variances, codes, gains):
+    """What the prior saves: sum over frames and stages of sum_v p(v) gain(v), p given the codes of the stages before.
+
+    z [T, D], codebooks [K, V, D], codes [K, T], gains [K, T, V] = log P(v | codes before) + log V.
+    """
+    left, saved = z.copy(), 0.0
+    for codebook, s2, chosen, gain in zip(codebooks, variances, codes, gains, strict=True):
+        saved += (posterior(left, np.full_like(z, 1 / s2), codebook) * gain).sum()
+        left = left - codebook[chosen]
+    return saved
+
+
+def context_gains(codes, grid, weights):
+    """log P(v | codes before) + log V by the context model: codes [K, T], grid [K, V, D] integers -> [K, T, V].
+
+    The equations of docs/rate.md, weights by the names of torch's parameters. The output's last column, a frame's early
+    end, is not used.
+    """
+
+    def sigmoid(x):
+        return 1 / (1 + np.exp(-x))
+
+    books, frames = codes.shape
+    hidden = weights["gru.weight_hh_l0"].shape[1]
+    state, gains = np.zeros(hidden), np.zeros((books, frames, grid.shape[1]))
+    for frame in range(frames):
+        layers = (weights["from_state.weight"] @ state + weights["from_state.bias"]).reshape(books, -1)
+        total = np.zeros(grid.shape[2])
+        for stage in range(books):
+            seen = np.clip(np.floor((total + 64) / 128), -127, 127) / 128
+            inner = np.tanh(layers[stage] + seen @ weights["from_sum"][stage])
+            scores = (inner @ weights["output"][stage] + weights["output_bias"][stage])[:-1]
+            gains[stage, frame] = scores - np.log(np.exp(scores).sum()) + np.log(len(scores))
+            total = total + grid[stage, codes[stage, frame]]
+        x = np.append(np.clip(np.floor((total + 64) / 128), -127, 127) / 128, np.ones(books))
+        of_input = weights["gru.weight_ih_l0"] @ x + weights["gru.bias_ih_l0"]
+        of_state = weights["gru.weight_hh_l0"] @ state + weights["gru.bias_hh_l0"]
+        reset, update = (sigmoid(of_input[part] + of_state[part])
+                         for part in (slice(0, hidden), slice(hidden, 2 * hidden)))  # fmt: skip
+        candidate = np.tanh(of_input[2 * hidden :] + reset * of_state[2 * hidden :])
+        state = (1 - update) * candidate + update * state
+    return gains
+
+
 def gradient(function, point, step=1e-6):
     """Central differences of a scalar function at `point`, one coordinate at a time."""
     result = np.zeros_like(point)

@@ -99,6 +99,18 @@ class SpectrogramCodec(nn.Module):
         """
         encoded = self.encoder(features, frames)
         valid = None if frames is None else _valid(frames // self.features.frames_per_code, encoded.shape[1])
+        return self.reconstruct(encoded, speaker, temperature, generator, valid=valid)
+
+    def reconstruct(
+        self,
+        encoded: Tensor,
+        speaker: Tensor,
+        temperature: float,
+        generator: torch.Generator | None = None,
+        *,
+        valid: Tensor | None = None,
+    ) -> Reconstruction:
+        """`forward` from the encoder's output [B, T / 2, channels] on; valid: see `Quantizer.forward`."""
         quantized = self.quantizer(encoded, temperature, generator, valid=valid)
         z_q = jitter(quantized.z_q, self.jitter, generator) if self.training and self.jitter else quantized.z_q
         return Reconstruction(self.decoder(z_q, speaker), quantized)

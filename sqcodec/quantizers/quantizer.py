@@ -16,7 +16,7 @@ class Quantized(NamedTuple):
     z_q: [B, T, D], what the decoder receives: soft samples in training, codewords otherwise; codes: [B, K, T] int64,
     the nearest codewords; quadratic, entropy: [B], sums over time (and dimension or codewords) in nats, the
     loss is the first minus the second, and `quadratic` is the regulariser R of SQ-VAE, eq. 8; log_var: mean over
-    all, a scalar (NaN where nothing has a variance).
+    all, a scalar (NaN where nothing has a variance); stages: [B] int64, how many codebooks z_q has; None: all.
     """
 
     z_q: Tensor
@@ -24,6 +24,17 @@ class Quantized(NamedTuple):
     quadratic: Tensor
     entropy: Tensor
     log_var: Tensor
+    stages: Tensor | None = None
+
+
+class Posterior(NamedTuple):
+    """The probabilities p [B, K, T, V] of the codewords that codes were drawn with, and the codes [B, K, T].
+
+    Those of a codebook are given the codes of the codebooks before it.
+    """
+
+    codes: Tensor
+    p: Tensor
 
 
 class Quantizer(nn.Module, ABC):
@@ -77,6 +88,16 @@ class Quantizer(nn.Module, ABC):
     @abstractmethod
     def draw(self, encoded: Tensor, generator: torch.Generator | None = None) -> Quantized:
         """As `forward`, with hard codes drawn from the posterior: an unbiased sample of it, for the bound."""
+
+    def posterior(
+        self, encoded: Tensor, quantized: Quantized, generator: torch.Generator | None = None
+    ) -> Posterior | None:
+        """Codes as `draw` draws them, and their probabilities, with gradients; None: there are none, or not yet.
+
+        quantized: what `forward` made of `encoded` in this training step.
+        """
+        del encoded, quantized, generator
+        return None
 
     @abstractmethod
     def encode(self, encoded: Tensor, codebooks: int | None = None) -> Tensor:

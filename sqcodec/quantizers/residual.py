@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sqcodec import ranks
 from sqcodec.quantizers.gaussian import LOG_VAR_LIMIT, gaussian_logits, nearest
 from sqcodec.quantizers.k_means import k_means
-from sqcodec.quantizers.quantizer import Quantized, Quantizer, summed
+from sqcodec.quantizers.quantizer import Posterior, Quantized, Quantizer, summed
 from sqcodec.quantizers.stochastic import gumbel_max, gumbel_softmax
 from sqcodec.recipe.quantizer_section import ResidualConfig
 
@@ -30,10 +30,11 @@ Sampler = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class _Stage(NamedTuple):
-    """One stage of a batch: samples [N, D], nearest codes [N], entropies [N]."""
+    """One stage of a batch: samples [N, D], nearest codes [N], probabilities [N, V], entropies [N]."""
 
     sample: Tensor
     codes: Tensor
+    p: Tensor
     entropy: Tensor
 
 
@@ -99,12 +100,21 @@ class ResidualQuantizer(Quantizer):
         """Hard codes of every stage, each drawn with its probability given the former ones."""
         with torch.autocast(encoded.device.type, enabled=False):
             z = encoded.float().reshape(-1, self.dim)
+            return self._quantized(z, [*self._stages(z, _drawn(generator))], len(encoded), None, None)
 
-            def sample(stage: int, logits: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG001
-                codes = gumbel_max(logits, generator)
-                return codebook[codes], codes
-
-            return self._quantized(z, [*self._stages(z, sample)], len(encoded), None, None)
+    def posterior(
+        self, encoded: Tensor, quantized: Quantized, generator: torch.Generator | None = None
+    ) -> Posterior | None:
+        """Codes as `draw` draws them; frozen: the searched ones, which are certain; None in the warm-up."""
+        if self.vae_warmup:
+            return None
+        if self.frozen:
+            return Posterior(quantized.codes, nn.functional.one_hot(quantized.codes, self.codewords).float())
+        with torch.autocast(encoded.device.type, enabled=False):
+            stages = [*self._stages(encoded.float().reshape(-1, self.dim), _drawn(generator))]
+            codes, p = torch.stack([stage.codes for stage in stages]), torch.stack([stage.p for stage in stages])
+            shape = (self.codebooks, len(encoded), -1)
+            return Posterior(codes.view(shape).transpose(0, 1), p.view(*shape, self.codewords).transpose(0, 1))
 
     @torch.no_grad()
     def encode(self, encoded: Tensor, codebooks: int | None = None) -> Tensor:
@@ -224,7 +234,8 @@ class ResidualQuantizer(Quantizer):
             logits = gaussian_logits(left, torch.exp(-log_var).view(1, 1), codebook)
             z_l, codes = sample(stage, logits, codebook)
             log_p = torch.log_softmax(logits, dim=-1)
-            yield _Stage(z_l, codes, -(log_p.exp() * log_p).sum(-1))
+            p = log_p.exp()
+            yield _Stage(z_l, codes, p, -(p * log_p).sum(-1))
             left = left - z_l
 
     def _log_variances(self) -> Tensor:
@@ -254,4 +265,13 @@ class ResidualQuantizer(Quantizer):
             summed(quadratic, valid, batch),
             summed(entropy, valid, batch),
             self._log_variances().mean(),
+            in_use,
         )
+
+
+def _drawn(generator: torch.Generator | None) -> Sampler:
+    def sample(stage: int, logits: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG001
+        codes = gumbel_max(logits, generator)
+        return codebook[codes], codes
+
+    return sample

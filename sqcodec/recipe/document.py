@@ -52,7 +52,8 @@ class TrainConfig(Section):
     """Optimiser, schedule and bookkeeping of one training; every number is in steps unless its name says otherwise.
 
     level: range of the recording's peak, dB of full scale, drawn uniformly for each crop (features that carry a level);
-    null leaves recordings as they are.
+    null leaves recordings as they are. rate: weight of the codes' rate by the recipe's context model, which is trained
+    along (docs/rate.md); null: neither.
     """
 
     steps: Count
@@ -64,6 +65,7 @@ class TrainConfig(Section):
     clip: Positive
     temperature_rate: Annotated[float, Field(ge=0)]
     level: Level | None
+    rate: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     precision: Precision
     seed: Annotated[int, Field(ge=0, strict=True)]
     log_every: Count
@@ -112,6 +114,12 @@ class CodecRecipe(_Common):
     def _levels_need_levels(self) -> Self:
         if self.train.level is not None and self.features.kind == "paper-mel":
             raise ValueError("train.level: paper-mel features carry no level, expected null, or features.kind log-mel")
+        return self
+
+    @model_validator(mode="after")
+    def _rates_need_a_context_model(self) -> Self:
+        if self.train.rate is not None and (self.context is None or not self.quantizer.has_posterior):
+            raise ValueError("train.rate needs a section context, and quantizer.kind residual")
         return self
 
     @model_validator(mode="after")

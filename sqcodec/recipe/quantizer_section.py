@@ -38,6 +38,11 @@ class QuantizerSection(Section):
         """Whether some training steps leave parameters without gradient."""
         return False
 
+    @property
+    def has_posterior(self) -> bool:
+        """Whether a training can weigh the rate of its codes."""
+        return False
+
 
 class GaussianConfig(QuantizerSection):
     """Gaussian stochastic quantisation (SQ-VAE, Table 1): one variance for all (I), one per frame (III), one per frame
@@ -135,6 +140,11 @@ class ResidualConfig(QuantizerSection):
     @property
     def has_unused_parameters(self) -> bool:
         """The warm-up does not use the codebooks, frozen steps do not train the encoder."""
+        return True
+
+    @property
+    def has_posterior(self) -> bool:
+        """Of each stage, given the stages before."""
         return True
 
 

@@ -17,15 +17,19 @@ from sqcodec.metrics.codebook_usage import codewords_in_use, count_codes, perple
 from sqcodec.model.assembly import build_codec, find_target_classes
 from sqcodec.model.model_file import save_model
 from sqcodec.model.objective import objective
+from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.recipe import CodecRecipe
 from sqcodec.train.checkpoint import load_optimizer_
+from sqcodec.train.context_network import ContextNetwork, integer_grid
 from sqcodec.train.crops import Crops, band_statistics, step_seed
 from sqcodec.train.elbo import elbo
 from sqcodec.train.log import TrainingLog
+from sqcodec.train.rated_codec import RatedCodec
 from sqcodec.train.reconstruction import evaluate
 from sqcodec.train.trainer import Milestones, Trainer
 
 TERMS = ("loss", "reconstruction", "quadratic", "entropy", "mse", "log_var")
+RATE_TERMS = ("saved", "coded")  # by the context model, nats a crop; codes a crop
 CROPS, NOISE, INITIAL, DRAWN, LATENTS, CENTRES = range(6)  # the random streams
 
 
@@ -53,7 +57,10 @@ class CodecTrainer(Trainer):
         optimizer = torch.optim.Adam(self.codec.parameters(), lr=recipe.train.learning_rate, fused=True)
         if compiled:
             self._compile()
-        self.model, self.optimizer = fabric.setup(self.codec, optimizer)
+        self.context = _uniform_context(recipe, self.codec)
+        self.rated = RatedCodec(self.codec, self.context)
+        self.model, self.optimizer, *more = fabric.setup(self.rated, optimizer, *_optimizers_of(self.context, recipe))
+        self.context_optimizer = more[0] if more else None
         self.crops = Crops(store.splits["train"], speakers, recipe.train.frames, fabric.device, recipe.train.level)
         frames = sum(row.frames for row in store.splits["train"].rows)
         self.epoch_steps = max(1, round(frames / (recipe.train.batch * recipe.train.frames)))
@@ -61,17 +68,30 @@ class CodecTrainer(Trainer):
         self.counts = torch.zeros(book.codebooks, book.codewords, dtype=torch.int64, device=fabric.device)
 
     def state(self) -> dict[str, Any]:
-        """Weights, the optimiser, and how often each codeword occurred since the epoch began."""
-        return {"model": self.codec.state_dict(), "optimizer": self.optimizer.state_dict(), "counts": self.counts}
+        """Weights and optimisers, and how often each codeword occurred since the epoch began."""
+        state = {"model": self.codec.state_dict(), "optimizer": self.optimizer.state_dict(), "counts": self.counts}
+        return state | self._context_state()
+
+    def _context_state(self) -> dict[str, Any]:
+        if self.context is None or self.context_optimizer is None:
+            return {}
+        return {"context": {"network": self.context.state_dict(), "optimizer": self.context_optimizer.state_dict()}}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take what `state` returned."""
         self.codec.load_state_dict(state["model"])
         load_optimizer_(self.optimizer, state["optimizer"])
         self.counts = state["counts"]
+        if self.context is not None:
+            self.context.load_state_dict(state["context"]["network"])
+            load_optimizer_(self.context_optimizer, state["context"]["optimizer"])
 
     def upgraded(self, state: dict[str, Any]) -> dict[str, Any]:
-        """Release 0.1.0 kept the sums of the losses in one tensor, and one number of steps for all."""
+        """Release 0.1.0 kept the sums of the losses in one tensor, and one number of steps for all.
+
+        A training that began without the rate goes on with a context model that begins uniform.
+        """
+        state = self._context_state() | state
         if isinstance(state["summed"], int):
             sums = dict(zip(TERMS, state["sums"], strict=True)) if state["summed"] else {}
             return state | {"sums": sums, "summed": dict.fromkeys(sums, state["summed"])}
@@ -84,28 +104,46 @@ class CodecTrainer(Trainer):
     def train_step(self) -> dict[str, Tensor]:
         """One update by this rank's part of the batch; losses of the whole batch."""
         train = self.recipe.train
-        for group in self.optimizer.param_groups:
-            group["lr"] = train.learning_rate * train.milestone_factor ** bisect.bisect_right(
-                train.milestones, self.step - 1
-            )
+        self._set_learning_rates()
         self._advance_quantizer()
         batch = self.crops.draw(train.batch, step_seed(train.seed, self.step, CROPS))
         noise = torch.Generator(self.fabric.device).manual_seed(step_seed(train.seed, self.step, NOISE))
-        self.optimizer.zero_grad(set_to_none=True)
-        decoded, quantized = self.model(batch.features, batch.speaker, self._temperature(), noise)
+        self.model.zero_grad(set_to_none=True)
+        (decoded, quantized), rate = self.model(batch.features, batch.speaker, self._temperature(), noise)
         terms = objective(
             decoded,
             batch.features[:, :, 1:-1],
             quantized,
             likelihood=self.codec.likelihood,
             weighting=self.codec.quantizer.weighting,
+            rate=-(train.rate or 0.0) * rate.saved.mean(),
         )
-        self.fabric.backward(terms.loss)
+        self.fabric.backward(terms.loss if self.context is None else terms.loss - rate.learned.mean())
         self.fabric.clip_gradients(self.model, self.optimizer, max_norm=train.clip, error_if_nonfinite=False)
         self.optimizer.step()
-        values = ranks.mean(torch.stack([*terms, quantized.log_var]).detach().double())
+        self._step_context()
+        codes = (rate.saved.mean(), rate.coded.mean()) if self.context is not None else ()
+        values = ranks.mean(torch.stack([*terms, quantized.log_var, *codes]).detach().double())
         self.counts += ranks.total(count_codes(quantized.codes, self.codec.quantizer.codewords))
-        return dict(zip(TERMS, values, strict=True))
+        return dict(zip((*TERMS, *RATE_TERMS)[: len(values)], values, strict=True))
+
+    def _set_learning_rates(self) -> None:
+        train, context = self.recipe.train, self.recipe.context
+        factor = train.milestone_factor ** bisect.bisect_right(train.milestones, self.step - 1)
+        rates = [(self.optimizer, train.learning_rate)]
+        if self.context_optimizer is not None and context is not None:
+            rates.append((self.context_optimizer, context.learning_rate))
+        for optimizer, rate in rates:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * factor
+
+    def _step_context(self) -> None:
+        """In the same step as the codec, with a gradient norm of its own."""
+        if self.context is None or self.context_optimizer is None:
+            return
+        self.fabric.clip_gradients(self.model, self.context_optimizer, max_norm=1.0, error_if_nonfinite=False)
+        self.context_optimizer.step()
+        self.context.clamp_()
 
     def _compile(self) -> None:
         """In place, so that names of parameters stay; the quantiser stays as it is, for its generator."""
@@ -143,12 +181,19 @@ class CodecTrainer(Trainer):
             codes = self.recipe.train.frames // self.codec.features.frames_per_code
             entry |= {name: value for name, value in means.items() if math.isfinite(value)}  # VQ has no log variance
             entry |= {"mse": means["mse"] * self.codec.features.decibels_per_unit**2}
+            entry |= self._bits(means)
             entry |= {"posterior_entropy": means["entropy"] / codes}
             entry |= {"temperature": self._temperature(), "learning_rate": self.optimizer.param_groups[0]["lr"]}
         if (self.step % self.epoch_steps == 0 or self.is_last) and len(self.counts):
             entry |= usage("epoch", self.counts)
             self.counts = torch.zeros_like(self.counts)
         return entry
+
+    def _bits(self, means: dict[str, float]) -> dict[str, float]:
+        """Of a code, by the context model that is trained along."""
+        if not means.get("coded"):
+            return {}
+        return {"bits": math.log2(self.codec.quantizer.codewords) - means["saved"] / means["coded"] / math.log(2)}
 
     def evaluate(self, _log: TrainingLog) -> dict[str, Any]:
         """Reconstruct the evaluation split; at the end the variational bound too."""
@@ -164,7 +209,8 @@ class CodecTrainer(Trainer):
         entry |= usage("test", result.counts)
         if self.is_last:
             entry["test_counts"] = result.counts.tolist()
-            entry["bound"] = elbo(self.codec, split, device, step_seed(self.recipe.train.seed, 0, DRAWN)).as_dict()
+            seed = step_seed(self.recipe.train.seed, 0, DRAWN)
+            entry["bound"] = elbo(self.codec, split, device, seed, self.rated.saved).as_dict()
         return {name: value for name, value in entry.items() if value is not None}
 
     def identity(self) -> dict[str, Any]:
@@ -181,6 +227,23 @@ class CodecTrainer(Trainer):
             "the feature store": self.store.digest,
             "the speakers": list(self.codec.speakers),
         }
+
+
+def _uniform_context(recipe: CodecRecipe, codec: SpectrogramCodec) -> ContextNetwork | None:
+    """A context model that begins as the uniform prior; None: the recipe asks for none."""
+    if recipe.train.rate is None or recipe.context is None:
+        return None
+    grid = integer_grid(codec.quantizer.codebook)
+    context = ContextNetwork(grid, hidden=recipe.context.hidden, width=recipe.context.width)
+    torch.nn.init.zeros_(context.output)
+    return context
+
+
+def _optimizers_of(context: ContextNetwork | None, recipe: CodecRecipe) -> list[torch.optim.Optimizer]:
+    if context is None or recipe.context is None:
+        return []
+    rate, decay = recipe.context.learning_rate, recipe.context.weight_decay
+    return [torch.optim.AdamW(context.parameters(), lr=rate, weight_decay=decay, fused=True)]
 
 
 def _check_share(recipe: CodecRecipe, processes: int) -> None:

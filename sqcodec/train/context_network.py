@@ -43,10 +43,10 @@ class ContextNetwork(nn.Module):
 
     grid: Tensor
 
-    def __init__(self, grid: NDArray[np.integer[Any]], *, hidden: int, width: int) -> None:
+    def __init__(self, grid: Tensor, *, hidden: int, width: int) -> None:
         super().__init__()
         self.books, self.size, self.dim = grid.shape
-        self.register_buffer("grid", torch.from_numpy(grid.astype(np.int32)))
+        self.register_buffer("grid", grid)
         self.gru = nn.GRU(self.dim + self.books, hidden, batch_first=True)
         self.from_state = nn.Linear(hidden, self.books * width)
         self.from_sum = nn.Parameter(torch.randn(self.books, self.dim, width) / math.sqrt(self.dim))
@@ -55,12 +55,19 @@ class ContextNetwork(nn.Module):
 
     def nats(self, windows: CodedWindows) -> Tensor:
         """-log p of every code and every end of the windows, one after the other, stage by stage: [N]."""
-        sums = self._sums(windows)  # [B, T, K + 1, D]
-        depth = torch.arange(self.books, device=sums.device)
-        unary = (windows.stages[..., None] > depth).float()
-        last = torch.cat([_last(sums, windows.stages), unary], dim=-1)
-        state, _ = self.gru(torch.cat([torch.zeros_like(last[:, :1]), last[:, :-1]], dim=1))
+        state, sums = self._history(windows.codes, windows.stages)
         return torch.cat([self._stage(stage, state, sums[:, :, stage], windows) for stage in range(self.books)])
+
+    def gains(self, codes: Tensor, stages: Tensor) -> Tensor:
+        """log P(code | codes before it) + log V of every code that may come: [B, K, T, V], 0 for a uniform P.
+
+        codes: [B, K, T]; stages: [B], of every frame of a row, the gains of later ones are 0. None ends early.
+        """
+        state, sums = self._history(codes, stages[:, None].expand(-1, codes.shape[-1]))
+        every = torch.stack([self._scores(stage, state, sums[:, :, stage])[..., :-1] for stage in range(self.books)], 1)
+        every = every - every.amax(-1, keepdim=True).detach()
+        used = stages[:, None] > torch.arange(self.books, device=stages.device)
+        return (every - every.exp().mean(-1, keepdim=True).log()) * used[..., None, None]
 
     def clamp_(self) -> None:
         """Keep the weights within what 8 bits hold. Called after each step."""
@@ -73,19 +80,31 @@ class ContextNetwork(nn.Module):
         """-log p at one stage of the frames that reach it: of their code, or of their end."""
         ends = windows.stops[:, None] & (windows.stages == stage) & (stage < windows.limit[:, None])
         taken = (windows.stages > stage) | (ends & (stage > 0) & (windows.stages > 0))
-        width = self.from_sum.shape[-1]
-        rows = slice(stage * width, (stage + 1) * width)
-        inner = nn.functional.linear(state[taken], self.from_state.weight[rows], self.from_state.bias[rows])
-        inner = torch.tanh(inner + partial[taken] @ self.from_sum[stage])
-        scores = (inner @ self.output[stage] + self.output_bias[stage]).float()
+        scores = self._scores(stage, state[taken], partial[taken])
         may_end = windows.stops[:, None].expand_as(taken)[taken] & (stage > 0)
         scores = torch.cat([scores[:, :-1], scores[:, -1:].masked_fill(~may_end[:, None], -1e9)], dim=1)
         target = torch.where(ends, self.size, windows.codes[:, stage])[taken]
         return nn.functional.cross_entropy(scores, target, reduction="none")
 
-    def _sums(self, windows: CodedWindows) -> Tensor:
+    def _scores(self, stage: int, state: Tensor, partial: Tensor) -> Tensor:
+        """Of a stage's codes and of the end [..., V + 1], from states [..., H] and sums [..., D]."""
+        width = self.from_sum.shape[-1]
+        rows = slice(stage * width, (stage + 1) * width)
+        inner = nn.functional.linear(state, self.from_state.weight[rows], self.from_state.bias[rows])
+        inner = torch.tanh(inner + partial @ self.from_sum[stage])
+        return (inner @ self.output[stage] + self.output_bias[stage]).float()
+
+    def _history(self, codes: Tensor, stages: Tensor) -> tuple[Tensor, Tensor]:
+        """Codes [B, K, T] and the stages [B, T] of each frame -> the state before each frame [B, T, H], and `_sums`."""
+        sums = self._sums(codes)
+        unary = (stages[..., None] > torch.arange(self.books, device=sums.device)).float()
+        last = torch.cat([_last(sums, stages), unary], dim=-1)
+        after, _ = self.gru(last)
+        return torch.cat([torch.zeros_like(after[:, :1]), after[:, :-1]], dim=1), sums
+
+    def _sums(self, codes: Tensor) -> Tensor:
         """Sums of the first 0, 1, ... K codewords as the integer network sees them: [B, T, K + 1, D] in -1 to 1."""
-        codewords = torch.stack([self.grid[book][windows.codes[:, book]] for book in range(self.books)], dim=2)
+        codewords = torch.stack([self.grid[book][codes[:, book]] for book in range(self.books)], dim=2)
         sums = torch.cat([torch.zeros_like(codewords[:, :, :1]), codewords.cumsum(2, dtype=torch.int32)], dim=2)
         shift = CODEWORD_BITS - ACTIVATION_BITS
         return ((sums + (1 << (shift - 1))) >> shift).clamp(-LIMIT, LIMIT).float() / (1 << ACTIVATION_BITS)
@@ -96,14 +115,12 @@ def _last(sums: Tensor, stages: Tensor) -> Tensor:
     return sums.gather(2, stages[..., None, None].expand(-1, -1, 1, sums.shape[-1])).squeeze(2)
 
 
-def integer_grid(codebook: Tensor) -> NDArray[np.int16]:
-    """Codewords [V, D] or [K, V, D] -> int16 [K, V, D], scaled by a power of two."""
-    every = codebook.detach().float().cpu().numpy().astype(np.float64)
-    every = every.reshape(-1, *every.shape[-2:])
-    spread = float(np.sqrt(np.square(every - every.mean(axis=1, keepdims=True))[0].mean()))
-    widest = float(np.abs(every).max())
-    scale = 2.0 ** (CODEWORD_BITS + math.floor(math.log2(min(_SPREAD / spread, _WIDEST_CODEWORD / widest))))
-    return np.rint(every * scale).astype(np.int16)
+def integer_grid(codebook: Tensor) -> Tensor:
+    """Codewords [V, D] or [K, V, D] -> int32 [K, V, D] that 16 bits hold, scaled by a power of two."""
+    every = codebook.detach().double().view(-1, *codebook.shape[-2:])
+    spread = (every[0] - every[0].mean(0)).square().mean().sqrt()
+    scale = torch.minimum(_SPREAD / spread, _WIDEST_CODEWORD / every.abs().max()).log2().floor().exp2()
+    return (every * scale * (1 << CODEWORD_BITS)).round().int()
 
 
 def to_integers(network: ContextNetwork) -> ContextModel:

@@ -11,7 +11,9 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sqcodec.errors import TrainingError
 from sqcodec.recipe import ContextConfig
+from sqcodec.train.checkpoint import unlike
 from sqcodec.train.context_network import CodedWindows, ContextNetwork
 from sqcodec.train.crops import step_seed
 from sqcodec.train.log import TrainingLog
@@ -35,11 +37,11 @@ class PrefixCodes(NamedTuple):
 
 
 class ContextCorpus(NamedTuple):
-    """What to train and to test on. grid: the codewords as integers [K, V, D]; digest: of the feature store."""
+    """What to train and to test on. grid: the codewords, see `integer_grid`; digest: of the feature store."""
 
     train: PrefixCodes
     test: PrefixCodes
-    grid: NDArray[np.int16]
+    grid: Tensor
     fingerprint: str
     digest: str
 
@@ -60,6 +62,16 @@ class ContextTrainer(Trainer):
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         self._train = _Windows(corpus.train, self.network, config, fabric.device)
+
+    def begin_with(self, network: Mapping[str, Any], path: Path) -> None:
+        """Take the weights of a network that was trained along with the codec. Raises TrainingError, naming `path`: it
+        has another size than the recipe's."""
+        state = {**network, "grid": self.network.grid}
+        if wrong := unlike(self.network.state_dict(), state, "its context model"):
+            raise TrainingError(
+                f"{path}: {wrong} has another shape than the recipe's; set context.hidden and context.width as there"
+            )
+        self.network.load_state_dict(state)
 
     def train_step(self) -> dict[str, Tensor]:
         """One update; loss: nats a symbol."""

@@ -30,6 +30,8 @@ CASES = {
     "ema": (f"quantizer={{kind: vq-ema, codewords: 16, dim: 4, decay: 0.9, epsilon: 1.0e-5, reset_below: 0.5, {VQ}}}",),
     "vae": ("quantizer={kind: none, dim: 4}",),
     "residual": (f"quantizer={{{RESIDUAL}, warmup_steps: 0, freeze_step: null}}", NETWORK),
+    "rate": (f"quantizer={{{RESIDUAL}, warmup_steps: 0, freeze_step: null}}", NETWORK, "train.rate=1.0",
+             "context.hidden=8", "context.width=8"),
     "warm": (f"quantizer={{{RESIDUAL}, warmup_steps: 1, freeze_step: 2}}", NETWORK),
 }  # fmt: skip
 
@@ -38,7 +40,9 @@ def work(store: Path, out: Path, steps: int, *, resume: bool) -> None:
     """Train each case and leave what this rank has: `<case>-<rank>.safetensors`, and the first rank's checkpoint."""
     for name, overrides in CASES.items():
         recipe = load_recipe("zerospeech2019", (*SMALL, "train.learning_rate=1.0e-3", *overrides))
-        fabric = make_fabric("cpu", "32-true", processes=started_processes(), resting=name in ("residual", "warm"))
+        fabric = make_fabric(
+            "cpu", "32-true", processes=started_processes(), resting=name in ("residual", "rate", "warm")
+        )
         trainer = CodecTrainer(recipe, open_store(store), out / name, fabric)
         (out / name).mkdir(parents=True, exist_ok=True)
         if resume:
@@ -50,6 +54,9 @@ def work(store: Path, out: Path, steps: int, *, resume: bool) -> None:
         state |= {
             f"gradient.{key}": each.grad for key, each in trainer.codec.named_parameters() if each.grad is not None
         }
+        if trainer.context is not None:
+            state |= {f"context.{key}": each.grad for key, each in trainer.context.named_parameters()}
+            state |= trainer.context.state_dict()
         state |= {"counts": trainer.counts, "sums": torch.stack(list(trainer.losses.state()["sums"].values()))}
         state = {key: value.clone().contiguous() for key, value in state.items()}
         save_file(state, out / f"{name}-{fabric.global_rank}.safetensors")

@@ -92,6 +92,15 @@ def test_a_window_counts_every_symbol_once() -> None:
     assert float(whole.sum()) == pytest.approx(8 * math.log(SIZE), rel=1e-5)
 
 
+def test_a_block_begins_with_a_state_of_zeros() -> None:
+    """As the integers do: docs/bitstream.md."""
+    network = ContextNetwork(integer_grid(torch.randn(BOOKS, SIZE, DIM)), hidden=4, width=4)
+    torch.nn.init.ones_(network.gru.bias_ih_l0)
+    state, _ = network._history(torch.zeros(1, BOOKS, 3, dtype=torch.int64), torch.full((1, 3), 2))
+    assert (state[0, 0] == 0).all()
+    assert (state[0, 1:] != 0).all()
+
+
 def test_a_training_resumes_bit_for_bit(tmp_path) -> None:
     straight = make_trainer(tmp_path / "straight", make_config(steps=8, evaluate_every=4))
     train(straight)
@@ -119,8 +128,8 @@ def test_frames_end_where_bits_cost_more_than_they_bring(tmp_path) -> None:
 def test_the_grid_keeps_the_codewords_apart() -> None:
     book = torch.randn(2, 16, 4) * torch.tensor([7.0, 1.0])[:, None, None]
     grid = integer_grid(book)
-    assert grid.dtype == np.int16
-    scale = np.abs(grid).max() / np.abs(book.numpy()).max()
-    scale = 2.0 ** round(math.log2(scale))
-    assert np.abs(grid - scale * book.double().numpy()).max() <= 0.5  # a power of two, rounded
+    assert grid.dtype == torch.int32
+    assert grid.abs().max() < 2**15
+    scale = 2.0 ** round(math.log2(grid.abs().max() / book.abs().max()))
+    assert (grid - scale * book.double()).abs().max() <= 0.5  # a power of two, rounded
     assert integer_grid(book[0]).shape == (1, 16, 4)

@@ -57,6 +57,7 @@ def test_two_ranks_give_the_gradient_of_one(trained, case) -> None:
     names = [name for name in one if name.startswith("gradient.")]
     norm = sum(one[name].square().sum() for name in names).sqrt()
     assert norm == pytest.approx(1, abs=1e-3)
+    names += [name for name in one if name.startswith("context.")]  # its norm is clipped by itself
     for name in names:
         assert (one[name] - two[name]).abs().max() < TOLERANCE, name
     assert torch.allclose(one["sums"], two["sums"], rtol=1e-5, equal_nan=True)

@@ -20,13 +20,14 @@ from sqcodec.pipeline.training.launch import make_fabric, refuse_processes
 from sqcodec.pipeline.training.run_folder import refuse_second, run_training, stage_folder
 from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.recipe import CodecRecipe
+from sqcodec.train.checkpoint import load_checkpoint
 from sqcodec.train.context_network import integer_grid, to_integers
 from sqcodec.train.context_trainer import ContextCorpus, ContextTrainer, PrefixCodes
 from sqcodec.train.curves import CONTEXT_CURVES, draw_curves
 from sqcodec.train.log import read_log
 from sqcodec.train.trainer import Progress, Report
 
-MODEL = "model.safetensors"
+MODEL, CHECKPOINT = "model.safetensors", "checkpoint.pt"
 _TEST_BLOCKS = 64  # that are coded at the end, of the test split
 _BLOCK = 500  # codes of a block
 _LARGEST = 60000.0  # error that 16 bits hold
@@ -73,12 +74,21 @@ def train_context(
     trainer = ContextTrainer(config, _corpus(codec, recipe, features), folder, fabric)
     if resume:
         trainer.resume()
+    else:
+        _begin_with(trainer, run / CHECKPOINT)
     run_training(trainer, recipe, report, progress)
     draw_curves(read_log(folder / "log.jsonl"), CONTEXT_CURVES, folder / "curves.png")
     model = to_integers(trainer.network)
     bits = _bits(model, trainer.corpus.test)
     add_context(path, path, model.arrays, model.digest)  # last: until then the training can be resumed
     return TrainedContext(path=path, bits=bits, fixed=float((codec.quantizer.codewords - 1).bit_length()))
+
+
+def _begin_with(trainer: ContextTrainer, checkpoint: Path) -> None:
+    """Begin with the context model that was trained along with the codec, if one was."""
+    state = load_checkpoint(checkpoint, trainer.fabric.device) if checkpoint.is_file() else {}
+    if "context" in state:
+        trainer.begin_with(state["context"]["network"], checkpoint)
 
 
 def _corpus(codec: SpectrogramCodec, recipe: CodecRecipe, features: Path) -> ContextCorpus:
