@@ -48,8 +48,8 @@ def compare(
     """Train several quantisers of RECIPE with several seeds and print a table of the results.
 
     \b
-    Example: sqcodec compare recipes/zerospeech2019 --systems vq-ema,sq-I,sq-IV --seeds 0,1 --set train.steps=2000
-    Capacity: sqcodec compare recipes/tiny --systems vq-ema,sq-IV --sweep quantizer.codewords=64,128,256,512
+    Example: sqcodec compare recipes/zerospeech2019 --systems vq-ema,sq-IV --seeds 0,1 --set train.steps=2000
+    Capacity: sqcodec compare recipes/tiny --systems vq-ema,sq-IV --sweep quantizer.codewords=64,256
     Run the same command again to continue: finished trainings are kept, interrupted ones resume.
     """
     from sqcodec import recipe as recipes
