@@ -1,5 +1,6 @@
 """`sqcodec encode in.wav message.bin` and `decode message-*.bin out.wav`."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,15 @@ def test_a_short_recording_is_one_message() -> None:
     assert done.stdout.startswith(f"message.bin: 1.25 s, {size} bytes: {8 * size / 1.25:.0f} bit/s, model")
     decoded = run("decode", "message.bin", "out.wav")
     assert decoded.stdout == "out.wav: 1.25 s at 16000 Hz, model speech16k\n"
+    tree = json.loads(run("decode", "message.bin", "out.wav", "--json").stdout)
+    assert (tree["seconds"], tree["sample_rate"]) == (soundfile.info("out.wav").frames / 16_000, 16_000)
+
+
+def test_json_names_the_messages() -> None:
+    soundfile.write("short.wav", speech_like(20_000), 16000)
+    tree = json.loads(run("encode", "short.wav", "message.bin", "--json", "--effort", "1", "--max-bytes", "40").stdout)
+    assert tree["files"] == sorted(map(str, Path().glob("message*.bin")))
+    assert len(tree["files"]) > 1
 
 
 def test_a_longer_one_is_split_and_each_is_decodable_alone() -> None:

@@ -8,6 +8,7 @@ import soundfile
 from click.testing import CliRunner, Result
 
 from sqcodec.cli.main import main
+from sqcodec.cli.prep import _duration
 
 
 def invoke(*arguments: object) -> Result:
@@ -186,3 +187,10 @@ def test_reports_name_each_problem_recording_and_the_reason(corpus: Path, tmp_pa
     ):
         assert line in report
     assert sum(line.startswith(("skipped\tanna/nan\tnot finite", "skipped\tanna/empty\tempty")) for line in report) == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(12.34, "12.3 s"), (59.9, "59.9 s"), (60, "1.0 min"), (3599, "60.0 min"), (5400, "1.50 h")]
+)
+def test_durations_have_the_unit_that_suits_them(seconds: float, text: str) -> None:
+    assert _duration(seconds / 3600) == text

@@ -13,7 +13,9 @@ from click.testing import CliRunner
 
 from sqcodec import storage
 from sqcodec.cli.main import main
+from sqcodec.cli.train import _echo_vocoder, _Progress
 from sqcodec.corpus.store import open_store
+from sqcodec.pipeline.training.run_folder import begin
 from sqcodec.vocoder.vocoder_header import read_header
 from tests.conftest import make_model, speech_like
 from tests.train.conftest import SMALL, make_store
@@ -166,6 +168,38 @@ def test_on_codec_fine_tunes_the_vocoder(tmp_path):
 def test_vocoder_options_need_the_vocoder_stage(tmp_path):
     assert "--on codec needs --stage vocoder." in invoke("--on", "codec").stderr
     assert "--from needs --on codec." in vocoder("istft", "--from", tmp_path, exit_code=2).stderr
+
+
+def test_compile_needs_the_model_stage():
+    result = CliRunner().invoke(main, ["train", "istft", "--stage", "vocoder", "--compile"])
+    assert result.exit_code == 2
+    assert "--compile needs --stage model." in result.stderr
+
+
+def test_a_training_of_days_is_announced(capsys):
+    """The paper's network on a CPU: what is begun, how long it takes, and what to set for less."""
+    progress = _Progress(begin("vctk", stage="model"), "cpu", lambda what, done, total: None)
+    progress(0, 500_000)
+    begun, advice = capsys.readouterr().err.splitlines()
+    assert begun == "runs/vctk: steps 1 to 500000 on cpu, features data/vctk"
+    assert advice.startswith("on a CPU 500000 steps of this network take days, about 0.7 s each on two cores; --set tr")
+    progress(1, 500_000)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_other_processes_of_torchrun_are_silent(capsys, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    _Progress(begin("vctk", stage="model"), "cpu", lambda what, done, total: None)(0, 500_000)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_collapsed_discriminators_are_named_with_a_remedy(capsys):
+    _echo_vocoder({"step": 500, "mel": 0.5, "periods": 0.0001, "collapsed": ["periods"]})
+    assert capsys.readouterr().err == (
+        "step 500: mel 0.500, periods 0.000\n"
+        "step 500: the discriminators by periods have collapsed: with a loss of 0.0001 they separate all recordings"
+        " from synthesised sound and give no gradient; lower vocoder.discriminators.learning_rate\n"
+    )
 
 
 @pytest.mark.slow

@@ -112,6 +112,14 @@ def test_wrong_usage_exits_with_2(challenge: Path) -> None:
     assert "Error: expected zerospeech2019 MODEL --data DIR --out DIR, or --check DIR" in result.stderr
     assert run("submit", "zerospeech2020", "tiny").exit_code == 2
     assert run("abx").exit_code == 2
+    for both in (("abx", "x.item"), ("abx", "x.item", "units", "--data", "2019")):
+        result = run(*both)
+        assert result.exit_code == 2
+        assert "give FEATURES, or recordings for a model with --data DIR, one of them." in result.stderr
+    for both in (("bitrate", "units"), ("bitrate", "units", "--data", "2019", "--list", "list.txt")):
+        result = run(*both)
+        assert result.exit_code == 2
+        assert "give durations: --data DIR or --list FILE, one of them." in result.stderr
 
 
 def test_check_accepts_a_submission_except_the_missing_language(submission: Path) -> None:
@@ -155,6 +163,9 @@ def test_bit_rates_side_by_side(submission: Path) -> None:
         "adaptive frequencies",
         "fixed width",
     ]
+    board = run("bitrate", "sub/2019/english/test", "--data", "2019/english/test", "--leaderboard").stdout
+    assert board.startswith(result.stdout)
+    assert "this result" in board.removeprefix(result.stdout)
     Path("list.txt").write_text("S2_03.txt 1.5\ntest/S2_04 2.0\n")
     tree = json.loads(run("bitrate", "sub/2019/english/test", "--list", "list.txt", "--json").stdout)
     assert (tree["seconds"], tree["vectors"]) == (3.5, 76 + 101)  # ceil of half the frames: 151 and 201
