@@ -46,21 +46,30 @@ def frames_of_stft(spectrum: Tensor, config: StftConfig) -> Tensor:
     return windowed
 
 
-def overlap_add_same(frames: Tensor, config: StftConfig) -> Tensor:
-    """Frames [B, T, win_length], windowed twice, -> the sound [B, hop T] nearest to them in the least squares."""
+def overlap_add_same(frames: Tensor, config: StftConfig, inside: Tensor | None = None) -> Tensor:
+    """Frames [B, T, win_length], windowed twice, -> the sound [B, hop T] nearest to them in the least squares.
+
+    inside: [B, T] bool, False where a row's frames are padding: its sound ends before them, and zeros follow.
+    """
     weight = hann_window(config.win_length, frames.device).square().expand(1, frames.shape[1], -1)
+    if inside is not None:
+        frames, weight = frames * inside[..., None], weight * inside[..., None]
     around = (config.win_length - config.hop_length) // 2
     sound = _overlap_add(frames, config.hop_length)[:, around:-around]
     nearest: Tensor = sound / _overlap_add(weight, config.hop_length)[:, around:-around]
+    if inside is not None:
+        nearest = nearest.masked_fill(~inside.repeat_interleave(config.hop_length, dim=1), 0.0)  # also 0 / 0
     return nearest
 
 
-def inverse_stft_same(spectrum: Tensor, config: StftConfig) -> Tensor:
+def inverse_stft_same(spectrum: Tensor, config: StftConfig, inside: Tensor | None = None) -> Tensor:
     """Spectrum [B, T, bins] -> the sound [B, hop T] whose frames (`frames_same`) have the spectrum nearest to it.
+
+    inside: see `overlap_add_same`.
 
     torch.istft centres, which gives (T - 1) hops, and refuses to do without: the window is 0 at its outermost sample.
     """
-    return overlap_add_same(frames_of_stft(spectrum, config), config)
+    return overlap_add_same(frames_of_stft(spectrum, config), config, inside)
 
 
 def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:

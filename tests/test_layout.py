@@ -16,7 +16,7 @@ PACKAGE = ROOT / "sqcodec"
 
 GROUND = {
     "errors", "former_names", "spectrogram", "codes", "layouts", "processors", "recording", "resampling", "storage",
-    "tensor_files", "locking", "extras", "arrays", "mel_scale", "windows", "engine",
+    "tensor_files", "locking", "extras", "arrays", "mel_scale", "windows", "batching", "engine",
 }  # fmt: skip
 STAGES = {"corpus", "features", "quantizers", "model", "bitstream", "vocoder", "prior", "metrics", "report", "runtime"}
 VERBS = {"pipeline.finding", "pipeline.coding", "pipeline.training", "pipeline.measuring"}
@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "arrays": set(),
     "mel_scale": {"spectrogram"},
     "windows": {"arrays"},
+    "batching": set(),
     "engine": set(),
     "codes": {"spectrogram"},
     "processors": set(),

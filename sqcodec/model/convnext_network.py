@@ -24,7 +24,7 @@ class ConvNextEncoder(Encoder):
 
     def __init__(self, config: ConvNextConfig, features: FeatureConfig, *, outputs: int) -> None:
         super().__init__()
-        per_code = features.frames_per_code
+        self.frames_per_code = per_code = features.frames_per_code
         self.scale = BandScale(features.n_mels)
         self.embed = nn.Conv1d(features.n_mels, config.dim, per_code + _CONTEXT_FRAMES, stride=per_code)
         ahead = _ahead(config.encoder_layers, config.encoder_lookahead)
@@ -37,10 +37,13 @@ class ConvNextEncoder(Encoder):
             nn.init.xavier_uniform_(layer.weight)
 
     def forward(self, features: Tensor, frames: Tensor | None = None) -> Tensor:
-        """features [B, F, T + 2], one frame of context on each side -> [B, T / frames per code, outputs]."""
-        assert frames is None, "only the paper's network takes padded rows; recipe validation excludes this"
+        """features [B, F, T + 2], one frame of context on each side -> [B, T / frames per code, outputs].
+
+        frames: [B], of rows with padding (see `Encoder`), which is zeroed before every convolution.
+        """
         hidden: Tensor = self.embed(self.scale(features)).transpose(1, 2)
-        encoded: Tensor = self.output(self.blocks(hidden))
+        lengths = None if frames is None else frames // self.frames_per_code
+        encoded: Tensor = self.output(self.blocks(hidden, lengths))
         return encoded
 
 
@@ -65,9 +68,9 @@ class ConvNextDecoder(Decoder):
         for layer in (self.embed, self.output):
             nn.init.xavier_uniform_(layer.weight)
 
-    def forward(self, z_q: Tensor, speaker: Tensor) -> Tensor:  # noqa: ARG002 - speaker-independent
-        """z_q [B, T, D] -> [B, outputs, frames per code x T]; speaker is ignored."""
-        decoded = self.output(self.blocks(self.embed(z_q)))  # [B, T, frames per code x outputs]
+    def forward(self, z_q: Tensor, speaker: Tensor, lengths: Tensor | None = None) -> Tensor:  # noqa: ARG002 - of any speaker
+        """z_q [B, T, D] -> [B, outputs, frames per code x T]; speaker is ignored. lengths: as of `Decoder`."""
+        decoded = self.output(self.blocks(self.embed(z_q), lengths))  # [B, T, frames per code x outputs]
         frames = decoded.reshape(len(decoded), self.frames_per_code * decoded.shape[1], -1).transpose(1, 2)
         return self.scale.inverse(frames.float())
 

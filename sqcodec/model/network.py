@@ -30,5 +30,8 @@ class Decoder(nn.Module, ABC):
     margin: int
 
     @abstractmethod
-    def forward(self, z_q: Tensor, speaker: Tensor) -> Tensor:
-        """z_q [B, T, D], speaker [B] int64 -> [B, outputs, 2 T]."""
+    def forward(self, z_q: Tensor, speaker: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """z_q [B, T, D], speaker [B] int64 -> [B, outputs, 2 T].
+
+        lengths: [B] int64: row b has lengths[b] codes, the rest is padding; None: no row is padded.
+        """

@@ -5,10 +5,12 @@ Encoder: spectrogram at 100 Hz -> latents at 50 Hz. Decoder: codewords at 50 Hz 
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from sqcodec import ranks
 from sqcodec.model.network import Decoder, Encoder
 from sqcodec.nn.batch_norm import BatchNorm
+from sqcodec.nn.padding import within
 from sqcodec.recipe import PaperNetworkConfig
 
 _MODULES_PER_LAYER = 3  # convolution, BatchNorm, ReLU
@@ -50,7 +52,7 @@ class PaperEncoder(Encoder):
         for start in range(0, len(self.layers) - 1, _MODULES_PER_LAYER):
             encoded = self.layers[start : start + _MODULES_PER_LAYER](encoded)
             length = frames if start < _MODULES_PER_LAYER * _STRIDED_LAYER else frames // 2
-            encoded = encoded * (torch.arange(encoded.shape[-1], device=frames.device) < length[:, None])[:, None]
+            encoded = encoded * within(length, encoded.shape[-1])[:, None]
         encoded = self.layers[-1](encoded)
         return encoded.transpose(1, 2)
 
@@ -81,10 +83,18 @@ class PaperDecoder(Decoder):
         self.recurrent = nn.GRU(inputs, config.gru, num_layers=2, batch_first=True, bidirectional=True)
         self.output = nn.Linear(2 * config.gru, outputs)
 
-    def forward(self, z_q: Tensor, speaker: Tensor) -> Tensor:
-        """z_q [B, T, D], speaker [B] int64 -> [B, outputs, 2 T]."""
+    def forward(self, z_q: Tensor, speaker: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """z_q [B, T, D], speaker [B] int64 -> [B, outputs, 2 T].
+
+        lengths: [B], of rows with padding: the layers begin backwards at the last code of each row.
+        """
         frames = z_q.repeat_interleave(2, dim=1)
         embedding = self.speakers(speaker)[:, None].expand(-1, frames.shape[1], -1)
-        hidden, _ = self.recurrent(torch.cat([frames, embedding], dim=-1))
+        inputs = torch.cat([frames, embedding], dim=-1)
+        if lengths is None:
+            hidden, _ = self.recurrent(inputs)
+        else:
+            packed = pack_padded_sequence(inputs, 2 * lengths.cpu(), batch_first=True, enforce_sorted=False)
+            hidden, _ = pad_packed_sequence(self.recurrent(packed)[0], batch_first=True, total_length=inputs.shape[1])
         decoded: Tensor = self.output(hidden)
         return decoded.transpose(1, 2)

@@ -13,6 +13,7 @@ from sqcodec.model.model_header import NO_SPEAKER
 from sqcodec.model.network import Decoder, Encoder
 from sqcodec.model.paper_network import jitter
 from sqcodec.nn.convnext import BandScale
+from sqcodec.nn.padding import within
 from sqcodec.quantizers.quantizer import Quantized, Quantizer
 from sqcodec.recipe import CodecRecipe
 from sqcodec.spectrogram import FeatureConfig
@@ -98,7 +99,7 @@ class SpectrogramCodec(nn.Module):
         frames of each row without padding (see `PaperEncoder`); None: all T.
         """
         encoded = self.encoder(features, frames)
-        valid = None if frames is None else _valid(frames // self.features.frames_per_code, encoded.shape[1])
+        valid = None if frames is None else within(frames // self.features.frames_per_code, encoded.shape[1])
         return self.reconstruct(encoded, speaker, temperature, generator, valid=valid)
 
     def reconstruct(
@@ -133,9 +134,12 @@ class SpectrogramCodec(nn.Module):
         return self.quantizer.encode(self.encoder(features, frames), codebooks)
 
     @torch.inference_mode()
-    def decode(self, codes: Tensor, speaker: Tensor) -> Tensor:
-        """codes [B, K, T] int64, speaker [B] int64 -> features [B, F, 2 T], 2 frames per code."""
-        return self.likelihood.features(self.decoder(self.quantizer.decode(codes), speaker))
+    def decode(self, codes: Tensor, speaker: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """codes [B, K, T] int64, speaker [B] int64 -> features [B, F, 2 T], 2 frames per code.
+
+        lengths: [B], the codes of each row without padding, whose features are meaningless; None: all T.
+        """
+        return self.likelihood.features(self.decoder(self.quantizer.decode(codes), speaker, lengths))
 
     @property
     def bit_rate(self) -> float:
@@ -147,8 +151,3 @@ class SpectrogramCodec(nn.Module):
         """The name of what its codes mean; see `codes.fingerprint`."""
         codebook = self.quantizer.codebook.detach().cpu().contiguous().numpy()
         return fingerprint(self.features, codebook, codebooks=self.quantizer.codebooks)
-
-
-def _valid(lengths: Tensor, longest: int) -> Tensor:
-    """lengths [B] -> mask [B, longest] bool, True up to each length."""
-    return torch.arange(longest, device=lengths.device) < lengths[:, None]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sqcodec.nn.padding import within
 from sqcodec.nn.taps import TAPS, ahead_of_each
 
 
@@ -27,10 +28,16 @@ class Trunk(nn.Module):
         self.norm_out = nn.LayerNorm(dim, eps=1e-6)
         self.apply(initialise)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Edges are padded with zeros, at every layer (before the first: the mean spectrum)."""
-        hidden = self.embed(functional.pad(self.scale(features), self._pad)).transpose(1, 2)
-        output: Tensor = self.norm_out(self.blocks(self.norm_in(hidden)))
+    def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Edges are padded with zeros, at every layer (before the first: the mean spectrum).
+
+        lengths: [B], the frames of each row without padding; None: all T.
+        """
+        scaled = self.scale(features)
+        if lengths is not None:
+            scaled = scaled * within(lengths, scaled.shape[-1])[:, None]
+        hidden = self.embed(functional.pad(scaled, self._pad)).transpose(1, 2)
+        output: Tensor = self.norm_out(self.blocks(self.norm_in(hidden), lengths))
         return output
 
 
@@ -73,10 +80,11 @@ class Blocks(nn.Module):
         self.ahead = sum(ahead)
         self.behind = (TAPS - 1) * len(ahead) - self.ahead
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Edges are padded with zeros before every convolution."""
+    def forward(self, hidden: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Edges are padded with zeros before every convolution, and so are rows [B] that end before the longest."""
+        inside = None if lengths is None else within(lengths, hidden.shape[1])[..., None]
         for layer in self.layers:
-            hidden = layer(hidden)
+            hidden = layer(hidden if inside is None else hidden * inside)
         return hidden
 
 

@@ -13,6 +13,7 @@ from sqcodec.runtime.spectra import inverse_fft, overlap_add_same
 from sqcodec.runtime.threads import one_thread
 from sqcodec.runtime.weights import Array, Weights
 from sqcodec.tensor_files import read_arrays
+from sqcodec.vocoder.interface import Vocoder
 from sqcodec.vocoder.vocoder_header import KIND, VocoderHeader
 from sqcodec.windows import windows, with_last_repeated
 
@@ -22,7 +23,7 @@ _FRAMES = 2000  # of a block, without the context: 5 % of it
 _ROWS = 32  # frames of an inverse FFT at once
 
 
-class NumpyIstftVocoder:
+class NumpyIstftVocoder(Vocoder):
     """A trained network with its refinement: the `Vocoder` that needs no torch.
 
     iterations: of the refinement; None: as the header says, which may leave out codes of few stages. Raises

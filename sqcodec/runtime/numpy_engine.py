@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.codes import fingerprint
-from sqcodec.engine import EncodedBlock, Features
+from sqcodec.engine import EncodedBlock, Engine, Features
 from sqcodec.errors import ModelError
 from sqcodec.model.model_header import ModelContents, ModelHeader
 from sqcodec.runtime.networks import Decoder, Encoder
@@ -32,7 +32,7 @@ def knows(header: ModelHeader) -> bool:
     )
 
 
-class NumpyEngine:
+class NumpyEngine(Engine):
     """A codec as an `Engine`. Encoder and decoder are made when they are first used.
 
     Raises ModelError: the file is damaged.

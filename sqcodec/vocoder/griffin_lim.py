@@ -18,6 +18,7 @@ from sqcodec.dsp import hann_window
 from sqcodec.mel_scale import shortest_filters
 from sqcodec.recipe import GriffinLimConfig
 from sqcodec.spectrogram import FeatureConfig
+from sqcodec.vocoder.interface import Vocoder
 from sqcodec.vocoder.refinement import shortest_stft
 
 _SEGMENT = 1000  # frames between cuts, give or take _SEARCH
@@ -28,7 +29,7 @@ _SEED = 0  # of the first phases: equal features give equal sound
 _Samples = NDArray[np.float32]
 
 
-class GriffinLim:
+class GriffinLim(Vocoder):
     """Griffin-Lim for one kind of features. Features of utterance-normalised kinds give sound normalised so."""
 
     kind: Literal["griffin-lim"] = "griffin-lim"

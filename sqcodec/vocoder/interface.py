@@ -1,7 +1,7 @@
 """The interface of vocoders: features to sound of exact length, without delay."""
 
 from collections.abc import Iterable, Iterator
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,14 @@ from numpy.typing import NDArray
 from sqcodec.spectrogram import FeatureConfig
 
 VocoderPrecision = Literal["float32", "bfloat16"]  # of a network's products
+
+
+class Rendering(NamedTuple):
+    """What `Vocoder.render` takes, of one recording."""
+
+    pieces: Iterable[NDArray[np.float32]]
+    samples: int
+    stages: float | None = None
 
 
 class Vocoder(Protocol):
@@ -31,3 +39,8 @@ class Vocoder(Protocol):
 
         stages: how many codebooks a code of the features has on average; None: they are those of a recording.
         """
+
+    def render_each(self, several: Iterable[Rendering]) -> Iterator[Iterator[NDArray[np.float32]]]:
+        """As `render`, of each of several, where it pays in batches; the sound of one is taken before the next."""
+        for pieces, samples, stages in several:
+            yield self.render(pieces, samples, stages=stages)

@@ -4,24 +4,28 @@ Frame t makes samples hop (t - 1/2) to hop (t + 1/2) - 1. The network works at t
 quick on a CPU.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sqcodec.batching import frames_at_once, in_batches
 from sqcodec.dsp import StftConfig, inverse_stft_same
 from sqcodec.nn.convnext import Trunk
+from sqcodec.nn.padding import lengths_of, padded, within
 from sqcodec.recipe import IstftConfig, RefinementConfig
 from sqcodec.spectrogram import FeatureConfig
-from sqcodec.vocoder.interface import VocoderPrecision
+from sqcodec.vocoder.interface import Rendering, Vocoder, VocoderPrecision
 from sqcodec.vocoder.refinement import refine, spread
 from sqcodec.windows import windows, with_last_repeated
 
 _HOPS = 4  # that the window of the inverse STFT is long, whatever the features' window is
 _SPREAD = 2  # frames on each side of a frame whose windows reach its samples
+_FRAMES = 2000  # of a batch on a CPU
 _MAX_MAGNITUDE = 1e2  # a magnitude no speech has; keeps an early network from overflowing
 
 
@@ -49,20 +53,33 @@ class IstftNetwork(nn.Module):
         nn.init.zeros_(self.head.bias)
         self.behind, self.ahead = self.trunk.behind + _SPREAD, self.trunk.ahead + _SPREAD
 
-    def forward(self, features: Tensor) -> Tensor:
-        """features [B, F, T] float32 -> sound [B, hop T] float32."""
-        return inverse_stft_same(self.spectrum(features), self.stft)
+    def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """features [B, F, T] float32 -> sound [B, hop T] float32; lengths: [B], frames without padding; None: all T."""
+        inside = None if lengths is None else within(lengths, features.shape[-1])
+        return inverse_stft_same(self.spectrum(features, lengths), self.stft, inside)
 
-    def spectrum(self, features: Tensor) -> Tensor:
+    def spectrum(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
         """features [B, F, T] -> complex spectrum [B, T, bins]: magnitude by exp, phase by cosine and sine."""
-        hidden = self.trunk(features)
+        hidden = self.trunk(features, lengths)
         with torch.autocast(hidden.device.type, enabled=False):  # a phase needs more than the 8 bits of bfloat16
             log_magnitude, phase = self.head(hidden.float()).chunk(2, dim=-1)
             return torch.polar(log_magnitude.exp().clamp_max(_MAX_MAGNITUDE), phase)
 
 
-class IstftVocoder:
-    """A trained network with its refinement, for inference: sound at the level of the features."""
+class _Window(NamedTuple):
+    """features [F, t], of which frames start to stop - 1 are wanted; iterations: of the refinement."""
+
+    features: Tensor
+    start: int
+    stop: int
+    iterations: int
+
+
+class IstftVocoder(Vocoder):
+    """A trained network with its refinement, for inference: sound at the level of the features.
+
+    What is rendered together differs from what is rendered alone by rounding.
+    """
 
     kind: Literal["istft"] = "istft"
 
@@ -81,37 +98,66 @@ class IstftVocoder:
     def synthesise(self, features: Tensor) -> Tensor:
         """features [B, F, T] -> sound [B, hop T - hop / 2], frame t on sample hop t; the whole at once."""
         extended = torch.cat([features, features[:, :, -1:]], dim=2)
-        return self._made(extended, self.refinement.iterations)[
+        return self._made(extended, None, self.refinement.iterations)[
             :, self.features.hop_length // 2 : self.features.hop_length * features.shape[2]
         ]
 
-    @torch.inference_mode()
     def render(
         self, pieces: Iterable[NDArray[np.float32]], samples: int, *, stages: float | None = None
     ) -> Iterator[NDArray[np.float32]]:
         """Features [F, t] piece after piece -> sound [n], together `samples` long, in blocks of 10 s that join to what
         `synthesise` makes. Zeros where there are no frames. stages: as of `Vocoder`; few are not refined."""
-        hop, iterations = self.features.hop_length, self.refinement.iterations_for(stages)
+        return chain.from_iterable(self.render_each([Rendering(pieces, samples, stages)]))
+
+    def render_each(self, several: Iterable[Rendering]) -> Iterator[Iterator[NDArray[np.float32]]]:
+        """See `Vocoder`. What is rendered together is refined equally often."""
+        every = in_batches(
+            several,
+            self._windows,
+            self._wanted,
+            shape=lambda window: (window.iterations, window.features.shape[1]),
+            frames=frames_at_once(str(self._device), on_cpu=_FRAMES),
+        )
+        for one, sounds in every:
+            yield self._joined((sound for _, sound in sounds), one.samples)
+
+    def _windows(self, one: Rendering) -> Iterator[_Window]:
+        iterations = self.refinement.iterations_for(one.stages)
         reach = spread(self.features) * iterations
         behind, ahead = self.network.behind + reach, self.network.ahead + reach
-        returned, skipped = 0, hop // 2
-        for window in windows(with_last_repeated(pieces), behind=behind, ahead=ahead):
-            sound = self._made(torch.as_tensor(window.features)[None], iterations)[
-                0, hop * window.start : hop * window.stop
-            ]
-            piece: NDArray[np.float32] = sound[skipped:][: samples - returned].cpu().numpy()
+        for window in windows(with_last_repeated(one.pieces), behind=behind, ahead=ahead):
+            yield _Window(torch.as_tensor(window.features), window.start, window.stop, iterations)
+
+    def _joined(self, sounds: Iterable[NDArray[np.float32]], samples: int) -> Iterator[NDArray[np.float32]]:
+        """The sound of a recording: without the half hop before its first sample, and `samples` long."""
+        returned, skipped = 0, self.features.hop_length // 2
+        for sound in sounds:
+            piece = sound[skipped:][: samples - returned]
             returned, skipped = returned + len(piece), 0
             yield piece
         yield np.zeros(samples - returned, np.float32)
 
-    def _made(self, features: Tensor, iterations: int) -> Tensor:
-        placed = features.to(next(self.network.parameters()).device)
+    @torch.inference_mode()
+    def _wanted(self, cut: Sequence[_Window]) -> list[NDArray[np.float32]]:
+        """Sound [n] of the wanted frames of windows that are refined equally often."""
+        hop, lengths = self.features.hop_length, [window.features.shape[1] for window in cut]
+        features = padded([window.features for window in cut])
+        rows = self._made(features, lengths_of(lengths, self._device), cut[0].iterations).cpu().numpy()
+        return [row[hop * start : hop * stop] for row, (_, start, stop, _) in zip(rows, cut, strict=True)]
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    def _made(self, features: Tensor, lengths: Tensor | None, iterations: int) -> Tensor:
+        placed = features.to(self._device)
         with torch.autocast(placed.device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
-            sound = self.network(placed)
+            sound = self.network(placed, lengths)
         return refine(
             sound,
             placed,
             self.features,
             iterations=iterations,
             momentum=self.refinement.momentum,
+            lengths=lengths,
         )

@@ -12,6 +12,7 @@ from torch import Tensor
 from sqcodec import mel_scale
 from sqcodec.arrays import mel_amplitude, pre_emphasise
 from sqcodec.dsp import StftConfig, de_emphasise, frames_of_stft, frames_same, overlap_add_same, stft_of_frames
+from sqcodec.nn.padding import within
 from sqcodec.spectrogram import FeatureConfig
 
 _MIN_AMPLITUDE = 1e-9  # amplitude below which a phase means nothing
@@ -24,16 +25,38 @@ def spread(config: FeatureConfig) -> int:
     return 2 * -(-(config.win_length - config.hop_length) // (2 * config.hop_length))
 
 
-def refine(sound: Tensor, features: Tensor, config: FeatureConfig, *, iterations: int, momentum: float) -> Tensor:
-    """sound [B, hop T], features [B, F, T] -> sound [B, hop T] (fast Griffin-Lim, Perraudin et al., WASPAA 2013)."""
+def refine(
+    sound: Tensor,
+    features: Tensor,
+    config: FeatureConfig,
+    *,
+    iterations: int,
+    momentum: float,
+    lengths: Tensor | None = None,
+) -> Tensor:
+    """sound [B, hop T], features [B, F, T] -> sound [B, hop T] (fast Griffin-Lim, Perraudin et al., WASPAA 2013).
+
+    lengths: [B], the frames of each row without padding; None: all T.
+    """
     if not iterations:
         return sound
+    inside = None if lengths is None else within(lengths, features.shape[-1])
     emphasised = pre_emphasise(sound, 0.0, config.pre_emphasis)
-    refined = _refined(emphasised, features, config, iterations=iterations, momentum=momentum)
+    if inside is not None:
+        emphasised = emphasised * inside.repeat_interleave(config.hop_length, dim=1)
+    refined = _refined(emphasised, features, config, inside, iterations=iterations, momentum=momentum)
     return de_emphasise(refined, config.pre_emphasis)
 
 
-def _refined(sound: Tensor, features: Tensor, config: FeatureConfig, *, iterations: int, momentum: float) -> Tensor:
+def _refined(
+    sound: Tensor,
+    features: Tensor,
+    config: FeatureConfig,
+    inside: Tensor | None,
+    *,
+    iterations: int,
+    momentum: float,
+) -> Tensor:
     stft = shortest_stft(config)
     targets = _split(mel_amplitude(features, config.dynamic_range).transpose(1, 2))
     before: list[Tensor | None] = [None] * len(targets)
@@ -44,7 +67,7 @@ def _refined(sound: Tensor, features: Tensor, config: FeatureConfig, *, iteratio
             spectrum = stft_of_frames(frames, stft)
             corrected.append(frames_of_stft(_corrected(spectrum, before[index], mel, config, momentum), stft))
             before[index] = spectrum
-        sound = overlap_add_same(torch.cat(corrected, dim=1), stft)
+        sound = overlap_add_same(torch.cat(corrected, dim=1), stft, inside)
     return sound
 
 

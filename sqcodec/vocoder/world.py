@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from sqcodec.nn.convnext import Trunk
 from sqcodec.recipe import WorldConfig
 from sqcodec.spectrogram import FeatureConfig
+from sqcodec.vocoder.interface import Vocoder
 from sqcodec.windows import windows, with_last_repeated
 
 F0_LOW, F0_HIGH, F0_CLASSES = 60.0, 800.0, 180  # Hz; classes of 25 cents
@@ -162,7 +163,7 @@ class WorldNetwork(nn.Module):
         return [WorldParameters(*one) for one in zip(*arrays, strict=True)]
 
 
-class WorldVocoder:
+class WorldVocoder(Vocoder):
     """A trained network with pyworld, for inference: sound at the level of the features."""
 
     kind: Literal["world"] = "world"

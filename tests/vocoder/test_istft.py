@@ -10,6 +10,7 @@ from sqcodec.dsp import StftConfig, frames_same, inverse_stft_same, stft_of_fram
 from sqcodec.features.mel import extract
 from sqcodec.nn.taps import ahead_of_each
 from sqcodec.spectrogram import FEATURES
+from sqcodec.vocoder.interface import Rendering
 from sqcodec.vocoder.istft import IstftNetwork, IstftVocoder, head_stft
 from sqcodec.vocoder.refinement import refine, spread
 from tests.conftest import speech_like
@@ -78,6 +79,21 @@ def test_one_equals_one_of_many() -> None:
     many = made.synthesise(features)
     for one, sound in zip(features, many, strict=True):
         assert torch.allclose(made.synthesise(one[None])[0], sound, atol=1e-5 * float(sound.abs().max()))
+
+
+@pytest.mark.parametrize("features", [LOG_MEL, PAPER_MEL], ids=lambda config: config.kind)
+def test_what_is_rendered_together_is_as_alone(features) -> None:
+    made, frames = vocoder("vocoder.refinement.stages=2", features=features), [1, 2, 3, 70, 1100, 38, 37, 2]
+    sounds = [extract(torch.from_numpy(speech_like(160 * n + 40, seed=n)), features).numpy() for n in frames]
+    several = [
+        Rendering([x], 160 * x.shape[1] - 239 + 40 * number, 1.0 + number % 3) for number, x in enumerate(sounds)
+    ]
+    several.insert(3, Rendering([], 10))
+    for one, sound in zip(several, map(list, made.render_each(several)), strict=True):
+        alone = np.concatenate(list(made.render(one.pieces, one.samples, stages=one.stages)))
+        got = np.concatenate(sound)
+        assert got.shape == alone.shape == (one.samples,)
+        assert np.abs(got - alone).max() <= 2e-5 * np.abs(alone).max()  # rounding, as of blocks
 
 
 @pytest.mark.parametrize("lookahead", [0, 1, 4, 9])

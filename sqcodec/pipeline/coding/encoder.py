@@ -1,6 +1,7 @@
 """`Encoder`: recordings to codes, block by block; of whole codebooks, or as many bits as a goal allows."""
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from sqcodec.bitstream.code_space import CodeSpace
 from sqcodec.bitstream.rate_search import Latents
 from sqcodec.codes import Codes
-from sqcodec.engine import EncodedBlock, Engine
+from sqcodec.engine import Analysed, EncodedBlock, Engine
 from sqcodec.errors import CodesError, ModelError
 from sqcodec.features.loudness import code_weights
 from sqcodec.features.mel import Statistics, features_of
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 
 
 class Encoder:
-    """Encodes with one model. network: opens the model in torch, which the search for a speaker needs."""
+    """Encodes with one model, several recordings at once where its engine gains by that.
+
+    network: opens the model in torch, which the search for a speaker needs.
+    """
 
     def __init__(
         self, header: ModelHeader, space: CodeSpace, engine: Engine, network: Callable[[], "SpectrogramCodec"]
@@ -57,9 +61,9 @@ class Encoder:
         return codebooks or available
 
     def encode(
-        self, recording: Recording, *, speaker: str | None, codebooks: int | None, bit_rate: float | None
-    ) -> Codes:
-        """Codes of whole codebooks, chosen by `codebooks_for`; speaker: None: the nearest one of the model.
+        self, recordings: Iterable[Recording], *, speaker: str | None, codebooks: int | None, bit_rate: float | None
+    ) -> Iterator[Codes]:
+        """Codes of each recording, of whole codebooks, chosen by `codebooks_for`; speaker: None: the model's nearest.
 
         Raises ModelError: the model is a plain VAE; CodesError: it has no such speaker.
         """
@@ -69,42 +73,51 @@ class Encoder:
                 " quantizer"
             )
         codebooks = self.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
-        statistics, blocks = self._blocks(recording, speaker, codebooks)
-        if speaker is None and self._header.speakers:
-            indices, speaker = self._with_speaker(blocks)
-        else:
-            indices = [block.codes for block in blocks]
-        return self._codes(recording, statistics, indices, speaker)
+        for recording, statistics, blocks in self._blocks(recordings, speaker, codebooks):
+            if speaker is None and self._header.speakers:
+                indices, nearest = self._with_speaker(blocks)
+                yield self._codes(recording, statistics, indices, nearest)
+            else:
+                yield self._codes(recording, statistics, [block.codes for block in blocks], speaker)
 
-    def encode_for(self, recording: Recording, goal: Goal, *, speaker: str | None, block: int) -> Fitted:
-        """Codes that fit a goal; block: codes a book in a block of the file.
+    def encode_for(
+        self, recordings: Iterable[Recording], goal: Goal, *, speaker: str | None, block: int
+    ) -> Iterator[Fitted]:
+        """Codes of each recording that fit a goal; block: codes a book in a block of the file.
 
         Raises CodesError: the model has no context model, or no file is as small; otherwise as `encode`.
         """
-        whole, latents = self.latents(recording, speaker=speaker)
-        return fit(whole, latents, self._engine.embeddings(), self._space, goal, block)
+        for whole, latents in self.latents(recordings, speaker=speaker):
+            yield fit(whole, latents, self._engine.embeddings(), self._space, goal, block)
 
-    def latents(self, recording: Recording, *, speaker: str | None) -> tuple[Codes, Latents]:
-        """The codes of all codebooks, and what they code. Raises as `encode_for`."""
+    def latents(self, recordings: Iterable[Recording], *, speaker: str | None) -> Iterator[tuple[Codes, Latents]]:
+        """The codes of all codebooks of each recording, and what they code. Raises as `encode_for`."""
         if not self.has_true_rates:
             raise CodesError(f"{self._header.path}: true bit rates need residual stages and a context model")
-        statistics, encoded = self._blocks(recording, speaker, len(self._header.codewords))
-        blocks = list(encoded)
-        if speaker is None and self._header.speakers:
-            _, speaker = self._with_speaker(blocks)
-        whole = self._codes(recording, statistics, [block.codes for block in blocks], speaker)
-        weights = code_weights([block.features for block in blocks], self._header.features, self._loudness)
-        return whole, Latents(np.concatenate([block.latents for block in blocks]), weights)
+        for recording, statistics, encoded in self._blocks(recordings, speaker, len(self._header.codewords)):
+            blocks, who = list(encoded), speaker
+            if speaker is None and self._header.speakers:
+                _, who = self._with_speaker(blocks)
+            whole = self._codes(recording, statistics, [block.codes for block in blocks], who)
+            weights = code_weights([block.features for block in blocks], self._header.features, self._loudness)
+            yield whole, Latents(np.concatenate([block.latents for block in blocks]), weights)
 
     def _blocks(
-        self, recording: Recording, speaker: str | None, codebooks: int
-    ) -> tuple[Statistics, Iterable[EncodedBlock]]:
-        """Statistics of the recording and its encoded blocks; the speaker's name is checked before the work."""
+        self, recordings: Iterable[Recording], speaker: str | None, codebooks: int
+    ) -> Iterator[tuple[Recording, Statistics, Iterable[EncodedBlock]]]:
+        """Each recording, its statistics and its encoded blocks; the speaker's name is checked before the work."""
         if speaker is not None:
             index_of(speaker, self._header)
-        statistics, features = features_of(recording, self._header.features)
-        frames = self._header.features.frame_count(statistics.samples)
-        return statistics, self._engine.encode(features, frames, codebooks=codebooks)
+        read = deque[tuple[Recording, Statistics]]()  # the engine reads ahead of what it has encoded
+
+        def analysed() -> Iterator[Analysed]:
+            for recording in recordings:
+                statistics, features = features_of(recording, self._header.features)
+                read.append((recording, statistics))
+                yield Analysed(features, self._header.features.frame_count(statistics.samples))
+
+        for blocks in self._engine.encode_each(analysed(), codebooks=codebooks):
+            yield *read.popleft(), blocks
 
     def _codes(
         self, recording: Recording, statistics: Statistics, indices: list[NDArray[np.uint16]], speaker: str | None

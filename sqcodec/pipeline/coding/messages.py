@@ -87,7 +87,7 @@ def fitted_messages(codec: Codec, recording: Recording, max_bytes: int, effort: 
             f"{codec.path}: messages need residual stages, a context model and features that hold the level, and no"
             " speakers; speech16k is one"
         )
-    whole, latents = codec.encoder.latents(recording, speaker=None)
+    whole, latents = next(codec.encoder.latents([recording], speaker=None))
     longest = min(message.MAX_CODES, max(1, int(8 * max_bytes / _MIN_RATE * codec.features.code_rate)))
     total = whole.indices.shape[1]
     ends = np.linspace(0, total, math.ceil(total / longest) + 1).round().astype(int)

@@ -74,7 +74,7 @@ def test_a_list_gives_a_list_of_the_same(codec: Codec) -> None:
     for one, audio in zip(codes, several, strict=True):
         assert np.array_equal(one.indices, codec.encode(audio, 16000, speaker="s5").indices)
     for sound, one in zip(codec.decode(codes), codes, strict=True):
-        assert np.array_equal(sound, codec.decode(one))
+        assert np.abs(sound - codec.decode(one)).max() < 1e-4  # rounding; see tests/pipeline/coding/test_lists.py
     assert codec.encode([], 16000) == []
 
 
