@@ -15,7 +15,7 @@ from sqcodec.runtime.threads import one_thread
 def two_threads() -> Iterator[None]:
     """Two threads for BLAS, which any thread may change."""
     limits = threadpool_limits(2, user_api="blas")
-    ONE_THREAD._controller = ONE_THREAD._controller or ThreadpoolController()
+    ONE_THREAD._controller = ThreadpoolController()  # other tests may have loaded a library since it was made
     ONE_THREAD._let_any_thread_set_()
     yield
     limits.restore_original_limits()
