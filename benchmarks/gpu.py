@@ -9,16 +9,19 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sqcodec.corpus.store import FeatureStore, open_store
+from sqcodec.model import blockwise
 from sqcodec.model.assembly import build_codec, find_target_classes
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.device import find_device
@@ -28,6 +31,7 @@ from sqcodec.train.codec_trainer import CodecTrainer
 from sqcodec.train.reconstruction import evaluate
 from sqcodec.train.trainer import Trainer
 from sqcodec.train.vocoder.istft_trainer import IstftTrainer
+from sqcodec.vocoder.interface import Rendering
 from sqcodec.vocoder.istft import IstftNetwork, IstftVocoder
 
 VARIANTS: dict[str, tuple[Precision, bool]] = {  # compiled?
@@ -193,7 +197,8 @@ def profile(recipe: CodecRecipe, store: FeatureStore, device: torch.device) -> s
 def coding(
     recipe: CodecRecipe, name: str, overrides: tuple[str, ...], store: FeatureStore, device: torch.device
 ) -> Report:
-    """Times real time of the test split: features to codes, codes to features, features to sound."""
+    """Times real time of the test split: features to codes, codes to features, features to sound; of one recording at a
+    time, and of all in batches."""
     codec, config = _random_codec(recipe, store).to(device), load_recipe(name, overrides).vocoder
     assert isinstance(config, IstftConfig)
     torch.manual_seed(0)
@@ -208,10 +213,20 @@ def coding(
                 decoded = codec.decode(found, speaker)
             with _timed(spent, "vocode", device):
                 vocoder.synthesise(decoded)
+    with _timed(spent, "encode in batches", device):
+        each = [
+            list(blocks) for blocks in blockwise.encode_each(codec, _analysed(store, recipe), device, codebooks=None)
+        ]
+    several = [np.concatenate([block.codes.numpy() for block in blocks], axis=1) for blocks in each]
+    with _timed(spent, "decode in batches", device):
+        decoded_each = [list(pieces) for pieces in blockwise.decode_each(codec, ((codes, 0) for codes in several))]
+    with _timed(spent, "vocode in batches", device):
+        for sound in vocoder.render_each(_renderings(decoded_each, store.features.hop_length)):
+            deque(sound, maxlen=0)
     return {"seconds of speech": seconds} | {f"{stage}, times real time": seconds / spent[stage] for stage in _STAGES}
 
 
-_STAGES = ("encode", "decode", "vocode")
+_STAGES = ("encode", "decode", "vocode", *(f"{stage} in batches" for stage in ("encode", "decode", "vocode")))
 
 
 def _random_codec(recipe: CodecRecipe, store: FeatureStore) -> SpectrogramCodec:
@@ -219,6 +234,18 @@ def _random_codec(recipe: CodecRecipe, store: FeatureStore) -> SpectrogramCodec:
     speakers = tuple(sorted({row.speaker for row in store.splits["train"].rows}))
     classes = find_target_classes(recipe, store.splits["train"].features)
     return build_codec(recipe, speakers if recipe.network.knows_speakers else (), classes).eval()
+
+
+def _renderings(several: Iterable[list[Tensor]], hop_length: int) -> Iterator[Rendering]:
+    for pieces in several:
+        frames = sum(piece.shape[1] for piece in pieces)
+        yield Rendering([piece.numpy() for piece in pieces], frames * hop_length)
+
+
+def _analysed(store: FeatureStore, recipe: CodecRecipe) -> Iterator[tuple[list[Tensor], int]]:
+    """Features and frames of each recording of the test split, without context."""
+    for features in _features(store, recipe):
+        yield [features[0, :, 1:-1]], features.shape[2] - 2
 
 
 def _features(store: FeatureStore, recipe: CodecRecipe) -> Iterator[Tensor]:
