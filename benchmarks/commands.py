@@ -22,6 +22,7 @@ from benchmarks import (
     networks,
     quantizer,
     rate,
+    sounds,
     throughput,
     training,
     use,
@@ -188,6 +189,17 @@ def rate_command(recordings: tuple[Path, ...], out: Path, systems: str, model: s
         rate.draw(found, picture)
 
 
+@click.command("sounds")
+@click.argument("recordings", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--rates", default="800,1600", show_default=True, help="bit/s, separated by commas.")
+@click.option("--model", default="speech16k", show_default=True)
+def sounds_command(recordings: tuple[Path, ...], rates: str, model: str) -> None:
+    """Bits of silence, unvoiced and voiced sounds, and of each stage in them (docs/results/rate.md)."""
+    codec = sqcodec.load(model, device="cpu")
+    for bit_rate in map(int, rates.split(",")):
+        click.echo(sounds.table(sounds.measure(codec, recordings, bit_rate), bit_rate) + "\n")
+
+
 @click.command("live")
 @click.option("--speech", type=FOLDER, help="Folder of recordings. [default: SQCODEC_SPEECH/dev, else what ships]")
 @click.option("--recordings", type=click.IntRange(min=1), default=12, show_default=True, help="Recordings taken.")
@@ -215,6 +227,7 @@ COMMANDS = (
     figure_command,
     rank_command,
     rate_command,
+    sounds_command,
     live_command,
 )
 

@@ -42,11 +42,17 @@ def pack_parts(parts: Sequence[Part], checksums: Sequence[int], model: ContextMo
 
 def frame_bits(parts: Sequence[Part], model: ContextModel, *, stops: bool) -> list[NDArray[np.float64]]:
     """What each frame of the parts costs, in bits: [t] each."""
+    return [bits.sum(axis=1) for bits in stage_bits(parts, model, stops=stops)]
+
+
+def stage_bits(parts: Sequence[Part], model: ContextModel, *, stops: bool) -> list[NDArray[np.float64]]:
+    """What each stage of each frame costs, in bits: [t, K] each. A frame's end is in the place of the next code."""
     costs = []
     for part, slots in zip(parts, _slots(parts, model, stops=stops), strict=True):
-        frame = np.repeat(np.arange(len(part.stages)), _symbols(part, stops=stops))
-        bits = TOTAL_BITS - np.log2(slots.frequencies)
-        costs.append(np.bincount(frame, bits, len(part.stages)).astype(np.float64))
+        bits = np.zeros(part.codes.shape[::-1])
+        coded = np.arange(len(part.codes)) < _symbols(part, stops=stops)[:, None]
+        bits[coded] = TOTAL_BITS - np.log2(slots.frequencies)
+        costs.append(bits)
     return costs
 
 
