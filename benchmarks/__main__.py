@@ -21,6 +21,7 @@ _ON_A_CPU = (
     "figure",
     "rank",
     "rate",
+    "sounds",
     "live",
 )
 
