@@ -172,7 +172,8 @@ class ResidualQuantizer(Quantizer):
                 error = (z - self.codebook.flatten(0, 1)[numbers].sum(1)).square().sum(-1).mean().clamp_min(_MIN_ERROR)
                 errors.append(error)
                 used = z.new_zeros(len(z), size).scatter_(1, numbers, 1.0)
-                inner += used.T @ used / error
+                met = (numbers[:, :, None] * size + numbers[:, None]).flatten().bincount(minlength=size * size)
+                inner += met.view(size, size) / error  # used.T @ used, which is costly
                 outer += used.T @ z / error
             former, inertia = self.codebook.flatten(0, 1), _INERTIA / errors[-1]
             inner.diagonal().add_(inertia)
