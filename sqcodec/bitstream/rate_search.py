@@ -18,11 +18,11 @@ from sqcodec.bitstream.entropy_tables import TOTAL, TOTAL_BITS
 
 _KEPT = 4  # sums that go on to the next stage where bits cost nothing
 _FRAMES = 128  # searched at once, so that memory stays small
-_BITS = TOTAL_BITS - np.log2(np.maximum(np.arange(TOTAL + 1), 1), dtype=np.float32)  # of each frequency
+BITS = TOTAL_BITS - np.log2(np.maximum(np.arange(TOTAL + 1), 1), dtype=np.float32)  # of each frequency
 
 
 class Latents(NamedTuple):
-    """What is to be coded: z [T, D] float32, and the weights [T] of the squared errors."""
+    """What is to be coded: z [T, D] float32, and the weights of the squared errors, [T] or, of one codebook, [T, D]."""
 
     z: NDArray[np.float32]
     weights: NDArray[np.float32]
@@ -159,7 +159,7 @@ def _frames(
         many = going.left.shape[1]
         layer = np.repeat(layers[going.rows, stage], many, axis=0)
         shares = model.frequencies(stage, layer, going.sums.reshape(-1, dim), ends=stage > 0)
-        bits = _BITS[shares].reshape(len(going.rows), many, -1) + going.bits[..., None]
+        bits = BITS[shares].reshape(len(going.rows), many, -1) + going.bits[..., None]
         if stage:
             best.offer_(weights[going.rows, None] * going.errors + how.price * bits[..., -1], going, stage)
         going = _one_more(going, bits[..., : model.size], weights[going.rows], stage, codebook, model, how)

@@ -43,9 +43,10 @@ def models(name: str | None, as_json: bool) -> None:
 
 
 def _line(model: "ModelSummary") -> str:
-    rates = f"{model.bit_rates[0]} to {model.bit_rates[-1]} bit/s" if len(model.bit_rates) > 1 else ""
+    lowest, highest = model.bit_rates[0], model.bit_rates[-1]
+    least = f"{lowest} to " if lowest < highest else "up to " if model.true_rates else ""
     ahead = "whole recording" if model.lookahead is None else f"{model.lookahead:.0f} ms"
     return (
-        f"{model.name}: {rates or f'{model.bit_rates[0]} bit/s'} ({model.default:.0f} by default), look-ahead {ahead},"
+        f"{model.name}: {least}{highest} bit/s ({model.default:.0f} by default), look-ahead {ahead},"
         f" {model.features}, {model.size / 1e6:.1f} MB, fingerprint {model.fingerprint}"
     )

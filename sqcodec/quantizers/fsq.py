@@ -6,7 +6,7 @@ There is nothing to learn and nothing to collapse: the codebook is every combina
 import torch
 from torch import Tensor
 
-from sqcodec.quantizers.quantizer import Quantized, Quantizer
+from sqcodec.quantizers.quantizer import Measured, Quantized, Quantizer
 from sqcodec.recipe.quantizer_section import FsqConfig
 
 _MARGIN = 1e-3  # fraction of the range that tanh never reaches, so that the outermost levels are not rounded beyond
@@ -59,6 +59,13 @@ class FsqQuantizer(Quantizer):
         """encoded [B, T, D] -> codes [B, 1, T] int64."""
         with torch.autocast(encoded.device.type, enabled=False):
             return self._codes(self.bounded(encoded.float()))
+
+    @torch.no_grad()
+    def measured(self, encoded: Tensor) -> Measured:
+        """The squared distance in levels."""
+        with torch.autocast(encoded.device.type, enabled=False):
+            z, half = self.bounded(encoded.float()), (self.levels // 2).float()
+        return Measured(z / half, half.square().expand_as(z))
 
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, 1, T] -> codewords [B, T, D] in [-1, 1]."""

@@ -37,6 +37,14 @@ class Posterior(NamedTuple):
     p: Tensor
 
 
+class Measured(NamedTuple):
+    """Latents z [B, T, D], and weights [B, T, 1 or D] of the squared differences from a codeword, whose sum is what
+    the codeword costs."""
+
+    z: Tensor
+    weights: Tensor
+
+
 class Quantizer(nn.Module, ABC):
     """The interface. K codebooks (none for a plain VAE) of V codewords of D dimensions. Each takes its section of a
     recipe.
@@ -109,6 +117,15 @@ class Quantizer(nn.Module, ABC):
     def encode_prefixes(self, encoded: Tensor) -> list[Tensor]:
         """encoded [B, T, channels] -> codes [B, 1, T], [B, 2, T] ... [B, K, T]: `encode` with each number of books."""
         return [self.encode(encoded, codebooks) for codebooks in range(1, self.codebooks + 1)]
+
+    @torch.no_grad()
+    def measured(self, encoded: Tensor) -> Measured:
+        """encoded [B, T, channels] of whole recordings -> how near each codeword of a single codebook is.
+
+        The nearest one is that of `encode`.
+        """
+        z = encoded.float()
+        return Measured(z, torch.ones_like(z[..., :1]))
 
     @abstractmethod
     def decode(self, codes: Tensor) -> Tensor:

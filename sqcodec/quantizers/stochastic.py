@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sqcodec import ranks
-from sqcodec.quantizers.quantizer import Quantized, Quantizer, summed
+from sqcodec.quantizers.quantizer import Measured, Quantized, Quantizer, summed
 
 
 class Latents(NamedTuple):
@@ -79,6 +79,14 @@ class StochasticQuantizer(Quantizer):
         """encoded [B, T, channels] -> codes [B, 1, T] int64: the most probable codewords, ties to the lowest index."""
         with torch.autocast(encoded.device.type, enabled=False):
             return self._posterior(encoded, None)[1].argmax(-1).view(len(encoded), 1, -1)
+
+    @torch.no_grad()
+    def measured(self, encoded: Tensor) -> Measured:
+        """As the posterior has it: a codeword costs -log of its probability up to a constant, in nats."""
+        with torch.autocast(encoded.device.type, enabled=False):
+            latents = self.latents(encoded.float(), None)
+            weights = 0.5 * latents.precision.expand(len(latents.z), -1)
+        return Measured(*(values.reshape(*encoded.shape[:2], -1) for values in (latents.z, weights)))
 
     def decode(self, codes: Tensor) -> Tensor:
         """codes [B, 1, T] -> codewords [B, T, D]."""

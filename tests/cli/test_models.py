@@ -9,7 +9,9 @@ import soundfile
 from click.testing import CliRunner
 
 from sqcodec.cli.main import main
+from sqcodec.model.model_file import add_context
 from sqcodec.pipeline.finding.models import SHIPPED  # as it is, before any fixture
+from tests.bitstream.examples import make_context
 from tests.conftest import copy_model, speech_like
 
 pytestmark = pytest.mark.ships
@@ -49,6 +51,14 @@ def test_models_marks_the_one_that_encode_uses(folder: Path, made_model: Path) -
     assert chosen.removeprefix("encode uses ") in run("encode", "in.wav", "codes.sqc")
     assert "model runs/mine\n" in run("decode", "codes.sqc", "out.wav")
     assert "model speech16k\n" in run("encode", "in.wav", "codes.sqc", "--model", "speech16k")
+
+
+def test_models_says_where_one_codebook_has_lower_rates(folder: Path, made_model: Path) -> None:
+    path = copy_model(made_model, Path("runs/mine/model.safetensors"))
+    context = make_context(1, 16, dim=4)
+    add_context(path, path, context.arrays, context.digest)
+    assert run("models").splitlines()[1].startswith("* runs/mine: up to 200 bit/s (200 by default), look-ahead whole")
+    assert [entry["true_rates"] for entry in json.loads(run("models", "--json"))] == [True, True]
 
 
 def test_a_model_card_names_data_licence_figures_and_limits() -> None:

@@ -63,7 +63,7 @@ def test_folders_have_true_rates(folder: Path) -> None:
 
 
 def test_what_cannot_be_is_refused(folder: Path) -> None:
-    text = "--quality and --max-bytes need a .sqc of the context model, a model of residual stages that has one, and"
+    text = "--quality and --max-bytes need a .sqc of a context model, a model that has one, and"
     assert text in refused("encode", "in.wav", "a.npy", "--quality", "3")
     assert text in refused("encode", "in.wav", "a.sqc", "--max-bytes", "300", "--coder", "tables")
     least = refused("encode", "in.wav", "a.sqc", "--max-bytes", "30")

@@ -200,3 +200,25 @@ def test_the_plain_vae_is_that_of_the_equations():
     assert abs(noise.mean()) < 0.5  # 120 standard normals: 5 standard deviations of their mean are 0.46
     assert torch.equal(quantizer.eval()(encoded, 1.0).z_q, encoded[..., :4])
     assert quantizer.encode(encoded).shape == (3, 0, 10)
+
+
+@pytest.mark.parametrize("one", [name for name in KINDS if name != "residual"])
+def test_what_measures_codewords_has_the_nearest_where_encode_has_it(one):
+    quantizer = make(one).eval()
+    encoded = encoded_for(quantizer)
+    z, weights = quantizer.measured(encoded)
+    assert z.shape == (3, 10, quantizer.dim)
+    costs = (weights[:, :, None] * (z[:, :, None] - quantizer.effective_codebook).square()).sum(-1)
+    assert torch.equal(costs.argmin(-1), quantizer.encode(encoded)[:, 0])
+
+
+@pytest.mark.parametrize("one", STOCHASTIC)
+def test_differences_of_costs_are_those_of_log_probabilities(one):
+    """So the price of a bit is in nats. 1e-3: float32's rounding of distances below 1000, and of their difference."""
+    quantizer = make(one).eval()
+    encoded = encoded_for(quantizer, batch=1)
+    z, weights = quantizer.measured(encoded)
+    costs = (weights[0, :, None] * (z[0, :, None] - quantizer.effective_codebook).square()).sum(-1)
+    latents = quantizer.latents(encoded, None)
+    log_p = torch.log_softmax(quantizer.logits(latents.z, latents.precision), -1)
+    torch.testing.assert_close(costs - costs[:, :1], log_p[:, :1] - log_p, rtol=1e-4, atol=1e-3)

@@ -202,7 +202,7 @@ class Codec:
 
     @property
     def has_true_rates(self) -> bool:
-        """Whether files of any bit rate can be made: residual stages, and a context model."""
+        """Whether files of any bit rate can be made: with a context model."""
         return self.encoder.has_true_rates
 
     def codebooks_for(self, *, codebooks: int | None, bit_rate: float | None) -> int:

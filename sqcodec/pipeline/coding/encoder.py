@@ -37,8 +37,8 @@ class Encoder:
 
     @property
     def has_true_rates(self) -> bool:
-        """Whether files of any bit rate can be made: residual stages, and a context model."""
-        return self._space.context is not None and self._header.recipe["quantizer"]["kind"] == "residual"
+        """Whether files of any bit rate can be made: with a context model."""
+        return self._space.context is not None
 
     def codebooks_for(self, *, codebooks: int | None, bit_rate: float | None) -> int:
         """Number of codebooks to use: `codebooks`, else by a nominal bit_rate (bit/s), else by the recipe, else all.
@@ -93,14 +93,25 @@ class Encoder:
     def latents(self, recordings: Iterable[Recording], *, speaker: str | None) -> Iterator[tuple[Codes, Latents]]:
         """The codes of all codebooks of each recording, and what they code. Raises as `encode_for`."""
         if not self.has_true_rates:
-            raise CodesError(f"{self._header.path}: true bit rates need residual stages and a context model")
+            raise CodesError(f"{self._header.path}: true bit rates need a context model")
         for recording, statistics, encoded in self._blocks(recordings, speaker, len(self._header.codewords)):
             blocks, who = list(encoded), speaker
             if speaker is None and self._header.speakers:
                 _, who = self._with_speaker(blocks)
             whole = self._codes(recording, statistics, [block.codes for block in blocks], who)
             weights = code_weights([block.features for block in blocks], self._header.features, self._loudness)
-            yield whole, Latents(np.concatenate([block.latents for block in blocks]), weights)
+            yield whole, self._measured(np.concatenate([block.latents for block in blocks]), weights)
+
+    def _measured(self, encoded: NDArray[np.float32], weights: NDArray[np.float32]) -> Latents:
+        """What is to be coded, of the encoder's output [T, channels] and the weights [T] of errors."""
+        if self._header.recipe["quantizer"]["kind"] == "residual":
+            return Latents(encoded, weights)
+        import torch  # which runs the networks of every other quantiser
+
+        quantizer = self._network().quantizer
+        measured = quantizer.measured(torch.from_numpy(encoded)[None].to(quantizer.codebook.device))
+        z, own = (values[0].numpy(force=True) for values in measured)
+        return Latents(z, own * weights[:, None])
 
     def _blocks(
         self, recordings: Iterable[Recording], speaker: str | None, codebooks: int

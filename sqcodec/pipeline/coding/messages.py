@@ -84,8 +84,8 @@ def fitted_messages(codec: Codec, recording: Recording, max_bytes: int, effort: 
     """
     if not codec.has_true_rates or codec.speakers or codec.features.dynamic_range is not None:
         raise ModelError(
-            f"{codec.path}: messages need residual stages, a context model and features that hold the level, and no"
-            " speakers; speech16k is one"
+            f"{codec.path}: messages need a context model and features that hold the level, and no speakers; speech16k"
+            " is one"
         )
     whole, latents = next(codec.encoder.latents([recording], speaker=None))
     longest = min(message.MAX_CODES, max(1, int(8 * max_bytes / _MIN_RATE * codec.features.code_rate)))

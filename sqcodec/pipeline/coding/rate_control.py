@@ -20,10 +20,11 @@ from sqcodec.bitstream.rate_search import Latents, Search, best_prefixes, priced
 from sqcodec.bitstream.sqc_header import BLOCK
 from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
+from sqcodec.pipeline.coding.one_codebook import OneCodebook
 
 Effort = Literal[0, 1, 2, 3]
 DEFAULT_EFFORT: Effort = 1
-_SWEEPS: dict[int, int] = {1: 0, 2: 1, 3: 2}  # of each effort: sweeps of the search, and sums that go on
+_SWEEPS: dict[int, int] = {1: 0, 2: 1, 3: 2}  # of each effort: sweeps of the search, and sums or histories that go on
 _KEPT: dict[int, int] = {1: 1, 2: 4, 3: 16}
 _SPAN = 1.5  # how many times the mean number of stages, and one, a frame may have (docs/results/rate.md)
 _TOLERANCE = 0.01  # of the size, within which a price is good
@@ -70,8 +71,7 @@ class Options:
             return None
         if not possible:
             raise CodesError(
-                "`quality` and `max_bytes` need a .sqc of the context model, a model of residual stages that has one,"
-                " and `effort` 1 to 3"
+                "`quality` and `max_bytes` need a .sqc of a context model, a model that has one, and `effort` 1 to 3"
             )
         return Goal(
             bit_rate=self.bit_rate,
@@ -106,15 +106,39 @@ def fit(
 ) -> Fitted:
     """Codes for a goal; whole: codes of all stages of the recording, latents: what they code; codebook: [K, V, D].
 
+    With K = 1 there are no stages to leave out: what is chosen is the codeword (see `one_codebook`).
+
     block: codes a book in a block of the file. size: bytes that codes take; None: those of a `.sqc`.
 
     Raises CodesError: no file is as small as `max_bytes`.
     """
     size = size or (lambda codes: len(sqc.pack(codes, space, block=block)))
+    if len(codebook) == 1:
+        return _fit_one(whole, latents, codebook[0], space, goal, block, size)
     fitting = _Fitting(whole, latents, codebook, space, goal, block, size)
     if goal.quality is not None:
         return Fitted(fitting.codes_of(fitting.at(10 ** (-goal.quality / 10)).parts), "")
     return fitting.limited(goal.max_bytes) if goal.max_bytes is not None else fitting.rated(goal.bit_rate or 0.0)
+
+
+def _fit_one(
+    whole: Codes,
+    latents: Latents,
+    codebook: NDArray[np.float32],
+    space: CodeSpace,
+    goal: Goal,
+    block: int,
+    size: Callable[[Codes], int],
+) -> Fitted:
+    assert space.context is not None
+    one = OneCodebook(
+        whole, latents, codebook, space.context, histories=_KEPT[goal.effort], block=block, size=size
+    )  # fmt: skip
+    if goal.quality is not None:
+        return Fitted(one.at(10 ** (-goal.quality / 10)), "")
+    if goal.max_bytes is not None:
+        return Fitted(one.limited(goal.max_bytes), "")
+    return Fitted(*one.rated(goal.bit_rate or 0.0))
 
 
 class _Fitting:

@@ -15,8 +15,9 @@ class ModelSummary:
     """A model that ships with sqcodec, or that was trained in this folder.
 
     name: what to give as `model`; size: bytes of the file, and of all that ships with it. bit_rates: nominal bit/s with
-    1, 2, ... codebooks. default: the one of these that `encode` uses. lookahead: ms of encoder and decoder together;
-    None: they see the whole recording. card: the model card in Markdown.
+    1, 2, ... codebooks; true_rates: whether a `.sqc` may also have any rate up to about the last of these. default: the
+    one of these that `encode` uses. lookahead: ms of encoder and decoder together; None: they see the whole recording.
+    card: the model card in Markdown.
     """
 
     name: str
@@ -26,6 +27,7 @@ class ModelSummary:
     step: int
     features: str
     bit_rates: tuple[int, ...]
+    true_rates: bool
     default: float
     lookahead: float | None
     card: str
@@ -69,6 +71,7 @@ def _describe(path: Path) -> ModelSummary:
         step=header.step,
         features=header.features.kind,
         bit_rates=header.bit_rates,
+        true_rates=header.context is not None,
         default=header.default_bit_rate,
         lookahead=header.lookahead,
         card=card_of(path),

@@ -169,7 +169,7 @@ def test_options_that_need_a_context_model() -> None:
     assert Options(bit_rate=800).goal(possible=False) is None  # nominal
     assert Options(bit_rate=800, effort=0).goal(possible=True) is None
     assert Options(bit_rate=800, effort=3).goal(possible=True) == Goal(bit_rate=800, effort=3)
-    with pytest.raises(CodesError, match="`quality` and `max_bytes` need a .sqc of the context model"):
+    with pytest.raises(CodesError, match="`quality` and `max_bytes` need a .sqc of a context model"):
         Options(quality=3).goal(possible=False)
     with pytest.raises(CodesError, match="`bit_rate` and `max_bytes` exclude each other"):
         Options(bit_rate=800, max_bytes=100).goal(possible=True)
