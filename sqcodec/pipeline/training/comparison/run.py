@@ -17,7 +17,7 @@ from sqcodec.pipeline.training.comparison.charts import draw_comparison
 from sqcodec.pipeline.training.comparison.plan import Cell
 from sqcodec.pipeline.training.comparison.summary import Result, markdown, rows_of, table_json
 from sqcodec.pipeline.training.train_codec import train
-from sqcodec.recipe import find_recipe
+from sqcodec.recipe import find_recipe, validate_recipe
 from sqcodec.storage import write_json, write_text
 from sqcodec.train.log import read_log
 
@@ -138,7 +138,8 @@ def _check(cell: Cell, folder: Path, digest: str) -> None:
     path = folder / cell.folder / "result.json"
     if path.is_file():
         found = json.loads(path.read_text(encoding="utf-8"))
-        if (found["recipe"], found["store"]) != (cell.recipe.model_dump(mode="json"), digest):
+        recipe = validate_recipe(found["recipe"], where=str(path))  # an older one has keys less
+        if (recipe, found["store"]) != (cell.recipe, digest):
             raise TrainingError(
                 f"{path.parent}: finished with another recipe or other features than this comparison asks for;"
                 " choose another `folder`, or remove that one"
