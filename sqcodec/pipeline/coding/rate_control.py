@@ -24,8 +24,9 @@ from sqcodec.pipeline.coding.one_codebook import OneCodebook
 
 Effort = Literal[0, 1, 2, 3]
 DEFAULT_EFFORT: Effort = 1
-_SWEEPS: dict[int, int] = {1: 0, 2: 1, 3: 2}  # of each effort: sweeps of the search, and sums or histories that go on
+_SWEEPS: dict[int, int] = {1: 0, 2: 1, 3: 2}  # of each effort: sweeps of the search, and sums that go on
 _KEPT: dict[int, int] = {1: 1, 2: 4, 3: 16}
+_HISTORIES: dict[int, int] = {1: 4, 2: 8, 3: 16}  # of one codebook: one alone ends in cheap codes that fit nothing
 _SPAN = 1.5  # how many times the mean number of stages, and one, a frame may have (docs/results/rate.md)
 _TOLERANCE = 0.01  # of the size, within which a price is good
 _TRIES = 6  # prices that are tried
@@ -132,7 +133,7 @@ def _fit_one(
 ) -> Fitted:
     assert space.context is not None
     one = OneCodebook(
-        whole, latents, codebook, space.context, histories=_KEPT[goal.effort], block=block, size=size
+        whole, latents, codebook, space.context, histories=_HISTORIES[goal.effort], block=block, size=size
     )  # fmt: skip
     if goal.quality is not None:
         return Fitted(one.at(10 ** (-goal.quality / 10)), "")
