@@ -206,6 +206,7 @@ def test_needs_of_a_decoder(run: Run) -> None:
     assert abs(counts["vocoder, 4 frames"][0] / vocoder - 1) < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.ships
 def test_narrow_input(run: Run, speech: Path) -> None:
     done = run("narrow", "--speech", str(speech), "--number", "1", "--seconds", "1")

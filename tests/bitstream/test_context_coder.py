@@ -115,6 +115,7 @@ print(hashlib.sha256(content).hexdigest())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

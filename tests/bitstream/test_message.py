@@ -36,6 +36,7 @@ def test_golden_messages_are_read_and_written(name) -> None:
     assert message.pack(codes, space) == content
 
 
+@pytest.mark.slow
 def test_a_damaged_or_cut_message_is_one_error() -> None:
     content = message.pack(CODES, SPACE)
     rng = np.random.default_rng(0)

@@ -240,6 +240,7 @@ def test_damage_stays_in_its_block() -> None:
     assert losses == set(range(6))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [1, 7, 300, 450])
 def test_lost_and_inserted_bytes_damage_only_their_blocks(length) -> None:
     size = (len(LONG_FILE) - 15) // 6

@@ -96,7 +96,7 @@ ELSEWHERE = {
     ("tables", "--out"): ("test_sqc_files.py", "test_tables_from_a_store"),
 }
 # two runs of a training or an evaluation, some seconds each
-SLOW = {"abx", "compare", "evaluate", "generate", "prep", "train"}
+SLOW = {"abx", "compare", "evaluate", "generate", "morph", "perturb", "prep", "train"}
 
 
 def done(*words: object) -> Result:

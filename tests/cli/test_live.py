@@ -96,6 +96,7 @@ def test_files_with_a_header_are_refused(bitrate, tmp_path: Path, monkeypatch) -
         assert "leave out --stream for files" in result.stderr
 
 
+@pytest.mark.slow
 def test_silence_and_copies_on_pipes(tmp_path: Path, pcm: bytes, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("in.raw").write_bytes(pcm + bytes(2 * 16_000 * 3))

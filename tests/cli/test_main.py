@@ -71,6 +71,7 @@ def test_the_package_offers_its_names_lazily():
         _ = sqcodec.nothing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

@@ -40,6 +40,7 @@ def test_json_names_the_messages() -> None:
     assert len(tree["files"]) > 1
 
 
+@pytest.mark.slow
 def test_a_longer_one_is_split_and_each_is_decodable_alone() -> None:
     done = run("encode", "in.wav", "message.bin", "--max-bytes", "200")
     assert done.stdout.startswith("message-001.bin: 2 messages to message-002.bin, 5.00 s, ")

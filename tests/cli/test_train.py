@@ -74,6 +74,7 @@ def test_wrong_overrides_are_named(tmp_path):
     assert "train.stepps: unknown key (got 3); did you mean train.steps?" in result.stderr
 
 
+@pytest.mark.slow
 def test_sigterm_saves_and_names_resume(tmp_path, monkeypatch):
     store, run = make_store(tmp_path / "corpus"), tmp_path / "run"
     with monkeypatch.context() as patch:
@@ -117,6 +118,7 @@ def vocoder(kind, *arguments, exit_code=0):
     return result
 
 
+@pytest.mark.slow
 def test_the_vocoder_stage_trains_resumes_and_is_found(tmp_path):
     store, run = make_sound_store(tmp_path / "corpus"), tmp_path / "run"
     result = vocoder("istft", "--features", store, "--out", run)

@@ -39,6 +39,7 @@ def test_a_file_has_the_bit_rate_that_is_asked(folder: Path) -> None:
     assert soundfile.info("a.wav").frames == 16000 * 11
 
 
+@pytest.mark.slow
 def test_bytes_quality_and_coders(folder: Path) -> None:
     assert run("encode", "in.wav", "b.sqc", "--max-bytes", "600").exit_code == 0
     assert 540 < Path("b.sqc").stat().st_size <= 600

@@ -82,6 +82,7 @@ def test_random_codes_are_at_chance(kind, tmp_path) -> None:
     assert got.high - got.low < 3.0  # an interval of a few percent, or the test says nothing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_identical_items_are_never_confused(kind, tmp_path) -> None:
     rng = np.random.default_rng(4)

@@ -75,6 +75,7 @@ def test_quiet_recordings_are_raised_to_one_level(weights) -> None:
     np.testing.assert_allclose(speaker_encoder.embed(quiet), speaker_encoder.embed(quieter), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_similarity_by_name(weights) -> None:
     assert external.similarity(CLEAN, CLEAN, "resemblyzer") == pytest.approx(1.0, abs=1e-6)
     assert external.similarity(CLEAN, NOISE, "resemblyzer") < 1 - 1e-6  # random weights tell little apart

@@ -30,6 +30,7 @@ def golden_signals():
     return made
 
 
+@pytest.mark.slow
 def test_identical_files_have_the_best_scores() -> None:
     pytest.importorskip("pesq", reason="the eval extra is not installed")
     pytest.importorskip("pystoi", reason="the eval extra is not installed")
@@ -106,6 +107,7 @@ def test_warping_of_too_long_recordings_is_refused() -> None:
         mcd.mcd(long, long, definition="espnet")
 
 
+@pytest.mark.slow
 def test_the_textbook_recipe_ignores_the_level() -> None:
     # c0 alone changes with the level, up to the power floor of 1e-10
     assert mcd.mcd(CLEAN, 0.5 * CLEAN, definition="textbook") == pytest.approx(0.0, abs=0.05)

@@ -186,6 +186,7 @@ def test_latents_that_are_all_alike_leave_finite_codewords():
     torch.testing.assert_close(quantizer.decode(quantizer.encode(alike[None]))[0], alike, atol=1e-3, rtol=0.0)
 
 
+@pytest.mark.slow
 def test_refitted_codewords_serve_every_prefix_better():
     quantizer = make(codewords=32, dim=6)
     drawn = torch.Generator().manual_seed(0)
@@ -217,6 +218,7 @@ def test_k_means_lowers_the_error_of_random_centres():
     assert (means - centres).norm(dim=1).max() < 0.2  # after 12 rounds centres hardly move
 
 
+@pytest.mark.slow
 def test_the_schedule_is_warm_up_then_codebooks_then_frozen_codebooks():
     quantizer, asked = make(warmup_steps=2, freeze_step=4), []
 

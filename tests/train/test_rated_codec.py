@@ -106,6 +106,7 @@ def test_with_a_weight_of_0_the_codec_is_the_papers_and_the_context_model_learns
     assert rated.context.output.abs().sum() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["dropout: 0.5, warmup_steps: 0, freeze_step: null", FREEZING])
 def test_a_training_resumes_bit_for_bit(store, tmp_path, schedule):
     whole = advance(make_trainer(store, tmp_path / "whole", "train.rate=1.0", schedule=schedule), 7)

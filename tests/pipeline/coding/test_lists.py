@@ -167,6 +167,7 @@ def test_a_plain_vaes_networks_take_rows_with_padding(tmp_path: Path) -> None:
             assert (decoded[number, :, : 2 * length] - again).abs().max() < 1e-5 * again.abs().max()
 
 
+@pytest.mark.slow
 @pytest.mark.ships
 @pytest.mark.parametrize("bitrate", [None, 900])
 @pytest.mark.parametrize("engine", ["numpy", *DEVICES])

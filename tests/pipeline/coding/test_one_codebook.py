@@ -46,6 +46,7 @@ def test_bits_that_cost_nothing_give_the_nearest_codewords(tmp_path: Path, varia
     assert dear.speaker == "p226"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("effort", [1, 2])
 def test_a_recording_has_the_bit_rate_that_is_asked(codec: sqcodec.Codec, effort: int) -> None:
     """Within 3 per cent, the tolerance of a price that was tried; the file decodes to the codes that were chosen."""
@@ -61,6 +62,7 @@ def test_a_recording_has_the_bit_rate_that_is_asked(codec: sqcodec.Codec, effort
         assert codec.unpack(content).stages is None
 
 
+@pytest.mark.slow
 def test_beyond_the_limits_a_note_says_what_there_is(codec: sqcodec.Codec) -> None:
     whole = codec.encode_recording(RECORDING, speaker="p226")
     most = codec.encode_for(RECORDING, Goal(bit_rate=9000), speaker="p226")
@@ -73,6 +75,7 @@ def test_beyond_the_limits_a_note_says_what_there_is(codec: sqcodec.Codec) -> No
     assert rate < 8 * len(codec.pack(whole)) / SECONDS
 
 
+@pytest.mark.slow
 def test_a_recording_fits_into_so_many_bytes(codec: sqcodec.Codec) -> None:
     most, least = size_of(codec, Goal(quality=90)), size_of(codec, Goal(quality=-30))
     size = size_of(codec, Goal(max_bytes=(most + least) // 2))

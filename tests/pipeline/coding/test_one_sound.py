@@ -86,6 +86,7 @@ def test_instruction_sets_change_no_sound_with_refinement_and_without(tmp_path: 
     assert decibels(*made) < -80  # measured: see docs/defects.md
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("iterations", [0, 16])
 def test_blocks_of_any_size_change_no_sound(monkeypatch: pytest.MonkeyPatch, iterations: int) -> None:
     whole = rendered(iterations)  # one block of 20 s
@@ -103,6 +104,7 @@ def made_in_a_child(codec: Codec, sender: "multiprocessing.connection.Connection
     sender.send(make_sound(codec, 1))
 
 
+@pytest.mark.slow
 def test_several_threads_and_a_fork_get_the_same_as_alone() -> None:
     codec = open_codec(MODEL, "cpu")
     alone = [make_sound(open_codec(MODEL, "cpu"), seed) for seed in range(4)]

@@ -57,6 +57,7 @@ def test_beyond_the_limits_a_note_says_what_there_is(codec) -> None:
     assert len(least.codes.indices) == 1
 
 
+@pytest.mark.slow
 def test_a_recording_fits_into_so_many_bytes(codec) -> None:
     short = ArrayRecording(speech_like(16000 * 3), 16000)
     for most in (140, 230, 500, 5000):
@@ -175,6 +176,7 @@ def test_options_that_need_a_context_model() -> None:
         Options(bit_rate=800, max_bytes=100).goal(possible=True)
 
 
+@pytest.mark.slow
 def test_a_file_of_frames_that_end_early_is_read_in_blocks(codec, recording) -> None:
     """The blocks of a minute begin anew: the second half of the file is that of the second half of the codes."""
     codes = codec.encode_for(recording, Goal(quality=4)).codes

@@ -188,6 +188,7 @@ def test_a_copy_stands_for_a_lost_packet(codec, speech):
     assert len(np.concatenate([*(cut.push(packet[:4]) for packet in packets), cut.flush()])) == len(whole)
 
 
+@pytest.mark.slow
 def test_silence_takes_a_byte_each_400_ms_and_keeps_its_level(codec):
     noise = (1e-3 * np.random.default_rng(0).normal(size=16_000 * 6)).astype(np.float32)
     sound = np.concatenate([noise[:16_000], speech_like(16_000), noise])

@@ -40,6 +40,7 @@ def test_a_training_leaves_vocoder_log_and_sound(kind, sound_store, tmp_path):
     assert sum(path.stat().st_size for path in (done.folder / "tensorboard").iterdir()) > 32000  # 2 s of sound
 
 
+@pytest.mark.slow
 def test_losses_are_logged_and_discriminators_join_late(sound_store, tmp_path):
     run("istft", sound_store, tmp_path / "run")
     early, late = (read_log(tmp_path / "run" / "log.jsonl")[place] for place in (0, -1))
