@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from benchmarks import live
+from sqcodec.metrics import dnsmos
 from tests.conftest import speech_like
 
 
@@ -28,9 +29,11 @@ def test_losses_are_exact(loss: float, burst: int) -> None:
 def test_tables_of_losses_and_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "_LOSSES", (0.0, 0.2))
     monkeypatch.setattr(live, "_BIT_ERRORS", (1e-2,))
+    monkeypatch.setattr(dnsmos, "dnsmos", lambda sound: 2.5)  # which takes a second a sound
     soundfile.write(tmp_path / "a.wav", speech_like(16_000), 16000)
     lines = list(live.loss_report(tmp_path, recordings=1, codec2=False))
-    assert lines[0] == "1 recordings, 1 s; STOI / ESTOI / PESQ wide band (means)."
+    assert lines[0] == "1 recordings, 1 s; STOI / ESTOI / PESQ wide band / DNSMOS (means)."
     rows = [line for line in lines if line.startswith("| speech16k, 8 bytes, carried on and faded")]
-    assert [row.count(" / ") for row in rows] == [4, 2, 4]
+    assert [row.count(" / ") for row in rows] == [6, 3, 6]
+    assert all(cell.endswith(" / 2.50") for row in rows for cell in row.strip("| ").split(" | ")[1:])
     assert rows[0].split(" | ")[1] == rows[2].split(" | ")[1]  # without loss, and without errors
