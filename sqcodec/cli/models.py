@@ -15,15 +15,24 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", required=False)
+@click.option(
+    "--complexity",
+    is_flag=True,
+    help="Print what NAME costs: operations, parameters, look-ahead, memory, start [default of NAME: the starred one].",
+)
 @json_option
-def models(name: str | None, as_json: bool) -> None:
+def models(name: str | None, complexity: bool, as_json: bool) -> None:
     """List the models that ship and those trained here, or print the model card of NAME: data, licence, limits.
 
     \b
     Example: sqcodec models
              sqcodec models speech16k
+             sqcodec models speech16k --complexity
     A star marks the model that encode uses without --model.
     """
+    if complexity:
+        _echo_complexity(name, as_json)
+        return
     from sqcodec.pipeline.finding import shipped
 
     if name and not as_json:
@@ -40,6 +49,13 @@ def models(name: str | None, as_json: bool) -> None:
         echo(f"{'*' if star else ' '} {_line(model)}")
     if chosen:
         echo(f"encode uses {model_text(chosen.path, chosen.reason)}")
+
+
+def _echo_complexity(name: str | None, as_json: bool) -> None:
+    from sqcodec.pipeline.measuring import complexity
+
+    card = complexity.complexity_card(name)
+    echo(json.dumps(complexity.as_tree(card), indent=1) if as_json else complexity.as_text(card))
 
 
 def _line(model: "ModelSummary") -> str:

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 from sqcodec.cli.main import main
 from sqcodec.model.model_file import add_context
 from sqcodec.pipeline.finding.models import SHIPPED  # as it is, before any fixture
+from sqcodec.pipeline.measuring import complexity
+from sqcodec.pipeline.measuring.start import Start
 from tests.bitstream.examples import make_context
 from tests.conftest import copy_model, speech_like
 
@@ -65,6 +67,49 @@ def test_a_model_card_names_data_licence_figures_and_limits() -> None:
     card = run("models", "speech16k")
     for word in ("LibriSpeech", "speechocean762", "VCTK", "CC BY 4.0", "Apache-2.0", "public domain", "PESQ", "Limits"):
         assert word in card, word
+
+
+@pytest.fixture
+def no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start that is not measured: tests/pipeline/measuring/test_start.py does."""
+    monkeypatch.setattr(complexity, "measure_start", lambda _: Start(0.25, 0.5, 100_000_000, "a machine"))
+
+
+def test_a_complexity_card_has_layers_sides_look_ahead_memory_and_start(no_process: None) -> None:
+    lines = run("models", "speech16k", "--complexity").splitlines()
+    assert lines[0] == "speech16k, 4 codebooks (nominal 1600 bit/s), with the vocoder speech16k/vocoder"
+    rows = {line[:32].strip(): line[32:].split() for line in lines[2:22]}
+    assert rows["search: codewords"] == ["98,304", "8.0"]
+    assert rows["sending"] == ["1,781,040", "95.4"]
+    assert rows["receiving"] == ["5,922,082", "469.5"]  # docs/live.md has the same by `python -m benchmarks needs`
+    assert rows["together"] == ["7,703,122", "564.9"]
+    assert "6                   2400           0.100             0.483" in lines
+    assert "Look-ahead: 180 ms: packet 40, features 20, encoder 20, decoder 40, vocoder 40, inverse STFT 20." in lines
+    assert "Memory: weights 30.8 MB as float32, a process that codes 1 s has 100 MB at most." in lines
+    assert any(
+        line.startswith("Start: 0.25 s until the model and its vocoder are ready, 0.50 s until") for line in lines
+    )
+
+
+def test_a_complexity_card_as_json(no_process: None) -> None:
+    tree = json.loads(run("models", "speech16k", "--complexity", "--json"))
+    assert tree["macs"]["sending"] == sum(layer["macs"] for layer in tree["layers"] if layer["side"] == "sending")
+    assert tree["lookahead_ms"]["together"] == 180
+    assert [each["codebooks"] for each in tree["by_codebooks"]] == [*range(1, 9)]
+    assert tree["measured"]["ready_seconds"] == 0.25
+
+
+def test_a_complexity_card_of_a_run(folder: Path, made_model: Path, no_process: None) -> None:
+    copy_model(made_model, Path("runs/mine/model.safetensors"))
+    text = run("models", "--complexity")  # the starred one
+    assert text.startswith("runs/mine, 1 codebook (nominal 200 bit/s), with the vocoder griffin-lim\n")
+    assert "decoder: recurrent layers" in text
+    assert "Look-ahead: the whole recording.\n" in text
+    assert "codebooks  nominal" not in text
+
+
+def test_an_unknown_model_has_no_complexity_card(folder: Path) -> None:
+    assert run("models", "speech48k", "--complexity", code=1).startswith("Error: model 'speech48k': no such file, none")
 
 
 def test_an_unknown_model_is_an_error_that_lists_the_known() -> None:

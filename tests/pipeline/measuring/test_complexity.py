@@ -1,0 +1,156 @@
+"""The complexity card against torch's own counter, and its look-ahead against what streams state."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from sqcodec.bitstream import context_model
+from sqcodec.errors import ModelError
+from sqcodec.features.mel import extract
+from sqcodec.model.model_file import load_model
+from sqcodec.pipeline.coding.codec import open_codec
+from sqcodec.pipeline.coding.streams import StreamDecoder, StreamEncoder
+from sqcodec.pipeline.finding.models import SHIPPED  # as it is, before any fixture
+from sqcodec.pipeline.measuring import complexity, operations
+from sqcodec.recipe import WorldConfig, load_recipe
+from sqcodec.spectrogram import FEATURES
+from sqcodec.vocoder.refinement import refine
+from sqcodec.vocoder.vocoder_file import load_vocoder, save_vocoder
+from sqcodec.vocoder.world import WorldNetwork
+from tests.bitstream.examples import make_context
+from tests.conftest import make_model, speech_like
+from tests.train.vocoder.conftest import WORLD
+
+SPEECH16K = SHIPPED / "speech16k" / "model.safetensors"
+FRAMES, CODES = 100, 50  # in a second
+QUANTIZERS = {
+    "IV": ("quantizer.variance=IV",),
+    "I": ("quantizer.variance=I",),
+    "vmf": ("quantizer={kind: vmf, codewords: 16, dim: 4, initial_concentration: 1.05}",),
+    "vq-ema": (
+        "quantizer={kind: vq-ema, codewords: 16, dim: 4, decay: 0.999, epsilon: 1.0e-5, reset_below: 0.0,"
+        " commitment: 0.25, weighting: sums, initialisation: data}",
+    ),
+    "fsq": ("quantizer={kind: fsq, levels: [4, 4]}",),
+}
+
+
+def counted(function, *arguments) -> float:
+    """MACs of matrix products and convolutions by torch's counter, which has two operations for each."""
+    with FlopCounterMode(display=False) as counter:
+        function(*arguments)
+    return counter.get_total_flops() / 2
+
+
+def macs(found: complexity.Complexity, part: str) -> float:
+    return sum(group.macs for group in found.groups if group.part == part)
+
+
+def assert_networks_agree(path: Path, found: complexity.Complexity, codebooks: int) -> None:
+    """A second of features through encoder, search and decoder: integers, so equal to the last."""
+    codec = load_model(path)
+    bands = codec.features.n_mels
+    with torch.inference_mode():
+        encoded = codec.encoder(torch.zeros(1, bands, FRAMES + 2))
+        codes = codec.quantizer.encode(encoded, codebooks)
+        z_q = codec.quantizer.decode(codes)
+        assert macs(found, "encoder") == counted(codec.encoder, torch.zeros(1, bands, FRAMES + 2))
+        assert macs(found, "search") == counted(codec.quantizer.encode, encoded, codebooks)
+        assert macs(found, "decoder") == counted(codec.decoder, z_q, torch.zeros(1, dtype=torch.int64))
+
+
+@pytest.mark.ships
+@pytest.mark.parametrize("codebooks", [1, 4, 8])
+def test_what_ships_has_the_operations_that_torch_counts(codebooks: int) -> None:
+    codec = open_codec(SPEECH16K, "cpu")
+    found = complexity.complexity_of(codec, codebooks=codebooks)
+    assert_networks_agree(SPEECH16K, found, codebooks)
+    network = load_vocoder(SHIPPED / "speech16k" / "vocoder" / "vocoder.safetensors", codec.features).network
+    with torch.inference_mode():
+        assert macs(found, "vocoder") == counted(network.spectrum, torch.zeros(1, codec.features.n_mels, FRAMES))
+    learned = [*codec.model.encoder.parameters(), codec.model.quantizer.codebook, *codec.model.decoder.parameters(),
+               *network.parameters()]  # fmt: skip
+    assert found.parameters == sum(parameter.numel() for parameter in learned)
+    assert (macs(found, "refinement") > 0) == (codebooks >= 6)
+
+
+@pytest.mark.parametrize("kind", QUANTIZERS)
+def test_the_papers_networks_have_the_operations_that_torch_counts(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "model.safetensors"
+    model = make_model(path, *QUANTIZERS[kind])
+    found = complexity.complexity_of(open_codec(path, "cpu"))
+    assert_networks_agree(path, found, 1)
+    assert (macs(found, "search") == 0) == (kind == "fsq")  # which rounds
+    codewords = 0 if kind == "fsq" else model.quantizer.codebook.numel()
+    learned = [*model.encoder.parameters(), *model.decoder.parameters()]
+    assert found.parameters == codewords + sum(parameter.numel() for parameter in learned)
+    assert found.lookahead == {}
+    assert found.latency is None
+    assert found.vocoder == "griffin-lim"
+    transforms = 5 * (2.5 * 512 * 9 + 400)  # of 2 iterations: two pairs and one more, windows of 400
+    assert macs(found, "vocoder") == pytest.approx(FRAMES * (transforms + 257 * 80))
+
+
+@pytest.mark.parametrize("kind", FEATURES)
+def test_mel_filters_are_those_that_are_multiplied(kind) -> None:
+    _, filters = operations.of_features(FEATURES[kind])
+    frames = FEATURES[kind].frame_count(16_000)
+    assert filters.macs / FRAMES == counted(extract, torch.from_numpy(speech_like(16_000)), FEATURES[kind]) / frames
+
+
+def test_the_refinement_has_its_filters_and_transforms() -> None:
+    config, iterations = FEATURES["log-mel"], 3
+    features, sound = torch.zeros(1, 80, 50), torch.from_numpy(speech_like(8000))[None]
+    products = counted(lambda: refine(sound, features, config, iterations=iterations, momentum=0.9)) / 50
+    transforms = 2 * iterations * (2.5 * 1024 * 10 + 640)
+    assert operations.of_refinement(config, iterations).macs == FRAMES * (products + transforms)
+
+
+def test_the_network_of_world_is_counted_and_its_synthesis_is_not(tmp_path: Path, workplace: Path) -> None:
+    config = load_recipe("world", (*WORLD, "features.kind=paper-mel")).vocoder
+    assert isinstance(config, WorldConfig)
+    features = FEATURES["paper-mel"]
+    network = WorldNetwork(config, features).eval()
+    Path("runs/tiny/vocoder").mkdir()
+    save_vocoder(Path("runs/tiny/vocoder/vocoder.safetensors"), network, config=config, features=features, step=1,
+                 codec=None)  # fmt: skip
+    found = complexity.complexity_of(open_codec(Path("runs/tiny/model.safetensors"), "cpu"))
+    with torch.inference_mode():
+        assert macs(found, "vocoder") == counted(network, torch.zeros(1, 80, FRAMES))
+    assert "The vocoder's network is counted, the synthesis of pyworld is not." in found.notes
+
+
+def test_the_context_model_has_the_products_that_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = make_context(3, 16, dim=4)
+    done = []
+    real = context_model._product
+    monkeypatch.setattr(
+        context_model, "_product", lambda inputs, weight: done.append(inputs.size * weight.shape[1])
+        or real(inputs, weight)
+    )  # fmt: skip
+    state, sums = context.begin(1), np.zeros((1, 4), np.int32)
+    layers = context.layers(state, 2)
+    for stage in range(2):
+        context.frequencies(stage, layers[:, stage], sums, ends=True)
+    context.advance(state, sums, np.array([2]))
+    assert operations.of_context(context.arrays, FEATURES["log-mel"], 2) == CODES * sum(done)
+
+
+@pytest.mark.ships
+def test_the_look_ahead_is_the_delay_of_streams() -> None:
+    codec = open_codec(SPEECH16K, "cpu")
+    found = complexity.complexity_of(codec)
+    encoder, decoder = StreamEncoder(codec), StreamDecoder(codec)
+    samples = encoder.packet_samples + encoder.delay + decoder.delay
+    assert found.latency == 1000 * samples / codec.sample_rate == 180
+    assert found.lookahead["features"] + found.lookahead["encoder"] == 1000 * encoder.delay / codec.sample_rate
+
+
+def test_a_plain_vae_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    make_model(path, "quantizer={kind: none, dim: 4}")
+    with pytest.raises(ModelError, match="a plain VAE .* has no codes; use a model with a quantizer$"):
+        complexity.complexity_of(open_codec(path, "cpu"))
