@@ -49,6 +49,7 @@ EXCEPTIONS = {
     "docs/training.md": ["no trained checkpoint is public"],
     "docs/install.md": ["installs"] * 3,
     "docs/rate.md": ["hours of speech"],
+    "docs/vocoders.md": ["hours of speech"],
     "docs/live.md": ["needs a microphone", "the path is that of a checkout"],
 }
 TRAINED = ("sqcodec prep vctk", "sqcodec train recipes/vctk")

@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(min=0), help="Random seed: --set train.seed=N, or that of the stage.")
 @device_option
 @click.option(
-    "--stage", type=click.Choice(["model", "vocoder", "prior", "context"]), default="model", show_default=True
+    "--stage",
+    type=click.Choice(["model", "vocoder", "joint", "prior", "context"]),
+    default="model",
+    show_default=True,
 )
 @click.option("--on", type=click.Choice(["codec"]), help="Fine-tune the vocoder on the output of the run's model.")
-@click.option("--from", "start", type=PATH, help="Run of the vocoder that --on fine-tunes [default: this run].")
+@click.option("--from", "start", type=PATH, help="Run of the vocoder to start from [default: this run].")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the networks with torch.compile.")
 @click.option("--resume", is_flag=True, help="Continue the training in the run folder.")
 def train(
@@ -36,13 +39,15 @@ def train(
     overrides: tuple[str, ...],
     seed: int | None,
     device: str,
-    stage: Literal["model", "vocoder", "prior", "context"],
+    stage: Literal["model", "vocoder", "joint", "prior", "context"],
     on: str | None,
     start: Path | None,
     compiled: bool,
     resume: bool,
 ) -> None:
-    """Train the model, vocoder, prior or context model of RECIPE: a folder, or a recipe that comes with sqcodec.
+    """Train a part of RECIPE, a folder or a recipe that comes with sqcodec: model, vocoder, prior, context model.
+
+    --stage joint: decoder and vocoder together, on the model's codes.
 
     \b
     Example: sqcodec train recipes/vctk --set train.steps=1000
@@ -54,8 +59,8 @@ def train(
     """
     if on and stage != "vocoder":
         raise click.UsageError("--on codec needs --stage vocoder.")
-    if start and not on:
-        raise click.UsageError("--from needs --on codec.")
+    if start and not on and stage != "joint":
+        raise click.UsageError("--from needs --on codec or --stage joint.")
     if compiled and stage != "model":
         raise click.UsageError("--compile needs --stage model.")
     check_recipe(recipe)
@@ -67,6 +72,8 @@ def train(
         progress = _Progress(plan, device, show)
         if stage == "vocoder":
             end = _train_vocoder(plan, device=device, start=start, progress=progress)
+        elif stage == "joint":
+            end = _train_joint(plan, device=device, start=start, progress=progress)
         elif stage == "prior":
             end = _train_prior(plan, device=device, progress=progress)
         elif stage == "context":
@@ -147,6 +154,27 @@ def _train_vocoder(plan: "Plan", *, device: str, start: Path | None, progress: "
     return [
         f"{trained.folder}: step {trained.step}{metrics}",
         f"Next: sqcodec vocode in.wav out.wav --vocoder {trained.folder}",
+    ]
+
+
+def _train_joint(plan: "Plan", *, device: str, start: Path | None, progress: "_Progress") -> list[str]:
+    from sqcodec.pipeline.training.train_joint import train_joint
+    from sqcodec.pipeline.training.train_vocoder import fine_tuning
+
+    trained = train_joint(
+        plan.recipe.codec,
+        plan.features,
+        plan.folder,
+        tuning=fine_tuning(plan.run, start, on_codec=True),
+        device=device,
+        resume=plan.resume,
+        progress=progress,
+        report=_echo_vocoder,
+    )
+    metrics = "".join(f", {name.replace('_', ' ')} {value:.2f}" for name, value in trained.figures.items())
+    return [
+        f"{trained.folder}: step {trained.step}{metrics}",
+        f"Next: sqcodec encode in.wav out.sqc --model {trained.folder}",
     ]
 
 

@@ -79,6 +79,17 @@ def add_context(path: Path, target: Path, context: Mapping[str, NDArray[Any]], d
     save_tensors(target, weights | arrays, tree | current | {"context": digest}, KIND)
 
 
+def replace_decoder(path: Path, target: Path, decoder: nn.Module, *, lookahead: int) -> None:
+    """Write the model `path` to `target` with another ConvNeXt decoder of `lookahead` codes; all else stays, so its
+    codes do. Weights are of the precision that they have in `path`."""
+    tree, tensors = read_tensors(path, KIND)
+    weights = {f"decoder.{name}": value for name, value in decoder.state_dict().items()}
+    new = {name: value.to(tensors[name].dtype) for name, value in weights.items()}
+    recipe = _recipe_tree(header_of(path, tree))
+    network = {**recipe["network"], "decoder_lookahead": lookahead}
+    save_tensors(target, tensors | new, tree | {"recipe": {**recipe, "network": network}}, KIND)
+
+
 def _recipe_tree(header: ModelHeader) -> Mapping[str, Any]:
     """The header's recipe, converted to the current format: older files lack some keys."""
     tree = header.recipe

@@ -10,8 +10,9 @@ from pydantic import Field, ValidationError, model_validator
 from sqcodec.errors import RecipeError
 from sqcodec.recipe.context_section import ContextConfig
 from sqcodec.recipe.features_section import FeaturesConfig
-from sqcodec.recipe.network_section import NetworkConfig
-from sqcodec.recipe.overrides import changed_on_codec, override_, resumed_on_codec
+from sqcodec.recipe.joint_section import JointConfig
+from sqcodec.recipe.network_section import ConvNextConfig, NetworkConfig
+from sqcodec.recipe.overrides import changed_on_codec, merged, override_, resumed_on_codec
 from sqcodec.recipe.plain_yaml import parse
 from sqcodec.recipe.prior_section import PriorConfig
 from sqcodec.recipe.quantizer_section import QuantizerConfig
@@ -90,6 +91,7 @@ class CodecRecipe(_Common):
     vocoder: VocoderConfig | None = None  # without the section the best that there is for these features decodes
     prior: PriorConfig | None = None  # a recipe without the section has no prior
     context: ContextConfig | None = None  # a recipe without the section has no context model
+    joint: JointConfig | None = None  # a recipe without the section does not train decoder and vocoder together
     bit_rate: Positive | None = None  # bit/s, nominal: the default of `encode`; without it, all codebooks
 
     @property
@@ -101,6 +103,27 @@ class CodecRecipe(_Common):
     def evaluate_split(self) -> str:
         """The split that the feature store must have besides `train`."""
         return self.train.evaluate_split
+
+    @property
+    def joint_vocoder(self) -> IstftConfig:
+        """The section `vocoder` as `joint.vocoder` changes it. Raises RecipeError: not to be trained with a decoder."""
+        joint, network, vocoder = self.joint, self.network, self.vocoder
+        if joint is None:
+            raise RecipeError(f"recipe {self.name} has no section 'joint'; recipe speech16k shows one")
+        if not (isinstance(network, ConvNextConfig) and isinstance(vocoder, IstftConfig) and self.target.kind == "mel"):
+            raise RecipeError(
+                f"recipe {self.name}: decoder and vocoder can be trained together with network.kind convnext,"
+                f" target.kind mel and vocoder.kind istft; got {network.kind}, {self.target.kind} and"
+                f" {vocoder and vocoder.kind}"
+            )
+        changed = IstftConfig.model_validate(merged(vocoder.model_dump(), joint.vocoder))
+        if changed.lookahead > vocoder.lookahead or joint.decoder_lookahead > network.decoder_lookahead:
+            raise RecipeError(
+                f"recipe {self.name}: a training together cannot add look-ahead; expected joint.vocoder.lookahead up to"
+                f" {vocoder.lookahead} and joint.decoder_lookahead up to {network.decoder_lookahead}, got"
+                f" {changed.lookahead} and {joint.decoder_lookahead}"
+            )
+        return changed
 
     @model_validator(mode="after")
     def _means_need_values(self) -> Self:
@@ -177,7 +200,7 @@ class VocoderRecipe(_Common):
 
 Recipe = CodecRecipe | VocoderRecipe
 CODEC_SECTIONS = ("quantizer", "target", "network", "train")  # a codec has all of them
-_CODEC_KEYS = {*CODEC_SECTIONS, "prior", "context", "bit_rate"}
+_CODEC_KEYS = {*CODEC_SECTIONS, "prior", "context", "joint", "bit_rate"}
 
 
 def recipe_folders() -> list[Path]:
@@ -229,9 +252,13 @@ def load_recipe(name: str, overrides: tuple[str, ...] = (), *, on_codec: bool = 
         override_(tree, override)
     where = f"{path}{' with' if overrides else ''}" + "".join(f" `overrides` {override}" for override in overrides)
     recipe = validate_recipe(tree, where=where)
-    if recipe.vocoder is None or recipe.vocoder.kind == "griffin-lim" or recipe.vocoder.on_codec is None:
-        return recipe
-    tuned = validate_recipe(changed_on_codec(tree, overrides), where=f"{where}, as vocoder.on_codec changes it")
+    tuned, changed = recipe, tree
+    if recipe.vocoder is not None and recipe.vocoder.kind != "griffin-lim" and recipe.vocoder.on_codec is not None:
+        changed = changed_on_codec(tree, overrides)
+        tuned = validate_recipe(changed, where=f"{where}, as vocoder.on_codec changes it")
+    if isinstance(recipe, CodecRecipe) and recipe.joint and isinstance(recipe.vocoder, IstftConfig):
+        joint = {**changed, "vocoder": merged(changed["vocoder"], recipe.joint.vocoder)}
+        validate_recipe(joint, where=f"{where}, as joint.vocoder changes it")
     return tuned if on_codec else recipe
 
 

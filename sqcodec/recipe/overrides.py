@@ -68,7 +68,7 @@ def resumed_on_codec(tree: dict[str, Any], overrides: tuple[str, ...]) -> tuple[
 def changed_on_codec(tree: dict[str, Any], overrides: tuple[str, ...]) -> dict[str, Any]:
     """The tree with the changes of `vocoder.on_codec`, and over them the overrides, its own last."""
     changes = tree["vocoder"]["on_codec"]
-    changed = {**tree, "vocoder": {**_merged(tree["vocoder"], changes), "on_codec": None}}
+    changed = {**tree, "vocoder": {**merged(tree["vocoder"], changes), "on_codec": None}}
     for override in overrides:
         if override.startswith("vocoder.") and not override.startswith(_ON_CODEC[:-1]):
             override_(changed, override)
@@ -78,10 +78,10 @@ def changed_on_codec(tree: dict[str, Any], overrides: tuple[str, ...]) -> dict[s
     return changed
 
 
-def _merged(tree: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def merged(tree: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """A copy of the tree with the changes, section by section."""
-    merged = deepcopy(tree)
+    joined = deepcopy(tree)
     for key, value in changes.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if both else value
-    return merged
+        both = isinstance(value, dict) and isinstance(joined.get(key), dict)
+        joined[key] = merged(joined[key], value) if both else value
+    return joined

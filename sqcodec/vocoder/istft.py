@@ -4,7 +4,7 @@ Frame t makes samples hop (t - 1/2) to hop (t + 1/2) - 1. The network works at t
 quick on a CPU.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Literal, NamedTuple
 
@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from sqcodec.batching import frames_at_once, in_batches
 from sqcodec.dsp import StftConfig, inverse_stft_same
 from sqcodec.nn.convnext import Trunk
+from sqcodec.nn.lookahead import with_fewer_ahead
 from sqcodec.nn.padding import lengths_of, padded, within
+from sqcodec.nn.taps import ahead_of_each
 from sqcodec.recipe import IstftConfig, RefinementConfig
 from sqcodec.spectrogram import FeatureConfig
 from sqcodec.vocoder.interface import Rendering, Vocoder, VocoderPrecision
@@ -64,6 +66,13 @@ class IstftNetwork(nn.Module):
         with torch.autocast(hidden.device.type, enabled=False):  # a phase needs more than the 8 bits of bfloat16
             log_magnitude, phase = self.head(hidden.float()).chunk(2, dim=-1)
             return torch.polar(log_magnitude.exp().clamp_max(_MAX_MAGNITUDE), phase)
+
+
+def with_lookahead(weights: Mapping[str, Tensor], before: IstftConfig, after: IstftConfig) -> dict[str, Tensor]:
+    """The weights of a network `before`, on the CPU, for one that differs in looking less far ahead."""
+    names = ["trunk.embed.weight", *(f"trunk.blocks.layers.{layer}.depthwise.weight" for layer in range(before.layers))]
+    pairs = zip(*(ahead_of_each(config.layers, config.lookahead) for config in (before, after)), strict=True)
+    return with_fewer_ahead(weights, dict(zip(names, pairs, strict=True)))
 
 
 class _Window(NamedTuple):

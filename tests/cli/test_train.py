@@ -15,11 +15,15 @@ from sqcodec import storage
 from sqcodec.cli.main import main
 from sqcodec.cli.train import _echo_vocoder, _Progress
 from sqcodec.corpus.store import open_store
+from sqcodec.model.assembly import build_codec
+from sqcodec.model.model_file import save_model
 from sqcodec.pipeline.training.run_folder import begin
+from sqcodec.recipe import load_recipe
 from sqcodec.vocoder.vocoder_header import read_header
 from tests.conftest import make_model, speech_like
 from tests.train.conftest import SMALL, make_store
 from tests.train.vocoder.conftest import ISTFT, WORLD, make_sound_store
+from tests.train.vocoder.test_joint_trainer import SMALL as JOINT
 
 VOCODERS = {"istft": ISTFT, "world": WORLD}
 
@@ -167,9 +171,41 @@ def test_on_codec_fine_tunes_the_vocoder(tmp_path):
     )
 
 
+@pytest.mark.slow
+def test_decoder_and_vocoder_train_together(tmp_path):
+    store, run = make_sound_store(tmp_path / "corpus"), tmp_path / "run"
+    words = [word for change in JOINT for word in ("--set", change)]
+
+    def train(*arguments, exit_code=0):
+        command = ["train", "speech16k", "--features", store, "--out", run, "--device", "cpu", *arguments, *words]
+        result = CliRunner().invoke(main, [*map(str, command)])
+        assert result.exit_code == exit_code, result.output
+        return result
+
+    early = train("--stage", "joint", exit_code=1)
+    assert early.stderr.startswith(f"Error: {run}/model.safetensors: no such model")
+    run.mkdir(exist_ok=True)
+    save_model(run / "model.safetensors", build_codec(load_recipe("speech16k", JOINT).codec), 0)
+    train("--stage", "vocoder")
+    first, last = train("--stage", "joint", "--seed", "3").stdout.splitlines()
+    assert first.startswith(f"{run}/joint: step 8, test mel distance ")
+    assert last == f"Next: sqcodec encode in.wav out.sqc --model {run}/joint"
+    assert load_recipe(str(run / "joint" / "recipe.yaml")).vocoder.train.seed == 3
+    again = train("--stage", "joint", exit_code=1)
+    assert again.stderr.startswith(f"Error: {run}/joint holds a training already: add --resume")
+    soundfile.write(tmp_path / "in.wav", speech_like(8000), 16000)
+    for model, target in ((run, "a.sqc"), (run / "joint", "b.sqc")):
+        command = ["encode", tmp_path / "in.wav", tmp_path / target, "--model", model]
+        assert CliRunner().invoke(main, [*map(str, command)]).exit_code == 0
+    assert (tmp_path / "a.sqc").read_bytes() == (tmp_path / "b.sqc").read_bytes()
+    command = ["decode", tmp_path / "b.sqc", tmp_path / "o.wav", "--model", run / "joint"]
+    decoded = CliRunner().invoke(main, [*map(str, command)])
+    assert decoded.exit_code == 0, decoded.output
+
+
 def test_vocoder_options_need_the_vocoder_stage(tmp_path):
     assert "--on codec needs --stage vocoder." in invoke("--on", "codec").stderr
-    assert "--from needs --on codec." in vocoder("istft", "--from", tmp_path, exit_code=2).stderr
+    assert "--from needs --on codec or --stage joint." in vocoder("istft", "--from", tmp_path, exit_code=2).stderr
 
 
 def test_compile_needs_the_model_stage():

@@ -14,11 +14,13 @@ from sqcodec.storage import write_text
 from sqcodec.train.log import TrainingLog, read_log
 from sqcodec.train.trainer import Progress, Report, Trainer
 
-Stage = Literal["model", "vocoder", "vocoder-on-codec", "prior", "context"]
+Stage = Literal["model", "vocoder", "vocoder-on-codec", "joint", "prior", "context"]
+_ON_CODEC = ("vocoder-on-codec", "joint")
 _FOLDERS = {
     "model": "",
     "vocoder": STAGE,
     "vocoder-on-codec": f"{STAGE}-on-codec",
+    "joint": "joint",
     "prior": "prior",
     "context": "context",
 }
@@ -26,6 +28,7 @@ _SEEDS = {
     "model": "train.seed",
     "vocoder": "vocoder.train.seed",
     "vocoder-on-codec": "vocoder.train.seed",
+    "joint": "vocoder.train.seed",
     "prior": "prior.seed",
     "context": "context.seed",
 }
@@ -67,9 +70,7 @@ def begin(
     changes = overrides if seed is None else (*overrides, f"{_SEEDS[stage]}={seed}")
     run = out or Path("runs") / load_recipe(recipe).name
     begun = stage_folder(run, stage) / "recipe.yaml"
-    chosen = load_recipe(
-        str(begun) if resume and begun.is_file() else recipe, changes, on_codec=stage == "vocoder-on-codec"
-    )
+    chosen = load_recipe(str(begun) if resume and begun.is_file() else recipe, changes, on_codec=stage in _ON_CODEC)
     return Plan(recipe=chosen, features=features or Path("data") / chosen.name, run=run, stage=stage, resume=resume)
 
 

@@ -35,9 +35,12 @@ class FineTuning:
     start: Path
 
 
-def fine_tuning(run: Path, start: Path | None) -> FineTuning:
-    """On the codec of `run`, from the vocoder of the run `start` (None: of `run`)."""
-    return FineTuning(model=run / "model.safetensors", start=stage_folder(start or run, "vocoder"))
+def fine_tuning(run: Path, start: Path | None, *, on_codec: bool = False) -> FineTuning:
+    """On the codec of `run`, from the vocoder of the run `start` (None: of `run`); on_codec: the one that has been
+    fine-tuned on the codec's output, where there is one."""
+    tuned = stage_folder(start or run, "vocoder-on-codec")
+    natural = stage_folder(start or run, "vocoder")
+    return FineTuning(model=run / "model.safetensors", start=tuned if on_codec and tuned.is_dir() else natural)
 
 
 def train_vocoder(
@@ -78,9 +81,13 @@ def train_vocoder(
     elif tuning:
         trainer.begin_from(tuning.start)
     run_training(trainer, recipe, report, progress)
+    return TrainedVocoder(folder=folder, step=trainer.step, figures=figures_of(folder))
+
+
+def figures_of(folder: Path) -> dict[str, float]:
+    """The figures of the last test of a vocoder's training. Raises TrainingError: there was none."""
     tested = last_evaluation(folder, "test_mel_distance")
-    figures = {name: value for name, value in tested.items() if name.startswith("test_")}
-    return TrainedVocoder(folder=folder, step=trainer.step, figures=figures)
+    return {name: value for name, value in tested.items() if name.startswith("test_")}
 
 
 def _trainer(

@@ -32,6 +32,15 @@ class Pair(NamedTuple):
     synthesised: Tensor
 
 
+class Made(NamedTuple):
+    """Recorded and synthesised sound [B, N] of a batch, what else the generator minimises, and its terms by name."""
+
+    recorded: Tensor
+    synthesised: Tensor
+    loss: Tensor
+    terms: dict[str, Tensor]
+
+
 class IstftTrainer(VocoderTrainer):
     """Generator against families of discriminators, with one optimiser for each side."""
 
@@ -40,8 +49,7 @@ class IstftTrainer(VocoderTrainer):
     def _build(self) -> tuple[dict[str, nn.Module], dict[str, Any]]:
         train, split = self.config.train, self.store.splits["train"]
         torch.manual_seed(step_seed(train.seed, 0, INITIAL))
-        network = IstftNetwork(self.config, self.features)
-        network.trunk.scale.set_(*band_statistics(split))
+        network = self._new_generator()
         families = Families(self.config.discriminators)
         self.crops = SoundCrops(split, self.features, train, self.fabric.device)
         if self.config.discriminators.log_spectra and self.config.discriminators.start is not None:
@@ -51,6 +59,12 @@ class IstftTrainer(VocoderTrainer):
         self.generator, generating = self.fabric.setup(network, generating)
         self.families, judging = self.fabric.setup(families, judging)
         return {"generator": network, "discriminators": families}, {"generator": generating, "discriminators": judging}
+
+    def _new_generator(self) -> nn.Module:
+        """The network that becomes the vocoder, on the CPU."""
+        network = IstftNetwork(self.config, self.features)
+        network.trunk.scale.set_(*band_statistics(self.store.splits["train"]))
+        return network
 
     def vocoder(self) -> IstftVocoder:
         """The averaged network, ready for use."""
@@ -64,25 +78,29 @@ class IstftTrainer(VocoderTrainer):
 
     def _update(self) -> Mapping[str, Tensor]:
         train, losses, discriminators = self.config.train, self.config.losses, self.config.discriminators
-        batch = self.crops.draw(step_seed(train.seed, self.step, CROPS))
-        synthesised = self.generator(batch.features)
+        made = self._made(step_seed(train.seed, self.step, CROPS))
         balanced = discriminators.balance is not None
-        sound = synthesised.detach().requires_grad_() if balanced else synthesised
-        spectral = spectral_loss(sound, batch.sound, losses.resolutions, self.features.sample_rate)
-        terms = {"mel": spectral.mel, "stft": spectral.stft}
+        sound = made.synthesised.detach().requires_grad_() if balanced else made.synthesised
+        spectral = spectral_loss(sound, made.recorded, losses.resolutions, self.features.sample_rate)
+        terms = {"mel": spectral.mel, "stft": spectral.stft, **made.terms}
         parts, learning_rate = [losses.mel * spectral.mel + losses.stft * spectral.stft], train.learning_rate
         if discriminators.start is not None and self.step > discriminators.start:
             learning_rate = discriminators.generator_learning_rate or learning_rate
-            pair = self._window(batch.sound, sound, self.step)
+            pair = self._window(made.recorded, sound, self.step)
             terms |= self._train_discriminators(pair)
             if self.step > discriminators.start + discriminators.warmup:
                 adversarial, matching = self._adversarial_losses(pair)
                 terms |= {"adversarial": adversarial, "matching": matching}
                 parts.append(losses.adversarial * adversarial + losses.matching * matching)
-        total = torch.stack(parts).sum()
-        descent = (synthesised * self._balanced(sound, parts)).sum() if balanced else total
+        total = torch.stack([*parts, made.loss]).sum()
+        descent = (made.synthesised * self._balanced(sound, parts)).sum() + made.loss if balanced else total
         self._descend("generator", self.generator, descent, learning_rate)
         return terms | {"loss": total}
+
+    def _made(self, seed: int) -> Made:
+        """A batch that the seed alone decides."""
+        batch = self.crops.draw(seed)
+        return Made(batch.sound, self.generator(batch.features), batch.sound.new_zeros(()), {})
 
     def _balanced(self, sound: Tensor, parts: Sequence[Tensor]) -> Tensor:
         """The gradient [B, N] at the leaf `sound`: that of the first loss, and that of the others scaled to `balance`

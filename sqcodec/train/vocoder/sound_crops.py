@@ -110,6 +110,12 @@ def _gaussian(width: float) -> Tensor:
     return weight / weight.sum()
 
 
+def sound_of(crop: Crop, split: StoreSplit, config: FeatureConfig, frames: int) -> Tensor:
+    """The sound [hop T] of a crop of T = `frames` frames, at the level drawn."""
+    first, samples = crop.start * config.hop_length - config.hop_length // 2, frames * config.hop_length
+    return torch.from_numpy(split.sound(crop.row, first, samples, gain=crop.gain))
+
+
 class SoundCrops:
     """Crops of a split: features and the sound they are to become."""
 
@@ -123,9 +129,5 @@ class SoundCrops:
         """A batch that the seed alone decides."""
         drawing = self._draw.draw(seed)
         features = features_of(drawing, self._split, self._config, frames=self._frames, device=self._device)
-        return Batch(features, torch.stack(list(map(self._sound, drawing.crops))).to(self._device))
-
-    def _sound(self, crop: Crop) -> Tensor:
-        hop = self._config.hop_length
-        first, samples = crop.start * hop - hop // 2, self._frames * hop
-        return torch.from_numpy(self._split.sound(crop.row, first, samples, gain=crop.gain))
+        sound = [sound_of(crop, self._split, self._config, self._frames) for crop in drawing.crops]
+        return Batch(features, torch.stack(sound).to(self._device))

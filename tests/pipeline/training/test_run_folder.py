@@ -10,7 +10,13 @@ from sqcodec.errors import RecipeError, TrainingError
 from sqcodec.pipeline.training.run_folder import begin, last_evaluation, refuse_second, run_training
 from sqcodec.recipe import load_recipe
 
-FOLDERS = {"model": "", "vocoder": "vocoder", "vocoder-on-codec": "vocoder-on-codec", "prior": "prior"}
+FOLDERS = {
+    "model": "",
+    "vocoder": "vocoder",
+    "vocoder-on-codec": "vocoder-on-codec",
+    "joint": "joint",
+    "prior": "prior",
+}
 
 
 @pytest.mark.parametrize("stage", FOLDERS)

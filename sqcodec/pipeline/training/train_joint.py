@@ -1,0 +1,79 @@
+"""The verb `train` at the stage joint: decoder and vocoder learn together from the codes of a run's model."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sqcodec.corpus.store import StoreSplit
+from sqcodec.errors import ModelError, TrainingError
+from sqcodec.model.blockwise import with_context
+from sqcodec.model.lookahead import with_decoder_lookahead
+from sqcodec.model.model_file import load_model
+from sqcodec.model.spectrogram_codec import SpectrogramCodec
+from sqcodec.pipeline.training.launch import make_fabric, refuse_processes
+from sqcodec.pipeline.training.run_folder import refuse_second, run_training
+from sqcodec.pipeline.training.stores import open_store_of
+from sqcodec.pipeline.training.train_vocoder import FineTuning, TrainedVocoder, figures_of
+from sqcodec.recipe import CodecRecipe
+from sqcodec.storage import file_digest, written
+from sqcodec.train.trainer import Progress, Report
+from sqcodec.train.vocoder.joint_trainer import Coded, JointTrainer
+
+
+def train_joint(
+    recipe: CodecRecipe,
+    features: Path,
+    folder: Path,
+    *,
+    tuning: FineTuning,
+    device: str,
+    resume: bool,
+    report: Report,
+    progress: Progress | None = None,
+) -> TrainedVocoder:
+    """Go on with the decoder of the model `tuning.model` and the vocoder in `tuning.start`; `folder` receives a model
+    with the same codes, its vocoder, checkpoint and log.
+
+    recipe: `load_recipe(..., on_codec=True)`. device: as of `train_vocoder`. Raises RecipeError: no
+    section `joint`, or one that does not fit; TrainingError: as `train_vocoder`; ModelError: no model, or one of other
+    features, or whose network looks less far ahead.
+    """
+    refuse_processes("joint")
+    config = recipe.joint_vocoder
+    assert recipe.joint is not None
+    store = open_store_of(recipe, features, config.train.evaluate_split)
+    refuse_second(folder, resume=resume)
+    fabric = make_fabric(device, config.train.precision)
+    codec = load_model(tuning.model)
+    if codec.features != store.features:
+        raise ModelError(
+            f"{tuning.model}: codes {codec.features.name} features, got a store of {store.features.name}; choose the"
+            " store it was trained on, or another codec"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    made_from = f"{store.digest[:12]}-{file_digest(tuning.model)}"
+    codes = _codes(store.splits["train"], codec.to(fabric.device), folder / f"codes-{made_from}.npy")
+    changed = with_decoder_lookahead(codec, recipe.joint.decoder_lookahead)
+    trainer = JointTrainer(recipe, store, folder, fabric, Coded(changed, tuning.model, codes))
+    if resume:
+        trainer.resume()
+    else:
+        trainer.begin_from(tuning.start)
+    run_training(trainer, recipe, report, progress)
+    return TrainedVocoder(folder=folder, step=trainer.step, figures=figures_of(folder))
+
+
+def _codes(split: StoreSplit, codec: SpectrogramCodec, path: Path) -> NDArray[np.uint16]:
+    """Codes [N, K] of all utterances, one after the other; kept in a file, since the search takes minutes."""
+    if not path.is_file():
+        device = next(codec.parameters()).device
+        found = []
+        for row in split.rows:
+            padded = with_context(codec, torch.from_numpy(split.features_of(row)).to(device))
+            found.append(codec.encode(padded[None])[0].T.to(torch.uint16).cpu().numpy())
+        with written(path, error=TrainingError) as draft, draft.open("wb") as file:
+            np.save(file, np.concatenate(found), allow_pickle=False)
+    codes: NDArray[np.uint16] = np.load(path, allow_pickle=False)
+    return codes

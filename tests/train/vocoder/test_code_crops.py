@@ -1,0 +1,71 @@
+"""Crops of codes with their features and sound: what belongs together, at one level."""
+
+import numpy as np
+import pytest
+import torch
+
+from sqcodec.recipe import load_recipe
+from sqcodec.train.vocoder.code_crops import CodeCrops
+from tests.train.vocoder.conftest import ISTFT
+
+BOOKS, BEFORE, AFTER, FRAMES = 3, 5, 2, 16
+
+
+@pytest.fixture
+def crops(opened):
+    """Codes that name their utterance and place: in the first book code t of utterance u is 1000 u + t."""
+    split = opened.splits["train"]
+    lengths = [-(-row.frames // 2) for row in split.rows]
+    codes = [1000 * u + np.arange(length)[:, None] + np.arange(BOOKS) for u, length in enumerate(lengths)]
+    config = load_recipe("istft", (*ISTFT, "vocoder.train.batch=8")).vocoder
+    joined = np.concatenate(codes).astype(np.uint16)
+    return CodeCrops(
+        split, joined, opened.features, config.train, torch.device("cpu"), before=BEFORE, after=AFTER
+    ), split
+
+
+def test_codes_features_and_sound_are_of_one_place(crops):
+    crops, split = crops
+    stored = {}  # frame of features -> utterance and frame
+    for number, row in enumerate(split.rows):
+        for frame in range(row.frames):
+            stored[split.features_of(row, frame, 1).astype(np.float16).tobytes()] = (number, frame)
+    checked = 0
+    for seed in range(4):
+        batch = crops.draw(seed)
+        assert batch.codes.shape == (8, BOOKS, BEFORE + FRAMES // 2 + 1 + AFTER)
+        assert batch.features.shape == (8, 80, FRAMES)
+        assert batch.sound.shape == (8, 160 * FRAMES)
+        for row in range(8):
+            first = (batch.features[row, :, 0] - batch.louder[row]).half().numpy()
+            number, frame = stored.get(first.tobytes(), (None, None))
+            if number is None:  # a band at the floor, or rounded
+                continue
+            skipped = int(batch.skipped[row])
+            code = int(batch.codes[row, 0, skipped // 2])
+            assert code == 1000 * number + frame // 2
+            assert skipped % 2 == frame % 2
+            checked += 1
+    assert checked > 3
+
+
+def test_books_are_cut_from_the_last_and_edges_are_empty(crops):
+    crops, split = crops
+    used = set()
+    for seed in range(6):
+        codes = crops.draw(seed).codes.numpy()
+        for row in codes:
+            inside = row[0] >= 0
+            present = (row[:, inside] >= 0).all(axis=1)
+            assert present.tolist() == sorted(present.tolist(), reverse=True)
+            used.add(int(present.sum()))
+            assert (np.diff(row[0][inside]) == 1).all()  # one piece of one utterance
+            assert row[0][inside].max() % 1000 < -(-max(r.frames for r in split.rows) // 2)
+    assert used == {1, 2, 3}
+
+
+def test_a_seed_decides(crops):
+    crops, _ = crops
+    one, other, third = crops.draw(1), crops.draw(1), crops.draw(2)
+    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert not torch.equal(one.codes, third.codes)

@@ -1,0 +1,164 @@
+"""Decoder and vocoder trained together: the codes stay, the sound changes, less look-ahead, resume bit for bit."""
+
+import numpy as np
+import pytest
+import torch
+
+import sqcodec
+from sqcodec.errors import ModelError, RecipeError, TrainingError
+from sqcodec.model.assembly import build_codec
+from sqcodec.model.lookahead import with_decoder_lookahead
+from sqcodec.model.model_file import open_model, save_model
+from sqcodec.model.model_header import NO_SPEAKER
+from sqcodec.pipeline.training.train_joint import train_joint
+from sqcodec.pipeline.training.train_vocoder import fine_tuning, train_vocoder
+from sqcodec.recipe import load_recipe
+from sqcodec.train.log import read_log
+from sqcodec.vocoder.vocoder_file import config_of, load_vocoder
+from sqcodec.vocoder.vocoder_header import read_header
+from tests.conftest import speech_like
+from tests.model.test_convnext_network import small
+from tests.train.vocoder.conftest import ISTFT, make_sound_store
+
+SMALL = (
+    "network={kind: convnext, dim: 16, hidden: 24, encoder_layers: 2, decoder_layers: 3, encoder_lookahead: 1,"
+    " decoder_lookahead: 2}",
+    "quantizer.codewords=16", "quantizer.dim=6", "quantizer.stages=3",
+    *ISTFT, "vocoder.on_codec=null", "vocoder.lookahead=4", "vocoder.discriminators.margins=[0, 0]",
+    "vocoder.discriminators.log_spectra=null", "vocoder.discriminators.warmup=0",
+    "joint={decoder_lookahead: 1, mel: 30.0, vocoder: {lookahead: 0}}",
+)  # fmt: skip
+
+
+def recipe_of(*overrides):
+    return load_recipe("speech16k", (*SMALL, *overrides), on_codec=True).codec
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """A run with an untrained codec and a vocoder of 8 steps, and its store."""
+    folder = tmp_path_factory.mktemp("begun")
+    store, run, recipe = make_sound_store(folder / "corpus"), folder / "run", recipe_of()
+    torch.manual_seed(0)
+    run.mkdir()
+    save_model(run / "model.safetensors", build_codec(recipe).half().float(), 7, dtype=torch.float16)
+    train_vocoder(recipe, store, run / "vocoder", device="cpu", resume=False, report=lambda entry: None)
+    return store, run
+
+
+def train(begun, folder, *overrides, resume=False):
+    store, run = begun
+    return train_joint(
+        recipe_of(*overrides), store, folder, tuning=fine_tuning(run, None, on_codec=True), device="cpu",
+        resume=resume, report=lambda entry: None,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_codes_stay_and_the_sound_changes(begun, tmp_path):
+    _, run = begun
+    done = train(begun, tmp_path / "joint")
+    assert done.step == 8
+    assert np.isfinite(done.figures["test_mel_distance"])
+    before, after = open_model(run / "model.safetensors"), open_model(tmp_path / "joint" / "model.safetensors")
+    assert after.codec.fingerprint == before.codec.fingerprint
+    assert after.header.recipe["network"]["decoder_lookahead"] == after.codec.decoder.lookahead // 2 == 1
+    changed = {
+        name.split(".")[0]
+        for name, value in after.codec.state_dict().items()
+        if not torch.equal(value, before.codec.state_dict()[name])
+    }
+    assert changed == {"decoder"}
+    vocoder = read_header(tmp_path / "joint" / "vocoder" / "vocoder.safetensors")
+    assert (vocoder.codec, vocoder.step, config_of(vocoder).lookahead) == (before.codec.fingerprint, 8, 0)
+    old, new = sqcodec.load(str(run / "model.safetensors"), device="cpu"), sqcodec.load(str(tmp_path / "joint"))
+    sound = speech_like(16000)
+    codes = old.encode(sound, sample_rate=16000)
+    assert np.array_equal(codes.indices, new.encode(sound, sample_rate=16000).indices)
+    assert np.abs(new.decode(codes) - old.decode(codes)).max() > 1e-4
+    logged = read_log(tmp_path / "joint" / "log.jsonl")[0]
+    assert {"mel", "stft", "decoded"} <= logged.keys()
+
+
+@pytest.mark.slow
+def test_the_loss_falls_and_the_decoder_stays_near_the_spectrogram(begun, tmp_path):
+    longer = ("vocoder.train.steps=60", "vocoder.train.log_every=10", "vocoder.discriminators.start=null")
+    train(begun, tmp_path / "joint", *longer)
+    entries = [entry for entry in read_log(tmp_path / "joint" / "log.jsonl") if "loss" in entry]
+    first, last = entries[0], entries[-1]
+    assert last["mel"] < 0.95 * first["mel"]
+    assert last["decoded"] < 0.9 * first["decoded"]
+    assert last["loss"] == pytest.approx(45 * last["mel"] + 10 * last["stft"] + 30 * last["decoded"], rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("balance", ["null", "1.0"])
+def test_parts_resumed_are_the_whole_bit_for_bit(begun, tmp_path, balance):
+    balanced = f"vocoder.discriminators.balance={balance}"
+    train(begun, tmp_path / "whole", balanced)
+    train(begun, tmp_path / "parts", balanced, "vocoder.train.steps=5")
+    train(begun, tmp_path / "parts", balanced, resume=True)
+    for name in ("model.safetensors", "vocoder/vocoder.safetensors"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_the_vocoder_and_its_discriminators_are_taken(begun, tmp_path, monkeypatch):
+    """Before the first step the sound is that of the vocoder in the run, where the input stays as it is."""
+    from sqcodec.train.vocoder import joint_trainer
+
+    taken = {}
+    monkeypatch.setattr(joint_trainer.JointTrainer, "run", lambda trainer, *_: taken.update(trainer=trainer))
+    with pytest.raises(TrainingError, match="no evaluation"):
+        train(begun, tmp_path / "joint")
+    _, run = begun
+    trainer = taken["trainer"]
+    former = load_vocoder(run / "vocoder" / "vocoder.safetensors", trainer.features)
+    still = torch.linspace(-6, -2, 80)[None, :, None].expand(1, -1, 60)
+    with torch.inference_mode():
+        one, other = (network.spectrum(still)[0, 30:50] for network in (former.network, trainer.average.vocoder))
+    assert (one - other).abs().max() < 1e-4 * one.abs().max()  # float32 of seven products a layer
+    checkpoint = torch.load(run / "vocoder" / "checkpoint.pt", weights_only=True)
+    judging = trainer.networks["discriminators"].state_dict()
+    assert all(torch.equal(value, judging[name]) for name, value in checkpoint["networks"]["discriminators"].items())
+
+
+def test_a_decoder_that_looks_less_far_ahead_gives_the_same_for_codes_that_last():
+    codec = small()
+    fewer = with_decoder_lookahead(codec, 0)
+    codes = torch.randint(0, 16, (1, 3, 40), generator=torch.Generator().manual_seed(0))
+    codes[..., 20:] = codes[..., 20:21]
+    speaker = torch.tensor([NO_SPEAKER])
+    one, other = codec.decode(codes, speaker), fewer.decode(codes, speaker)
+    assert fewer.decoder.lookahead == 0
+    assert torch.equal(fewer.decode(codes[..., :20], speaker), other[..., :40])  # nothing ahead is seen
+    steady = slice(2 * 32, 2 * 36)  # beyond the reach of the past, and of the end
+    assert (one[..., steady] - other[..., steady]).abs().max() < 1e-4 * one.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "text"),
+    [
+        (("joint=null",), "has no section 'joint'"),
+        (("joint.decoder_lookahead=3",), "cannot add look-ahead; .* joint.decoder_lookahead up to 2, got 0 and 3"),
+        (("joint.vocoder.lookahead=5",), "joint.vocoder.lookahead up to 4"),
+        (("vocoder={kind: griffin-lim, iterations: 2, momentum: 0.9}",), "vocoder.kind istft; got convnext, mel and"),
+    ],
+)
+def test_a_recipe_that_does_not_fit_is_refused(begun, tmp_path, overrides, text):
+    with pytest.raises(RecipeError, match=text):
+        train(begun, tmp_path / "joint", *overrides)
+    assert not (tmp_path / "joint").exists()
+
+
+def test_what_cannot_be_started_from_is_refused(begun, tmp_path):
+    with pytest.raises(ModelError, match="the decoder looks 2 codes ahead, expected 3 or more"):
+        with_decoder_lookahead(small(), 3)
+    with pytest.raises(TrainingError, match="holds another network than the recipe's"):
+        train(begun, tmp_path / "wider", "vocoder.dim=24")
+    with pytest.raises(
+        TrainingError, match="got istft with 2 layers and 4 frames of look-ahead, expected istft with 3"
+    ):
+        train(begun, tmp_path / "deeper", "vocoder.layers=3")
+    with pytest.raises(RecipeError, match=r"as joint.vocoder changes it: 1 error.*\n.*vocoder.train.stpes"):
+        recipe_of("joint.vocoder.train={stpes: 5}")
