@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sqcodec.corpus.store import StoreSplit
 from sqcodec.errors import ModelError, TrainingError
 from sqcodec.model.blockwise import with_context
-from sqcodec.model.lookahead import with_decoder_lookahead
+from sqcodec.model.decoder_lookahead import with_decoder_lookahead
 from sqcodec.model.model_file import load_model
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.training.launch import make_fabric, refuse_processes

@@ -7,7 +7,7 @@ import torch
 import sqcodec
 from sqcodec.errors import ModelError, RecipeError, TrainingError
 from sqcodec.model.assembly import build_codec
-from sqcodec.model.lookahead import with_decoder_lookahead
+from sqcodec.model.decoder_lookahead import with_decoder_lookahead
 from sqcodec.model.model_file import open_model, save_model
 from sqcodec.model.model_header import NO_SPEAKER
 from sqcodec.pipeline.training.train_joint import train_joint
@@ -156,9 +156,7 @@ def test_what_cannot_be_started_from_is_refused(begun, tmp_path):
         with_decoder_lookahead(small(), 3)
     with pytest.raises(TrainingError, match="holds another network than the recipe's"):
         train(begun, tmp_path / "wider", "vocoder.dim=24")
-    with pytest.raises(
-        TrainingError, match="got istft with 2 layers and 4 frames of look-ahead, expected istft with 3"
-    ):
+    with pytest.raises(TrainingError, match="got istft with 2 layers and 4 frames of .*expected istft with 3"):
         train(begun, tmp_path / "deeper", "vocoder.layers=3")
     with pytest.raises(RecipeError, match=r"as joint.vocoder changes it: 1 error.*\n.*vocoder.train.stpes"):
         recipe_of("joint.vocoder.train={stpes: 5}")
