@@ -25,6 +25,7 @@ from benchmarks import (
     sounds,
     throughput,
     training,
+    true_rates,
     use,
     vocoders,
 )
@@ -32,7 +33,7 @@ from benchmarks.speech import TINY
 from benchmarks.timing import Setting, make_row, table
 from sqcodec.spectrogram import FEATURES
 
-ROWS = quantizer.ROWS | training.ROWS | use.ROWS | throughput.ROWS | networks.ROWS
+ROWS = quantizer.ROWS | training.ROWS | use.ROWS | throughput.ROWS | networks.ROWS | true_rates.ROWS
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 runs_option = click.option(
     "--runs", type=click.IntRange(min=1), default=7, show_default=True, help="Measurements of each figure."

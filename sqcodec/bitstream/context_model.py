@@ -49,7 +49,7 @@ def rounded(values: Integers, bits: int) -> Integers:
 
 def activation(values: Integers, bits: int) -> NDArray[np.float32]:
     """Values of `bits` fractional bits as inputs of a matrix product: 8-bit integers, held by float32."""
-    return rounded(values, bits - ACTIVATION_BITS).clip(-LIMIT, LIMIT).astype(np.float32)
+    return np.minimum(np.maximum(rounded(values, bits - ACTIVATION_BITS), -LIMIT), LIMIT).astype(np.float32)
 
 
 class ContextModel:
@@ -118,7 +118,7 @@ class ContextModel:
         scores = _product(inner, self._weight["output"][stage][:, columns]) + self._bias["output"][stage, columns]
         scores = rounded(scores, self._shift["output"] + ACTIVATION_BITS - INDEX_BITS)
         below = scores.max(axis=1, keepdims=True) - scores
-        return _shared(self._power[np.minimum(below, TABLE)])
+        return _shared(self._power.take(below, mode="clip"))
 
     def _neurons(self, name: str, inputs: NDArray[np.float32]) -> NDArray[np.int32]:
         return self._scaled(name, _product(inputs, self._weight[name]) + self._bias[name])
@@ -128,9 +128,7 @@ class ContextModel:
         return rounded(sums, self._shift[name] + ACTIVATION_BITS - SUM_BITS).astype(np.int32, copy=False)
 
     def _tangent(self, values: Integers, bits: int) -> NDArray[np.int32]:
-        index = rounded(values, bits - INDEX_BITS) + TABLE // 2
-        found: NDArray[np.int32] = self._tanh[index.clip(0, TABLE - 1)]
-        return found
+        return self._tanh.take(rounded(values, bits - INDEX_BITS) + TABLE // 2, mode="clip")
 
     def _sigmoid(self, values: Integers) -> NDArray[np.int32]:
         """(1 + tanh(x / 2)) / 2."""

@@ -48,7 +48,8 @@ def speech(tmp_path: Path) -> Path:
 
 SLOW = ("quantizer-time", "quantizer-memory", "train-step", "features", "short-files", "prep-16k", "prep-48k",
         "start-encode", "network-codes", "network-codes-long", "network-features", "network-features-long",
-        "encode-3s", "encode-10s", "encode-30s", "decode-3s", "decode-10s", "decode-30s")  # fmt: skip
+        "encode-3s", "encode-10s", "encode-30s", "decode-3s", "decode-10s", "decode-30s", "context-coder-10s",
+        "context-coder-160s", "context-decode-10s", "context-decode-160s")  # fmt: skip
 QUICK = ("cost-vae", "cost-vq", "cost-vq-ema", "cost-vq-ema-reset", "cost-vq-ema-classic",
          "cost-fsq", "cost-fixed", "cost-sq-I", "cost-sq-II", "cost-sq-III", "cost-sq-IV",
          "encode", "decode", "help", "inspect")  # fmt: skip
