@@ -183,6 +183,14 @@ def context_gains(codes, grid, weights):
     return gains
 
 
+def convolution(x, w, stride, padding):
+    """x [B, C, T] and w [O, C, K], zeros at both ends -> [B, O, T'], one output after the other."""
+    x = np.pad(x, [(0, 0), (0, 0), (padding, padding)])
+    taps = w.shape[2]
+    starts = range(0, x.shape[2] - taps + 1, stride)
+    return np.stack([np.einsum("bck,ock->bo", x[:, :, start : start + taps], w) for start in starts], axis=2)
+
+
 def gradient(function, point, step=1e-6):
     """Central differences of a scalar function at `point`, one coordinate at a time."""
     result = np.zeros_like(point)

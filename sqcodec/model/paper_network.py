@@ -10,6 +10,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from sqcodec import ranks
 from sqcodec.model.network import Decoder, Encoder
 from sqcodec.nn.batch_norm import BatchNorm
+from sqcodec.nn.convolution import Convolution
 from sqcodec.nn.padding import within
 from sqcodec.recipe import PaperNetworkConfig
 
@@ -18,8 +19,8 @@ _STRIDED_LAYER = 2  # index of the layer that halves the frame rate
 
 
 def _layer(inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: int = 1) -> list[nn.Module]:
-    convolution = nn.Conv1d(inputs, outputs, kernel, stride=stride, padding=padding, bias=False)
-    return [convolution, BatchNorm(outputs), nn.ReLU(inplace=True)]
+    convolution = Convolution(inputs, outputs, kernel, stride=stride, padding=padding)
+    return [convolution, BatchNorm(outputs), nn.ReLU()]
 
 
 class PaperEncoder(Encoder):

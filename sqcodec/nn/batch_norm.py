@@ -15,7 +15,7 @@ class BatchNorm(nn.BatchNorm1d):
     def forward(self, input: Tensor) -> Tensor:
         """[B, C, T] -> [B, C, T]."""
         if not self.training or ranks.count() == 1:
-            return super().forward(input)
+            return super().forward(input) if input.is_contiguous() else self._by_rows(input)
         values = input.float()
         # each rank's moments, then those of all of them: no difference of large squares, one exchange
         moments = ranks.gathered(torch.stack([values.mean((0, 2)), values.var((0, 2), correction=0)]))
@@ -24,6 +24,11 @@ class BatchNorm(nn.BatchNorm1d):
         self._remember_(mean.detach(), variance.detach(), values.numel() // len(mean) * ranks.count())
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return ((values - mean[:, None]) * scale[:, None] + self.bias[:, None]).to(input.dtype)
+
+    def _by_rows(self, input: Tensor) -> Tensor:
+        """Of an input that is [B, T, C] in memory, which stays so: torch would copy it."""
+        rows = input.transpose(1, 2)
+        return super().forward(rows.flatten(0, 1)).view_as(rows).transpose(1, 2)
 
     @torch.no_grad()
     def _remember_(self, mean: Tensor, variance: Tensor, values: int) -> None:
