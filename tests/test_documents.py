@@ -45,7 +45,7 @@ SHORTENED = [
 EXCEPTIONS = {
     "README.md": ["installs"],
     "docs/quickstart.md": ["installs", "trains for two minutes", "activates an environment"],
-    "docs/evaluation.md": ["needs LibriSpeech and VCTK"],
+    "docs/evaluation.md": ["needs LibriSpeech and VCTK", "needs LibriSpeech's test-clean, and models of others"],
     "docs/training.md": ["no trained checkpoint is public"],
     "docs/install.md": ["installs"] * 3,
     "docs/rate.md": ["hours of speech"],
@@ -190,6 +190,9 @@ READY = (
 HELP_EXCEPTIONS = {
     "sqcodec completion fish > ~/.config/fish/completions/sqcodec.fish": "writes into the home folder",
     'eval "$(sqcodec completion zsh)"': "for another shell",
+    "sqcodec evaluate speech16k --protocol test-clean --data LibriSpeech --asr MODEL.onnx --out results": (
+        "needs LibriSpeech: tests/pipeline/measuring/test_protocol.py"
+    ),
     "torchrun --nproc-per-node 4 --no-python sqcodec train recipes/vctk": "starts processes: tests/train/test_ranks.py",
     "sqcodec tables runs/sony --features data/zerospeech2019": "of an imported model: tests/cli/test_sqc_files.py",
     "sqcodec import-sony model.ckpt-500000.pt --speakers speakers.json runs/sony": "no trained checkpoint is public",

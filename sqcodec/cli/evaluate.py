@@ -18,6 +18,7 @@ from sqcodec.cli.options import (
     jobs_option,
     list_option,
     mcd_option,
+    mos_option,
     scheduler_option,
     sv_option,
     vocoder_option,
@@ -39,6 +40,11 @@ from sqcodec.cli.wording import echo, echo_notes
 )
 @effort_option
 @click.option("--against", type=PATH, help="Results of another evaluation to compare bits at equal quality with.")
+@click.option(
+    "--protocol",
+    type=click.Choice(["test-clean"]),
+    help="The table that is usual on this set of LibriSpeech in --data.",
+)
 @vocoder_option
 @click.option("--baseline", metavar="NAMES", help="Other codecs, such as codec2-3200,codec2-700C,opus-6.")
 @click.option(
@@ -48,6 +54,7 @@ from sqcodec.cli.wording import echo, echo_notes
 @mcd_option
 @asr_option
 @sv_option
+@mos_option
 @align_option
 @jobs_option
 @backend_option
@@ -61,6 +68,7 @@ def evaluate(
     bitrate: str | None,
     effort: Literal[0, 1, 2, 3] | None,
     against: Path | None,
+    protocol: Literal["test-clean"] | None,
     vocoder: str | None,
     baseline: str | None,
     listen: int,
@@ -68,6 +76,7 @@ def evaluate(
     mcd: str,
     asr: str | None,
     sv: str | None,
+    mos: str | None,
     align: bool,
     jobs: int,
     backend: str,
@@ -79,16 +88,20 @@ def evaluate(
     \b
     Example: sqcodec evaluate runs/vctk --data recordings/ --baseline codec2-3200,opus-6 --out results
              sqcodec evaluate speech16k --data recordings/ --bitrate 600,800,1200 --against results --out rates
+             sqcodec evaluate speech16k --protocol test-clean --data LibriSpeech --asr MODEL.onnx --out results
     Writes scores.jsonl (one row per file), scores.json, scores.md and index.html, a page with tables and audio.
-    Run the same command again to continue. Baselines whose programs are not installed are left out.
+    With --protocol also protocol.md, .json and .tex: cost, PESQ, DNSMOS, STOI, WER and similarity of each, and of the
+    originals. Run the same command again to continue. Baselines whose programs are not installed are left out.
     """
+    if protocol and (data is None or list_file is not None):
+        raise click.UsageError("--protocol takes the folder of LibriSpeech, --data DIR, and no --list.")
     if data is None and list_file is None:
         raise click.UsageError("give the recordings: --data DIR, --list TSV, or both.")
     rates = _rates(bitrate)
     check_folder(data)
     from sqcodec.pipeline.measuring import evaluation, scoring
 
-    settings = scoring.make_settings(mcd=mcd, align=align, asr=asr, sv=sv)
+    settings = scoring.make_settings(mcd=mcd, align=align, asr=asr, sv=sv, mos=mos)
     with progress_bar() as show:
         result = evaluation.evaluate(
             model,
@@ -99,6 +112,7 @@ def evaluate(
             bit_rates=rates,
             effort=effort,
             against=against,
+            protocol=protocol,
             vocoder=vocoder,
             baselines=[name for name in (baseline or "").split(",") if name],
             listen=listen,

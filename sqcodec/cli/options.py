@@ -79,6 +79,7 @@ asr_option = click.option("--asr", metavar="COMMAND|ONNX", help="Recogniser for 
 sv_option = click.option(
     "--sv", metavar="COMMAND|ONNX", help="Speaker encoder for the speaker similarity, or resemblyzer."
 )
+mos_option = click.option("--mos", metavar="COMMAND|ONNX", help="Predictor of quality without a reference, as UTMOS.")
 align_option = click.option("--align/--no-align", default=True, show_default=True, help="Find and remove the delay.")
 
 

@@ -15,6 +15,7 @@ from sqcodec.cli.options import (
     jobs_option,
     json_option,
     mcd_option,
+    mos_option,
     scheduler_option,
     sv_option,
 )
@@ -27,6 +28,7 @@ from sqcodec.cli.wording import echo, echo_notes, name_text, with_options
 @mcd_option
 @asr_option
 @sv_option
+@mos_option
 @align_option
 @jobs_option
 @backend_option
@@ -38,6 +40,7 @@ def score(
     mcd: str,
     asr: str | None,
     sv: str | None,
+    mos: str | None,
     align: bool,
     jobs: int,
     backend: str,
@@ -49,12 +52,12 @@ def score(
     \b
     Example: sqcodec score originals/ decoded/
     Recordings of any format and rate are resampled to 16 kHz. The 95 % intervals come from a bootstrap over files.
-    --asr and --sv take a command that reads a WAV path, or an ONNX model: see docs/evaluation.md.
+    --asr, --sv and --mos take a command that reads a WAV path, or an ONNX model: see docs/evaluation.md.
     """
     check_pair(reference, degraded)
     from sqcodec.pipeline.measuring import scoring
 
-    settings = scoring.make_settings(mcd=mcd, align=align, asr=asr, sv=sv)
+    settings = scoring.make_settings(mcd=mcd, align=align, asr=asr, sv=sv, mos=mos)
     result = scoring.score_folders(reference, degraded, settings, jobs=jobs, backend=chosen_backend(backend, scheduler))
     echo_notes(result.notes)
     tree = scoring.as_tree(result)

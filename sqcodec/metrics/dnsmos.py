@@ -1,7 +1,10 @@
-"""DNSMOS P.835: predicted overall quality from 1 to 5, without a reference (Reddy, Gopal and Cutler, ICASSP 2022).
+"""DNSMOS: predicted quality from 1 to 5, without a reference, in the ways of ITU-T P.835 and P.808.
 
-By the package `speechmos`, with the networks that it carries; recordings of less than 9.01 s are repeated.
+Reddy, Gopal and Cutler, ICASSP 2022 (P.835, overall quality) and ICASSP 2021 (P.808). By the package `speechmos`, with
+the networks that it carries; recordings of less than 9.01 s are repeated.
 """
+
+from typing import Any
 
 import numpy as np
 
@@ -12,12 +15,18 @@ _SHORTEST = METRIC_RATE // 4
 
 def dnsmos(signal: Signal) -> float:
     """Overall quality (OVRL) of [N] at 16 kHz. Raises MetricError: silent, below 0.25 s, or no package `speechmos`."""
-    package = extra("speechmos.dnsmos", "DNSMOS")
-    validate(signal, signal, shortest=_SHORTEST)
-    return float(package.run(np.clip(signal, -1.0, 1.0), METRIC_RATE)["ovrl_mos"])
+    return float(_predicted(signal)["ovrl_mos"])
 
 
 def evaluate(reference: Signal, degraded: Signal) -> dict[str, float]:
-    """{"dnsmos": `dnsmos` of the degraded signal}; the reference is not looked at."""
+    """{"dnsmos": `dnsmos` of the degraded signal, "dnsmos_p808": P.808}; the reference is not looked at."""
     del reference
-    return {"dnsmos": dnsmos(degraded)}
+    predicted = _predicted(degraded)
+    return {"dnsmos": float(predicted["ovrl_mos"]), "dnsmos_p808": float(predicted["p808_mos"])}
+
+
+def _predicted(signal: Signal) -> dict[str, Any]:
+    package = extra("speechmos.dnsmos", "DNSMOS")
+    validate(signal, signal, shortest=_SHORTEST)
+    predicted: dict[str, Any] = package.run(np.clip(signal, -1.0, 1.0), METRIC_RATE)
+    return predicted

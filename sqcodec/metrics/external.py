@@ -1,10 +1,10 @@
-"""Recognisers and speaker encoders that the user names: one of a package, a command, or an ONNX model.
+"""Recognisers, speaker encoders and predictors of quality that the user names: of a package, a command, an ONNX model.
 
 A command is called with the path of a 16 kHz WAV as its last argument. As recogniser it prints the words, as speaker
-encoder numbers separated by white space. An ONNX model takes samples [1, N] float32; as speaker encoder it gives an
-embedding [1, D], as recogniser CTC scores [1, T, V], with the V symbols as a JSON list in its metadata `vocabulary`
-(the first is the blank, "|" or " " separates words). Two names stand for what packages carry: the recogniser
-`pocketsphinx`, the speaker encoder `resemblyzer`.
+encoder numbers separated by white space, as predictor one number. An ONNX model takes samples [1, N] float32. As
+speaker encoder it gives an embedding [1, D], as predictor one number of any shape, as recogniser CTC scores [1, T, V],
+with the V symbols as a JSON list in its metadata `vocabulary` (the first is the blank, "|" or " " separates words). Two
+names stand for what packages carry: the recogniser `pocketsphinx`, the speaker encoder `resemblyzer`.
 """
 
 import json
@@ -43,12 +43,7 @@ def embed(signal: Signal, sv: str) -> NDArray[np.float64]:
     """The voice in [N] at 16 kHz as [D], by the speaker encoder `sv`. Raises MetricError as `transcribe`."""
     if sv == speaker_encoder.PACKAGE:
         return speaker_encoder.embed(signal)
-    if sv.endswith(".onnx"):
-        return _run(_session(sv), signal).astype(np.float64).ravel()
-    try:
-        return np.array([float(word) for word in _output(sv, signal).split()])
-    except ValueError as error:
-        raise MetricError(f"{sv}: got {error}, expected numbers separated by white space") from error
+    return _numbers(signal, sv)
 
 
 def similarity(reference: Signal, degraded: Signal, sv: str) -> float:
@@ -57,6 +52,27 @@ def similarity(reference: Signal, degraded: Signal, sv: str) -> float:
     if first.shape != second.shape or not first.any() or not second.any():
         raise MetricError(f"{sv}: got embeddings {first.shape} and {second.shape}, expected two alike and not zero")
     return float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))
+
+
+def predict_quality(signal: Signal, mos: str) -> float:
+    """The quality of [N] at 16 kHz that the predictor `mos` gives, such as UTMOS, without a reference.
+
+    Raises MetricError as `transcribe`, or of another count of numbers than one.
+    """
+    predicted = _numbers(signal, mos)
+    if predicted.size != 1 or not np.isfinite(predicted).all():
+        raise MetricError(f"{mos}: got {predicted.size} numbers, expected one, which is finite")
+    return float(predicted[0])
+
+
+def _numbers(signal: Signal, model: str) -> NDArray[np.float64]:
+    """What a command prints, or an ONNX model gives: [n]."""
+    if model.endswith(".onnx"):
+        return _run(_session(model), signal).astype(np.float64).ravel()
+    try:
+        return np.array([float(word) for word in _output(model, signal).split()])
+    except ValueError as error:
+        raise MetricError(f"{model}: got {error}, expected numbers separated by white space") from error
 
 
 def _output(command: str, signal: Signal) -> str:
@@ -72,7 +88,7 @@ def _output(command: str, signal: Signal) -> str:
     return finished.stdout.strip()
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)  # of the three kinds one each
 def _session(path: str) -> Any:
     runtime = extra("onnxruntime", "a model of yours")
     if not Path(path).is_file():

@@ -15,7 +15,12 @@ from sqcodec.resampling import check_rate, resample
 
 Signal = NDArray[np.float32]
 Group = Callable[[Signal, Signal], dict[str, float]]  # metrics that are computed together, by name
-PACKAGES = {"pesq": ("pesq",), "pystoi": ("stoi", "estoi"), "speechmos": ("dnsmos",), "distillmos": ("distillmos",)}
+PACKAGES = {
+    "pesq": ("pesq",),
+    "pystoi": ("stoi", "estoi"),
+    "speechmos": ("dnsmos", "dnsmos_p808"),
+    "distillmos": ("distillmos",),
+}
 
 
 def evaluate(
@@ -23,11 +28,11 @@ def evaluate(
 ) -> dict[str, float]:
     """Every metric of `degraded` [M] against `reference` [N], both at `rate` (Hz), floats in -1 to 1.
 
-    Keys: pesq (wide band), stoi, estoi, dnsmos, distillmos, mcd (dB), f0_rmse (Hz), f0_cents, gross_pitch and voicing
-    (%), lsd (dB), mr_stft, level (dB), si_sdr (dB), and delay (ms) with `align`, which removes the delay first. Signals
-    are resampled to 16 kHz. NaN: cannot be computed for this pair, as PESQ of silence; a metric whose package is not
-    installed is left out. definition: of the mel-cepstral distortion. Raises MetricError: not two signals of one
-    channel, or empty; AudioError: not a sample rate.
+    Keys: pesq (wide band), stoi, estoi, dnsmos, dnsmos_p808, distillmos, mcd (dB), f0_rmse (Hz), f0_cents, gross_pitch
+    and voicing (%), lsd (dB), mr_stft, level (dB), si_sdr (dB), and delay (ms) with `align`, which removes the delay
+    first. Signals are resampled to 16 kHz. NaN: cannot be computed for this pair, as PESQ of silence; a metric whose
+    package is not installed is left out. definition: of the mel-cepstral distortion. Raises MetricError: not two
+    signals of one channel, or empty; AudioError: not a sample rate.
 
     Examples:
         >>> scores = sqcodec.metrics.evaluate(samples, codec.decode(codec.encode(samples, rate), rate), rate)
@@ -54,7 +59,7 @@ def installed_groups(definition: McdDefinition) -> list[tuple[tuple[str, ...], G
     groups: list[tuple[tuple[str, ...], Group]] = [
         (("pesq",), pesq.evaluate),
         (("stoi", "estoi"), stoi.evaluate),
-        (("dnsmos",), dnsmos.evaluate),
+        (("dnsmos", "dnsmos_p808"), dnsmos.evaluate),
         (("distillmos",), distillmos.evaluate),
         (("mcd",), lambda first, second: mcd.evaluate(first, second, definition=definition)),
         (("f0_rmse", "f0_cents", "gross_pitch", "voicing"), pitch.evaluate),

@@ -3,6 +3,12 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--",
+    "↑": r"$\uparrow$", "↓": r"$\downarrow$", "²": r"\textsuperscript{2}",
+}  # fmt: skip
+
 
 class Column(NamedTuple):
     """One figure: its key in the files, title, unit ("" for none), which way is better, and decimals shown."""
@@ -53,6 +59,20 @@ def plain(rows: Sequence[Sequence[str]]) -> str:
         for cells in (list(zip(row, widths, strict=True)) for row in rows)
     ]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def latex(rows: Sequence[Sequence[str]]) -> str:
+    """As `markdown`, in LaTeX with the rules of the package booktabs."""
+    head, *body = [f"{' & '.join(map(_escaped, row))} \\\\" for row in rows]
+    columns = "l" + "r" * (len(rows[0]) - 1)
+    lines = [
+        f"\\begin{{tabular}}{{{columns}}}", "\\toprule", head, "\\midrule", *body, "\\bottomrule", "\\end{tabular}"
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _escaped(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:

@@ -16,6 +16,7 @@ from tests.conftest import speech_like
 ABSENT = (
     "Word error rate: left out, no recogniser was named (--asr pocketsphinx, COMMAND or MODEL.onnx)\n"
     "Speaker similarity: left out, no speaker encoder was named (--sv resemblyzer, COMMAND or MODEL.onnx)\n"
+    "Predicted MOS: left out, no predictor was named (--mos COMMAND or MODEL.onnx)\n"
 )
 
 
@@ -48,8 +49,8 @@ def test_score_prints_a_table(pairs: Path, every_package) -> None:
     head, *lines = result.stdout.splitlines()
     assert head.split("  ")[-1] == "files"
     assert [line.split("  ")[0] for line in lines] == [
-        "PESQ wb ↑", "STOI ↑", "ESTOI ↑", "DNSMOS ↑", "DistillMOS ↑", "MCD (textbook) (dB) ↓", "F0 RMSE (Hz) ↓",
-        "F0 RMSE (cent) ↓",
+        "PESQ wb ↑", "STOI ↑", "ESTOI ↑", "DNSMOS ↑", "DNSMOS P.808 ↑", "DistillMOS ↑", "MCD (textbook) (dB) ↓",
+        "F0 RMSE (Hz) ↓", "F0 RMSE (cent) ↓",
         "Gross pitch error (%) ↓", "Voicing error (%) ↓", "Log-spectral distance (dB) ↓", "Multi-res. STFT ↓",
         "SI-SDR (dB) ↑", "Level (dB)", "Delay (ms)",
     ]  # fmt: skip
@@ -100,6 +101,13 @@ def test_a_recording_that_cannot_be_read_stops_no_other(pairs: Path, monkeypatch
     assert "Error: 2 recordings could not be read:\n" in result.stderr
 
 
+def test_score_takes_a_predictor_of_quality(pairs: Path, monkeypatch) -> None:
+    monkeypatch.setattr("sqcodec.pipeline.measuring.scoring.installed_groups", lambda _mcd: [])
+    result = run("score", "ref", "deg", "--no-align", "--mos", "sh -c 'echo 3.5'")
+    assert result.exit_code == 0, result.output
+    assert [line.split() for line in result.stdout.splitlines()[1:]] == [["Predicted", "MOS", "↑", "3.50", "2"]]
+
+
 @pytest.mark.slow
 def test_evaluate_prints_scores_md(pairs: Path, every_package) -> None:
     result = run("evaluate", "tiny", "--data", "ref", "--out", "results", "--listen", "1", "--mcd", "espnet")
@@ -133,6 +141,9 @@ def test_wrong_usage_exits_with_2(workplace: Path) -> None:
     result = run("evaluate", "tiny", "--out", "o")
     assert result.exit_code == 2
     assert "Error: give the recordings: --data DIR, --list TSV, or both.\n" in result.stderr
+    result = run("evaluate", "tiny", "--out", "o", "--protocol", "test-clean", "--list", "l.tsv")
+    assert result.exit_code == 2
+    assert "Error: --protocol takes the folder of LibriSpeech, --data DIR, and no --list.\n" in result.stderr
 
 
 def test_mcd_choices_match_the_metric() -> None:

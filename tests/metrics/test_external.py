@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sqcodec.errors import MetricError
-from sqcodec.metrics.external import embed, similarity, transcribe
+from sqcodec.metrics.external import embed, predict_quality, similarity, transcribe
 from sqcodec.metrics.wer import edit_distance, word_error_rate
 from tests import reference
 
@@ -106,6 +106,20 @@ def test_an_onnx_model_compares_speakers(tmp_path) -> None:
     first, second = np.array([3.0, -4.0], np.float32), np.array([-3.0, 4.0], np.float32)
     assert embed(first, model).tolist() == [3.0, 4.0]
     assert similarity(first, second, model) == pytest.approx(1.0)
+
+
+def test_a_predictor_gives_one_number(tmp_path) -> None:
+    assert predict_quality(SIGNAL, command(tmp_path, "print(len(samples) / 10)")) == len(SIGNAL) / 10
+    with pytest.raises(MetricError, match=r"program.py: got 2 numbers, expected one, which is finite$"):
+        predict_quality(SIGNAL, command(tmp_path, "print(1, 2)"))
+    with pytest.raises(MetricError, match="got 1 numbers, expected one, which is finite$"):
+        predict_quality(SIGNAL, command(tmp_path, "print('nan')"))
+
+
+def test_an_onnx_predictor_receives_samples(tmp_path) -> None:
+    pytest.importorskip("onnxruntime", reason="the eval extra is not installed")
+    mean = onnx(tmp_path / "mos.onnx", "ReduceMean")  # over all axes: [1, 1]
+    assert predict_quality(SIGNAL, mean) == pytest.approx(SIGNAL.mean())
 
 
 def test_a_broken_onnx_model_is_an_error(tmp_path) -> None:

@@ -61,6 +61,21 @@ class CodecUnderTest(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class OriginalUnderTest:
+    """The recordings themselves, as 16-bit samples: what a perfect codec would score."""
+
+    name: str = "original"
+    family: str = "original"
+    identity: str = "original"
+    sample_rate: int = METRIC_RATE
+
+    def encode_decode(self, samples: Signal, speaker: str | None) -> Coded:
+        """[N] as it is."""
+        del speaker
+        return Coded(sound=samples, bits=16 * len(samples))
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelUnderTest:
     """A model file with a vocoder (`griffin-lim`, or a file), by the first `codebooks` of its codebooks, or by a goal.

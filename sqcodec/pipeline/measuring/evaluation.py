@@ -26,10 +26,12 @@ from sqcodec.pipeline.coding.rate_control import DEFAULT_EFFORT, Effort, Goal
 from sqcodec.pipeline.finding.models import find_for_encoding, model_name
 from sqcodec.pipeline.finding.vocoders import vocoder_name
 from sqcodec.pipeline.measuring import results
-from sqcodec.pipeline.measuring.codecs import CodecUnderTest, ModelUnderTest, find_baselines
+from sqcodec.pipeline.measuring.codecs import CodecUnderTest, ModelUnderTest, OriginalUnderTest, find_baselines
+from sqcodec.pipeline.measuring.protocol import METRICS, Protocol, costs_of
+from sqcodec.pipeline.measuring.protocol import write as write_protocol
 from sqcodec.pipeline.measuring.rate_curves import read_curves, savings
 from sqcodec.pipeline.measuring.scoring import Settings, Signal, left_out, score_signals
-from sqcodec.pipeline.measuring.utterances import credits_of, find_utterances, spread
+from sqcodec.pipeline.measuring.utterances import credits_of, find_set, find_utterances, spread
 from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.pipeline.paths import written
 from sqcodec.resampling import resample
@@ -73,6 +75,7 @@ def evaluate(
     bit_rates: Sequence[float] = (),
     effort: Effort | None = None,
     against: Path | None = None,
+    protocol: Protocol | None = None,
     vocoder: str | None = None,
     baselines: Sequence[str] = (),
     listen: int = 8,
@@ -89,6 +92,8 @@ def evaluate(
     bit_rates: in bit/s, at each of which the model takes part: of whole files where the model has true rates and
     `effort` is not 0, else nominal, with as many codebooks as fit; none means the model's default. effort: as of
     `encode`. against: the results of another evaluation; bits at equal quality are compared with its systems, too.
+    protocol: a set of LibriSpeech that `data` holds. The recordings themselves take part, only what the protocol asks
+    for is scored, and its table is written beside the results, and returned.
     vocoder: a kind, a file or a run; None means the best that there is.
     write_scp: keep the sound of every file, and a Kaldi list of each codec's, `sounds/NAME/wav.scp`.
     Rows that an earlier call left in `out`, made with the same model, settings and recordings, are kept.
@@ -96,14 +101,18 @@ def evaluate(
     SqcodecError: an unknown baseline, `against` has no results, or no file was coded.
     """
     rivals = read_curves(against) if against else {}
-    utterances = find_utterances(data, list_file, without=out)
+    if protocol:
+        settings = replace(settings, only=METRICS)
+        utterances = find_set(protocol, data, list_file, words=settings.asr is not None)
+    else:
+        utterances = find_utterances(data, list_file, without=out)
     found = find_for_encoding(model)
     codec = open_codec(found.path, device)
     chosen = codec.vocoder(vocoder)
     sound = str(chosen.path) if chosen.path else "griffin-lim"
     ours = _models(codec, found.path, _Asked(tuple(bit_rates), effort), sound, device)
     others, absent = find_baselines(baselines)
-    systems: list[CodecUnderTest] = [*ours, *others]
+    systems: list[CodecUnderTest] = [*([OriginalUnderTest()] if protocol else []), *ours, *others]
     out.mkdir(parents=True, exist_ok=True)
     listened = spread(utterances, listen)
     kept = tuple(utterance.name for utterance in utterances) if write_scp else listened
@@ -131,6 +140,11 @@ def evaluate(
         table = results.write(
             out, summaries, rows, about=about, settings=settings, listened=credits_of(utterances, listened), notes=notes
         )
+        if protocol:
+            costs = costs_of(codec, ours, summaries, sound)
+            table = write_protocol(
+                out, protocol, summaries, costs, about=about, settings=settings, failures=_failures(errors)
+            )
     return Evaluated(
         folder=out, table=table, files=len(utterances), systems=tuple(system.name for system in systems),
         errors=len(errors), notes=notes,
@@ -237,6 +251,7 @@ def _make_row(task: _Task) -> dict[str, Any]:
     except SqcodecError as error:
         return {**row, "error": str(error), "key": task.key}
     scored = score_signals(samples, sound, task.settings, text=text)
+    row["words"] = scored.words
     seconds = len(samples) / METRIC_RATE
     scores = {"bit_rate": coded.bits / seconds, **scored.scores}
     if coded.error is not None:

@@ -21,7 +21,11 @@ from sqcodec.report.table import Column, Figure, figure_text, markdown, number
 from sqcodec.storage import write_json, write_text
 
 REFERENCE = "reference"
-_WEIGHTS = {"bit_rate": "seconds", "db2": "values"}  # these are ratios of sums, every other figure a mean over files
+_WEIGHTS = {
+    "bit_rate": "seconds",
+    "db2": "values",
+    "wer": "words",
+}  # these are ratios of sums, every other figure a mean over files
 
 
 @dataclass(frozen=True, kw_only=True)

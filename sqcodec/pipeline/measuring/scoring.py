@@ -18,7 +18,7 @@ from sqcodec.metrics.bootstrap import Mean, bootstrap_mean
 from sqcodec.metrics.mcd import McdDefinition
 from sqcodec.metrics.pair_scores import PACKAGES, Group, installed_groups, is_installed
 from sqcodec.metrics.signals import METRIC_RATE
-from sqcodec.metrics.wer import word_error_rate
+from sqcodec.metrics.wer import word_error_rate, words
 from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.report.table import Column, Figure, figure_text, plain
 
@@ -33,6 +33,7 @@ COLUMNS = {
         Column("stoi", "STOI", "", "higher", 3),
         Column("estoi", "ESTOI", "", "higher", 3),
         Column("dnsmos", "DNSMOS", "", "higher", 2),
+        Column("dnsmos_p808", "DNSMOS P.808", "", "higher", 2),
         Column("distillmos", "DistillMOS", "", "higher", 2),
         Column("mcd", "MCD", "dB", "lower", 2),
         Column("f0_rmse", "F0 RMSE", "Hz", "lower", 1),
@@ -43,6 +44,7 @@ COLUMNS = {
         Column("mr_stft", "Multi-res. STFT", "", "lower", 3),
         Column("si_sdr", "SI-SDR", "dB", "higher", 1),
         Column("level", "Level", "dB", None, 1),
+        Column("mos", "Predicted MOS", "", "higher", 2),
         Column("wer", "Word error rate", "%", "lower", 1),
         Column("speaker", "Speaker similarity", "", "higher", 3),
         Column("delay", "Delay", "ms", None, 2),
@@ -52,27 +54,31 @@ COLUMNS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What to compute: the definition of MCD, whether delays are removed, the user's recogniser and speaker encoder.
+    """What to compute: the definition of MCD, whether delays are removed, the user's recogniser, speaker encoder and
+    predictor of quality.
 
-    asr, sv: a command or an ONNX model.
+    asr, sv, mos: a command or an ONNX model. only: the columns that are wanted; None: all.
     """
 
     mcd: McdDefinition
     align: bool
     asr: str | None
     sv: str | None
+    mos: str | None
+    only: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileScores:
     """Scores of one file by column, why others could not be computed, and its delay in samples (None: not looked for).
 
-    aligned: the degraded signal as it was scored.
+    words: of the transcript, where they were compared. aligned: the degraded signal as it was scored.
     """
 
     scores: dict[str, float]
     failed: dict[str, str]
     delay: int | None
+    words: int
     aligned: Signal = field(repr=False)
 
 
@@ -101,22 +107,26 @@ def score_signals(reference: Signal, degraded: Signal, settings: Settings, *, te
             scores |= group(reference, aligned)
         except MetricError as error:
             failed |= dict.fromkeys(keys, str(error))
-    return FileScores(scores=scores, failed=failed, delay=delay, aligned=aligned)
+    count = int(scores.pop("words", 0))
+    return FileScores(scores=scores, failed=failed, delay=delay, words=count, aligned=aligned)
 
 
 def _groups(settings: Settings, text: str | None) -> list[tuple[tuple[str, ...], Group]]:
     """Metrics that are computed together, with the columns they fill; those whose package is missing left out."""
     groups = installed_groups(settings.mcd)
     if asr := settings.asr:
-        groups.append((("wer",), lambda first, second: {"wer": _wer(first, second, asr, text)}))
+        groups.append((("wer",), lambda first, second: _word_errors(first, second, asr, text)))
     if sv := settings.sv:
         groups.append((("speaker",), lambda first, second: {"speaker": external.similarity(first, second, sv)}))
-    return groups
+    if mos := settings.mos:
+        groups.append((("mos",), lambda _, second: {"mos": external.predict_quality(second, mos)}))
+    return [(keys, group) for keys, group in groups if settings.only is None or set(keys) & set(settings.only)]
 
 
-def _wer(reference: Signal, degraded: Signal, asr: str, text: str | None) -> float:
+def _word_errors(reference: Signal, degraded: Signal, asr: str, text: str | None) -> dict[str, float]:
+    """The word error rate, and the number of words that it is of."""
     expected = external.transcribe(reference, asr) if text is None else text
-    return word_error_rate(expected, external.transcribe(degraded, asr))
+    return {"wer": word_error_rate(expected, external.transcribe(degraded, asr)), "words": len(words(expected))}
 
 
 def left_out(settings: Settings) -> tuple[str, ...]:
@@ -125,7 +135,7 @@ def left_out(settings: Settings) -> tuple[str, ...]:
         f"{', '.join(COLUMNS[key].title for key in keys)}: left out, the package {package} is not installed;"
         " install sqcodec[eval]"
         for package, keys in PACKAGES.items()
-        if not is_installed(package)
+        if not is_installed(package) and (settings.only is None or set(keys) & set(settings.only))
     ]
     if settings.asr is None:
         notes.append("Word error rate: left out, no recogniser was named (`asr` pocketsphinx, COMMAND or MODEL.onnx)")
@@ -133,26 +143,40 @@ def left_out(settings: Settings) -> tuple[str, ...]:
         notes.append(
             "Speaker similarity: left out, no speaker encoder was named (`sv` resemblyzer, COMMAND or MODEL.onnx)"
         )
+    if settings.mos is None:
+        notes.append("Predicted MOS: left out, no predictor was named (`mos` COMMAND or MODEL.onnx)")
     return tuple(notes)
 
 
 def columns_of(settings: Settings) -> dict[str, Column]:
-    """The columns as they are shown: MCD names its definition."""
-    shown = COLUMNS["mcd"]._replace(title=f"MCD ({settings.mcd})")
-    return COLUMNS | {"mcd": shown}
+    """The columns as they are shown: MCD names its definition, a predicted MOS the ONNX model that gives it."""
+    mcd = COLUMNS["mcd"]._replace(title=f"MCD ({settings.mcd})")
+    predictor = Path(settings.mos or "")
+    mos = COLUMNS["mos"]._replace(title=f"MOS ({predictor.stem})") if predictor.suffix == ".onnx" else COLUMNS["mos"]
+    return COLUMNS | {"mcd": mcd, "mos": mos}
 
 
 def summarise(files: Sequence[FileScores]) -> tuple[dict[str, Mean], dict[str, int]]:
-    """Means with intervals of what could be computed, and for how many files each column could not."""
+    """Means with intervals of what could be computed, and for how many files each column could not.
+
+    The word error rate is of all words together.
+    """
     keys = [key for key in COLUMNS if any(key in file.scores or key in file.failed for file in files)]
-    means = {key: bootstrap_mean([file.scores[key] for file in files if key in file.scores]) for key in keys}
+    means = {key: _mean([file for file in files if key in file.scores], key) for key in keys}
     failed = {key: count for key in keys if (count := sum(key in file.failed for file in files))}
     return means, failed
 
 
-def make_settings(*, mcd: str, align: bool, asr: str | None, sv: str | None) -> Settings:
+def _mean(files: Sequence[FileScores], key: str) -> Mean:
+    weights = [file.words for file in files] if key == "wer" else None
+    return bootstrap_mean([file.scores[key] for file in files], weights=weights)
+
+
+def make_settings(
+    *, mcd: str, align: bool, asr: str | None = None, sv: str | None = None, mos: str | None = None
+) -> Settings:
     """`Settings` of words from the command line, which has checked them."""
-    return Settings(mcd=cast("McdDefinition", mcd), align=align, asr=asr, sv=sv)
+    return Settings(mcd=cast("McdDefinition", mcd), align=align, asr=asr, sv=sv, mos=mos)
 
 
 def as_tree(summary: Summary) -> dict[str, Any]:

@@ -7,8 +7,19 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from sqcodec.corpus.folder import find_recordings, read_list
+from sqcodec.corpus.librispeech import read_set
 from sqcodec.corpus.splits import Utterance
 from sqcodec.errors import CorpusError
+
+
+def find_set(name: str, data: Path | None, list_file: Path | None, *, words: bool) -> tuple[Utterance, ...]:
+    """The recordings of a set of LibriSpeech in the folder `data`; words: whether each must have its words.
+
+    Raises CorpusError: no folder, or a list; otherwise as `read_set`.
+    """
+    if data is None or list_file is not None:
+        raise CorpusError(f"`protocol` {name} takes the folder of LibriSpeech, expected `data` DIR and no `list_file`")
+    return read_set(data, name, words=words)
 
 
 def find_utterances(data: Path | None, list_file: Path | None, *, without: Path) -> tuple[Utterance, ...]:

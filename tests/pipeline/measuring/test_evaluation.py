@@ -272,9 +272,9 @@ def test_a_transcript_in_another_encoding_stops_nothing(recordings: Path, monkey
 
     def words(_reference, _degraded, _asr, text):
         heard.append(text)
-        return 0.0
+        return {"wer": 0.0, "words": 1}
 
-    monkeypatch.setattr(scoring, "_wer", words)
+    monkeypatch.setattr(scoring, "_word_errors", words)
     settings = scoring.make_settings(mcd="textbook", align=True, asr="some command", sv=None)
     done = evaluation.evaluate(MODEL, Path("out"), settings, data=Path("data"))
     assert done.errors == 1

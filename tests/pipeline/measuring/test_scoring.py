@@ -1,6 +1,7 @@
 """`score`: pairs of recordings and folders of them."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,7 @@ def test_a_missing_package_is_a_line(monkeypatch) -> None:
         "PESQ wb: left out, the package pesq is not installed; install sqcodec[eval]",
         "Word error rate: left out, no recogniser was named (`asr` pocketsphinx, COMMAND or MODEL.onnx)",
         "Speaker similarity: left out, no speaker encoder was named (`sv` resemblyzer, COMMAND or MODEL.onnx)",
+        "Predicted MOS: left out, no predictor was named (`mos` COMMAND or MODEL.onnx)",
     )
     done = scoring.score_signals(speech_like(24000), speech_like(24000, seed=1), SETTINGS)
     assert "pesq" not in done.scores.keys() | done.failed.keys()
@@ -75,12 +77,37 @@ def test_a_missing_package_is_a_line(monkeypatch) -> None:
 
 
 @pytest.mark.slow
-def test_words_and_voices_by_commands(tmp_path) -> None:
+def test_words_voices_and_quality_by_commands(tmp_path) -> None:
     sound = speech_like(16000)
-    settings = scoring.make_settings(mcd="versa", align=True, asr="sh -c 'echo one two'", sv="sh -c 'echo 1 2'")
+    settings = scoring.make_settings(
+        mcd="versa", align=True, asr="sh -c 'echo one two'", sv="sh -c 'echo 1 2'", mos="sh -c 'echo 3.5'"
+    )
     done = scoring.score_signals(sound, sound, settings, text="two")
     assert done.scores["wer"] == 100.0  # of one word: one is inserted
+    assert done.words == 1
     assert done.scores["speaker"] == pytest.approx(1.0)
+    assert done.scores["mos"] == 3.5
+    assert scoring.columns_of(settings)["mos"].title == "Predicted MOS"
+    by_model = scoring.make_settings(mcd="versa", align=True, mos="models/utmos.onnx")
+    assert scoring.columns_of(by_model)["mos"].title == "MOS (utmos)"
+
+
+def test_only_the_columns_that_are_wanted_are_computed() -> None:
+    settings = replace(SETTINGS, only=("lsd",))
+    done = scoring.score_signals(speech_like(16000), speech_like(16000, seed=1), settings)
+    assert done.scores.keys() == {"lsd", "delay"}
+    assert not any("pesq" in note or "stoi" in note for note in scoring.left_out(settings))
+
+
+def test_the_word_error_rate_is_of_all_words_together() -> None:
+    def file(errors: int, words: int) -> scoring.FileScores:
+        nothing = np.zeros(0, np.float32)
+        return scoring.FileScores(
+            scores={"wer": 100.0 * errors / words}, failed={}, delay=None, words=words, aligned=nothing
+        )
+
+    means, _ = scoring.summarise([file(0, 2), file(2, 4)])
+    assert means["wer"].mean == pytest.approx(100 * 2 / 6)
 
 
 @pytest.mark.slow
