@@ -10,6 +10,7 @@ from sqcodec.errors import SqcodecError
 _ON_A_CPU = (
     "rows",
     "codes",
+    "conditions",
     "damage",
     "kills",
     "memory",

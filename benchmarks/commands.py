@@ -11,6 +11,7 @@ import click
 import sqcodec
 from benchmarks import (
     codes,
+    conditions,
     damage,
     engines,
     figure,
@@ -201,6 +202,21 @@ def sounds_command(recordings: tuple[Path, ...], rates: str, model: str) -> None
         click.echo(sounds.table(sounds.measure(codec, recordings, bit_rate), bit_rate) + "\n")
 
 
+@click.command("conditions")
+@click.argument("folder", type=FOLDER)
+@click.option("--also", multiple=True, metavar="NAME=FOLDER", help="Other recordings, as they are.")
+@click.option("--model", default="speech16k", show_default=True)
+@click.option("--stages", type=click.IntRange(min=1), default=4, show_default=True, help="Codebooks.")
+@click.option("--recordings", type=click.IntRange(min=1), default=12, show_default=True, help="Recordings a row.")
+@click.option("--seconds", type=float, default=5.0, show_default=True, help="The most of each.")
+def conditions_command(
+    folder: Path, also: tuple[str, ...], model: str, stages: int, recordings: int, seconds: float
+) -> None:
+    """Noise, telephone, high and low voices, and other recordings (docs/results/speech16k.md)."""
+    others = [(name, Path(path)) for name, _, path in (each.partition("=") for each in also)]
+    _echo(conditions.report(model, folder, others, stages=stages, number=recordings, seconds=seconds))
+
+
 @click.command("live")
 @click.option("--speech", type=FOLDER, help="Folder of recordings. [default: SQCODEC_SPEECH/dev, else what ships]")
 @click.option("--recordings", type=click.IntRange(min=1), default=12, show_default=True, help="Recordings taken.")
@@ -217,6 +233,7 @@ def live_command(speech: Path | None, recordings: int, hours: float, codec2: boo
 COMMANDS = (
     rows,
     codes_command,
+    conditions_command,
     damage_command,
     kills_command,
     memory_command,
