@@ -52,10 +52,10 @@ def models(name: str | None, complexity: bool, as_json: bool) -> None:
 
 
 def _echo_complexity(name: str | None, as_json: bool) -> None:
-    from sqcodec.pipeline.measuring import complexity
+    from sqcodec.pipeline.measuring import complexity_card
 
-    card = complexity.complexity_card(name)
-    echo(json.dumps(complexity.as_tree(card), indent=1) if as_json else complexity.as_text(card))
+    card = complexity_card.complexity_card(name)
+    echo(json.dumps(complexity_card.as_tree(card), indent=1) if as_json else complexity_card.as_text(card))
 
 
 def _line(model: "ModelSummary") -> str:

@@ -1,4 +1,4 @@
-"""Scores as tables: plain text for a terminal, Markdown for a document."""
+"""Scores as tables: plain text for a terminal, Markdown and LaTeX for a document."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from sqcodec.cli.main import main
 from sqcodec.model.model_file import add_context
 from sqcodec.pipeline.finding.models import SHIPPED  # as it is, before any fixture
-from sqcodec.pipeline.measuring import complexity
+from sqcodec.pipeline.measuring import complexity_card
 from sqcodec.pipeline.measuring.start import Start
 from tests.bitstream.examples import make_context
 from tests.conftest import copy_model, speech_like
@@ -72,7 +72,7 @@ def test_a_model_card_names_data_licence_figures_and_limits() -> None:
 @pytest.fixture
 def no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """A start that is not measured: tests/pipeline/measuring/test_start.py does."""
-    monkeypatch.setattr(complexity, "measure_start", lambda _: Start(0.25, 0.5, 100_000_000, "a machine"))
+    monkeypatch.setattr(complexity_card, "measure_start", lambda _: Start(0.25, 0.5, 100_000_000, "a machine"))
 
 
 def test_a_complexity_card_has_layers_sides_look_ahead_memory_and_start(no_process: None) -> None:
@@ -104,7 +104,7 @@ def test_a_complexity_card_of_a_run(folder: Path, made_model: Path, no_process: 
     text = run("models", "--complexity")  # the starred one
     assert text.startswith("runs/mine, 1 codebook (nominal 200 bit/s), with the vocoder griffin-lim\n")
     assert "decoder: recurrent layers" in text
-    assert "Look-ahead: the whole recording.\n" in text
+    assert "Look-ahead: no limit, paper-mel features need the loudest sample of the whole recording.\n" in text
     assert "codebooks  nominal" not in text
 
 

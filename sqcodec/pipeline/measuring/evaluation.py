@@ -141,7 +141,7 @@ def evaluate(
             out, summaries, rows, about=about, settings=settings, listened=credits_of(utterances, listened), notes=notes
         )
         if protocol:
-            costs = costs_of(codec, ours, summaries, sound)
+            costs = costs_of(ours, summaries)
             table = write_protocol(
                 out, protocol, summaries, costs, about=about, settings=settings, failures=_failures(errors)
             )

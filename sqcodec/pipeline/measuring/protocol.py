@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sqcodec.corpus.librispeech import RECORDINGS
-from sqcodec.pipeline.coding.codec import Codec
+from sqcodec.pipeline.coding.codec import open_codec
 from sqcodec.pipeline.measuring.codecs import ModelUnderTest, OriginalUnderTest
 from sqcodec.pipeline.measuring.complexity import SIDES, Complexity, complexity_of
 from sqcodec.pipeline.measuring.results import SystemResult
@@ -34,18 +34,16 @@ _LATENCY = Column("latency", "Latency", "ms", "lower", 0)
 METRICS = tuple(column.key for column in _SCORES)  # the others would take hours
 
 
-def costs_of(
-    codec: Codec, models: Sequence[ModelUnderTest], summaries: Sequence[SystemResult], vocoder: str
-) -> dict[str, Complexity]:
+def costs_of(models: Sequence[ModelUnderTest], summaries: Sequence[SystemResult]) -> dict[str, Complexity]:
     """What the model costs at each rate: at a true one all codebooks are searched, and the mean number of codebooks
     decides on the refinement."""
-    costs = {}
+    costs, codec = {}, open_codec(models[0].path, "cpu")  # one model, at several rates
     rates = {summary.name: summary.rates for summary in summaries}
     for model in models:
         rated, stages = rates[model.name], float(model.codebooks)
         if model.goal is not None and rated is not None:
             stages = min(stages, rated.codes / (rated.seconds * codec.frame_rate))
-        costs[model.name] = complexity_of(codec, codebooks=model.codebooks, stages=stages, vocoder=vocoder)
+        costs[model.name] = complexity_of(codec, codebooks=model.codebooks, stages=stages, vocoder=model.vocoder)
     return costs
 
 

@@ -22,6 +22,8 @@ from sqcodec.vocoder.vocoder_file import load_vocoder, save_vocoder
 from sqcodec.vocoder.world import WorldNetwork
 from tests.bitstream.examples import make_context
 from tests.conftest import make_model, speech_like
+from tests.runtime.conftest import make_model as make_small_model
+from tests.runtime.conftest import make_vocoder
 from tests.train.vocoder.conftest import WORLD
 
 SPEECH16K = SHIPPED / "speech16k" / "model.safetensors"
@@ -50,16 +52,20 @@ def macs(found: complexity.Complexity, part: str) -> float:
 
 
 def assert_networks_agree(path: Path, found: complexity.Complexity, codebooks: int) -> None:
-    """A second of features through encoder, search and decoder: integers, so equal to the last."""
+    """Three seconds of features, whole codes of 2 or 3 frames, through encoder, search and decoder.
+
+    The counts are integers, and code rates of 100 / 3 are rounded to 53 bits.
+    """
     codec = load_model(path)
-    bands = codec.features.n_mels
+    features = torch.zeros(1, codec.features.n_mels, 3 * FRAMES + 2)
     with torch.inference_mode():
-        encoded = codec.encoder(torch.zeros(1, bands, FRAMES + 2))
-        codes = codec.quantizer.encode(encoded, codebooks)
-        z_q = codec.quantizer.decode(codes)
-        assert macs(found, "encoder") == counted(codec.encoder, torch.zeros(1, bands, FRAMES + 2))
-        assert macs(found, "search") == counted(codec.quantizer.encode, encoded, codebooks)
-        assert macs(found, "decoder") == counted(codec.decoder, z_q, torch.zeros(1, dtype=torch.int64))
+        encoded = codec.encoder(features)
+        z_q = codec.quantizer.decode(codec.quantizer.encode(encoded, codebooks))
+        assert 3 * macs(found, "encoder") == pytest.approx(counted(codec.encoder, features), rel=1e-15)
+        searched = counted(codec.quantizer.encode, encoded, codebooks)
+        assert 3 * macs(found, "search") == pytest.approx(searched, rel=1e-15)
+        decoded = counted(codec.decoder, z_q, torch.zeros(1, dtype=torch.int64))
+        assert 3 * macs(found, "decoder") == pytest.approx(decoded, rel=1e-15)
 
 
 @pytest.mark.ships
@@ -87,11 +93,27 @@ def test_the_papers_networks_have_the_operations_that_torch_counts(tmp_path: Pat
     codewords = 0 if kind == "fsq" else model.quantizer.codebook.numel()
     learned = [*model.encoder.parameters(), *model.decoder.parameters()]
     assert found.parameters == codewords + sum(parameter.numel() for parameter in learned)
-    assert found.lookahead == {}
-    assert found.latency is None
+    assert (found.lookahead, found.latency) == ({}, None)
+    assert found.unlimited == "paper-mel features need the loudest sample of the whole recording"
     assert found.vocoder == "griffin-lim"
     transforms = 5 * (2.5 * 512 * 9 + 400)  # of 2 iterations: two pairs and one more, windows of 400
     assert macs(found, "vocoder") == pytest.approx(FRAMES * (transforms + 257 * 80))
+
+
+@pytest.mark.parametrize("per_code", [2, 3])
+def test_runs_of_other_sizes_have_the_operations_that_torch_counts(tmp_path: Path, per_code: int) -> None:
+    path = make_small_model(tmp_path / "model.safetensors", f"features.frames_per_code={per_code}", "train.frames=120")
+    (tmp_path / "vocoder").mkdir()
+    vocoder = make_vocoder(tmp_path / "vocoder" / "vocoder.safetensors", "vocoder.lookahead=3")  # of 2 frames per code
+    found = complexity.complexity_of(open_codec(path, "cpu"), codebooks=3)
+    assert_networks_agree(path, found, 3)
+    if per_code == 2:
+        assert found.vocoder == str(vocoder)
+        assert found.lookahead == {  # its 64 codewords do not fit into packets, whose codes are bytes
+            "code": 20, "features": 20, "encoder": 80, "decoder": 100, "vocoder": 30, "inverse STFT": 20,
+        }  # fmt: skip
+    else:
+        assert found.unlimited == "the vocoder griffin-lim needs segments of 10 s or more"
 
 
 @pytest.mark.parametrize("kind", FEATURES)

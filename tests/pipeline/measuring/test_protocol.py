@@ -10,7 +10,12 @@ from click.testing import CliRunner
 from sqcodec.cli.main import main
 from sqcodec.errors import CorpusError
 from sqcodec.metrics import pair_scores
-from sqcodec.pipeline.measuring import evaluation, scoring
+from sqcodec.metrics.rate import Rates
+from sqcodec.pipeline.coding.codec import open_codec
+from sqcodec.pipeline.coding.rate_control import Goal
+from sqcodec.pipeline.finding.models import SHIPPED  # as it is, before any fixture
+from sqcodec.pipeline.measuring import codecs, evaluation, protocol, results, scoring
+from sqcodec.pipeline.measuring.complexity import complexity_of
 from sqcodec.report.table import latex
 
 SPEECH = Path(__file__).parents[3] / "recipes" / "tiny" / "speech" / "VCTK-Corpus-0.92" / "wav48_silence_trimmed"
@@ -77,6 +82,25 @@ def test_the_columns_of_the_field(librispeech: Path) -> None:
     assert lines[1:5] == ["% \\usepackage{booktabs}", "\\begin{tabular}{lrrrrrrrrrrrr}", "\\toprule", lines[4]]
     assert "WER (\\%) $\\downarrow$" in lines[4]
     assert lines[6].startswith("original & -- & -- & -- & -- & 4.64 & 3.25 & ")
+
+
+@pytest.mark.ships
+@pytest.mark.parametrize(("mean_stages", "refined"), [(3.0, False), (6.5, True)])
+def test_at_a_true_rate_all_codebooks_are_searched(mean_stages: float, refined: bool) -> None:
+    path = SHIPPED / "speech16k" / "model.safetensors"
+    model = codecs.ModelUnderTest(
+        name="m", family="m", path=path, fingerprint="f", codebooks=8, vocoder="istft", device="cpu",
+        goal=Goal(bit_rate=1000.0),
+    )  # fmt: skip
+    codes = round(100 * 50 * mean_stages)  # of 100 s
+    rated = Rates(nominal=0, unigram=0, conditional=0, on_disk=1000.0, seconds=100.0, codes=codes)
+    summary = results.SystemResult(
+        name="m", family="m", cells={}, rates=rated, codewords=(), in_use=(), perplexity=()
+    )  # fmt: skip
+    costs = protocol.costs_of([model], [summary])["m"]
+    whole = complexity_of(open_codec(path, "cpu"), codebooks=8)
+    assert costs.macs("sending") == whole.macs("sending")
+    assert (costs.macs("receiving") == whole.macs("receiving")) == refined
 
 
 def test_columns_without_a_figure_are_left_out(librispeech: Path, monkeypatch: pytest.MonkeyPatch) -> None:
