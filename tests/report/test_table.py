@@ -1,6 +1,6 @@
 """Tables as a reader sees them."""
 
-from sqcodec.report.table import Column, Figure, figure_text, markdown, number, plain
+from sqcodec.report.table import Column, Figure, figure_text, latex, markdown, number, plain
 
 PESQ = Column("pesq", "PESQ wb", "", "higher", 2)
 RATE = Column("bit_rate", "Bit rate", "bit/s", None, 0)
@@ -28,3 +28,10 @@ def test_tables() -> None:
     rows = [["", "a"], ["one", "1"], ["three", "22"]]
     assert plain(rows) == "        a\none     1\nthree  22"
     assert markdown(rows) == "|  | a |\n|---|---:|\n| one | 1 |\n| three | 22 |"
+
+
+def test_latex_escapes_what_it_would_read() -> None:
+    assert latex([("a_b", "50 %"), ("x & y", "–")]).splitlines() == [
+        r"\begin{tabular}{lr}", r"\toprule", r"a\_b & 50 \% \\", r"\midrule", r"x \& y & -- \\", r"\bottomrule",
+        r"\end{tabular}",
+    ]  # fmt: skip

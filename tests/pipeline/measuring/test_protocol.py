@@ -16,7 +16,6 @@ from sqcodec.pipeline.coding.rate_control import Goal
 from sqcodec.pipeline.finding.models import SHIPPED  # as it is, before any fixture
 from sqcodec.pipeline.measuring import codecs, evaluation, protocol, results, scoring
 from sqcodec.pipeline.measuring.complexity import complexity_of
-from sqcodec.report.table import latex
 
 SPEECH = Path(__file__).parents[3] / "recipes" / "tiny" / "speech" / "VCTK-Corpus-0.92" / "wav48_silence_trimmed"
 WORDS = {"225-1-0000": "ONE TWO", "225-1-0001": "ONE TWO THREE FOUR", "226-1-0000": "ONE TWO"}
@@ -124,10 +123,3 @@ def test_a_protocol_needs_its_recordings_and_their_words(librispeech: Path) -> N
     ):
         evaluation.evaluate("tiny", Path("o"), settings, protocol="test-clean")
     assert not Path("o").exists()
-
-
-def test_latex_escapes_what_it_would_read() -> None:
-    assert latex([("a_b", "50 %"), ("x & y", "–")]).splitlines() == [
-        r"\begin{tabular}{lr}", r"\toprule", r"a\_b & 50 \% \\", r"\midrule", r"x \& y & -- \\", r"\bottomrule",
-        r"\end{tabular}",
-    ]  # fmt: skip
