@@ -191,6 +191,19 @@ def convolution(x, w, stride, padding):
     return np.stack([np.einsum("bck,ock->bo", x[:, :, start : start + taps], w) for start in starts], axis=2)
 
 
+def gru(x, weights):
+    """x [B, T, D] through one direction of a GRU of (W_ih [3 H, D], W_hh [3 H, H], b_ih, b_hh) -> states [B, T, H]."""
+    w_ih, w_hh, b_ih, b_hh = weights
+    h, states = np.zeros((len(x), w_hh.shape[1])), []
+    for step in x.swapaxes(0, 1):
+        (x_r, x_z, x_n), (h_r, h_z, h_n) = (np.split(v, 3, 1) for v in (step @ w_ih.T + b_ih, h @ w_hh.T + b_hh))
+        r, z = (1 / (1 + np.exp(-v)) for v in (x_r + h_r, x_z + h_z))
+        n = np.tanh(x_n + r * h_n)
+        h = (1 - z) * n + z * h
+        states.append(h)
+    return np.stack(states, 1)
+
+
 def gradient(function, point, step=1e-6):
     """Central differences of a scalar function at `point`, one coordinate at a time."""
     result = np.zeros_like(point)

@@ -5,12 +5,14 @@ Encoder: spectrogram at 100 Hz -> latents at 50 Hz. Decoder: codewords at 50 Hz 
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from sqcodec import ranks
 from sqcodec.model.network import Decoder, Encoder
 from sqcodec.nn.batch_norm import BatchNorm
 from sqcodec.nn.convolution import Convolution
+from sqcodec.nn.gru import bidirectional
 from sqcodec.nn.padding import within
 from sqcodec.recipe import PaperNetworkConfig
 
@@ -89,13 +91,28 @@ class PaperDecoder(Decoder):
 
         lengths: [B], of rows with padding: the layers begin backwards at the last code of each row.
         """
+        trained = self.training and lengths is None and z_q.device.type == "cpu"
+        hidden = self._trained(z_q, speaker) if trained else self._states(z_q, speaker, lengths)
+        decoded: Tensor = self.output(hidden)
+        return decoded.transpose(1, 2)
+
+    def _states(self, z_q: Tensor, speaker: Tensor, lengths: Tensor | None) -> Tensor:
         frames = z_q.repeat_interleave(2, dim=1)
         embedding = self.speakers(speaker)[:, None].expand(-1, frames.shape[1], -1)
         inputs = torch.cat([frames, embedding], dim=-1)
         if lengths is None:
-            hidden, _ = self.recurrent(inputs)
-        else:
-            packed = pack_padded_sequence(inputs, 2 * lengths.cpu(), batch_first=True, enforce_sorted=False)
-            hidden, _ = pad_packed_sequence(self.recurrent(packed)[0], batch_first=True, total_length=inputs.shape[1])
-        decoded: Tensor = self.output(hidden)
-        return decoded.transpose(1, 2)
+            hidden: Tensor = self.recurrent(inputs)[0]
+            return hidden
+        packed = pack_padded_sequence(inputs, 2 * lengths.cpu(), batch_first=True, enforce_sorted=False)
+        hidden, _ = pad_packed_sequence(self.recurrent(packed)[0], batch_first=True, total_length=inputs.shape[1])
+        return hidden
+
+    def _trained(self, z_q: Tensor, speaker: Tensor) -> Tensor:
+        """The same on a processor, but for rounding: a codeword and a speaker are multiplied once, not once a frame."""
+
+        def gates(weight: Tensor, bias: Tensor) -> Tensor:
+            of_codewords, of_speakers = weight[:, : z_q.shape[-1]], weight[:, z_q.shape[-1] :]
+            common = linear(self.speakers(speaker), of_speakers, bias)[:, None]
+            return (linear(z_q, of_codewords) + common).repeat_interleave(2, dim=1)
+
+        return bidirectional(self.recurrent, gates)
