@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,9 @@ from benchmarks.timing import Figures, Setting, Work, in_turns, usage
 from sqcodec.corpus.store import FeatureStore, StoredUtterance, assemble, open_store, write_shard
 from sqcodec.model.assembly import build_codec
 from sqcodec.model.objective import objective
+from sqcodec.model.paper_network import PaperDecoder
+from sqcodec.model.spectrogram_codec import SpectrogramCodec
+from sqcodec.nn.convolution import Convolution
 from sqcodec.pipeline.training.launch import make_fabric, started_processes
 from sqcodec.recipe import load_recipe
 from sqcodec.report.figure import write_figure
@@ -83,9 +87,11 @@ def trainer_step(trainer: CodecTrainer) -> Work:
 
 
 def plain_step() -> Work:
-    """The eager step as one would write it: float32, one Adam update a parameter, the loss read at each step."""
+    """The eager step as one would write it: float32, torch's layers, one Adam update a parameter, the loss read at each
+    step."""
     torch.manual_seed(0)
     codec = build_codec(load_recipe("vctk").codec, SPEAKERS).train()
+    use_layers_of_torch_(codec)
     optimizer = torch.optim.Adam(codec.parameters(), lr=4e-4, foreach=False)
     features, speaker = torch.randn(52, 80, 34) * 0.2 + 0.5, torch.randint(10, (52,))
 
@@ -113,7 +119,31 @@ def step_ratio(setting: Setting) -> Figures:
     return Figures(what, "x", [plain.cpu / ours.cpu for plain, ours in pairs], "1.5 or more")
 
 
-ROWS: dict[str, Callable[[Setting], Figures]] = {"train-step": step_ratio}
+def use_layers_of_torch_(codec: SpectrogramCodec) -> None:
+    """Train the paper's network by `nn.Conv1d` and `nn.GRU`, as it is used: they have the same equations there."""
+    for module in codec.modules():
+        if isinstance(module, Convolution | PaperDecoder):
+            module.eval()
+
+
+def layers_ratio(setting: Setting, *, channels: int) -> Figures:
+    """CPU time of the real step in float32 with torch's layers over that with ours."""
+    with tempfile.TemporaryDirectory() as folder:
+        store, recipe = make_store(Path(folder), utterances=50), load_recipe("vctk", (f"network.channels={channels}",))
+        ours, torchs = (CodecTrainer(recipe.codec, store, Path(folder), Fabric(accelerator="cpu")) for _ in range(2))
+        steps = trainer_step(torchs), trainer_step(ours)
+        use_layers_of_torch_(torchs.codec)
+        pairs = in_turns(*steps, setting.runs)
+    seconds, vectors = statistics.median(ours.cpu for _, ours in pairs), torch.backends.cpu.get_cpu_capability()
+    what = f"a float32 step, {channels} channels, {vectors}: CPU time with torch's layers / ours ({seconds:.3f} s)"
+    return Figures(what, "x", [torchs.cpu / ours.cpu for torchs, ours in pairs])
+
+
+ROWS: dict[str, Callable[[Setting], Figures]] = {
+    "train-step": step_ratio,
+    "train-narrow": partial(layers_ratio, channels=256),
+    "train-wide": partial(layers_ratio, channels=768),
+}
 
 
 def growth(

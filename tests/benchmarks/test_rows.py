@@ -46,7 +46,8 @@ def speech(tmp_path: Path) -> Path:
     return tmp_path / "speech"
 
 
-SLOW = ("quantizer-time", "quantizer-memory", "train-step", "features", "short-files", "prep-16k", "prep-48k",
+SLOW = ("quantizer-time", "quantizer-memory", "train-step", "train-narrow", "train-wide", "features", "short-files",
+        "prep-16k", "prep-48k",
         "start-encode", "network-codes", "network-codes-long", "network-features", "network-features-long",
         "encode-3s", "encode-10s", "encode-30s", "decode-3s", "decode-10s", "decode-30s", "context-coder-10s",
         "context-coder-160s", "context-decode-10s", "context-decode-160s")  # fmt: skip
