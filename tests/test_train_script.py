@@ -12,6 +12,7 @@ import soundfile
 import yaml
 
 from sqcodec.errors import RecipeError
+from sqcodec.model import model_header
 from sqcodec.pipeline.coding.codec import open_codec
 from sqcodec.pipeline.training.make_model import make_model
 from sqcodec.train.log import read_log
@@ -28,6 +29,8 @@ SHORT = (
     "vocoder.layers=2", "vocoder.train.steps=3", "vocoder.train.batch=2", "vocoder.train.frames=40",
     "vocoder.train.log_every=1", "vocoder.train.evaluate_every=3", "vocoder.train.evaluate_files=1",
     "vocoder.on_codec.train.steps=5", "vocoder.discriminators.margins=[0, 0]",
+    "joint.vocoder.train={steps: 4, learning_rate: 3.0e-4}", "context.hidden=12", "context.width=8",
+    "context.frames=16", "context.batch=4", "context.steps=4", "context.evaluate_every=4", "context.warmup=2",
 )  # fmt: skip
 
 
@@ -62,6 +65,8 @@ def test_from_speech_to_what_ships(tmp_path: Path) -> None:
         "speech16k/vocoder/vocoder.safetensors",
     ]
     codec = open_codec(files[1], "cpu")
+    assert codec.space.context is not None
+    check_what_ships_learned_together(tmp_path / "work-speech16k" / "on-codec", files[1])
     assert codec.fingerprint == read_header(files[2]).codec
     samples = soundfile.read(next(SPEECH.rglob("*_mic1.flac")), dtype="float32", stop=30_000)[0]
     decoded = codec.decode(codec.encode(samples, 16000, codebooks=2), vocoder=str(files[2]))
@@ -78,6 +83,13 @@ def test_from_speech_to_what_ships(tmp_path: Path) -> None:
     assert [line.partition(":")[0] for line in more.stderr.splitlines() if "step" in line] == [
         "vocoder-on-codec, step 6"
     ]
+
+
+def check_what_ships_learned_together(tuned: Path, model: Path) -> None:
+    """The decoder that ships is the one of the last training, with less look-ahead."""
+    assert last_step(tuned / "joint") == 4
+    assert model.read_bytes() == (tuned / "joint" / model.name).read_bytes() != (tuned / model.name).read_bytes()
+    assert model_header.read_header(model).recipe["network"]["decoder_lookahead"] == 1
 
 
 def check_both_trainings_of_the_vocoder(work: Path) -> None:

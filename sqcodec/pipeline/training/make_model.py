@@ -1,4 +1,5 @@
-"""From a folder of speech to the files that ship: a codec, its vocoder on natural speech, then on the codec."""
+"""From a folder of speech to the files that ship: a codec, its context model, its vocoder on natural speech, then on
+the codec, then both together."""
 
 import shutil
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from sqcodec.pipeline.training.prepare import count_reasons, prepare
 from sqcodec.pipeline.training.run_folder import stage_folder
 from sqcodec.pipeline.training.shipping import ship_model, ship_vocoder
 from sqcodec.pipeline.training.train_codec import train
+from sqcodec.pipeline.training.train_context import train_context
+from sqcodec.pipeline.training.train_joint import train_joint
 from sqcodec.pipeline.training.train_vocoder import FineTuning, fine_tuning, train_vocoder
 from sqcodec.recipe import CodecRecipe, TrainedVocoderConfig, load_recipe
 from sqcodec.vocoder.vocoder_header import read_header
@@ -78,13 +81,18 @@ def make_model(
         _train_vocoder(natural, stage_folder(run, "vocoder"), stage)
         if not _has_tables(tuned / MODEL):  # the model that ships: its vocoder learns from what it returns
             ship_model(run / MODEL, tuned / MODEL, stage.features, device=device)
+        _train_context(on_codec, tuned, stage)
         _train_vocoder(on_codec, stage_folder(tuned, "vocoder-on-codec"), stage, fine_tuning(tuned, run))
+        if on_codec.joint:
+            _train_joint(on_codec, stage_folder(tuned, "joint"), stage, fine_tuning(tuned, None, on_codec=True))
     except StoppedError:
         raise StoppedError(f"stopped, all saved in {work}; the same command goes on from here") from None
     made.codec.mkdir(parents=True, exist_ok=True)
+    joint = stage_folder(tuned, "joint")
+    last, vocoder = (joint, vocoder_file(joint)) if on_codec.joint else (tuned, _tuned_vocoder(tuned))
     with written(made.codec / MODEL) as draft:
-        shutil.copy(tuned / MODEL, draft)
-    ship_vocoder(stage_folder(tuned, "vocoder-on-codec") / VOCODER, vocoder_file(made.codec))
+        shutil.copy(last / MODEL, draft)
+    ship_vocoder(vocoder, vocoder_file(made.codec))
     ship_vocoder(stage_folder(run, "vocoder") / VOCODER, vocoder_file(made.vocoder))
     return made
 
@@ -102,6 +110,40 @@ def _train_codec(recipe: CodecRecipe, folder: Path, stage: _Stage) -> None:
         report=stage.report_of("codec"),
         compiled=find_device(stage.device).type == "cuda",
     )
+
+
+def _train_context(recipe: CodecRecipe, run: Path, stage: _Stage) -> None:
+    """Unless the recipe has none, or the model has it."""
+    if recipe.context is None or model_header.read_header(run / MODEL).context is not None:
+        return
+    train_context(
+        recipe,
+        stage.features,
+        run,
+        device=stage.device,
+        resume=(stage_folder(run, "context") / CHECKPOINT).is_file(),
+        report=stage.report_of("context"),
+    )
+
+
+def _train_joint(recipe: CodecRecipe, folder: Path, stage: _Stage, tuning: FineTuning) -> None:
+    """Unless the vocoder there has all its steps."""
+    vocoder = vocoder_file(folder)
+    if vocoder.is_file() and read_header(vocoder).step >= recipe.joint_vocoder.train.steps:
+        return
+    train_joint(
+        recipe,
+        stage.features,
+        folder,
+        tuning=tuning,
+        device=stage.device,
+        resume=(folder / CHECKPOINT).is_file(),
+        report=stage.report_of("joint"),
+    )
+
+
+def _tuned_vocoder(run: Path) -> Path:
+    return stage_folder(run, "vocoder-on-codec") / VOCODER
 
 
 def _has_tables(model: Path) -> bool:
