@@ -115,4 +115,5 @@ class PaperDecoder(Decoder):
             common = linear(self.speakers(speaker), of_speakers, bias)[:, None]
             return (linear(z_q, of_codewords) + common).repeat_interleave(2, dim=1)
 
-        return bidirectional(self.recurrent, gates)
+        hidden: Tensor = bidirectional(self.recurrent, gates)
+        return hidden
