@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -19,7 +20,8 @@ from sqcodec.bitstream import sqc
 from sqcodec.bitstream.code_space import Coder
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.errors import MetricError
-from sqcodec.metrics import pesq, pitch, stoi
+from sqcodec.features.mel import extract
+from sqcodec.metrics import dnsmos, pesq, pitch, stoi
 from sqcodec.metrics.alignment import find_delay, remove_delay
 from sqcodec.metrics.bd_rate import bd_rate
 from sqcodec.metrics.bootstrap import bootstrap_mean
@@ -30,7 +32,8 @@ from sqcodec.report.figure import write_figure
 LADDER = (1, 2, 3, 4, 6, 8)
 RATES = (300, 450, 600, 800, 1200, 1600, 2400)
 _EFFORTS: tuple[Effort, ...] = (1, 2, 3)
-METRICS = ("pesq", "estoi", "gross_pitch")
+METRICS = ("pesq", "estoi", "dnsmos", "mel", "gross_pitch")
+_TITLES = ("PESQ wide band", "ESTOI", "DNSMOS", "mel error, dB²", "gross pitch error, %")
 SYSTEMS = {
     "tables": "version 1, tables, whole codebooks",
     "context": "version 2, whole codebooks",
@@ -56,7 +59,7 @@ def measure(codec: Codec, recordings: Sequence[Path], out: Path, systems: Sequen
         samples = AudioSource(path).read(METRIC_RATE)
         for coded in _every(codec, path, systems, known):
             names = ("tables", "context") if coded.system == "whole" else (coded.system,)
-            scores = _scores(samples, codec.decode(coded.codes))
+            scores = _scores(samples, codec.decode(coded.codes)) | {"mel": _mel_error(samples, codec, coded.codes)}
             for name in names:
                 coder: Coder = "tables" if name == "tables" else "context"
                 content = sqc.pack(coded.codes, codec.space, coder=coder)
@@ -98,8 +101,17 @@ def _scores(reference: NDArray[np.float32], decoded: NDArray[np.float32]) -> dic
     return {
         **pesq.evaluate(reference, aligned),
         "estoi": stoi.stoi(reference, aligned, extended=True),
+        "dnsmos": dnsmos.dnsmos(aligned),
         "gross_pitch": _gross_pitch(reference, aligned),
     }
+
+
+def _mel_error(samples: NDArray[np.float32], codec: Codec, codes: Codes) -> float:
+    """Mean squared error of the decoded features, in dB²."""
+    features = extract(torch.from_numpy(samples), codec.features).numpy()
+    decoded = np.concatenate([*codec.engine.decode(codes.used, codec.speaker_index(None))], axis=1)
+    error = np.square(decoded[:, : features.shape[1]] - features[:, : decoded.shape[1]]).mean()
+    return float(error) * codec.features.decibels_per_unit**2
 
 
 def _gross_pitch(reference: NDArray[np.float32], aligned: NDArray[np.float32]) -> float:
@@ -154,8 +166,8 @@ def at_rate(points: Sequence[Point], bit_rate: float, metric: str) -> float:
 
 def table(found: Mapping[str, Sequence[Point]]) -> str:
     """Every point, then the gains, in Markdown."""
-    lines = ["| | setting | bit/s | PESQ | ESTOI | gross pitch error, % | encodes, x real time |",
-             "|---|---:|---:|---|---|---|---:|"]  # fmt: skip
+    lines = [f"| | setting | bit/s | {' | '.join(_TITLES)} | encodes, x real time |",
+             f"|---|---:|---:|{'---|' * len(_TITLES)}---:|"]  # fmt: skip
     for system, points in found.items():
         for point in points:
             texts = [f"{point.means[m]:.3f} ({point.intervals[m][0]:.3f} to {point.intervals[m][1]:.3f})"
@@ -174,10 +186,9 @@ def table(found: Mapping[str, Sequence[Point]]) -> str:
 
 
 def draw(found: Mapping[str, Sequence[Point]], path: Path) -> None:
-    """PESQ, ESTOI and gross pitch errors against bit/s."""
-    figure = Figure(figsize=(13, 4), layout="constrained")
-    titles = ("PESQ wide band", "ESTOI", "gross pitch error, %")
-    for axes, metric, title in zip(figure.subplots(1, 3), METRICS, titles, strict=True):
+    """Every metric against bit/s."""
+    figure = Figure(figsize=(4 * len(METRICS), 4), layout="constrained")
+    for axes, metric, title in zip(figure.subplots(1, len(METRICS)), METRICS, _TITLES, strict=True):
         for system, points in found.items():
             rates, values = [point.bit_rate for point in points], [point.means[metric] for point in points]
             axes.plot(rates, values, marker=".", label=SYSTEMS[system])
