@@ -91,7 +91,8 @@ class PaperDecoder(Decoder):
 
         lengths: [B], of rows with padding: the layers begin backwards at the last code of each row.
         """
-        trained = self.training and lengths is None and z_q.device.type == "cpu"
+        eager = not torch.compiler.is_compiling()  # a compiler unrolls all steps, which takes many minutes
+        trained = eager and self.training and lengths is None and z_q.device.type == "cpu"
         hidden = self._trained(z_q, speaker) if trained else self._states(z_q, speaker, lengths)
         decoded: Tensor = self.output(hidden)
         return decoded.transpose(1, 2)

@@ -16,7 +16,6 @@ _sigmoid_backward, _tanh_backward = torch.ops.aten.sigmoid_backward, torch.ops.a
 Gates = Callable[[Tensor, Tensor], Tensor]  # weight [3 H, inputs] and bias [3 H] -> gates of the inputs [B, T, 3 H]
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]  # it would unroll all steps, and compile for many minutes
 def bidirectional(gru: nn.GRU, first: Gates) -> Tensor:
     """The states [B, T, 2 H] of a bidirectional GRU; `first` makes the gates of the first layer."""
     hidden = _layer(gru, 0, first)
