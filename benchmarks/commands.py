@@ -214,6 +214,9 @@ def conditions_command(
 ) -> None:
     """Noise, telephone, high and low voices, and other recordings (docs/results/speech16k.md)."""
     others = [(name, Path(path)) for name, _, path in (each.partition("=") for each in also)]
+    for each, (_, path) in zip(also, others, strict=True):
+        if "=" not in each or not path.is_dir():
+            raise click.BadParameter(f"got {each!r}, expected NAME=FOLDER, a folder of recordings", param_hint="--also")
     _echo(conditions.report(model, folder, others, stages=stages, number=recordings, seconds=seconds))
 
 

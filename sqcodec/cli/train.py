@@ -13,6 +13,7 @@ from sqcodec.cli.wording import echo, with_options
 
 if TYPE_CHECKING:
     from sqcodec.pipeline.training.run_folder import Plan, Stage
+    from sqcodec.pipeline.training.train_vocoder import TrainedVocoder
 
 
 @click.command()
@@ -150,11 +151,7 @@ def _train_vocoder(plan: "Plan", *, device: str, start: Path | None, progress: "
         report=_echo_vocoder,
         tuning=stage.fine_tuning(plan.run, start) if plan.stage == "vocoder-on-codec" else None,
     )
-    metrics = "".join(f", {name.replace('_', ' ')} {value:.2f}" for name, value in trained.figures.items())
-    return [
-        f"{trained.folder}: step {trained.step}{metrics}",
-        f"Next: sqcodec vocode in.wav out.wav --vocoder {trained.folder}",
-    ]
+    return _vocoder_end(trained, f"vocode in.wav out.wav --vocoder {trained.folder}")
 
 
 def _train_joint(plan: "Plan", *, device: str, start: Path | None, progress: "_Progress") -> list[str]:
@@ -171,11 +168,12 @@ def _train_joint(plan: "Plan", *, device: str, start: Path | None, progress: "_P
         progress=progress,
         report=_echo_vocoder,
     )
+    return _vocoder_end(trained, f"encode in.wav out.sqc --model {trained.folder}")
+
+
+def _vocoder_end(trained: "TrainedVocoder", following: str) -> list[str]:
     metrics = "".join(f", {name.replace('_', ' ')} {value:.2f}" for name, value in trained.figures.items())
-    return [
-        f"{trained.folder}: step {trained.step}{metrics}",
-        f"Next: sqcodec encode in.wav out.sqc --model {trained.folder}",
-    ]
+    return [f"{trained.folder}: step {trained.step}{metrics}", f"Next: sqcodec {following}"]
 
 
 def _train_prior(plan: "Plan", *, device: str, progress: "_Progress") -> list[str]:

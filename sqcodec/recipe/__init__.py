@@ -12,14 +12,16 @@ from sqcodec.recipe.document import (
     VctkConfig as VctkConfig,
     VocoderRecipe as VocoderRecipe,
     ZeroSpeech2019Config as ZeroSpeech2019Config,
+)
+from sqcodec.recipe.network_section import ConvNextConfig as ConvNextConfig, PaperNetworkConfig as PaperNetworkConfig
+from sqcodec.recipe.prior_section import PriorConfig as PriorConfig
+from sqcodec.recipe.reading import (
     available_recipes as available_recipes,
     find_recipe as find_recipe,
     load_recipe as load_recipe,
     recipe_folders as recipe_folders,
     validate_recipe as validate_recipe,
 )
-from sqcodec.recipe.network_section import ConvNextConfig as ConvNextConfig, PaperNetworkConfig as PaperNetworkConfig
-from sqcodec.recipe.prior_section import PriorConfig as PriorConfig
 from sqcodec.recipe.section import Precision as Precision
 from sqcodec.recipe.vocoder_section import (
     DiscriminatorConfig as DiscriminatorConfig,

@@ -58,3 +58,12 @@ def test_the_table(tmp_path: Path) -> None:
     assert [line.split(" | ")[0] for line in (lines[4], lines[-1])] == ["| as recorded", "| again"]
     assert lines[4].removeprefix("| as recorded") == lines[-1].removeprefix("| again")
     assert len(lines) == 4 + 11
+
+
+@pytest.mark.parametrize("wrong", ["Luganda", "Luganda=nowhere"])
+def test_other_recordings_need_a_name_and_a_folder(wrong: str, tmp_path: Path) -> None:
+    from benchmarks.__main__ import main
+
+    done = CliRunner().invoke(main, ["conditions", str(tmp_path), "--also", wrong], prog_name="benchmarks")
+    assert done.exit_code == 2
+    assert f"got '{wrong}', expected NAME=FOLDER" in done.stderr

@@ -24,12 +24,7 @@ def coded_store(store: FeatureStore, model: Path, folder: Path, device: torch.de
     Decoded features are kept in `folder` and used again. Utterances of speakers that the codec does not know are left
     out. Raises ModelError: no such codec, or one for other features; TrainingError: it knows none of the speakers.
     """
-    codec = load_model(model, device)
-    if codec.features != store.features:
-        raise ModelError(
-            f"{model}: codes {codec.features.name} features, got a store of {store.features.name}; choose the store it"
-            " was trained on, or another codec"
-        )
+    codec = codec_for(store, model, device)
     folder.mkdir(parents=True, exist_ok=True)
     made_from = f"{store.digest[:12]}-{file_digest(model)}"  # of another store or codec, others are made
     splits = {name: _coded(split, codec, folder / f"{name}-{made_from}.npy") for name, split in store.splits.items()}
@@ -39,6 +34,17 @@ def coded_store(store: FeatureStore, model: Path, folder: Path, device: torch.de
             f"{model}: knows no speaker of the store's training split; choose the store it was trained on"
         )
     return replace(store, splits=kept), codec.fingerprint
+
+
+def codec_for(store: FeatureStore, model: Path, device: torch.device) -> SpectrogramCodec:
+    """The codec that is to code a store. Raises ModelError: no such codec, or one for other features."""
+    codec = load_model(model, device)
+    if codec.features != store.features:
+        raise ModelError(
+            f"{model}: codes {codec.features.name} features, got a store of {store.features.name}; choose the store it"
+            " was trained on, or another codec"
+        )
+    return codec
 
 
 def _coded(split: StoreSplit, codec: SpectrogramCodec, path: Path) -> StoreSplit:

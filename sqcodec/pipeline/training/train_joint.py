@@ -7,11 +7,11 @@ import torch
 from numpy.typing import NDArray
 
 from sqcodec.corpus.store import StoreSplit
-from sqcodec.errors import ModelError, TrainingError
+from sqcodec.errors import TrainingError
 from sqcodec.model.blockwise import with_context
 from sqcodec.model.decoder_lookahead import with_decoder_lookahead
-from sqcodec.model.model_file import load_model
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
+from sqcodec.pipeline.training.coded_store import codec_for
 from sqcodec.pipeline.training.launch import make_fabric, refuse_processes
 from sqcodec.pipeline.training.run_folder import refuse_second, run_training
 from sqcodec.pipeline.training.stores import open_store_of
@@ -46,15 +46,10 @@ def train_joint(
     store = open_store_of(recipe, features, config.train.evaluate_split)
     refuse_second(folder, resume=resume)
     fabric = make_fabric(device, config.train.precision)
-    codec = load_model(tuning.model)
-    if codec.features != store.features:
-        raise ModelError(
-            f"{tuning.model}: codes {codec.features.name} features, got a store of {store.features.name}; choose the"
-            " store it was trained on, or another codec"
-        )
+    codec = codec_for(store, tuning.model, fabric.device)
     folder.mkdir(parents=True, exist_ok=True)
     made_from = f"{store.digest[:12]}-{file_digest(tuning.model)}"
-    codes = _codes(store.splits["train"], codec.to(fabric.device), folder / f"codes-{made_from}.npy")
+    codes = _codes(store.splits["train"], codec, folder / f"codes-{made_from}.npy")
     changed = with_decoder_lookahead(codec, recipe.joint.decoder_lookahead)
     trainer = JointTrainer(recipe, store, folder, fabric, Coded(changed, tuning.model, codes))
     if resume:
