@@ -4,10 +4,13 @@ Reddy, Gopal and Cutler, ICASSP 2022 (P.835, overall quality) and ICASSP 2021 (P
 the networks that it carries; recordings of less than 9.01 s are repeated.
 """
 
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sqcodec.metrics.onnx_session import open_session
 from sqcodec.metrics.signals import METRIC_RATE, Signal, extra, validate
 
 _SHORTEST = METRIC_RATE // 4
@@ -28,5 +31,14 @@ def evaluate(reference: Signal, degraded: Signal) -> dict[str, float]:
 def _predicted(signal: Signal) -> dict[str, Any]:
     package = extra("speechmos.dnsmos", "DNSMOS")
     validate(signal, signal, shortest=_SHORTEST)
-    predicted: dict[str, Any] = package.run(np.clip(signal, -1.0, 1.0), METRIC_RATE)
+    predicted: dict[str, Any] = _scorer(package)(np.clip(signal, -1.0, 1.0), METRIC_RATE, False)
     return predicted
+
+
+@cache
+def _scorer(package: Any) -> Any:
+    folder = Path(package.__file__).parent / "dnsmos_models"
+    overall, p808 = str(folder / "sig_bak_ovr.onnx"), str(folder / "model_v8.onnx")
+    scorer = package.DNSMOS(overall, p808)
+    scorer.onnx_sess, scorer.p808_onnx_sess = open_session(overall, "DNSMOS"), open_session(p808, "DNSMOS")
+    return scorer

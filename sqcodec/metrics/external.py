@@ -11,7 +11,6 @@ import json
 import shlex
 import subprocess
 import tempfile
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ from numpy.typing import NDArray
 
 from sqcodec.errors import MetricError
 from sqcodec.metrics import recogniser, speaker_encoder
-from sqcodec.metrics.signals import METRIC_RATE, Signal, extra
+from sqcodec.metrics.onnx_session import open_session
+from sqcodec.metrics.signals import METRIC_RATE, Signal
 
 
 def transcribe(signal: Signal, asr: str) -> str:
@@ -29,7 +29,7 @@ def transcribe(signal: Signal, asr: str) -> str:
         return recogniser.transcribe(signal)
     if not asr.endswith(".onnx"):
         return _output(asr, signal)
-    session = _session(asr)
+    session = open_session(asr, "a model of yours")
     symbols = json.loads(session.get_modelmeta().custom_metadata_map.get("vocabulary", "null"))
     scores = _run(session, signal)
     if not isinstance(symbols, list) or scores.ndim != 3 or scores.shape[2] != len(symbols):
@@ -68,7 +68,7 @@ def predict_quality(signal: Signal, mos: str) -> float:
 def _numbers(signal: Signal, model: str) -> NDArray[np.float64]:
     """What a command prints, or an ONNX model gives: [n]."""
     if model.endswith(".onnx"):
-        return _run(_session(model), signal).astype(np.float64).ravel()
+        return _run(open_session(model, "a model of yours"), signal).astype(np.float64).ravel()
     try:
         return np.array([float(word) for word in _output(model, signal).split()])
     except ValueError as error:
@@ -86,19 +86,6 @@ def _output(command: str, signal: Signal) -> str:
         except (OSError, subprocess.CalledProcessError) as error:
             raise MetricError(f"{command}: cannot be run: {getattr(error, 'stderr', '') or error}".strip()) from error
     return finished.stdout.strip()
-
-
-@lru_cache(maxsize=3)  # of the three kinds one each
-def _session(path: str) -> Any:
-    runtime = extra("onnxruntime", "a model of yours")
-    if not Path(path).is_file():
-        raise MetricError(f"{path}: no such file; expected an ONNX model")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = 1  # files already run side by side
-    try:
-        return runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's own exceptions have no common root
-        raise MetricError(f"{path}: cannot be loaded: {error}") from error
 
 
 def _run(session: Any, signal: Signal) -> NDArray[np.floating[Any]]:
