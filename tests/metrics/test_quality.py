@@ -80,6 +80,15 @@ def test_stoi_is_the_package_s_figure() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_dnsmos_runs_on_one_thread() -> None:
+    package = pytest.importorskip("speechmos.dnsmos", reason="the eval extra is not installed")
+    dnsmos.dnsmos(CLEAN)
+    scorer = dnsmos._scorer(package)
+    threads = [each.get_session_options().intra_op_num_threads for each in (scorer.onnx_sess, scorer.p808_onnx_sess)]
+    assert threads == [1, 1]
+
+
 def test_dnsmos_falls_with_noise() -> None:
     pytest.importorskip("speechmos.dnsmos", reason="the eval extra is not installed")
     clean, noisy = dnsmos.evaluate(SILENCE, CLEAN)["dnsmos"], dnsmos.evaluate(SILENCE, NOISY)["dnsmos"]
