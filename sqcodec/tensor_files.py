@@ -49,6 +49,15 @@ def save_tensors(path: Path, tensors: "Mapping[str, Tensor]", header: Mapping[st
     write_bytes(path, save(stored, metadata={kind.key: json.dumps(header)}), error=kind.error)
 
 
+def save_arrays(
+    path: Path, arrays: "Mapping[str, NDArray[Any]]", header: Mapping[str, Any], kind: TensorFormat
+) -> None:
+    """As `save_tensors`, without torch. Raises the kind's error: cannot be written."""
+    from safetensors.numpy import save
+
+    write_bytes(path, save(dict(arrays), metadata={kind.key: json.dumps(header)}), error=kind.error)
+
+
 def read_header(path: Path, kind: TensorFormat) -> dict[str, Any]:
     """The header alone. Raises the kind's error: missing, another kind of file, or of a later format."""
     with _opened(path, kind, "numpy") as file:

@@ -22,12 +22,13 @@ from sqcodec.model.model_header import (
     ModelHeader,
     header_of,
     read_model,
+    read_whole,
 )
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.nn.uninitialised import NoInitialisation
 from sqcodec.recipe import validate_recipe
 from sqcodec.recipe.quantizer_section import current_keys
-from sqcodec.tensor_files import read_tensors, save_tensors
+from sqcodec.tensor_files import save_tensors
 
 
 class OpenedModel(NamedTuple):
@@ -63,7 +64,7 @@ def stored_weights(network: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
 
 def add_tables(path: Path, target: Path, tables: Mapping[str, NDArray[Any]], digest: str) -> None:
     """Write the model `path` to `target` (may be the same file), with these entropy tables; digest: of the tables."""
-    tree, tensors = read_tensors(path, KIND)
+    tree, tensors = _whole(path)
     weights = {name: value for name, value in tensors.items() if not name.startswith(TABLES)}
     arrays = {f"{TABLES}{name}": torch.from_numpy(array.copy()) for name, array in tables.items()}
     save_tensors(target, weights | arrays, tree | {"tables": digest}, KIND)
@@ -71,7 +72,7 @@ def add_tables(path: Path, target: Path, tables: Mapping[str, NDArray[Any]], dig
 
 def add_context(path: Path, target: Path, context: Mapping[str, NDArray[Any]], digest: str) -> None:
     """Write the model `path` to `target` (may be the same file), with this context model; digest: of its arrays."""
-    tree, tensors = read_tensors(path, KIND)
+    tree, tensors = _whole(path)
     weights = {name: value for name, value in tensors.items() if not name.startswith(CONTEXT)}
     arrays = {f"{CONTEXT}{name}": torch.from_numpy(array.copy()) for name, array in context.items()}
     header = header_of(path, tree)
@@ -82,12 +83,17 @@ def add_context(path: Path, target: Path, context: Mapping[str, NDArray[Any]], d
 def replace_decoder(path: Path, target: Path, decoder: nn.Module, *, lookahead: int) -> None:
     """Write the model `path` to `target` with another ConvNeXt decoder of `lookahead` codes; all else stays, so its
     codes do. Weights are of the precision that they have in `path`."""
-    tree, tensors = read_tensors(path, KIND)
+    tree, tensors = _whole(path)
     weights = {f"decoder.{name}": value for name, value in decoder.state_dict().items()}
     new = {name: value.to(tensors[name].dtype) for name, value in weights.items()}
     recipe = _recipe_tree(header_of(path, tree))
     network = {**recipe["network"], "decoder_lookahead": lookahead}
     save_tensors(target, tensors | new, tree | {"recipe": {**recipe, "network": network}}, KIND)
+
+
+def _whole(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    tree, arrays = read_whole(path)
+    return tree, {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 def _recipe_tree(header: ModelHeader) -> Mapping[str, Any]:

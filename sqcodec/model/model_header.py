@@ -1,5 +1,9 @@
-"""The header and the entropy tables of a model file, read without torch and without the weights."""
+"""The header and the entropy tables of a model file, read without torch and without the weights.
 
+A model may leave to a neighbour what both have: its header names the neighbour's folder, its file lacks those arrays.
+"""
+
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +19,14 @@ from sqcodec.spectrogram import FeatureConfig, feature_config
 # the header, and no warmup_steps and freeze_step of a residual quantiser.
 FORMAT = 4
 CONTEXT_FORMAT = 5  # of a model with a context model; a model without one is still written as 4
+SHARING_FORMAT = 6  # of a model that leaves arrays to a neighbour
 NO_SPEAKER = 0  # speaker index for a speaker-independent decoder, which ignores it
 _MAX_CODEBOOKS = 256
 TABLES = "tables."  # prefix of the names of the entropy tables
 CONTEXT = "context."  # prefix of the names of the context model's arrays
 KIND = tensor_files.TensorFormat(
     key="sqcodec",
-    newest=CONTEXT_FORMAT,
+    newest=SHARING_FORMAT,
     error=ModelError,
     missing="no such model file; 'sqcodec train RECIPE' makes one under runs/",
     newer="model format {found}, this sqcodec reads up to {newest}: install a newer sqcodec",
@@ -35,7 +40,8 @@ class ModelHeader:
 
     recipe: as stored, in the file's format; `load_model` converts and validates it. codewords: V of each codebook,
     empty for a plain VAE; tables, context: digests of the entropy tables and of the context model, if any; classes: the
-    mel classes of a decoder over classes.
+    mel classes of a decoder over classes; neighbour: the model file, of the same fingerprint, that has the arrays which
+    this file lacks.
     """
 
     path: Path
@@ -50,6 +56,7 @@ class ModelHeader:
     context: str | None
     recipe: Mapping[str, Any]
     classes: Mapping[str, Any] | None
+    neighbour: Path | None
 
     def bit_rate(self, codebooks: int) -> float:
         """Nominal bit/s with so many codebooks: codes per second times bits per code."""
@@ -90,14 +97,40 @@ class ModelContents(NamedTuple):
 
 
 def read_model(path: Path) -> ModelContents:
-    """Read a model file at once. Raises ModelError as `read_header`."""
-    tree, arrays = tensor_files.read_file(path, KIND)
+    """Read a model file at once. Raises ModelError as `read_header`, or if its neighbour is missing or another."""
+    tree, arrays = read_whole(path)
     tables, context = (
         {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
         for prefix in (TABLES, CONTEXT)
     )
     weights = {name: array for name, array in arrays.items() if not name.startswith((TABLES, CONTEXT))}
     return ModelContents(header_of(path, tree), weights, tables, context)
+
+
+def read_whole(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The JSON of the header and every array, those of the neighbour too: what a file without one holds."""
+    tree, arrays = tensor_files.read_file(path, KIND)
+    header = header_of(path, tree)
+    if not header.neighbour:
+        return tree, arrays
+    _check_neighbour(header, header.neighbour)
+    shared = tensor_files.read_file(header.neighbour, KIND)[1]
+    context = CONTEXT_FORMAT if header.context else FORMAT
+    return {key: value for key, value in tree.items() if key != "shares"} | {"format": context}, shared | arrays
+
+
+def _check_neighbour(header: ModelHeader, neighbour: Path) -> None:
+    """Raises ModelError: the neighbour is missing, no model, or one of other codes."""
+    if not neighbour.is_file():
+        raise ModelError(
+            f"{header.path}: shares arrays with {neighbour}, which is missing; copy both folders, or write one that is"
+            " whole with save_pretrained"
+        )
+    if (found := read_header(neighbour).fingerprint) != header.fingerprint:
+        raise ModelError(
+            f"{header.path}: shares arrays with {neighbour}, whose fingerprint is {found}, expected"
+            f" {header.fingerprint}; fetch both models again"
+        )
 
 
 def header_of(path: Path, tree: Mapping[str, Any]) -> ModelHeader:
@@ -117,9 +150,19 @@ def header_of(path: Path, tree: Mapping[str, Any]) -> ModelHeader:
             features=feature_config(recipe["features"]),
             recipe=recipe,
             classes=tree.get("classes"),
+            neighbour=_neighbour(path, tree.get("shares")),
         )
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise KIND.refusal(path, error) from None
+
+
+def _neighbour(path: Path, folder: str | None) -> Path | None:
+    """Raises ValueError: no plain name of a folder. TypeError: no text."""
+    if folder is None:
+        return None
+    if not re.fullmatch(r"\w[\w.-]*", folder):
+        raise ValueError(f"shares arrays with {folder!r}, expected the name of a folder beside its own")
+    return path.resolve().parent.parent / folder / path.name
 
 
 def _codewords(tree: Mapping[str, Any]) -> tuple[int, ...]:
@@ -139,10 +182,18 @@ def _sized(codewords: Sequence[Any]) -> tuple[int, ...]:
 
 
 def read_tables(path: Path) -> dict[str, NDArray[Any]]:
-    """Read the arrays of the entropy tables; empty if the model has none. Raises ModelError: not a safetensors file."""
-    return tensor_files.read_arrays(path, TABLES, KIND)
+    """Read the arrays of the entropy tables; empty if the model has none. Raises ModelError as `read_model`."""
+    return _arrays(path, TABLES)
 
 
 def read_context(path: Path) -> dict[str, NDArray[Any]]:
-    """Read the arrays of the context model; empty if the model has none. Raises ModelError: not a safetensors file."""
-    return tensor_files.read_arrays(path, CONTEXT, KIND)
+    """Read the arrays of the context model; empty if the model has none. Raises ModelError as `read_model`."""
+    return _arrays(path, CONTEXT)
+
+
+def _arrays(path: Path, prefix: str) -> dict[str, NDArray[Any]]:
+    arrays, header = tensor_files.read_arrays(path, prefix, KIND), read_header(path)
+    if arrays or not header.neighbour:
+        return arrays
+    _check_neighbour(header, header.neighbour)
+    return tensor_files.read_arrays(header.neighbour, prefix, KIND)

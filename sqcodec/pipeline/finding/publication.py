@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from sqcodec.errors import ModelError
-from sqcodec.model.model_header import ModelHeader, read_header
+from sqcodec.model.model_header import KIND, ModelHeader, read_header, read_whole
 from sqcodec.pipeline.finding.model_card import CARD, card_of, metadata_text, with_metadata
 from sqcodec.pipeline.finding.models import MODEL_FILE
 from sqcodec.pipeline.finding.vocoders import vocoder_file
 from sqcodec.storage import write_bytes, write_json, write_text
+from sqcodec.tensor_files import save_arrays
 from sqcodec.vocoder import vocoder_header
 
 CONFIG = "config.json"
@@ -40,7 +41,11 @@ def publish(
         (vocoder_file(folder).parent if vocoder else folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ModelError(f"{folder}: cannot be written: {error.strerror}") from error
-    _copy(model, folder / MODEL_FILE)
+    if header.neighbour:
+        tree, arrays = read_whole(model)
+        save_arrays(folder / MODEL_FILE, arrays, tree, KIND)
+    else:
+        _copy(model, folder / MODEL_FILE)
     if vocoder is not None:
         _copy(vocoder, vocoder_file(folder))
     write_json(folder / CONFIG, _config(header, vocoder), error=ModelError)

@@ -1,14 +1,19 @@
 """Files to ship: a trained model or vocoder with weights rounded to float16."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sqcodec.corpus.store import open_store
 from sqcodec.errors import ModelError
 from sqcodec.model.model_file import add_tables, open_model, save_model
+from sqcodec.model.model_header import KIND, SHARING_FORMAT, read_whole
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.training.count_tables import count_tables
+from sqcodec.tensor_files import save_arrays
 from sqcodec.vocoder import vocoder_file as vocoders
 from sqcodec.vocoder.vocoder_header import read_header
 
@@ -28,6 +33,26 @@ def ship_model(source: Path, target: Path, features: Path, *, device: str = "aut
     save_model(target, codec, opened.header.step, dtype=torch.float16)
     tables = count_tables(codec, open_store(features).splits["train"], place)
     add_tables(target, target, tables.to_arrays(), tables.digest)
+
+
+def ship_receiver(source: Path, beside: Path, target: Path) -> None:
+    """Write the model `source` to `target` without the arrays that the model file `beside` has as well.
+
+    The two must stay side by side, in folders of one folder. Raises ModelError: the models have other codes.
+    """
+    (tree, arrays), (other, shared) = read_whole(source), read_whole(beside)
+    if tree["fingerprint"] != other["fingerprint"]:
+        raise ModelError(
+            f"{source}: fingerprint {tree['fingerprint']}, but that of {beside} is {other['fingerprint']};"
+            " a receiver has the codes of its neighbour"
+        )
+    own = {name: array for name, array in arrays.items() if not _same(array, shared.get(name))}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    save_arrays(target, own, tree | {"shares": beside.parent.name, "format": SHARING_FORMAT}, KIND)
+
+
+def _same(array: NDArray[Any], other: NDArray[Any] | None) -> bool:
+    return other is not None and array.dtype == other.dtype and np.array_equal(array, other)
 
 
 def ship_vocoder(source: Path, target: Path) -> None:
