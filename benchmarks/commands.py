@@ -221,16 +221,17 @@ def conditions_command(
 
 
 @click.command("live")
+@click.option("--model", default="speech16k", show_default=True, help="Sender and receiver.")
 @click.option("--speech", type=FOLDER, help="Folder of recordings. [default: SQCODEC_SPEECH/dev, else what ships]")
 @click.option("--recordings", type=click.IntRange(min=1), default=12, show_default=True, help="Recordings taken.")
 @click.option("--hours", type=float, default=0.25, show_default=True, help="Length of the long stream; 0: none.")
 @click.option("--codec2/--no-codec2", default=True, help="Measure Codec 2 as well, which needs c2enc and c2dec.")
-def live_command(speech: Path | None, recordings: int, hours: float, codec2: bool) -> None:
+def live_command(model: str, speech: Path | None, recordings: int, hours: float, codec2: bool) -> None:
     """Lost packets and wrong bits of a stream, the cost of a packet, and a long stream: tables in Markdown."""
-    _echo(live.loss_report(speech or live.speech_folder(), recordings=recordings, codec2=codec2))
-    _echo(live.cost_report())
+    _echo(live.loss_report(model, speech or live.speech_folder(), recordings=recordings, codec2=codec2))
+    _echo(live.cost_report(model))
     if hours:
-        _echo(live.day_report(hours))
+        _echo(live.day_report(model, hours))
 
 
 COMMANDS = (

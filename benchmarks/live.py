@@ -45,12 +45,12 @@ def speech_folder() -> Path:
     return Path(os.environ["SQCODEC_SPEECH"]) / "dev" if "SQCODEC_SPEECH" in os.environ else TINY
 
 
-def loss_report(folder: Path, *, recordings: int, codec2: bool) -> Iterator[str]:
+def loss_report(model: str, folder: Path, *, recordings: int, codec2: bool) -> Iterator[str]:
     """Tables of frame loss and of bit errors, in Markdown."""
     chosen = _chosen(folder, recordings)
     seconds = sum(map(len, chosen)) / SAMPLE_RATE
     yield f"{len(chosen)} recordings, {seconds:.0f} s; STOI / ESTOI / PESQ wide band / DNSMOS (means)."
-    systems = [*_ours(load("speech16k", device="cpu")), *(_codec2() if codec2 else ())]
+    systems = [*_ours(load(model, device="cpu"), model), *(_codec2() if codec2 else ())]
     sent = {system.name: [system.encode(sound) for sound in chosen] for system in systems}
     for title, burst in (("lost, one by one", 1), (f"lost, in bursts of {_BURST}", _BURST)):
         losses = _LOSSES if burst == 1 else _LOSSES[1:]
@@ -75,21 +75,21 @@ def _chosen(folder: Path, recordings: int) -> list[Samples]:
     return [sound for sound in sounds if len(sound) >= SAMPLE_RATE // 2 and np.abs(sound).max() > 0]
 
 
-def _ours(codec: Codec) -> Iterator[System]:
-    yield _system(codec, "speech16k, 8 bytes, carried on and faded", 1600, errors=True)
+def _ours(codec: Codec, model: str) -> Iterator[System]:
+    yield _system(codec, f"{model}, 8 bytes, carried on and faded", 1600, errors=True)
     yield System(
         "the same, last 40 ms repeated", lambda x: _encoded(codec, x, 1600), lambda p, lost: _again(codec, p, lost)
     )
     yield System("the same, zeros", lambda x: _encoded(codec, x, 1600), lambda p, lost: _again(codec, p, lost, 0.0))
-    yield _system(codec, f"speech16k, 8 bytes and a copy of 2, {_PROTECT} packets later", 1600, protect=_PROTECT)
+    yield _system(codec, f"{model}, 8 bytes and a copy of 2, {_PROTECT} packets later", 1600, protect=_PROTECT)
     yield System(
-        "speech16k, 8 bytes, codewords not ordered",
+        f"{model}, 8 bytes, codewords not ordered",
         lambda x: _plain(codec, x),
         lambda p, _: _unplain(codec, p),
         loses=False,
         errors=True,
     )
-    yield _system(codec, "speech16k, 16 bytes, carried on and faded", 3200, errors=True)
+    yield _system(codec, f"{model}, 16 bytes, carried on and faded", 3200, errors=True)
 
 
 def _system(codec: Codec, name: str, bitrate: int, *, protect: int = 0, errors: bool = False) -> System:
@@ -195,9 +195,9 @@ def _cell(scores: Sequence[Scores]) -> str:
     return f"{mean.stoi:.3f} / {mean.estoi:.3f} / {mean.pesq:.2f} / {mean.dnsmos:.2f}"
 
 
-def cost_report(seconds: float = 20.0) -> Iterator[str]:
+def cost_report(model: str, seconds: float = 20.0) -> Iterator[str]:
     """Bytes, delay and CPU time of each mode: median and 99th percentile of packets, one thread."""
-    codec = load("speech16k", device="cpu")
+    codec = load(model, device="cpu")
     noise = (0.05 * np.random.default_rng(0).normal(size=round(seconds * SAMPLE_RATE))).astype(np.float32)
     yield from ("", "| mode | bytes / 40 ms | delay, ms | encode, ms: median, 99 % | decode, ms | core free |",
                 "|---|---:|---:|---|---|---:|")  # fmt: skip
@@ -220,13 +220,13 @@ def cost_report(seconds: float = 20.0) -> Iterator[str]:
             f"{1000 * np.median(times):.1f}, {1000 * np.quantile(times, 0.99):.1f}" for times in (encoding, decoding)
         ]
         free = 100 * (1 - (np.median(encoding) + np.median(decoding)) / 0.04)
-        mode = f"speech16k-1/{bitrate}" + (f", protected by {protect}" if protect else "")
+        mode = encoder.mode + (f", protected by {protect}" if protect else "")
         yield f"| {mode} | {encoder.packet_bytes} | {delay} | {texts[0]} | {texts[1]} | {free:.0f} % |"
 
 
-def day_report(hours: float) -> Iterator[str]:
+def day_report(model: str, hours: float) -> Iterator[str]:
     """A long stream of noise and pauses, with lost packets and silence: memory, and samples in against samples out."""
-    codec = load("speech16k", device="cpu")
+    codec = load(model, device="cpu")
     rng, second = np.random.default_rng(0), SAMPLE_RATE
     encoder, decoder = StreamEncoder(codec, dtx=True), StreamDecoder(codec)
     taken = given = 0

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from safetensors import safe_open
 
 from sqcodec.errors import RecipeError
 from sqcodec.model import model_header
@@ -55,7 +56,7 @@ def test_from_speech_to_what_ships(tmp_path: Path) -> None:
     done = train(tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        "models/speech16k, models/istft: written",
+        "models/speech16k, models/speech16k-live, models/istft: written",
         "Next: sqcodec encode in.wav codes.sqc --model models/speech16k",
     ]
     files = sorted((tmp_path / "models").rglob("*.safetensors"))
@@ -63,15 +64,21 @@ def test_from_speech_to_what_ships(tmp_path: Path) -> None:
         "istft/vocoder/vocoder.safetensors",
         "speech16k/model.safetensors",
         "speech16k/vocoder/vocoder.safetensors",
+        "speech16k-live/model.safetensors",
+        "speech16k-live/vocoder/vocoder.safetensors",
     ]
-    codec = open_codec(files[1], "cpu")
-    assert codec.space.context is not None
-    check_what_ships_learned_together(tmp_path / "work-speech16k" / "on-codec", files[1])
-    assert codec.fingerprint == read_header(files[2]).codec
+    tuned = tmp_path / "work-speech16k" / "on-codec"
+    assert files[1].read_bytes() == (tuned / "model.safetensors").read_bytes()
+    check_what_is_live_learned_together(tuned, files[3])
     samples = soundfile.read(next(SPEECH.rglob("*_mic1.flac")), dtype="float32", stop=30_000)[0]
-    decoded = codec.decode(codec.encode(samples, 16000, codebooks=2), vocoder=str(files[2]))
-    assert len(decoded) == 30_000
-    assert np.isfinite(decoded).all()
+    codes = open_codec(files[1], "cpu").encode(samples, 16000, codebooks=2)
+    for model, vocoder in (files[1:3], files[3:5]):
+        codec = open_codec(model, "cpu")
+        assert codec.space.context is not None
+        assert codec.fingerprint == codes.fingerprint == read_header(vocoder).codec
+        decoded = codec.decode(codes, vocoder=str(vocoder))
+        assert len(decoded) == 30_000
+        assert np.isfinite(decoded).all()
     check_both_trainings_of_the_vocoder(tmp_path / "work-speech16k")
     again = train(tmp_path)  # everything is there: nothing is trained
     assert again.returncode == 0, again.stderr
@@ -85,11 +92,20 @@ def test_from_speech_to_what_ships(tmp_path: Path) -> None:
     ]
 
 
-def check_what_ships_learned_together(tuned: Path, model: Path) -> None:
-    """The decoder that ships is the one of the last training, with less look-ahead."""
+def check_what_is_live_learned_together(tuned: Path, model: Path) -> None:
+    """The decoder of streams is the one of the last training, with less look-ahead."""
     assert last_step(tuned / "joint") == 4
-    assert model.read_bytes() == (tuned / "joint" / model.name).read_bytes() != (tuned / model.name).read_bytes()
-    assert model_header.read_header(model).recipe["network"]["decoder_lookahead"] == 1
+    (_, whole), (_, before) = map(model_header.read_whole, (tuned / "joint" / model.name, tuned / model.name))
+    with safe_open(model, "numpy") as file:
+        stored = set(file.keys())
+    changed = {name for name, array in whole.items() if not np.array_equal(array, before[name])}
+    assert stored == changed
+    assert stored
+    assert all(name.startswith("decoder.") for name in stored)
+    header, shared = model_header.read_model(model).header, model_header.read_whole(model)[1]
+    assert shared.keys() == whole.keys()
+    assert all(np.array_equal(array, whole[name]) for name, array in shared.items())
+    assert header.recipe["network"]["decoder_lookahead"] == 1
 
 
 def check_both_trainings_of_the_vocoder(work: Path) -> None:

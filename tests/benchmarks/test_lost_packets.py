@@ -31,7 +31,7 @@ def test_tables_of_losses_and_errors(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(live, "_BIT_ERRORS", (1e-2,))
     monkeypatch.setattr(dnsmos, "dnsmos", lambda sound: 2.5)  # which takes a second a sound
     soundfile.write(tmp_path / "a.wav", speech_like(16_000), 16000)
-    lines = list(live.loss_report(tmp_path, recordings=1, codec2=False))
+    lines = list(live.loss_report("speech16k", tmp_path, recordings=1, codec2=False))
     assert lines[0] == "1 recordings, 1 s; STOI / ESTOI / PESQ wide band / DNSMOS (means)."
     rows = [line for line in lines if line.startswith("| speech16k, 8 bytes, carried on and faded")]
     assert [row.count(" / ") for row in rows] == [6, 3, 6]

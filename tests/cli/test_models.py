@@ -35,21 +35,23 @@ def run(*words: str, code: int = 0) -> str:
 
 
 def test_models_lists_what_ships() -> None:
-    line, chosen = run("models").splitlines()
+    line, live, chosen = run("models").splitlines()
     assert chosen == "encode uses model speech16k, which ships"
     assert line.startswith("* speech16k: 400 to 3200 bit/s (1600 by default), look-ahead 80 ms, log-mel, ")
-    (entry,) = json.loads(run("models", "--json"))
-    assert entry["bit_rates"] == [400 * books for books in range(1, 9)]
-    assert Path(entry["path"]) == SHIPPED / "speech16k" / "model.safetensors"
+    assert live.startswith("  speech16k-live: 400 to 3200 bit/s (1600 by default), look-ahead 60 ms, log-mel, ")
+    assert line.rpartition(" ")[2] == live.rpartition(" ")[2]  # one fingerprint: the codes are the same
+    for entry, name in zip(json.loads(run("models", "--json")), ("speech16k", "speech16k-live"), strict=True):
+        assert entry["bit_rates"] == [400 * books for books in range(1, 9)]
+        assert Path(entry["path"]) == SHIPPED / name / "model.safetensors"
 
 
 def test_models_marks_the_one_that_encode_uses(folder: Path, made_model: Path) -> None:
     copy_model(made_model, Path("runs/mine/model.safetensors"))
-    ships, mine, chosen = run("models").splitlines()
+    ships, _, mine, chosen = run("models").splitlines()
     assert ships.startswith("  speech16k: 400 to 3200 bit/s")
     assert mine.startswith("* runs/mine: 200 bit/s (200 by default), look-ahead whole recording, paper-mel, ")
     assert chosen == "encode uses model runs/mine, trained here; --model speech16k is the one that ships"
-    assert [entry["used"] for entry in json.loads(run("models", "--json"))] == [False, True]
+    assert [entry["used"] for entry in json.loads(run("models", "--json"))] == [False, False, True]
     assert chosen.removeprefix("encode uses ") in run("encode", "in.wav", "codes.sqc")
     assert "model runs/mine\n" in run("decode", "codes.sqc", "out.wav")
     assert "model speech16k\n" in run("encode", "in.wav", "codes.sqc", "--model", "speech16k")
@@ -59,8 +61,8 @@ def test_models_says_where_one_codebook_has_lower_rates(folder: Path, made_model
     path = copy_model(made_model, Path("runs/mine/model.safetensors"))
     context = make_context(1, 16, dim=4)
     add_context(path, path, context.arrays, context.digest)
-    assert run("models").splitlines()[1].startswith("* runs/mine: up to 200 bit/s (200 by default), look-ahead whole")
-    assert [entry["true_rates"] for entry in json.loads(run("models", "--json"))] == [True, True]
+    assert run("models").splitlines()[2].startswith("* runs/mine: up to 200 bit/s (200 by default), look-ahead whole")
+    assert [entry["true_rates"] for entry in json.loads(run("models", "--json"))] == [True, True, True]
 
 
 def test_a_model_card_names_data_licence_figures_and_limits() -> None:
@@ -114,7 +116,7 @@ def test_an_unknown_model_has_no_complexity_card(folder: Path) -> None:
 
 def test_an_unknown_model_is_an_error_that_lists_the_known() -> None:
     assert run("models", "speech48k", code=1) == (
-        "Error: model 'speech48k': no model of this name ships; expected one of: speech16k\n"
+        "Error: model 'speech48k': no model of this name ships; expected one of: speech16k, speech16k-live\n"
     )
 
 

@@ -14,7 +14,9 @@ ENVIRONMENT = "SQCODEC_MODEL"
 RUNS = Path("runs")  # relative to the working folder, where `sqcodec train` writes
 SHIPPED = Path(__file__).parents[2] / "models"
 MODEL_FILE = "model.safetensors"
-VERSIONS = {"speech16k-1": "speech16k"}  # a version that ships -> its folder; the name without a version is the newest
+# a version that ships -> its folder; the name without a version is the newest. speech16k-live has the codes of
+# speech16k and a receiver that looks less far ahead. Where none is named, the first by name is taken.
+VERSIONS = {"speech16k-1": "speech16k", "speech16k-live-1": "speech16k-live"}
 _HUB_NAME = re.compile(r"(?:hf:)?(?P<owner>[\w.-]+)/(?P<name>[\w.-]+?)(?:@(?P<revision>[\w./-]+))?")
 
 
@@ -59,7 +61,7 @@ def resolve(model: str | Path) -> Path:
         if candidate.is_file():
             return candidate
     names = sorted(found.parent.name for found in SHIPPED.glob(f"*/{MODEL_FILE}"))
-    ships = f"no such model ships ({', '.join(names)} does)" if names else "none ships with this version"
+    ships = f"no such model ships (those that do: {', '.join(names)})" if names else "none ships with this version"
     raise ModelError(
         f"model {str(model)!r}: no such file, none at {paths[1]} or {paths[2]}, and {ships}; give a model.safetensors"
         f" or a run folder{_hub_hint(str(model))}"

@@ -14,7 +14,7 @@ from sqcodec.pipeline.finding.vocoders import vocoder_file
 from sqcodec.pipeline.paths import written
 from sqcodec.pipeline.training.prepare import count_reasons, prepare
 from sqcodec.pipeline.training.run_folder import stage_folder
-from sqcodec.pipeline.training.shipping import ship_model, ship_vocoder
+from sqcodec.pipeline.training.shipping import ship_model, ship_receiver, ship_vocoder
 from sqcodec.pipeline.training.train_codec import train
 from sqcodec.pipeline.training.train_context import train_context
 from sqcodec.pipeline.training.train_joint import train_joint
@@ -28,9 +28,11 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """Folders of files that ship: the codec with the vocoder for it, and the vocoder for natural speech."""
+    """Folders of files that ship: the codec with the vocoder for it; the same codes with a decoder and a vocoder that
+    were trained together (None: the recipe has no section `joint`); the vocoder for natural speech."""
 
     codec: Path
+    live: Path | None
     vocoder: Path
 
 
@@ -72,7 +74,8 @@ def make_model(
     if not isinstance(natural.vocoder, TrainedVocoderConfig):
         raise RecipeError(f"recipe {natural.name} has no vocoder that is trained; recipes istft and world show one")
     run, tuned, stage = work / natural.name, work / "on-codec", _Stage(work / "features", device, report)
-    made = Made(codec=out / natural.name, vocoder=out / natural.vocoder.kind)
+    live = out / f"{natural.name}-live" if on_codec.joint else None
+    made = Made(codec=out / natural.name, live=live, vocoder=out / natural.vocoder.kind)
     prepared = prepare(recipe, data=speech, out=stage.features, overrides=overrides, jobs=jobs)
     for line in (*prepared.remarks, *count_reasons(prepared.reports)):
         report(line)
@@ -88,11 +91,13 @@ def make_model(
     except StoppedError:
         raise StoppedError(f"stopped, all saved in {work}; the same command goes on from here") from None
     made.codec.mkdir(parents=True, exist_ok=True)
-    joint = stage_folder(tuned, "joint")
-    last, vocoder = (joint, vocoder_file(joint)) if on_codec.joint else (tuned, _tuned_vocoder(tuned))
     with written(made.codec / MODEL) as draft:
-        shutil.copy(last / MODEL, draft)
-    ship_vocoder(vocoder, vocoder_file(made.codec))
+        shutil.copy(tuned / MODEL, draft)
+    ship_vocoder(_tuned_vocoder(tuned), vocoder_file(made.codec))
+    if made.live:
+        joint = stage_folder(tuned, "joint")
+        ship_receiver(joint / MODEL, made.codec / MODEL, made.live / MODEL)
+        ship_vocoder(vocoder_file(joint), vocoder_file(made.live))
     ship_vocoder(stage_folder(run, "vocoder") / VOCODER, vocoder_file(made.vocoder))
     return made
 

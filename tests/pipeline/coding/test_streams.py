@@ -132,6 +132,34 @@ def test_the_delay_of_the_decoder_is_what_its_sound_lacks(codec, speech):
         assert count == max(0, 640 * number - decoder.delay)
 
 
+@pytest.fixture(scope="module")
+def live():
+    return sqcodec.load("speech16k-live", device="cpu")
+
+
+def test_a_receiver_of_120_ms_takes_the_same_packets(codec, live, speech):
+    packets = encoded(codec, speech, [10**6])
+    assert encoded(live, speech, [10**6]) == packets
+    assert sqcodec.StreamEncoder(live).mode == "speech16k-live-1/1600"
+    decoder, count = sqcodec.StreamDecoder(live), 0
+    assert decoder.delay == 320 + 240 + 80  # one code, the inverse STFT, half a hop
+    assert 640 + sqcodec.StreamEncoder(live).delay + decoder.delay == 16 * 120  # 16 samples a millisecond
+    for number, packet in enumerate(packets, start=1):
+        count += len(decoder.push(packet))
+        assert count == max(0, 640 * number - decoder.delay)
+
+
+def test_the_sound_at_120_ms_is_that_of_the_file(codec, live):
+    speech = speech_like(640 * 25 - 80)
+    codes = codec.encode(speech, 16000)  # of the other model
+    vocoder = NumpyIstftVocoder(live.vocoder(None).vocoder.header, iterations=0)
+    expected = np.concatenate(list(vocoder.render(live.engine.decode(codes.used, 0), 640 * 25 - 80)))
+    sound = decoded(live, encoded(codec, speech, [640] * 99))
+    # as above: float32 sums in another order
+    assert np.sqrt(np.square(sound[: len(expected)] - expected).mean()) < 1e-4
+    assert np.abs(expected).max() > 0.05
+
+
 def test_a_cut_packet_decodes_with_fewer_stages(codec, speech):
     packets = encoded(codec, speech, [10**6], bitrate=3200)
     cut = decoded(codec, [packet[:8] for packet in packets])

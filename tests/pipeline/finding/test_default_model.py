@@ -7,7 +7,9 @@ import pytest
 
 import sqcodec
 from sqcodec.errors import ModelError
+from sqcodec.model.model_header import read_header
 from sqcodec.pipeline.finding import models
+from sqcodec.pipeline.finding.code_spaces import names_of
 from sqcodec.pipeline.finding.models import SHIPPED, find_for_encoding, find_for_programs, model_name
 from tests.conftest import copy_model, make_model
 
@@ -32,6 +34,15 @@ def test_what_ships_has_a_name_with_its_version(folder: Path) -> None:
     assert models.resolve("speech16k-1") == SHIPS  # a run of the other name does not stand for it
     with pytest.raises(ModelError, match="'speech16k-9': no such file"):
         models.resolve("speech16k-9")
+
+
+def test_both_receivers_decode_the_same_files(folder: Path) -> None:
+    live = SHIPPED / "speech16k-live" / "model.safetensors"
+    assert models.resolve("speech16k-live-1") == models.resolve("speech16k-live") == live
+    for name in (one := names_of(read_header(SHIPS))):
+        assert models.find_for_decoding(name, None).path == SHIPS
+        assert models.find_for_decoding(name, "speech16k-live").path == live
+    assert one == names_of(read_header(live))
 
 
 def trained(made: Path, name: str, *, age: int) -> Path:

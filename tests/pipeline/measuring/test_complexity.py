@@ -162,12 +162,13 @@ def test_the_context_model_has_the_products_that_it_runs(tmp_path: Path, monkeyp
 
 
 @pytest.mark.ships
-def test_the_look_ahead_is_the_delay_of_streams() -> None:
-    codec = open_codec(SPEECH16K, "cpu")
+@pytest.mark.parametrize(("name", "latency"), [("speech16k", 180), ("speech16k-live", 120)])
+def test_the_look_ahead_is_the_delay_of_streams(name: str, latency: int) -> None:
+    codec = open_codec(SHIPPED / name / "model.safetensors", "cpu")
     found = complexity.complexity_of(codec)
     encoder, decoder = StreamEncoder(codec), StreamDecoder(codec)
     samples = encoder.packet_samples + encoder.delay + decoder.delay
-    assert found.latency == 1000 * samples / codec.sample_rate == 180
+    assert found.latency == 1000 * samples / codec.sample_rate == latency
     assert found.lookahead["features"] + found.lookahead["encoder"] == 1000 * encoder.delay / codec.sample_rate
 
 
