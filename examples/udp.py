@@ -72,9 +72,8 @@ def bound() -> socket.socket:
     return made
 
 
-def send(samples: np.ndarray, rate: int, port: int, *, bitrate: float, speed: float) -> None:
+def send(samples: np.ndarray, rate: int, encoder: sqcodec.StreamEncoder, port: int, *, speed: float) -> None:
     """Samples [n], as a microphone gives them, to datagrams."""
-    encoder = sqcodec.StreamEncoder("speech16k", bitrate=bitrate, sample_rate=rate)
     start, number = time.monotonic(), 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
 
@@ -109,9 +108,10 @@ def disturb(sock: socket.socket, port: int, *, loss: float, jitter: float, seed:
             sock.sendto(heapq.heappop(waiting)[2], (HOST, port))
 
 
-def play(sock: socket.socket, buffer: JitterBuffer, *, rate: int, delay: float, speed: float) -> Iterator[np.ndarray]:
+def play(
+    sock: socket.socket, buffer: JitterBuffer, decoder: sqcodec.StreamDecoder, *, delay: float, speed: float
+) -> Iterator[np.ndarray]:
     """Samples as they are played, `delay` seconds after the first datagram and then on time."""
-    decoder = sqcodec.StreamDecoder("speech16k", sample_rate=rate)
     total, due, heard = None, None, time.monotonic()
     while total is None or buffer.played < total:
         sock.settimeout(TIMEOUT if due is None else max(1e-3, due - time.monotonic()))
@@ -155,6 +155,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of losses and delays")
     options = parser.parse_args()
     samples, rate = soundfile.read(options.recording, dtype="float32", always_2d=True)
+    encoder = sqcodec.StreamEncoder("speech16k", bitrate=options.bitrate, sample_rate=rate)
+    decoder = sqcodec.StreamDecoder("speech16k-live", sample_rate=rate)  # the same codes, heard sooner
     with bound() as network, bound() as receiver:
         ports = network.getsockname()[1], receiver.getsockname()[1]
         network_thread = threading.Thread(
@@ -162,13 +164,12 @@ def main() -> None:
             kwargs={"loss": options.loss / 100, "jitter": options.jitter / 1000 / options.speed, "seed": options.seed},
         )  # fmt: skip
         sender = threading.Thread(
-            target=send, args=(samples.mean(axis=1), rate, ports[0]),
-            kwargs={"bitrate": options.bitrate, "speed": options.speed},
+            target=send, args=(samples.mean(axis=1), rate, encoder, ports[0]), kwargs={"speed": options.speed},
         )  # fmt: skip
         network_thread.start()
         sender.start()
         buffer = JitterBuffer()
-        pieces = play(receiver, buffer, rate=rate, delay=options.buffer / 1000, speed=options.speed)
+        pieces = play(receiver, buffer, decoder, delay=options.buffer / 1000, speed=options.speed)
         with soundfile.SoundFile(options.played, "w", rate, 1) as file:
             for piece in pieces:
                 file.write(piece)
