@@ -75,8 +75,9 @@ def test_python_and_the_command_line_write_the_same_file(folder: Path, words: st
 
 
 def test_models() -> None:
-    (model,) = sqcodec.models()
+    model, live = sqcodec.models()
     assert (model.name, model.bit_rates[0], model.default) == ("speech16k", 400, 1600)
+    assert (live.name, live.fingerprint) == ("speech16k-live", model.fingerprint)
 
 
 def test_files(folder: Path, made_model: Path) -> None:

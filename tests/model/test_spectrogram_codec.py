@@ -197,7 +197,7 @@ def test_broken_model_files_are_refused(tmp_path):
     with pytest.raises(ModelError, match="not a model of sqcodec"):
         load_model(path)
     path.write_bytes(whole.replace(b'\\"format\\": 4', b'\\"format\\": 9'))
-    with pytest.raises(ModelError, match="model format 9, this sqcodec reads up to 5: install a newer sqcodec"):
+    with pytest.raises(ModelError, match="model format 9, this sqcodec reads up to 6: install a newer sqcodec"):
         load_model(path)
     codec = small()
     fingerprint = codec.fingerprint.encode()

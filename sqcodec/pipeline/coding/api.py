@@ -28,7 +28,7 @@ def models() -> list[ModelSummary]:
 
     Examples:
         >>> [model.name for model in sqcodec.models()]
-        ['speech16k']
+        ['speech16k', 'speech16k-live']
     """
     return list(shipped_models())
 
