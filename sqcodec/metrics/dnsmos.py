@@ -39,6 +39,6 @@ def _predicted(signal: Signal) -> dict[str, Any]:
 def _scorer(package: Any) -> Any:
     folder = Path(package.__file__).parent / "dnsmos_models"
     overall, p808 = str(folder / "sig_bak_ovr.onnx"), str(folder / "model_v8.onnx")
-    scorer = package.DNSMOS(overall, p808)
+    scorer = package.DNSMOS(overall, p808)  # whose own sessions take a thread of every core
     scorer.onnx_sess, scorer.p808_onnx_sess = open_session(overall, "DNSMOS"), open_session(p808, "DNSMOS")
     return scorer

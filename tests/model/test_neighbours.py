@@ -70,6 +70,7 @@ def test_a_saved_folder_needs_no_neighbour(second: Path, tmp_path: Path) -> None
     assert read_header(saved).neighbour is None
     assert read_header(saved).format == FORMAT + 1  # it has a context model
     assert read_whole(saved)[1].keys() == read_whole(second)[1].keys()
+    assert json.loads(saved.with_name("config.json").read_text())["format"] == FORMAT + 1
 
 
 def test_a_model_that_is_changed_becomes_whole(second: Path, tmp_path: Path) -> None:
@@ -94,6 +95,16 @@ def test_a_neighbour_of_other_codes_is_refused(second: Path, tmp_path: Path) -> 
         read_whole(second)
     with pytest.raises(ModelError, match="a receiver has the codes of its neighbour"):
         ship_receiver(tmp_path / "w" / "model.safetensors", second.parent.parent / "first" / second.name, second)
+
+
+def test_a_neighbour_of_another_context_model_is_refused(whole: Path, second: Path) -> None:
+    first = second.parent.parent / "first" / second.name
+    context = make_context(1, 16, dim=5)
+    add_context(first, first, context.arrays, context.digest)
+    with pytest.raises(ModelError, match=r"context [0-9a-f]{32}, but that of .*; a receiver has the codes"):
+        ship_receiver(whole, first, second)
+    with pytest.raises(ModelError, match="its context model is damaged; fetch the model again"):
+        open_codec(second, "cpu")
 
 
 @pytest.mark.parametrize("name", ["../first", "/etc", "", "..", 7, "a/b"])

@@ -48,7 +48,7 @@ def publish(
         _copy(model, folder / MODEL_FILE)
     if vocoder is not None:
         _copy(vocoder, vocoder_file(folder))
-    write_json(folder / CONFIG, _config(header, vocoder), error=ModelError)
+    write_json(folder / CONFIG, _config(read_header(folder / MODEL_FILE), vocoder), error=ModelError)
     given = {"license": licence, "language": language, "datasets": [*datasets] or None}
     metadata = with_metadata(metadata_text(model), {name: value for name, value in given.items() if value})
     known = set(re.findall(r"^(\w+):", metadata, re.M))

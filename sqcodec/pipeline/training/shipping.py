@@ -38,14 +38,16 @@ def ship_model(source: Path, target: Path, features: Path, *, device: str = "aut
 def ship_receiver(source: Path, beside: Path, target: Path) -> None:
     """Write the model `source` to `target` without the arrays that the model file `beside` has as well.
 
-    The two must stay side by side, in folders of one folder. Raises ModelError: the models have other codes.
+    The two must stay side by side, in folders of one folder. Raises ModelError: the models have other codes,
+    entropy tables or context models.
     """
     (tree, arrays), (other, shared) = read_whole(source), read_whole(beside)
-    if tree["fingerprint"] != other["fingerprint"]:
-        raise ModelError(
-            f"{source}: fingerprint {tree['fingerprint']}, but that of {beside} is {other['fingerprint']};"
-            " a receiver has the codes of its neighbour"
-        )
+    for key in ("fingerprint", "tables", "context"):
+        if tree.get(key) != other.get(key):
+            raise ModelError(
+                f"{source}: {key} {tree.get(key)}, but that of {beside} is {other.get(key)}; a receiver has the codes"
+                " of its neighbour"
+            )
     own = {name: array for name, array in arrays.items() if not _same(array, shared.get(name))}
     target.parent.mkdir(parents=True, exist_ok=True)
     save_arrays(target, own, tree | {"shares": beside.parent.name, "format": SHARING_FORMAT}, KIND)
