@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @device_option
 @click.option(
     "--stage",
-    type=click.Choice(["model", "vocoder", "joint", "prior", "context"]),
+    type=click.Choice(["model", "vocoder", "joint", "contrast", "prior", "context"]),
     default="model",
     show_default=True,
 )
@@ -40,7 +40,7 @@ def train(
     overrides: tuple[str, ...],
     seed: int | None,
     device: str,
-    stage: Literal["model", "vocoder", "joint", "prior", "context"],
+    stage: Literal["model", "vocoder", "joint", "contrast", "prior", "context"],
     on: str | None,
     start: Path | None,
     compiled: bool,
@@ -48,7 +48,8 @@ def train(
 ) -> None:
     """Train a part of RECIPE, a folder or a recipe that comes with sqcodec: model, vocoder, prior, context model.
 
-    --stage joint: decoder and vocoder together, on the model's codes.
+    --stage joint: decoder and vocoder together, on the model's codes. --stage contrast: a vocoder that gives back
+    fine structure which the decoder smooths away, in seconds.
 
     \b
     Example: sqcodec train recipes/vctk --set train.steps=1000
@@ -64,11 +65,16 @@ def train(
         raise click.UsageError("--from needs --on codec or --stage joint.")
     if compiled and stage != "model":
         raise click.UsageError("--compile needs --stage model.")
+    if stage == "contrast" and (seed is not None or resume):
+        raise click.UsageError("--stage contrast measures and trains nothing; leave out --seed and --resume.")
     check_recipe(recipe)
     from sqcodec.pipeline.training.run_folder import begin
 
     trained: Stage = "vocoder-on-codec" if on else stage
     plan = begin(recipe, overrides, stage=trained, features=features, out=out, seed=seed, resume=resume)
+    if stage == "contrast":
+        _give_contrast(plan, device=device)
+        return
     with progress_bar(quiet=not _is_first_process()) as show:
         progress = _Progress(plan, device, show)
         if stage == "vocoder":
@@ -174,6 +180,14 @@ def _train_joint(plan: "Plan", *, device: str, start: Path | None, progress: "_P
 def _vocoder_end(trained: "TrainedVocoder", following: str) -> list[str]:
     metrics = "".join(f", {name.replace('_', ' ')} {value:.2f}" for name, value in trained.figures.items())
     return [f"{trained.folder}: step {trained.step}{metrics}", f"Next: sqcodec {following}"]
+
+
+def _give_contrast(plan: "Plan", *, device: str) -> None:
+    from sqcodec.pipeline.training.give_contrast import train_contrast
+
+    folder = train_contrast(plan.recipe.codec, plan.features, plan.run, device=device)
+    echo(f"{folder}: the model of {plan.run} and its vocoder with contrast {plan.recipe.codec.contrast:g}")
+    echo(f"Next: sqcodec decode in.sqc out.wav --model {folder}")
 
 
 def _train_prior(plan: "Plan", *, device: str, progress: "_Progress") -> list[str]:

@@ -88,6 +88,7 @@ class CodecRecipe(_Common):
     prior: PriorConfig | None = None  # a recipe without the section has no prior
     context: ContextConfig | None = None  # a recipe without the section has no context model
     joint: JointConfig | None = None  # a recipe without the section does not train decoder and vocoder together
+    contrast: Fraction | None = None  # part of the fine structure lost in decoding that a vocoder gives back
     bit_rate: Positive | None = None  # bit/s, nominal: the default of `encode`; without it, all codebooks
 
     @property
@@ -196,4 +197,4 @@ class VocoderRecipe(_Common):
 
 Recipe = CodecRecipe | VocoderRecipe
 CODEC_SECTIONS = ("quantizer", "target", "network", "train")  # a codec has all of them
-CODEC_KEYS = {*CODEC_SECTIONS, "prior", "context", "joint", "bit_rate"}
+CODEC_KEYS = {*CODEC_SECTIONS, "prior", "context", "joint", "contrast", "bit_rate"}

@@ -201,6 +201,21 @@ def test_decoder_and_vocoder_train_together(tmp_path):
     command = ["decode", tmp_path / "b.sqc", tmp_path / "o.wav", "--model", run / "joint"]
     decoded = CliRunner().invoke(main, [*map(str, command)])
     assert decoded.exit_code == 0, decoded.output
+    assert train("--stage", "contrast").stdout.splitlines() == [
+        f"{run}/contrast: the model of {run} and its vocoder with contrast 0.6",
+        f"Next: sqcodec decode in.sqc out.wav --model {run}/contrast",
+    ]
+    command = ["decode", tmp_path / "b.sqc", tmp_path / "s.wav", "--model", run / "contrast"]
+    sharp = CliRunner().invoke(main, [*map(str, command)])
+    assert sharp.exit_code == 0, sharp.output
+    files = [run / stage / "model.safetensors" for stage in ("", "contrast")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    none = train("--stage", "contrast", "--set", "contrast=null", exit_code=1)
+    assert "recipe speech16k has no key 'contrast'; recipe speech16k shows one" in none.stderr
+    for option in (("--resume",), ("--seed", "1")):
+        assert (
+            "--stage contrast measures and trains nothing" in train("--stage", "contrast", *option, exit_code=2).stderr
+        )
 
 
 def test_vocoder_options_need_the_vocoder_stage(tmp_path):

@@ -56,7 +56,7 @@ def _coded(split: StoreSplit, codec: SpectrogramCodec, path: Path) -> StoreSplit
             np.lib.format.write_array_header_1_0(file, form)  # open_memmap would end the process on a full disk
             for row in split.rows:
                 known = codec.knows(row.speaker)
-                decoded = _reconstructed(split, row, codec) if known else unknown.repeat(row.frames, axis=0)
+                decoded = reconstructed(split, row, codec) if known else unknown.repeat(row.frames, axis=0)
                 file.write(decoded.astype("<f2").tobytes())
     features = np.load(path, mmap_mode="r", allow_pickle=False)
     if features.shape != split.features.shape:
@@ -64,8 +64,8 @@ def _coded(split: StoreSplit, codec: SpectrogramCodec, path: Path) -> StoreSplit
     return StoreSplit(features=features, audio=split.audio, rows=rows)
 
 
-def _reconstructed(split: StoreSplit, row: StoreRow, codec: SpectrogramCodec) -> NDArray[np.float32]:
-    """Features [T, F] of one utterance, coded and decoded with its true speaker."""
+def reconstructed(split: StoreSplit, row: StoreRow, codec: SpectrogramCodec) -> NDArray[np.float32]:
+    """Features [T, F] of one utterance, coded and decoded with its true speaker; its name decides on the codebooks."""
     device = next(codec.parameters()).device
     padded = with_context(codec, torch.from_numpy(split.features_of(row)).to(device))
     speaker = torch.tensor([codec.speaker_index(row.speaker)], device=device)

@@ -14,13 +14,14 @@ from sqcodec.storage import write_text
 from sqcodec.train.log import TrainingLog, read_log
 from sqcodec.train.trainer import Progress, Report, Trainer
 
-Stage = Literal["model", "vocoder", "vocoder-on-codec", "joint", "prior", "context"]
+Stage = Literal["model", "vocoder", "vocoder-on-codec", "joint", "contrast", "prior", "context"]
 _ON_CODEC = ("vocoder-on-codec", "joint")
 _FOLDERS = {
     "model": "",
     "vocoder": STAGE,
     "vocoder-on-codec": f"{STAGE}-on-codec",
     "joint": "joint",
+    "contrast": "contrast",
     "prior": "prior",
     "context": "context",
 }

@@ -15,6 +15,7 @@ FOLDERS = {
     "vocoder": "vocoder",
     "vocoder-on-codec": "vocoder-on-codec",
     "joint": "joint",
+    "contrast": "contrast",
     "prior": "prior",
 }
 

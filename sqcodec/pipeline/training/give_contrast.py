@@ -1,0 +1,68 @@
+"""The stage `contrast` of `train`: a vocoder that gives back fine structure which the run's decoder smooths away."""
+
+import shutil
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+
+from sqcodec.corpus.store import StoreSplit
+from sqcodec.errors import TrainingError, VocoderError
+from sqcodec.model.spectrogram_codec import SpectrogramCodec
+from sqcodec.pipeline.device import find_device
+from sqcodec.pipeline.finding.vocoders import vocoder_file
+from sqcodec.pipeline.paths import written
+from sqcodec.pipeline.training.coded_store import codec_for, reconstructed
+from sqcodec.pipeline.training.run_folder import stage_folder
+from sqcodec.pipeline.training.stores import open_store_of
+from sqcodec.recipe import CodecRecipe
+from sqcodec.vocoder.contrast import lost_contrast, with_contrast
+from sqcodec.vocoder.istft import IstftNetwork
+from sqcodec.vocoder.vocoder_file import config_of, load_vocoder, save_vocoder
+from sqcodec.vocoder.vocoder_header import read_header
+
+_FRAMES = 60_000  # ten minutes of evenly spaced utterances
+
+
+def train_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: str) -> Path:
+    """Measure on the training split of the store in `features` what the model in `run` smooths away, coding with 1 to
+    all of its codebooks; `run`/contrast, which is returned, gets the model and a vocoder that gives a part of it back.
+
+    The vocoder is the one that was tuned on the codec's output, or the run's. Raises TrainingError: the recipe has no
+    contrast; ModelError: no model in `run`, or one of other features; VocoderError: no vocoder there, or no `istft`;
+    CorpusError: no store.
+    """
+    if recipe.contrast is None:
+        raise TrainingError(f"recipe {recipe.name} has no key 'contrast'; recipe speech16k shows one")
+    store = open_store_of(recipe, features, recipe.evaluate_split)
+    codec = codec_for(store, run / "model.safetensors", find_device(device))
+    tuned = stage_folder(run, "vocoder-on-codec") / "vocoder.safetensors"
+    path = tuned if tuned.is_file() else vocoder_file(run)
+    header = read_header(path)
+    if header.kind != "istft":
+        raise VocoderError(f"{path}: contrast needs a vocoder of the kind istft, got {header.kind}")
+    network = cast(IstftNetwork, load_vocoder(path, header.features).network)
+    lost = lost_contrast(*_both(codec, store.splits["train"]))
+    folder = stage_folder(run, "contrast")
+    vocoder_file(folder).parent.mkdir(parents=True, exist_ok=True)
+    with written(folder / "model.safetensors") as draft:
+        shutil.copy(run / "model.safetensors", draft)
+    save_vocoder(
+        vocoder_file(folder),
+        with_contrast(network, lost, recipe.contrast),
+        config=config_of(header),
+        features=header.features,
+        step=header.step,
+        codec=header.codec,
+    )
+    return folder
+
+
+def _both(codec: SpectrogramCodec, split: StoreSplit) -> tuple[torch.Tensor, torch.Tensor]:
+    """Frames [N, F] of evenly spaced utterances, recorded and decoded."""
+    known = [row for row in split.rows if codec.knows(row.speaker)]
+    rows = known[:: max(1, sum(row.frames for row in known) // _FRAMES)]
+    pairs = [(split.features_of(row).T, reconstructed(split, row, codec)) for row in rows]
+    recorded, decoded = (torch.from_numpy(np.concatenate(side).astype(np.float32)) for side in zip(*pairs, strict=True))
+    return recorded, decoded
