@@ -1,13 +1,14 @@
 """The stage `contrast` of `train`: a vocoder that gives back fine structure which the run's decoder smooths away."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import torch
 
-from sqcodec.corpus.store import StoreSplit
+from sqcodec.corpus.store import StoreRow, StoreSplit
 from sqcodec.errors import TrainingError, VocoderError
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.device import find_device
@@ -30,24 +31,30 @@ def train_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: st
     all of its codebooks; `run`/contrast, which is returned, gets the model and a vocoder that gives a part of it back.
 
     The vocoder is the one that was tuned on the codec's output, or the run's. Raises TrainingError: the recipe has no
-    contrast; ModelError: no model in `run`, or one of other features; VocoderError: no vocoder there, or no `istft`;
-    CorpusError: no store.
+    contrast, or the model knows none of the store's speakers; ModelError: no model in `run`, or one of other features;
+    VocoderError: no vocoder there, or no `istft`; CorpusError: no store.
     """
     if recipe.contrast is None:
         raise TrainingError(f"recipe {recipe.name} has no key 'contrast'; recipe speech16k shows one")
     store = open_store_of(recipe, features, recipe.evaluate_split)
-    codec = codec_for(store, run / "model.safetensors", find_device(device))
+    split, model = store.splits["train"], run / "model.safetensors"
+    codec = codec_for(store, model, find_device(device))
+    known = [row for row in split.rows if codec.knows(row.speaker)]
+    if not known:
+        raise TrainingError(
+            f"{model}: knows no speaker of the store's training split; choose the store it was trained on"
+        )
     tuned = stage_folder(run, "vocoder-on-codec") / "vocoder.safetensors"
     path = tuned if tuned.is_file() else vocoder_file(run)
     header = read_header(path)
     if header.kind != "istft":
         raise VocoderError(f"{path}: contrast needs a vocoder of the kind istft, got {header.kind}")
     network = cast(IstftNetwork, load_vocoder(path, header.features).network)
-    lost = lost_contrast(*_both(codec, store.splits["train"]))
+    lost = lost_contrast(*_both(codec, split, known))
     folder = stage_folder(run, "contrast")
     vocoder_file(folder).parent.mkdir(parents=True, exist_ok=True)
-    with written(folder / "model.safetensors") as draft:
-        shutil.copy(run / "model.safetensors", draft)
+    with written(folder / model.name) as draft:
+        shutil.copy(model, draft)
     save_vocoder(
         vocoder_file(folder),
         with_contrast(network, lost, recipe.contrast),
@@ -59,10 +66,9 @@ def train_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: st
     return folder
 
 
-def _both(codec: SpectrogramCodec, split: StoreSplit) -> tuple[torch.Tensor, torch.Tensor]:
-    """Frames [N, F] of evenly spaced utterances, recorded and decoded."""
-    known = [row for row in split.rows if codec.knows(row.speaker)]
-    rows = known[:: max(1, sum(row.frames for row in known) // _FRAMES)]
-    pairs = [(split.features_of(row).T, reconstructed(split, row, codec)) for row in rows]
+def _both(codec: SpectrogramCodec, split: StoreSplit, rows: Sequence[StoreRow]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Frames [N, F] of evenly spaced ones of these utterances, recorded and decoded."""
+    chosen = rows[:: max(1, sum(row.frames for row in rows) // _FRAMES)]
+    pairs = [(split.features_of(row).T, reconstructed(split, row, codec)) for row in chosen]
     recorded, decoded = (torch.from_numpy(np.concatenate(side).astype(np.float32)) for side in zip(*pairs, strict=True))
     return recorded, decoded

@@ -92,5 +92,12 @@ def test_what_has_no_contrast_to_give_is_refused(made, tmp_path):
     shutil.copy(source / "model.safetensors", run)
     with pytest.raises(VocoderError):
         train_contrast(RECIPE, store, run, device="cpu")
+    network = "network={kind: paper, channels: 8, speaker_dim: 4, gru: 8, jitter: 0.0}"
+    stranger = tmp_path / "stranger"
+    stranger.mkdir()
+    other = build_codec(load_recipe("speech16k", (network, *SMALL[1:4])).codec, ("a",))
+    save_model(stranger / "model.safetensors", other, 0)
+    with pytest.raises(TrainingError, match="knows no speaker of the store's training split"):
+        train_contrast(RECIPE, store, stranger, device="cpu")
     assert not (source / "contrast").exists()
     assert not (run / "contrast").exists()
