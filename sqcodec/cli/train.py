@@ -66,7 +66,7 @@ def train(
     if compiled and stage != "model":
         raise click.UsageError("--compile needs --stage model.")
     if stage == "contrast" and (seed is not None or resume):
-        raise click.UsageError("--stage contrast measures and trains nothing; leave out --seed and --resume.")
+        raise click.UsageError("--stage contrast trains nothing, it only measures; leave out --seed and --resume.")
     check_recipe(recipe)
     from sqcodec.pipeline.training.run_folder import begin
 

@@ -4,6 +4,7 @@ smooth; the first layer of the vocoder gives a part of the lost fine structure b
 Fine structure is what a Gaussian blur over neighbouring bands takes away. docs/results/vocoders.md has what it brings.
 """
 
+import math
 from copy import deepcopy
 
 import torch
@@ -12,8 +13,8 @@ from torch import Tensor
 from sqcodec.vocoder.istft import IstftNetwork
 
 _BANDS = 6.0  # standard deviation of the blur
-_QUIETER = 1.0  # natural logarithm below the median loudness of all frames: what is left out
-_FLAT = 1e-12  # variance of a band that has no fine structure
+_QUIETER = 20 / math.log(10)  # dB below the median level of all frames: what is left out
+_FLAT = 1e-12  # mean square of a band that has no fine structure
 
 
 def blur(bands: int) -> Tensor:
@@ -26,12 +27,12 @@ def blur(bands: int) -> Tensor:
     return matrix
 
 
-def lost_contrast(recorded: Tensor, decoded: Tensor) -> Tensor:
+def lost_contrast(recorded: Tensor, decoded: Tensor, decibels_per_unit: float) -> Tensor:
     """How many times as strong the fine structure of each band is in `recorded` [N, F] as in `decoded` [N, F], the same
-    frames: a ratio [F] of standard deviations over the loud frames."""
+    frames: a ratio [F] of root mean squares over the loud frames. decibels_per_unit: of the features."""
     sharp = torch.eye(recorded.shape[1], dtype=torch.float64) - blur(recorded.shape[1])
     level = recorded.mean(1)
-    loud = level > level.median() - _QUIETER
+    loud = level > level.median() - _QUIETER / decibels_per_unit
     one, other = (((frames[loud].double() @ sharp.T) ** 2).mean(0) for frames in (recorded, decoded))
     return torch.where(other > _FLAT, one / other.clamp_min(_FLAT), torch.ones_like(one)).sqrt()
 

@@ -25,7 +25,7 @@ def test_the_lost_contrast_is_found_again():
     recorded = spectra(4000)
     smooth = gaussian_filter1d(recorded, 6, axis=1, mode="nearest")
     kept = np.linspace(0.4, 1.0, 80)
-    found = lost_contrast(torch.from_numpy(recorded), torch.from_numpy(smooth + kept * (recorded - smooth)))
+    found = lost_contrast(torch.from_numpy(recorded), torch.from_numpy(smooth + kept * (recorded - smooth)), 8.7)
     # The blur of fine structure is not nothing: of white noise it takes 1 / (6 sqrt(4 pi)), a twentieth; more at
     # the ends.
     np.testing.assert_allclose(found[2:-2], 1 / kept[2:-2], rtol=1 / 20)
@@ -34,11 +34,12 @@ def test_the_lost_contrast_is_found_again():
 def test_silence_does_not_count():
     recorded, decoded = spectra(1000), 0.5 * spectra(1000)
     silent = np.full((900, 80), -11.5) + 0.01 * spectra(900, seed=1)
-    alone = lost_contrast(torch.from_numpy(recorded), torch.from_numpy(decoded))
+    alone = lost_contrast(torch.from_numpy(recorded), torch.from_numpy(decoded), 8.7)
     both = [torch.from_numpy(np.concatenate([frames, silent])) for frames in (recorded, decoded)]
-    torch.testing.assert_close(lost_contrast(*both), alone)
+    torch.testing.assert_close(lost_contrast(*both, 8.7), alone)
+    assert not torch.allclose(lost_contrast(*both, 0.1), alone)  # the same numbers, all within 8.7 dB
     flat = torch.full((10, 80), -5.0)
-    assert torch.equal(lost_contrast(flat, flat), torch.ones(80, dtype=torch.float64))
+    assert torch.equal(lost_contrast(flat, flat, 8.7), torch.ones(80, dtype=torch.float64))
 
 
 def test_the_first_layer_hears_the_contrast():

@@ -47,7 +47,7 @@ def find_vocoder(
 
     device: as `find_device` takes it. settings: the recipe's section `vocoder`, for Griffin-Lim. codec: fingerprint of
     the codec whose output is synthesised; weights that were fine-tuned on it come first, those of another codec last.
-    beside: the codec's file, whose folder may hold a vocoder, the first of equals. precision: of an `istft`
+    beside: the codec's file, whose folder may hold vocoders, the first of equals. precision: of an `istft`
     network; with bfloat16 the sound differs between machines. Raises VocoderError: there is none, or it takes other
     features.
     """
@@ -65,7 +65,7 @@ def choose_vocoder(
         return ChosenVocoder(resolve_vocoder(name), "")
     own = vocoder_file(beside.parent) if beside else None
     usable = () if name == "griffin-lim" else _usable(features, name, own)
-    headers = sorted(usable, key=lambda header: _rank(header, codec, own))
+    headers = sorted(usable, key=lambda header: _rank(header, codec, beside.parent.resolve() if beside else None))
     if headers:
         path = headers[0].path
         note = f"using {path} ({headers[0].kind})"
@@ -116,11 +116,12 @@ def _usable(features: FeatureConfig, kind: str | None, own: Path | None) -> Iter
             yield header
 
 
-def _rank(header: VocoderHeader, codec: str | None, own: Path | None) -> tuple[int, int, bool, bool, float]:
-    """Sort key, best first: kind, codec of the fine-tuning, beside the codec, what ships before runs, newest run."""
+def _rank(header: VocoderHeader, codec: str | None, run: Path | None) -> tuple[int, int, bool, bool, float]:
+    """Sort key, best first: kind, codec of the fine-tuning, of the codec's folder `run` itself (not of a stage below it
+    that has a model of its own), what ships before runs, newest run."""
     shipped = header.path.is_relative_to(SHIPPED)
     kind, tuning = KINDS.index(header.kind), _tuning_rank(header, codec)
-    return kind, tuning, header.path != own, not shipped, -header.path.stat().st_mtime
+    return kind, tuning, header.path.resolve().parents[1] != run, not shipped, -header.path.stat().st_mtime
 
 
 def _tuning_rank(header: VocoderHeader, codec: str | None) -> int:

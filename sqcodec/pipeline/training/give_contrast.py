@@ -9,12 +9,13 @@ import numpy as np
 import torch
 
 from sqcodec.corpus.store import StoreRow, StoreSplit
-from sqcodec.errors import TrainingError, VocoderError
+from sqcodec.errors import ModelError, TrainingError, VocoderError
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.finding.vocoders import vocoder_file
 from sqcodec.pipeline.paths import written
 from sqcodec.pipeline.training.coded_store import codec_for, reconstructed
+from sqcodec.pipeline.training.launch import refuse_processes
 from sqcodec.pipeline.training.run_folder import stage_folder
 from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.recipe import CodecRecipe
@@ -23,7 +24,7 @@ from sqcodec.vocoder.istft import IstftNetwork
 from sqcodec.vocoder.vocoder_file import config_of, load_vocoder, save_vocoder
 from sqcodec.vocoder.vocoder_header import read_header
 
-_FRAMES = 60_000  # ten minutes of evenly spaced utterances
+_FRAMES = 60_000  # or up to twice as many, of evenly spaced utterances: ten minutes
 
 
 def train_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: str) -> Path:
@@ -31,14 +32,18 @@ def train_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: st
     all of its codebooks; `run`/contrast, which is returned, gets the model and a vocoder that gives a part of it back.
 
     The vocoder is the one that was tuned on the codec's output, or the run's. Raises TrainingError: the recipe has no
-    contrast, or the model knows none of the store's speakers; ModelError: no model in `run`, or one of other features;
-    VocoderError: no vocoder there, or no `istft`; CorpusError: no store.
+    contrast, the store has other features or lacks a split, the model knows none of its speakers, or several processes;
+    ModelError: no model in `run`, a plain VAE, or one of other features; VocoderError: no vocoder there, no `istft`, or
+    one for other features; CorpusError: no store.
     """
+    refuse_processes("contrast")
     if recipe.contrast is None:
         raise TrainingError(f"recipe {recipe.name} has no key 'contrast'; recipe speech16k shows one")
     store = open_store_of(recipe, features, recipe.evaluate_split)
     split, model = store.splits["train"], run / "model.safetensors"
     codec = codec_for(store, model, find_device(device))
+    if not codec.quantizer.codebooks:
+        raise ModelError(f"{model}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer")
     known = [row for row in split.rows if codec.knows(row.speaker)]
     if not known:
         raise TrainingError(
@@ -49,8 +54,8 @@ def train_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: st
     header = read_header(path)
     if header.kind != "istft":
         raise VocoderError(f"{path}: contrast needs a vocoder of the kind istft, got {header.kind}")
-    network = cast(IstftNetwork, load_vocoder(path, header.features).network)
-    lost = lost_contrast(*_both(codec, split, known))
+    network = cast(IstftNetwork, load_vocoder(path, codec.features).network)
+    lost = lost_contrast(*_both(codec, split, known), codec.features.decibels_per_unit)
     folder = stage_folder(run, "contrast")
     vocoder_file(folder).parent.mkdir(parents=True, exist_ok=True)
     with written(folder / model.name) as draft:
@@ -61,7 +66,7 @@ def train_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: st
         config=config_of(header),
         features=header.features,
         step=header.step,
-        codec=header.codec,
+        codec=codec.fingerprint,
     )
     return folder
 

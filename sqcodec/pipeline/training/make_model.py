@@ -1,5 +1,5 @@
 """From a folder of speech to the files that ship: a codec, its context model, its vocoder on natural speech, then on
-the codec, then both together."""
+the codec, then both together, and the contrast that each decoder smooths away."""
 
 import shutil
 from collections.abc import Callable
@@ -74,6 +74,8 @@ def make_model(
     on_codec = load_recipe(recipe, overrides, on_codec=True).codec
     if not isinstance(natural.vocoder, TrainedVocoderConfig):
         raise RecipeError(f"recipe {natural.name} has no vocoder that is trained; recipes istft and world show one")
+    if natural.contrast is not None and natural.vocoder.kind != "istft":
+        raise RecipeError(f"recipe {natural.name}: contrast needs vocoder.kind istft, got {natural.vocoder.kind}")
     run, tuned, stage = work / natural.name, work / "on-codec", _Stage(work / "features", device, report)
     live = out / f"{natural.name}-live" if on_codec.joint else None
     made = Made(codec=out / natural.name, live=live, vocoder=out / natural.vocoder.kind)

@@ -53,6 +53,19 @@ def test_order_of_preference() -> None:
     assert found()[1] == runs["c"]
 
 
+@pytest.mark.parametrize("root", ["", "."])
+def test_a_model_has_the_vocoders_of_its_own_folder(root, tmp_path) -> None:
+    """Not those of the stages below it, which have models of their own, however new they are."""
+    run = (tmp_path if root else Path()) / "runs" / "a"
+    folders = ("vocoder-on-codec", "joint/vocoder", "contrast/vocoder")
+    tuned, joint, contrast = (Path("runs/a") / folder / "vocoder.safetensors" for folder in folders)
+    for age, path in enumerate((contrast, joint, tuned)):
+        saved(path, "istft", codec="one")
+        os.utime(path, (1000 - age, 1000 - age))
+    for model, path in ((run, tuned), (run / "joint", joint), (run / "contrast", contrast)):
+        assert found(codec="one", beside=model / "model.safetensors")[1].resolve() == path.resolve()
+
+
 @pytest.mark.parametrize("name", ["runs/a/vocoder/vocoder.safetensors", "runs/a/vocoder", "runs/a", "a"])
 def test_vocoder_by_file_folder_or_name(name) -> None:
     path = Path("runs/a/vocoder/vocoder.safetensors")

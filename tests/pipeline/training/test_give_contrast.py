@@ -79,7 +79,7 @@ def test_the_vocoder_that_was_tuned_on_the_codec_comes_first(made, tmp_path):
     assert all(torch.equal(head[name], value) for name, value in tuned.state_dict().items() if "embed" not in name)
 
 
-def test_what_has_no_contrast_to_give_is_refused(made, tmp_path):
+def test_what_has_no_contrast_to_give_is_refused(made, tmp_path, monkeypatch):
     store, source = made
     with pytest.raises(TrainingError, match="has no key 'contrast'; recipe speech16k shows one"):
         train_contrast(load_recipe("speech16k", (*SMALL, "contrast=null")).codec, store, source, device="cpu")
@@ -99,5 +99,13 @@ def test_what_has_no_contrast_to_give_is_refused(made, tmp_path):
     save_model(stranger / "model.safetensors", other, 0)
     with pytest.raises(TrainingError, match="knows no speaker of the store's training split"):
         train_contrast(RECIPE, store, stranger, device="cpu")
+    plain = build_codec(load_recipe("speech16k", (*SMALL, "quantizer={kind: none, dim: 6}")).codec)
+    save_model(stranger / "model.safetensors", plain, 0)
+    with pytest.raises(ModelError, match="a plain VAE"):
+        train_contrast(RECIPE, store, stranger, device="cpu")
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": "2", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(TrainingError, match="`stage` contrast trains in one process"):
+        train_contrast(RECIPE, store, source, device="cpu")
     assert not (source / "contrast").exists()
     assert not (run / "contrast").exists()
