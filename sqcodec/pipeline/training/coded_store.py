@@ -37,8 +37,10 @@ def coded_store(store: FeatureStore, model: Path, folder: Path, device: torch.de
 
 
 def codec_for(store: FeatureStore, model: Path, device: torch.device) -> SpectrogramCodec:
-    """The codec that is to code a store. Raises ModelError: no such codec, or one for other features."""
+    """The codec that is to code a store. Raises ModelError: no such codec, a plain VAE, or one for other features."""
     codec = load_model(model, device)
+    if not codec.quantizer.codebooks:
+        raise ModelError(f"{model}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer")
     if codec.features != store.features:
         raise ModelError(
             f"{model}: codes {codec.features.name} features, got a store of {store.features.name}; choose the store it"

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sqcodec.corpus.store import StoreRow, StoreSplit
-from sqcodec.errors import ModelError, TrainingError, VocoderError
+from sqcodec.errors import TrainingError, VocoderError
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.finding.vocoders import vocoder_file
@@ -42,8 +42,6 @@ def train_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: st
     store = open_store_of(recipe, features, recipe.evaluate_split)
     split, model = store.splits["train"], run / "model.safetensors"
     codec = codec_for(store, model, find_device(device))
-    if not codec.quantizer.codebooks:
-        raise ModelError(f"{model}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer")
     known = [row for row in split.rows if codec.knows(row.speaker)]
     if not known:
         raise TrainingError(
