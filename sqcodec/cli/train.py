@@ -183,9 +183,9 @@ def _vocoder_end(trained: "TrainedVocoder", following: str) -> list[str]:
 
 
 def _give_contrast(plan: "Plan", *, device: str) -> None:
-    from sqcodec.pipeline.training.give_contrast import train_contrast
+    from sqcodec.pipeline.training.give_contrast import give_contrast
 
-    folder = train_contrast(plan.recipe.codec, plan.features, plan.run, device=device)
+    folder = give_contrast(plan.recipe.codec, plan.features, plan.run, device=device)
     echo(f"{folder}: the model of {plan.run} and its vocoder with contrast {plan.recipe.codec.contrast:g}")
     echo(f"Next: sqcodec decode in.sqc out.wav --model {folder}")
 

@@ -7,7 +7,9 @@ Fine structure is what a Gaussian blur over neighbouring bands takes away. docs/
 import math
 from copy import deepcopy
 
+import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from sqcodec.vocoder.istft import IstftNetwork
@@ -17,23 +19,19 @@ _QUIETER = 20 / math.log(10)  # dB below the median level of all frames: what is
 _FLAT = 1e-12  # mean square of a band that has no fine structure
 
 
-def blur(bands: int) -> Tensor:
-    """The matrix [F, F] that blurs a spectrum of F bands; the first and the last band go on beyond the ends."""
-    reach = int(4 * _BANDS)
-    weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float64) / _BANDS) ** 2)
-    matrix = torch.zeros(bands, bands, dtype=torch.float64)
-    for shift, weight in zip(range(-reach, reach + 1), (weights / weights.sum()).tolist(), strict=True):
-        matrix[torch.arange(bands), (torch.arange(bands) + shift).clamp(0, bands - 1)] += weight
-    return matrix
+def _fine(bands: int) -> Tensor:
+    """The matrix [F, F] that leaves of a spectrum what the blur takes away; the bands at the ends go on beyond them."""
+    unit = np.eye(bands)
+    return torch.from_numpy(unit - gaussian_filter1d(unit, _BANDS, axis=0, mode="nearest"))
 
 
 def lost_contrast(recorded: Tensor, decoded: Tensor, decibels_per_unit: float) -> Tensor:
     """How many times as strong the fine structure of each band is in `recorded` [N, F] as in `decoded` [N, F], the same
     frames: a ratio [F] of root mean squares over the loud frames. decibels_per_unit: of the features."""
-    sharp = torch.eye(recorded.shape[1], dtype=torch.float64) - blur(recorded.shape[1])
+    fine = _fine(recorded.shape[1])
     level = recorded.mean(1)
     loud = level > level.median() - _QUIETER / decibels_per_unit
-    one, other = (((frames[loud].double() @ sharp.T) ** 2).mean(0) for frames in (recorded, decoded))
+    one, other = (((frames[loud].double() @ fine.T) ** 2).mean(0) for frames in (recorded, decoded))
     return torch.where(other > _FLAT, one / other.clamp_min(_FLAT), torch.ones_like(one)).sqrt()
 
 
@@ -43,11 +41,10 @@ def with_contrast(network: IstftNetwork, lost: Tensor, part: float) -> IstftNetw
 
     What that layer sees beyond the ends of a recording differs by the contrast of the mean spectrum.
     """
-    changed, bands = deepcopy(network), len(lost)
-    eye = torch.eye(bands, dtype=torch.float64)
-    matrix = eye + torch.diag(part * (lost.double().cpu() - 1)) @ (eye - blur(bands))
+    changed = deepcopy(network)
+    added = part * (lost.double().cpu() - 1)[:, None] * _fine(len(lost))
     std, mean = (value.double().cpu() for value in (network.trunk.scale.std, network.trunk.scale.mean))
-    scaled, shift = matrix * std.T / std, ((matrix - eye) @ mean / std)[:, 0]
+    scaled, shift = torch.eye(len(lost)) + added * std.T / std, (added @ mean / std)[:, 0]
     layer = changed.trunk.embed
     assert layer.bias is not None
     weight, bias = (value.detach().double().cpu() for value in (layer.weight, layer.bias))

@@ -30,10 +30,13 @@ def coded_store(store: FeatureStore, model: Path, folder: Path, device: torch.de
     splits = {name: _coded(split, codec, folder / f"{name}-{made_from}.npy") for name, split in store.splits.items()}
     kept = {name: split for name, split in splits.items() if split.rows}
     if "train" not in kept:
-        raise TrainingError(
-            f"{model}: knows no speaker of the store's training split; choose the store it was trained on"
-        )
+        raise no_known_speaker(model)
     return replace(store, splits=kept), codec.fingerprint
+
+
+def no_known_speaker(model: Path) -> TrainingError:
+    """The error where a model knows none of the speakers that it is to learn from."""
+    return TrainingError(f"{model}: knows no speaker of the store's training split; choose the store it was trained on")
 
 
 def codec_for(store: FeatureStore, model: Path, device: torch.device) -> SpectrogramCodec:

@@ -14,9 +14,9 @@ from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.finding.vocoders import vocoder_file
 from sqcodec.pipeline.paths import written
-from sqcodec.pipeline.training.coded_store import codec_for, reconstructed
+from sqcodec.pipeline.training.coded_store import codec_for, no_known_speaker, reconstructed
 from sqcodec.pipeline.training.launch import refuse_processes
-from sqcodec.pipeline.training.run_folder import stage_folder
+from sqcodec.pipeline.training.run_folder import last_vocoder, stage_folder
 from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.recipe import CodecRecipe
 from sqcodec.vocoder.contrast import lost_contrast, with_contrast
@@ -27,7 +27,7 @@ from sqcodec.vocoder.vocoder_header import read_header
 _FRAMES = 60_000  # or up to twice as many, of evenly spaced utterances: ten minutes
 
 
-def train_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: str) -> Path:
+def give_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: str) -> Path:
     """Measure on the training split of the store in `features` what the model in `run` smooths away, coding with 1 to
     all of its codebooks; `run`/contrast, which is returned, gets the model and a vocoder that gives a part of it back.
 
@@ -44,11 +44,8 @@ def train_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: st
     codec = codec_for(store, model, find_device(device))
     known = [row for row in split.rows if codec.knows(row.speaker)]
     if not known:
-        raise TrainingError(
-            f"{model}: knows no speaker of the store's training split; choose the store it was trained on"
-        )
-    tuned = stage_folder(run, "vocoder-on-codec") / "vocoder.safetensors"
-    path = tuned if tuned.is_file() else vocoder_file(run)
+        raise no_known_speaker(model)
+    path = last_vocoder(run)
     header = read_header(path)
     if header.kind != "istft":
         raise VocoderError(f"{path}: contrast needs a vocoder of the kind istft, got {header.kind}")

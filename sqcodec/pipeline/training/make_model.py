@@ -12,9 +12,9 @@ from sqcodec.model import model_header
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.finding.vocoders import vocoder_file
 from sqcodec.pipeline.paths import written
-from sqcodec.pipeline.training.give_contrast import train_contrast
+from sqcodec.pipeline.training.give_contrast import give_contrast
 from sqcodec.pipeline.training.prepare import count_reasons, prepare
-from sqcodec.pipeline.training.run_folder import stage_folder
+from sqcodec.pipeline.training.run_folder import last_vocoder, stage_folder
 from sqcodec.pipeline.training.shipping import ship_model, ship_receiver, ship_vocoder
 from sqcodec.pipeline.training.train_codec import train
 from sqcodec.pipeline.training.train_context import train_context
@@ -96,11 +96,11 @@ def make_model(
     made.codec.mkdir(parents=True, exist_ok=True)
     with written(made.codec / MODEL) as draft:
         shutil.copy(tuned / MODEL, draft)
-    ship_vocoder(_last_vocoder(on_codec, tuned, stage), vocoder_file(made.codec))
+    ship_vocoder(_shipped_vocoder(on_codec, tuned, stage), vocoder_file(made.codec))
     if made.live:
         joint = stage_folder(tuned, "joint")
         ship_receiver(joint / MODEL, made.codec / MODEL, made.live / MODEL)
-        ship_vocoder(_last_vocoder(on_codec, joint, stage), vocoder_file(made.live))
+        ship_vocoder(_shipped_vocoder(on_codec, joint, stage), vocoder_file(made.live))
     ship_vocoder(stage_folder(run, "vocoder") / VOCODER, vocoder_file(made.vocoder))
     return made
 
@@ -150,12 +150,11 @@ def _train_joint(recipe: CodecRecipe, folder: Path, stage: _Stage, tuning: FineT
     )
 
 
-def _last_vocoder(recipe: CodecRecipe, run: Path, stage: _Stage) -> Path:
+def _shipped_vocoder(recipe: CodecRecipe, run: Path, stage: _Stage) -> Path:
     """The vocoder of a run's codec, with the recipe's contrast where it has one."""
     if recipe.contrast is not None:
-        return vocoder_file(train_contrast(recipe, stage.features, run, device=stage.device))
-    tuned = stage_folder(run, "vocoder-on-codec") / VOCODER
-    return tuned if tuned.is_file() else vocoder_file(run)
+        return vocoder_file(give_contrast(recipe, stage.features, run, device=stage.device))
+    return last_vocoder(run)
 
 
 def _has_tables(model: Path) -> bool:

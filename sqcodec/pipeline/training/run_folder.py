@@ -8,7 +8,7 @@ import yaml
 
 from sqcodec.errors import TrainingError
 from sqcodec.locking import alone
-from sqcodec.pipeline.finding.vocoders import STAGE
+from sqcodec.pipeline.finding.vocoders import STAGE, vocoder_file
 from sqcodec.recipe import PaperNetworkConfig, Recipe, load_recipe
 from sqcodec.storage import write_text
 from sqcodec.train.log import TrainingLog, read_log
@@ -93,6 +93,12 @@ def cpu_advice(plan: Plan, steps: int) -> str:
 def stage_folder(run: Path, stage: Stage) -> Path:
     """Where a run keeps checkpoint and log of a stage."""
     return run / _FOLDERS[stage]
+
+
+def last_vocoder(run: Path) -> Path:
+    """The vocoder file of a run: of the one that was tuned on the codec's output, where there is one."""
+    tuned = stage_folder(run, "vocoder-on-codec") / "vocoder.safetensors"
+    return tuned if tuned.is_file() else vocoder_file(run)
 
 
 def refuse_second(folder: Path, *, resume: bool, remedy: str = "`folder` DIR") -> None:

@@ -9,8 +9,8 @@ from sqcodec.corpus.store import open_store
 from sqcodec.errors import CorpusError, ModelError, TrainingError, VocoderError
 from sqcodec.model.assembly import build_codec
 from sqcodec.model.model_file import save_model
-from sqcodec.pipeline.training import give_contrast
-from sqcodec.pipeline.training.give_contrast import train_contrast
+from sqcodec.pipeline.training import give_contrast as stage
+from sqcodec.pipeline.training.give_contrast import give_contrast
 from sqcodec.recipe import load_recipe
 from sqcodec.train.crops import band_statistics
 from sqcodec.vocoder.istft import IstftNetwork
@@ -47,10 +47,10 @@ def save(path, network, codec):
 
 def test_the_vocoder_gets_the_part_and_the_model_stays(made, tmp_path, monkeypatch):
     store, source = made
-    measured, kept = [], give_contrast.lost_contrast
-    monkeypatch.setattr(give_contrast, "lost_contrast", lambda *both: measured.append(kept(*both)) or measured[-1])
+    measured, kept = [], stage.lost_contrast
+    monkeypatch.setattr(stage, "lost_contrast", lambda *both: measured.append(kept(*both)) or measured[-1])
     run = shutil.copytree(source, tmp_path / "run")
-    folder = train_contrast(RECIPE, store, run, device="cpu")
+    folder = give_contrast(RECIPE, store, run, device="cpu")
     assert folder == run / "contrast"
     assert (folder / "model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
     (lost,) = measured
@@ -59,12 +59,12 @@ def test_the_vocoder_gets_the_part_and_the_model_stays(made, tmp_path, monkeypat
     one, other = map(read_header, paths)
     assert (one.config, one.step, one.codec) == (other.config, other.step, other.codec)
     plain, sharp = (load_vocoder(path, FEATURES).network for path in paths)
-    expected = give_contrast.with_contrast(plain, lost, 0.6).state_dict()
+    expected = stage.with_contrast(plain, lost, 0.6).state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in sharp.state_dict().items())
     changed = {name for name, value in plain.state_dict().items() if not torch.equal(value, expected[name])}
     assert changed == {"trunk.embed.weight", "trunk.embed.bias"}
     written = paths[1].read_bytes()
-    train_contrast(RECIPE, store, run, device="cpu")  # of the run's vocoder again, not of its own
+    give_contrast(RECIPE, store, run, device="cpu")  # of the run's vocoder again, not of its own
     assert paths[1].read_bytes() == written
 
 
@@ -74,7 +74,7 @@ def test_the_vocoder_that_was_tuned_on_the_codec_comes_first(made, tmp_path):
     torch.manual_seed(1)
     tuned = IstftNetwork(RECIPE.vocoder, FEATURES)
     save(run / "vocoder-on-codec" / "vocoder.safetensors", tuned, "0123456789abcdef")
-    folder = train_contrast(RECIPE, store, run, device="cpu")
+    folder = give_contrast(RECIPE, store, run, device="cpu")
     head = load_vocoder(folder / "vocoder" / "vocoder.safetensors", FEATURES).network.state_dict()
     assert all(torch.equal(head[name], value) for name, value in tuned.state_dict().items() if "embed" not in name)
 
@@ -82,30 +82,30 @@ def test_the_vocoder_that_was_tuned_on_the_codec_comes_first(made, tmp_path):
 def test_what_has_no_contrast_to_give_is_refused(made, tmp_path, monkeypatch):
     store, source = made
     with pytest.raises(TrainingError, match="has no key 'contrast'; recipe speech16k shows one"):
-        train_contrast(load_recipe("speech16k", (*SMALL, "contrast=null")).codec, store, source, device="cpu")
+        give_contrast(load_recipe("speech16k", (*SMALL, "contrast=null")).codec, store, source, device="cpu")
     with pytest.raises(CorpusError):
-        train_contrast(RECIPE, tmp_path, source, device="cpu")
+        give_contrast(RECIPE, tmp_path, source, device="cpu")
     with pytest.raises(ModelError, match="no such model"):
-        train_contrast(RECIPE, store, tmp_path, device="cpu")
+        give_contrast(RECIPE, store, tmp_path, device="cpu")
     run = tmp_path / "run"
     run.mkdir()
     shutil.copy(source / "model.safetensors", run)
     with pytest.raises(VocoderError):
-        train_contrast(RECIPE, store, run, device="cpu")
+        give_contrast(RECIPE, store, run, device="cpu")
     network = "network={kind: paper, channels: 8, speaker_dim: 4, gru: 8, jitter: 0.0}"
     stranger = tmp_path / "stranger"
     stranger.mkdir()
     other = build_codec(load_recipe("speech16k", (network, *SMALL[1:4])).codec, ("a",))
     save_model(stranger / "model.safetensors", other, 0)
     with pytest.raises(TrainingError, match="knows no speaker of the store's training split"):
-        train_contrast(RECIPE, store, stranger, device="cpu")
+        give_contrast(RECIPE, store, stranger, device="cpu")
     plain = build_codec(load_recipe("speech16k", (*SMALL, "quantizer={kind: none, dim: 6}")).codec)
     save_model(stranger / "model.safetensors", plain, 0)
     with pytest.raises(ModelError, match="a plain VAE"):
-        train_contrast(RECIPE, store, stranger, device="cpu")
+        give_contrast(RECIPE, store, stranger, device="cpu")
     for name, value in {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": "2", "WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(TrainingError, match="`stage` contrast trains in one process"):
-        train_contrast(RECIPE, store, source, device="cpu")
+        give_contrast(RECIPE, store, source, device="cpu")
     assert not (source / "contrast").exists()
     assert not (run / "contrast").exists()
