@@ -22,8 +22,8 @@ def store(tmp_path):
     return make_store(tmp_path / "corpus")
 
 
-def cells_of(systems, *, seeds=(0,), steps=20, **options):
-    overrides = (*SETS, f"train.steps={steps}")
+def cells_of(systems, *, seeds=(0,), steps=20, overrides=(), **options):
+    overrides = (*SETS, f"train.steps={steps}", *overrides)
     return plan("zerospeech2019", systems=systems, seeds=seeds, overrides=overrides, **options)
 
 
@@ -73,9 +73,21 @@ def test_a_sweep_varies_one_key():
     assert cells[0].sweep == ("quantizer.codewords", 4.0)
 
 
+def test_an_override_of_the_quantiser_reaches_the_systems_that_have_its_key():
+    cells = cells_of(["vq-ema", "sq-I"], overrides=("quantizer.initial_variance=1.0", "quantizer.codewords=8"))
+    ema, sq = (cell.recipe.quantizer for cell in cells)
+    assert sq.initial_variance == 1.0
+    assert (ema.codewords, sq.codewords) == (8, 8)
+    assert ema == cells_of(["vq-ema"], overrides=("quantizer.codewords=8",))[0].recipe.quantizer
+
+
 @pytest.mark.parametrize(
     ("systems", "options", "text"),
     [
+        (["vq-ema"], {"overrides": ("quantizer.initial_variance=1.0",)}, "override quantizer.initial_variance=1.0: none"
+                     " of these systems has the key quantizer.initial_variance"),
+        (["sq-I"], {"overrides": ("quantizer.kind=vq",)}, "each system has its own quantizer; choose among systems"),
+        (["sq-I"], {"overrides": ("target.loudness=0.4",)}, "each system has its own target; choose among systems"),
         (["sq-V"], {}, "`systems`: got sq-V, expected some of: vae, vq, vq-ema, vq-ema-reset, vq-ema-classic, fsq,"
                        " fixed, sq-I, sq-II, sq-III, sq-IV, vmf, nc"),
         (["vmf"], {}, "`systems`: vmf decode to mel-classes, the comparison is of mel; use `target` mel-classes"),

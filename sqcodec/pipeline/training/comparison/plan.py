@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from pydantic import BaseModel
 
 from sqcodec.errors import RecipeError
 from sqcodec.recipe import CodecRecipe, load_recipe, recipe_folders
 from sqcodec.recipe.quantizer_section import section_of
 
 Target = Literal["mel", "mel-classes"]
+_SIZE = ("codewords", "dim")  # of the recipe's quantiser, for all systems
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +47,18 @@ def plan(
 ) -> list[Cell]:
     """Every cell of a comparison; systems: names of `recipes/systems.yaml`, all of `target` if none is named.
 
-    sweeps: each a key and its values; the cells of a sweep take the place of the plain ones.
-    Raises RecipeError: an unknown system, one of another target, or a wrong recipe, override or swept value.
+    overrides: one of `quantizer` changes the systems that have its key. sweeps: each a key and its values; the cells of
+    a sweep take the place of the plain ones. Raises RecipeError: an unknown system, one of another target, a wrong
+    recipe, override or swept value, or an override that no system could take.
     """
-    base, known = load_recipe(recipe, overrides).codec, read_systems()
+    known = read_systems()
     chosen = _chosen(systems, known, target)
+    own = _of_systems(overrides, [section_of(known[system]["quantizer"]["kind"]) for system in chosen])
+    overrides = tuple(text for text in overrides if text not in own)
+    base = load_recipe(recipe, overrides).codec
     variants: list[tuple[str, str] | None] = [(key, value) for key, values in sweeps for value in values]
     cells = [
-        _cell(recipe, overrides, base, system, known[system], seed, variant)
+        _cell(recipe, overrides, own, base, system, known[system], seed, variant)
         for variant in variants or [None]
         for system in chosen
         for seed in seeds
@@ -84,9 +90,27 @@ def _chosen(systems: Sequence[str], known: dict[str, dict[str, Any]], target: Ta
     return list(systems) or fitting
 
 
+def _of_systems(overrides: Sequence[str], sections: Sequence[type[BaseModel]]) -> tuple[str, ...]:
+    """The overrides of `quantizer` that take the place of a system's value, rather than of the recipe's."""
+    own = []
+    for text in overrides:
+        section, _, key = text.partition("=")[0].partition(".")
+        if section not in ("quantizer", "target"):
+            continue
+        if section == "target" or not key or key == "kind":
+            raise RecipeError(f"override {text}: each system has its own {section}; choose among systems instead")
+        if key in _SIZE:
+            continue
+        if not any(key in fields.model_fields for fields in sections):
+            raise RecipeError(f"override {text}: none of these systems has the key {section}.{key}")
+        own.append(text)
+    return tuple(own)
+
+
 def _cell(
     recipe: str,
     overrides: tuple[str, ...],
+    own: tuple[str, ...],
     base: CodecRecipe,
     system: str,
     sections: dict[str, Any],
@@ -94,11 +118,12 @@ def _cell(
     variant: tuple[str, str] | None,
 ) -> Cell:
     fields = section_of(sections["quantizer"]["kind"]).model_fields
-    size = {key: getattr(base.quantizer, key) for key in ("codewords", "dim") if key in fields}
+    size = {key: getattr(base.quantizer, key) for key in _SIZE if key in fields}
     changes = (
-        *(text for text in overrides if not text.startswith(("quantizer", "target"))),
+        *(text for text in overrides if not text.startswith("quantizer")),
         f"quantizer={json.dumps(sections['quantizer'] | size)}",
         f"target={json.dumps(sections['target'])}",
+        *(text for text in own if text.partition("=")[0].removeprefix("quantizer.") in fields),
         f"train.seed={seed}",
         *([f"{variant[0]}={variant[1]}"] if variant else []),
     )
