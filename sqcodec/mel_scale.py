@@ -54,6 +54,15 @@ def mel_bands(config: FeatureConfig) -> list[tuple[int, NDArray[np.float32]]]:
 
 
 @lru_cache(maxsize=8)
+def fading(config: FeatureConfig, full: float, none: float) -> NDArray[np.float32]:
+    """Weights [F]: 1 for bands whose peak is at `full` Hz or below, 0 from `none` Hz on, linear in mel between them."""
+    low, high, begin, end = hz_to_mel(np.array([config.f_min, config.f_max, full, none]))
+    peaks = np.linspace(low, high, config.n_mels + 2)[1:-1]
+    weights: NDArray[np.float32] = np.clip((end - peaks) / (end - begin), 0.0, 1.0).astype(np.float32)
+    return weights
+
+
+@lru_cache(maxsize=8)
 def shortest_fft(config: FeatureConfig) -> int:
     """Points of the shortest FFT that holds the window: every 2nd, 4th... bin of a zero-padded FFT is one of its."""
     n_fft = config.n_fft

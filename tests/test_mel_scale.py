@@ -4,7 +4,7 @@ import librosa
 import numpy as np
 import pytest
 
-from sqcodec.mel_scale import BANDS, hann_window, hz_to_mel, mel_bands, mel_filters, mel_to_hz, shortest_fft
+from sqcodec.mel_scale import BANDS, fading, hann_window, hz_to_mel, mel_bands, mel_filters, mel_to_hz, shortest_fft
 from sqcodec.spectrogram import FEATURES, FeatureKind
 
 
@@ -34,3 +34,16 @@ def test_window_is_the_periodic_hann() -> None:
 
 def test_the_shortest_fft_holds_the_window() -> None:
     assert [shortest_fft(FEATURES[kind]) for kind in ("paper-mel", "log-mel")] == [512, 1024]
+
+
+def test_a_fading_ends_where_it_says() -> None:
+    """1 up to the first frequency, 0 from the second one on, and half at the mean of their mel."""
+    config = FEATURES["log-mel"]
+    peaks = librosa.mel_frequencies(82, fmin=0.0, fmax=8000.0)[1:-1]
+    weights = fading(config, 1000.0, 4000.0)
+    assert (weights.dtype, weights.shape) == (np.float32, (80,))
+    assert np.all(weights[peaks <= 1000] == 1)
+    assert np.all(weights[peaks >= 4000] == 0)
+    middle = float(librosa.mel_to_hz((librosa.hz_to_mel(1000) + librosa.hz_to_mel(4000)) / 2))
+    assert np.interp(np.log(middle), np.log(peaks), weights) == pytest.approx(0.5, abs=1e-3)
+    assert 0 < fading(config, 1000.0, 12_000.0)[-1] < 0.5  # beyond the highest band: a part is left there

@@ -121,12 +121,19 @@ class RefinementConfig(Section):
 
     stages: the least mean number of codebooks a code at which codes are refined: a coarse spectrogram is smooth, and
     sound that is fitted to it becomes less natural (docs/results/vocoders.md). 0: always. Features of recordings always
-    are refined.
+    are refined. fades: frequencies in Hz up to which an error is corrected in full, and from which on not at all.
     """
 
     iterations: Annotated[int, Field(ge=0, strict=True)]
     momentum: Momentum
     stages: Annotated[float, Field(ge=0)] = 0.0
+    fades: tuple[Positive, Positive] | None = None
+
+    @model_validator(mode="after")
+    def _fades_upwards(self) -> Self:
+        if self.fades is not None and not self.fades[0] < self.fades[1]:
+            raise ValueError(f"fades must rise, got {list(self.fades)}")
+        return self
 
     def iterations_for(self, stages: float | None) -> int:
         """Iterations for codes of so many codebooks on average; None: features of a recording."""

@@ -42,7 +42,11 @@ class NumpyIstftVocoder(Vocoder):
             self._iterations = int(refinement["iterations"]) if iterations is None else iterations
             self._stages = float(refinement.get("stages", 0.0)) if iterations is None else 0.0
             self._momentum = float(refinement["momentum"])
-        except (KeyError, TypeError, ValueError) as error:
+            low_high = refinement.get("fades")
+            self._fades = None if low_high is None else (float(low_high[0]), float(low_high[1]))
+            bands = self.features.n_mels
+            self._contrast = weights.get("contrast", bands, bands) if "contrast" in weights else None
+        except (LookupError, TypeError, ValueError) as error:
             raise KIND.error(
                 f"{header.path}: the weights do not fit the header; the file is damaged: {error}"
             ) from None
@@ -77,7 +81,15 @@ class NumpyIstftVocoder(Vocoder):
     def synthesise(self, features: Array, iterations: int) -> Array:
         """features [T, F] -> sound [hop T], frame t in the middle of hop t; iterations: of the refinement."""
         sound = inverse_stft_same(self.spectrum(features), self.n_fft, self.features.hop_length)
-        return refine(sound, features, self.features, iterations=iterations, momentum=self._momentum)
+        return refine(
+            sound,
+            features,
+            self.features,
+            iterations=iterations,
+            momentum=self._momentum,
+            fades=self._fades,
+            contrast=self._contrast,
+        )
 
 
 def inverse_stft_same(spectrum: NDArray[np.complex64], n_fft: int, hop_length: int) -> Array:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.arrays import mel_amplitude, pre_emphasise
-from sqcodec.mel_scale import hann_window, shortest_fft, spreading
+from sqcodec.mel_scale import fading, hann_window, shortest_fft, spreading
 from sqcodec.runtime.spectra import frames_same, inverse_fft, overlap_add_same
 from sqcodec.runtime.weights import Array
 from sqcodec.spectrogram import FeatureConfig
@@ -14,12 +14,24 @@ _LIMIT = np.float32(100.0)  # a band is raised or lowered by 40 dB at most in on
 _ROWS = 32  # frames at once: their spectra stay in the cache, and NumPy keeps such small buffers for the next ones
 
 
-def refine(sound: Array, features: Array, config: FeatureConfig, *, iterations: int, momentum: float) -> Array:
-    """sound [hop T], features [T, F] -> sound [hop T] (fast Griffin-Lim, Perraudin et al., WASPAA 2013)."""
+def refine(
+    sound: Array,
+    features: Array,
+    config: FeatureConfig,
+    *,
+    iterations: int,
+    momentum: float,
+    fades: tuple[float, float] | None = None,
+    contrast: Array | None = None,
+) -> Array:
+    """sound [hop T], features [T, F] -> sound [hop T] (fast Griffin-Lim, Perraudin et al., WASPAA 2013).
+
+    fades, contrast: see `sqcodec.vocoder.refinement.refine`.
+    """
     if not iterations:
         return sound
-    step = _Step(config, momentum)
-    mel = mel_amplitude(features, config.dynamic_range)
+    step = _Step(config, momentum, fades)
+    mel = _target(features, contrast, config)
     sound = pre_emphasise(sound, 0.0, config.pre_emphasis) if config.pre_emphasis else sound
     former = np.empty((len(features), step.bins), np.complex64)
     corrected = np.empty((len(features), config.win_length), np.float32)
@@ -32,13 +44,24 @@ def refine(sound: Array, features: Array, config: FeatureConfig, *, iterations: 
     return _de_emphasise(sound, config.pre_emphasis)
 
 
+def _target(features: Array, contrast: Array | None, config: FeatureConfig) -> Array:
+    """Mel amplitudes [T, F]; the contrast raises peaks more than it lowers valleys, so each frame is made softer."""
+    plain: Array = mel_amplitude(features, config.dynamic_range)
+    if contrast is None:
+        return plain
+    sharp: Array = mel_amplitude(features + features @ contrast.T, config.dynamic_range)
+    sharp *= np.sqrt(np.square(plain).sum(axis=1, keepdims=True) / np.square(sharp).sum(axis=1, keepdims=True))
+    return sharp
+
+
 class _Step:
     """One iteration on _ROWS frames or fewer."""
 
-    def __init__(self, config: FeatureConfig, momentum: float) -> None:
+    def __init__(self, config: FeatureConfig, momentum: float, fades: tuple[float, float] | None) -> None:
         self._n_fft, self._length = shortest_fft(config), config.win_length
         self._window, self._momentum = hann_window(config.win_length), np.float32(momentum)
         self._filters, self._spread = spreading(config)
+        self._strength = None if fades is None else fading(config, *fades)
         self.bins = self._n_fft // 2 + 1
         self._padded = np.zeros((_ROWS, self._n_fft), np.float32)
         self._spectra = np.empty((2, _ROWS, self.bins), np.complex64)
@@ -55,7 +78,10 @@ class _Step:
         np.fft.rfft(padded, out=spectrum)
         magnitude = np.maximum(np.abs(spectrum), _MIN_AMPLITUDE)
         error = mel / np.maximum(magnitude @ self._filters, _MIN_AMPLITUDE)
-        factor = np.clip(error, 1 / _LIMIT, _LIMIT) @ self._spread
+        np.clip(error, 1 / _LIMIT, _LIMIT, out=error)
+        if self._strength is not None:
+            np.power(error, self._strength, out=error)
+        factor = error @ self._spread
         if first:
             np.multiply(spectrum, factor, out=pushed)
         else:  # phases extrapolated from the last iteration

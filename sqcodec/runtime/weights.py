@@ -15,6 +15,10 @@ class Weights:
     def __init__(self, arrays: Mapping[str, NDArray[Any]], prefix: str = "") -> None:
         self._arrays, self._prefix = arrays, prefix
 
+    def __contains__(self, name: str) -> bool:
+        """Whether there is an array of this name."""
+        return self._prefix + name in self._arrays
+
     def section(self, name: str) -> "Weights":
         """The weights whose names begin with `name.`, without it."""
         return Weights(self._arrays, f"{self._prefix}{name}.")

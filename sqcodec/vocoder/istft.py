@@ -38,9 +38,14 @@ def head_stft(features: FeatureConfig) -> StftConfig:
 
 
 class IstftNetwork(nn.Module):
-    """Features [B, F, T] -> sound [B, hop T]. `behind` and `ahead` frames of context make a block equal the whole."""
+    """Features [B, F, T] -> sound [B, hop T]. `behind` and `ahead` frames of context make a block equal the whole.
 
-    def __init__(self, config: IstftConfig, features: FeatureConfig) -> None:
+    contrast: [F, F], what the target of its refinement gains of the features (`sqcodec.vocoder.contrast`); None: none.
+    """
+
+    contrast: Tensor | None
+
+    def __init__(self, config: IstftConfig, features: FeatureConfig, *, contrast: bool = False) -> None:
         super().__init__()
         self.trunk = Trunk(
             n_mels=features.n_mels,
@@ -54,6 +59,7 @@ class IstftNetwork(nn.Module):
         nn.init.trunc_normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
         self.behind, self.ahead = self.trunk.behind + _SPREAD, self.trunk.ahead + _SPREAD
+        self.register_buffer("contrast", torch.zeros(features.n_mels, features.n_mels) if contrast else None)
 
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
         """features [B, F, T] float32 -> sound [B, hop T] float32; lengths: [B], frames without padding; None: all T."""
@@ -168,5 +174,7 @@ class IstftVocoder(Vocoder):
             self.features,
             iterations=iterations,
             momentum=self.refinement.momentum,
+            fades=self.refinement.fades,
+            contrast=self.network.contrast,
             lengths=lengths,
         )

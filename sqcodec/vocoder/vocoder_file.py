@@ -1,6 +1,6 @@
 """Vocoder files: safetensors with the recipe's section, the feature configuration and the step in the header."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import TypeVar
 
@@ -65,17 +65,20 @@ def load_vocoder(
     """
     match config_of(header_for(path, features)):
         case IstftConfig() as istft:
-            network = _with_weights(lambda: IstftNetwork(istft, features), path).to(device)
+            network = _with_weights(lambda names: IstftNetwork(istft, features, contrast="contrast" in names), path)
+            network = network.to(device)
             return IstftVocoder(network, features, istft.refinement, precision)
         case WorldConfig() as world:
-            return WorldVocoder(_with_weights(lambda: WorldNetwork(world, features), path).to(device), features)
+            return WorldVocoder(_with_weights(lambda _: WorldNetwork(world, features), path).to(device), features)
 
 
-def _with_weights(make: Callable[[], Network], path: Path) -> Network:
+def _with_weights(make: Callable[[Container[str]], Network], path: Path) -> Network:
+    """The network with the weights of a file; make: takes their names."""
     try:
+        weights = read_tensors(path, KIND)[1]
         with NoInitialisation():
-            network = make()
-        network.load_state_dict(read_tensors(path, KIND)[1])
+            network = make(weights)
+        network.load_state_dict(weights)
     except (RuntimeError, MemoryError, TypeError, ValueError, OverflowError) as error:
         reason = "; ".join(line.strip() for line in str(error).splitlines()[:3])
         raise VocoderError(f"{path}: the weights do not fit the header; the file is damaged: {reason}") from None

@@ -10,7 +10,9 @@ from sqcodec.spectrogram import FeatureConfig
 from sqcodec.tensor_files import TensorFormat
 from sqcodec.tensor_files import read_header as read_tree
 
-FORMAT = 2  # 1 has no refinement by stages and no discriminators on logarithmic spectra; its files are read
+# 2 has no refinement with contrast, or that fades; 1 none by stages, and no discriminators on logarithmic spectra.
+# Files of both are read.
+FORMAT = 3
 KIND = TensorFormat(
     key="sqcodec-vocoder",
     newest=FORMAT,

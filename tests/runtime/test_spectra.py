@@ -36,16 +36,25 @@ def test_the_inverse_stft_is_that_of_torch(frames: int) -> None:
     assert decibels(sound - expected) < -120  # float32 rounding of sound near full scale
 
 
+@pytest.mark.parametrize("fades", [None, (1000.0, 8000.0)])
+@pytest.mark.parametrize("contrast", [0.0, 0.3])
 @pytest.mark.parametrize("kind", ["paper-mel", "log-mel"])
-def test_the_refinement_is_that_of_torch(kind: FeatureKind) -> None:
+def test_the_refinement_is_that_of_torch(kind: FeatureKind, contrast: float, fades: tuple[float, float] | None) -> None:
     config = FEATURES[kind]
     sound = speech_like(16000)
     features = extract(sound, config)[:, :100]
     start = (sound + 0.05 * np.random.default_rng(1).normal(size=16000)).astype(np.float32)
-    options = {"iterations": 4, "momentum": 0.99}
+    options = {"iterations": 4, "momentum": 0.99, "fades": fades}
+    matrix = contrast * (np.eye(80, dtype=np.float32) - 1 / 80) if contrast else None
     with torch.inference_mode():
-        expected = refinement.refine(torch.from_numpy(start)[None], torch.from_numpy(features)[None], config, **options)
-    refined = refine(start, np.ascontiguousarray(features.T), config, **options)
+        expected = refinement.refine(
+            torch.from_numpy(start)[None],
+            torch.from_numpy(features)[None],
+            config,
+            contrast=None if matrix is None else torch.from_numpy(matrix),
+            **options,
+        )
+    refined = refine(start, np.ascontiguousarray(features.T), config, contrast=matrix, **options)
     assert decibels(refined - start) > -40  # it changes something
     # measured -130; phases are extrapolated from differences of spectra, which round
     assert decibels(refined - expected[0].numpy()) < -110

@@ -145,6 +145,40 @@ def test_refinement_finds_a_spectrogram_from_a_sound_that_lacks_it(features) -> 
     assert distance(kept) < 0.05 * steps[0]  # what has the spectrogram already is left nearly as it is
 
 
+def test_a_contrast_sharpens_the_sound_and_keeps_its_power() -> None:
+    """Of white noise, whose spectrogram is flat: the target has peaks, at the power of before."""
+    noise = torch.randn(1, 160 * 200, generator=torch.Generator().manual_seed(0))
+    wanted = extract(noise[0], LOG_MEL)[None, :, :200]
+    mean = torch.full((80, 80), 1 / 80)
+    contrast = 0.5 * (torch.eye(80) - mean)
+    plain, sharp = (
+        refine(noise, wanted, LOG_MEL, iterations=3, momentum=0.0, contrast=matrix) for matrix in (None, contrast)
+    )
+    louder = refine(noise, wanted + contrast @ wanted, LOG_MEL, iterations=3, momentum=0.0)
+    spectra = [extract(made[0], LOG_MEL)[:, 5:195] for made in (plain, sharp, louder)]
+    powers = [spectrum.mul(2).exp().sum(0).mean().log().item() for spectrum in spectra]
+    assert spectra[1].std(0).mean() > 1.2 * spectra[0].std(0).mean()
+    assert abs(powers[1] - powers[0]) < 0.1
+    assert powers[2] - powers[0] > 0.2
+
+
+def test_corrections_fade() -> None:
+    """Bands above the second frequency stay as they were; without a fade they do not."""
+    noise = torch.randn(1, 160 * 100, generator=torch.Generator().manual_seed(0))
+    before = extract(noise[0], LOG_MEL)[:, :100]
+    wanted = (before - 2.0)[None]
+
+    def change(fades: tuple[float, float] | None) -> torch.Tensor:
+        made = refine(noise, wanted, LOG_MEL, iterations=1, momentum=0.0, fades=fades)
+        return (extract(made[0], LOG_MEL)[:, 5:95] - before[:, 5:95]).mean(1)
+
+    faded, full = change((1000.0, 3000.0)), change(None)
+    assert torch.allclose(full, torch.full((80,), -2.0), atol=0.1)
+    assert torch.allclose(faded[:20], full[:20], atol=0.1)
+    assert torch.all(faded[62:].abs() < 0.1)  # the peak of band 54 is at 2947 Hz, FFT bins reach 25 Hz beyond
+    assert torch.all(faded[27:54].diff() > -0.1)
+
+
 @pytest.mark.slow
 def test_the_reference_and_the_inverse_stft_agree() -> None:
     from tests.reference import inverse_stft

@@ -2,15 +2,18 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from sqcodec.errors import VocoderError
+from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
 from sqcodec.spectrogram import FEATURES
 from sqcodec.vocoder.istft import IstftNetwork
 from sqcodec.vocoder.vocoder_file import config_of, load_vocoder, save_vocoder
 from sqcodec.vocoder.vocoder_header import read_header
 from sqcodec.vocoder.world import WorldNetwork
+from tests.runtime.test_spectra import decibels
 from tests.vocoder.conftest import small_istft, small_world
 
 LOG_MEL, PAPER_MEL = FEATURES["log-mel"], FEATURES["paper-mel"]
@@ -40,6 +43,31 @@ def test_what_is_saved_comes_back(kind, tmp_path) -> None:
     assert {file.name for file in tmp_path.iterdir()} == {"vocoder.safetensors"}
 
 
+def test_a_contrast_comes_back_in_both_runtimes(tmp_path) -> None:
+    path = tmp_path / "vocoder.safetensors"
+    network = saved(path)
+    assert load_vocoder(path, LOG_MEL).network.contrast is None
+    config = small_istft("vocoder.refinement.fades=[1000, 7000]")
+    for bands in (80, 79):
+        network.contrast = torch.randn(bands, bands) / 80
+        save_vocoder(path, network, config=config, features=LOG_MEL, step=12, codec=None)
+        if bands == 80:
+            loaded, header = load_vocoder(path, LOG_MEL), read_header(path)
+            assert torch.equal(loaded.network.contrast, network.contrast)
+            assert loaded.refinement.fades == (1000, 7000)
+            features = np.random.default_rng(0).normal(-5, 1, (80, 40)).astype(np.float32)
+            one, other = (
+                np.concatenate([*made.render([features], 5000)]) for made in (loaded, NumpyIstftVocoder(header))
+            )
+            assert decibels(one - other) < -80 + decibels(one)
+            other = load_vocoder(path, LOG_MEL)
+            other.network.contrast = None
+            assert decibels(one - np.concatenate([*other.render([features], 5000)])) > -40 + decibels(one)
+    for load in (lambda: load_vocoder(path, LOG_MEL), lambda: NumpyIstftVocoder(read_header(path))):
+        with pytest.raises(VocoderError, match="the file is damaged"):
+            load()
+
+
 def test_other_features_are_refused_with_both_named(tmp_path) -> None:
     path = tmp_path / "vocoder.safetensors"
     saved(path)
@@ -64,6 +92,6 @@ def test_what_is_no_vocoder_is_one_error(tmp_path, tiny_model) -> None:
         VocoderError, match="no such vocoder file; 'sqcodec train RECIPE' with `stage` vocoder makes one"
     ):
         load_vocoder(tmp_path / "none", LOG_MEL)
-    path.write_bytes(whole.replace(b'\\"format\\": 2', b'\\"format\\": 9'))
-    with pytest.raises(VocoderError, match="got vocoder format 9, this version of sqcodec reads up to 2"):
+    path.write_bytes(whole.replace(b'\\"format\\": 3', b'\\"format\\": 9'))
+    with pytest.raises(VocoderError, match="got vocoder format 9, this version of sqcodec reads up to 3"):
         read_header(path)

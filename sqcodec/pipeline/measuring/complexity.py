@@ -132,7 +132,8 @@ def _of_vocoder(sound: _Sound, stages: float) -> list[Group]:
     if sound.vocoder.kind == "istft":
         groups.append(operations.of_inverse_stft(features, n_fft=sound.n_fft))
     if sound.iterations and stages >= sound.refined_stages:
-        groups.append(operations.of_refinement(features, sound.iterations))
+        contrast = "contrast" in sound.weights
+        groups.append(operations.of_refinement(features, sound.iterations, contrast=contrast))
     return groups
 
 

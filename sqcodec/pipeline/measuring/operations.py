@@ -92,11 +92,15 @@ def of_inverse_stft(config: FeatureConfig, *, n_fft: int) -> Group:
     return Group("inverse STFT", "FFT, window", "receiving", 0, config.frame_rate * (_fft(n_fft) + n_fft))
 
 
-def of_refinement(config: FeatureConfig, iterations: int) -> Group:
-    """Iterations that start from a network's sound: FFT, filters and their spreading, inverse FFT, two windows."""
+def of_refinement(config: FeatureConfig, iterations: int, *, contrast: bool) -> Group:
+    """Iterations that start from a network's sound: FFT, filters and their spreading, inverse FFT, two windows.
+
+    contrast: whether the target has one, a product with a matrix.
+    """
     n_fft = shortest_fft(config)
     each = 2 * (_fft(n_fft) + config.win_length + (n_fft // 2 + 1) * config.n_mels)
-    return Group("refinement", _times(iterations), "receiving", 0, config.frame_rate * iterations * each)
+    target = config.n_mels**2 if contrast else 0
+    return Group("refinement", _times(iterations), "receiving", 0, config.frame_rate * (iterations * each + target))
 
 
 def of_griffin_lim(config: FeatureConfig, iterations: int) -> Iterator[Group]:

@@ -33,8 +33,8 @@ def give_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: str
 
     The vocoder is the one that was tuned on the codec's output, or the run's. Raises TrainingError: the recipe has no
     contrast, the store has other features or lacks a split, the model knows none of its speakers, or several processes;
-    ModelError: no model in `run`, a plain VAE, or one of other features; VocoderError: no vocoder there, no `istft`, or
-    one for other features; CorpusError: no store.
+    ModelError: no model in `run`, a plain VAE, or one of other features; VocoderError: no vocoder there, no `istft`,
+    one that has its contrast, or one for other features; CorpusError: no store.
     """
     refuse_processes("contrast")
     if recipe.contrast is None:
@@ -50,6 +50,8 @@ def give_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: str
     if header.kind != "istft":
         raise VocoderError(f"{path}: contrast needs a vocoder of the kind istft, got {header.kind}")
     network = cast(IstftNetwork, load_vocoder(path, codec.features).network)
+    if network.contrast is not None:
+        raise VocoderError(f"{path}: has its contrast; give the run whose vocoder has none yet")
     lost = lost_contrast(*_both(codec, split, known), codec.features.decibels_per_unit)
     folder = stage_folder(run, "contrast")
     vocoder_file(folder).parent.mkdir(parents=True, exist_ok=True)

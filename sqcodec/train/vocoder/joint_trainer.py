@@ -95,6 +95,7 @@ class JointTrainer(IstftTrainer):
                 f" expected istft with {self.config.layers} layers and {self.config.lookahead} frames or more, as the"
                 " recipe's"
             )
+        trained.network.contrast = None  # measured when the training has ended
         weights = with_lookahead(trained.network.state_dict(), former, self.config)
         if unlike(network.state_dict(), weights):
             raise TrainingError(

@@ -70,6 +70,7 @@ class VocoderTrainer(Trainer):
             return
         generator = self.networks["generator"]
         state = load_vocoder(weights, self.features).network.state_dict()
+        state.pop("contrast", None)  # what the decoder loses is measured when the training has ended
         if {name: value.shape for name, value in state.items()} != {
             name: value.shape for name, value in generator.state_dict().items()
         }:

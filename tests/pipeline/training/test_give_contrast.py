@@ -63,6 +63,7 @@ def test_the_vocoder_gets_the_part_and_the_model_stays(made, tmp_path, monkeypat
     assert all(torch.equal(value, expected[name]) for name, value in sharp.state_dict().items())
     changed = {name for name, value in plain.state_dict().items() if not torch.equal(value, expected[name])}
     assert changed == {"trunk.embed.weight", "trunk.embed.bias"}
+    assert set(expected) - set(plain.state_dict()) == {"contrast"}
     written = paths[1].read_bytes()
     give_contrast(RECIPE, store, run, device="cpu")  # of the run's vocoder again, not of its own
     assert paths[1].read_bytes() == written
@@ -107,5 +108,10 @@ def test_what_has_no_contrast_to_give_is_refused(made, tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     with pytest.raises(TrainingError, match="`stage` contrast trains in one process"):
         give_contrast(RECIPE, store, source, device="cpu")
+    monkeypatch.undo()
+    twice = shutil.copytree(source, tmp_path / "twice")
+    shutil.copytree(give_contrast(RECIPE, store, twice, device="cpu") / "vocoder", twice / "vocoder-on-codec")
+    with pytest.raises(VocoderError, match="has its contrast; give the run whose vocoder has none yet"):
+        give_contrast(RECIPE, store, twice, device="cpu")
     assert not (source / "contrast").exists()
     assert not (run / "contrast").exists()
