@@ -199,7 +199,8 @@ def test_on_the_codec_the_vocoder_trains_with_changes_of_its_own():
     natural, tuned = load_recipe("speech16k").vocoder, load_recipe("speech16k", on_codec=True).vocoder
     assert (natural.train.steps, natural.train.learning_rate, natural.train.smoothing) == (7000, 1e-3, 0.1)
     assert (tuned.train.steps, tuned.train.learning_rate, tuned.train.smoothing) == (32000, 5e-4, 0)
-    assert (natural.refinement.iterations, tuned.refinement.iterations, tuned.refinement.stages) == (8, 1, 6)
+    assert (natural.refinement.iterations, natural.refinement.fades) == (8, None)
+    assert tuned.refinement.model_dump() == {"iterations": 2, "momentum": 0.99, "stages": 4, "fades": (1000, 8000)}
     assert (natural.discriminators.start, tuned.discriminators.start) == (None, 24000)
     assert natural.discriminators.families == tuned.discriminators.families  # so that the second can go on
     changed = {"on_codec": None, "refinement": None, "train": None, "discriminators": None}

@@ -126,8 +126,8 @@ def check_both_trainings_of_the_vocoder(work: Path) -> None:
     one, other = (yaml.safe_load((folder / "recipe.yaml").read_text())["vocoder"] for folder in (natural, tuned))
     assert (one["train"]["learning_rate"], other["train"]["learning_rate"]) == (1e-3, 5e-4)
     assert (one["train"]["smoothing"], other["train"]["smoothing"]) == (0.1, 0)
-    assert (one["refinement"]["iterations"], other["refinement"]["iterations"]) == (8, 1)
-    assert read_header(tuned / "vocoder.safetensors").config["refinement"]["iterations"] == 1
+    assert (one["refinement"]["iterations"], other["refinement"]["iterations"]) == (8, 2)
+    assert read_header(tuned / "vocoder.safetensors").config["refinement"]["iterations"] == 2
     for folder in (natural, tuned):
         assert not any("adversarial" in entry for entry in read_log(folder / "log.jsonl"))
 
