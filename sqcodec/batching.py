@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Source = TypeVar("Source")
 Window = TypeVar("Window")
@@ -23,7 +23,7 @@ def in_batches(
     cut: Callable[[Source], Iterable[Window]],
     run: Callable[[list[Window]], Sequence[Result]],
     *,
-    shape: Callable[[Window], tuple[int, int]],
+    shape: Callable[[Window], tuple[Any, int]],
     frames: int,
 ) -> Iterator[tuple[Source, Iterator[tuple[Window, Result]]]]:
     """Each of the sources in their order, with its windows and their results, which must be taken before the next one.
@@ -54,7 +54,7 @@ def in_batches(
 def _computed(
     numbered: Iterable[tuple[int, Window]],
     run: Callable[[list[Window]], Sequence[Result]],
-    shape: Callable[[Window], tuple[int, int]],
+    shape: Callable[[Window], tuple[Any, int]],
     frames: int,
 ) -> Iterator[tuple[int, Window, Result]]:
     for group in _groups(numbered, shape, _LOOK_AHEAD * frames):
@@ -67,7 +67,7 @@ def _computed(
 
 
 def _groups(
-    numbered: Iterable[tuple[int, Window]], shape: Callable[[Window], tuple[int, int]], frames: int
+    numbered: Iterable[tuple[int, Window]], shape: Callable[[Window], tuple[Any, int]], frames: int
 ) -> Iterator[list[tuple[int, Window]]]:
     """Windows in their order, in groups that end with the one that reaches `frames`."""
     group, total = [], 0
@@ -81,7 +81,7 @@ def _groups(
         yield group
 
 
-def batches(shapes: Sequence[tuple[int, int]], frames: int) -> list[list[int]]:
+def batches(shapes: Sequence[tuple[Any, int]], frames: int) -> list[list[int]]:
     """The places of (kind, length) in batches of one kind, of at most `frames` with padding, but for a single one.
 
     The longest come first, so that each batch is padded to the length of its first.

@@ -57,7 +57,7 @@ class NumpyIstftVocoder(Vocoder):
         """Features [F, t] piece after piece -> sound [n], together `samples` long, in blocks of 20 s.
 
         How they come in pieces changes nothing. Zeros where there are no frames. stages: as of `Vocoder`; few are not
-        refined.
+        refined, and recordings lack no contrast.
         """
         hop, iterations = self.features.hop_length, self._iterations if self._refines(stages) else 0
         reach = _SPREAD + spread(self.features.win_length, hop) * iterations
@@ -65,7 +65,9 @@ class NumpyIstftVocoder(Vocoder):
         count, skipped = 0, hop // 2
         for window in windows(with_last_repeated(pieces), behind=behind, ahead=ahead, block=_FRAMES):
             with one_thread():
-                sound = self.synthesise(np.ascontiguousarray(window.features.T), iterations)
+                sound = self.synthesise(
+                    np.ascontiguousarray(window.features.T), iterations, contrast=stages is not None
+                )
             piece = sound[hop * window.start : hop * window.stop][skipped:][: samples - count]
             count, skipped = count + len(piece), 0
             yield piece
@@ -78,8 +80,9 @@ class NumpyIstftVocoder(Vocoder):
     def _refines(self, stages: float | None) -> bool:
         return stages is None or stages >= self._stages
 
-    def synthesise(self, features: Array, iterations: int) -> Array:
-        """features [T, F] -> sound [hop T], frame t in the middle of hop t; iterations: of the refinement."""
+    def synthesise(self, features: Array, iterations: int, *, contrast: bool) -> Array:
+        """features [T, F] -> sound [hop T], frame t in the middle of hop t; iterations: of the refinement, contrast:
+        whether its target has one."""
         sound = inverse_stft_same(self.spectrum(features), self.n_fft, self.features.hop_length)
         return refine(
             sound,
@@ -88,7 +91,7 @@ class NumpyIstftVocoder(Vocoder):
             iterations=iterations,
             momentum=self._momentum,
             fades=self._fades,
-            contrast=self._contrast,
+            contrast=self._contrast if contrast else None,
         )
 
 

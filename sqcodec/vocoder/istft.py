@@ -82,12 +82,14 @@ def with_lookahead(weights: Mapping[str, Tensor], before: IstftConfig, after: Is
 
 
 class _Window(NamedTuple):
-    """features [F, t], of which frames start to stop - 1 are wanted; iterations: of the refinement."""
+    """features [F, t], of which frames start to stop - 1 are wanted; iterations: of the refinement, decoded: whether
+    its target has a contrast, as what a codec decodes needs."""
 
     features: Tensor
     start: int
     stop: int
     iterations: int
+    decoded: bool
 
 
 class IstftVocoder(Vocoder):
@@ -111,9 +113,9 @@ class IstftVocoder(Vocoder):
 
     @torch.inference_mode()
     def synthesise(self, features: Tensor) -> Tensor:
-        """features [B, F, T] -> sound [B, hop T - hop / 2], frame t on sample hop t; the whole at once."""
+        """features [B, F, T] -> sound [B, hop T - hop / 2], frame t on sample hop t; all at once, as of recordings."""
         extended = torch.cat([features, features[:, :, -1:]], dim=2)
-        return self._made(extended, None, self.refinement.iterations)[
+        return self._made(extended, None, self.refinement.iterations, decoded=False)[
             :, self.features.hop_length // 2 : self.features.hop_length * features.shape[2]
         ]
 
@@ -121,7 +123,8 @@ class IstftVocoder(Vocoder):
         self, pieces: Iterable[NDArray[np.float32]], samples: int, *, stages: float | None = None
     ) -> Iterator[NDArray[np.float32]]:
         """Features [F, t] piece after piece -> sound [n], together `samples` long, in blocks of 10 s that join to what
-        `synthesise` makes. Zeros where there are no frames. stages: as of `Vocoder`; few are not refined."""
+        `synthesise` makes. Zeros where there are no frames. stages: as of `Vocoder`; few are not refined,
+        and recordings lack no contrast."""
         return chain.from_iterable(self.render_each([Rendering(pieces, samples, stages)]))
 
     def render_each(self, several: Iterable[Rendering]) -> Iterator[Iterator[NDArray[np.float32]]]:
@@ -130,7 +133,7 @@ class IstftVocoder(Vocoder):
             several,
             self._windows,
             self._wanted,
-            shape=lambda window: (window.iterations, window.features.shape[1]),
+            shape=lambda window: ((window.iterations, window.decoded), window.features.shape[1]),
             frames=frames_at_once(str(self._device), on_cpu=_FRAMES),
         )
         for one, sounds in every:
@@ -141,7 +144,8 @@ class IstftVocoder(Vocoder):
         reach = spread(self.features) * iterations
         behind, ahead = self.network.behind + reach, self.network.ahead + reach
         for window in windows(with_last_repeated(one.pieces), behind=behind, ahead=ahead):
-            yield _Window(torch.as_tensor(window.features), window.start, window.stop, iterations)
+            features = torch.as_tensor(window.features)
+            yield _Window(features, window.start, window.stop, iterations, one.stages is not None)
 
     def _joined(self, sounds: Iterable[NDArray[np.float32]], samples: int) -> Iterator[NDArray[np.float32]]:
         """The sound of a recording: without the half hop before its first sample, and `samples` long."""
@@ -154,17 +158,17 @@ class IstftVocoder(Vocoder):
 
     @torch.inference_mode()
     def _wanted(self, cut: Sequence[_Window]) -> list[NDArray[np.float32]]:
-        """Sound [n] of the wanted frames of windows that are refined equally often."""
+        """Sound [n] of the wanted frames of windows that are refined alike."""
         hop, lengths = self.features.hop_length, [window.features.shape[1] for window in cut]
         features = padded([window.features for window in cut])
-        rows = self._made(features, lengths_of(lengths, self._device), cut[0].iterations).cpu().numpy()
-        return [row[hop * start : hop * stop] for row, (_, start, stop, _) in zip(rows, cut, strict=True)]
+        made = self._made(features, lengths_of(lengths, self._device), cut[0].iterations, decoded=cut[0].decoded)
+        return [row[hop * one.start : hop * one.stop] for row, one in zip(made.cpu().numpy(), cut, strict=True)]
 
     @property
     def _device(self) -> torch.device:
         return next(self.network.parameters()).device
 
-    def _made(self, features: Tensor, lengths: Tensor | None, iterations: int) -> Tensor:
+    def _made(self, features: Tensor, lengths: Tensor | None, iterations: int, *, decoded: bool) -> Tensor:
         placed = features.to(self._device)
         with torch.autocast(placed.device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
             sound = self.network(placed, lengths)
@@ -175,6 +179,6 @@ class IstftVocoder(Vocoder):
             iterations=iterations,
             momentum=self.refinement.momentum,
             fades=self.refinement.fades,
-            contrast=self.network.contrast,
+            contrast=self.network.contrast if decoded else None,
             lengths=lengths,
         )
