@@ -200,7 +200,7 @@ def test_on_the_codec_the_vocoder_trains_with_changes_of_its_own():
     assert (natural.train.steps, natural.train.learning_rate, natural.train.smoothing) == (7000, 1e-3, 0.1)
     assert (tuned.train.steps, tuned.train.learning_rate, tuned.train.smoothing) == (32000, 5e-4, 0)
     assert (natural.refinement.iterations, natural.refinement.fades) == (8, None)
-    assert tuned.refinement.model_dump() == {"iterations": 2, "momentum": 0.99, "stages": 4, "fades": (1000, 8000)}
+    assert tuned.refinement.model_dump() == {"iterations": 2, "momentum": 0.99, "stages": 2.2, "fades": (1000, 8000)}
     assert (natural.discriminators.start, tuned.discriminators.start) == (None, 24000)
     assert natural.discriminators.families == tuned.discriminators.families  # so that the second can go on
     changed = {"on_codec": None, "refinement": None, "train": None, "discriminators": None}

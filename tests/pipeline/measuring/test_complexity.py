@@ -80,7 +80,7 @@ def test_what_ships_has_the_operations_that_torch_counts(codebooks: int) -> None
     learned = [*codec.model.encoder.parameters(), codec.model.quantizer.codebook, *codec.model.decoder.parameters(),
                *network.parameters()]  # fmt: skip
     assert found.parameters == sum(parameter.numel() for parameter in learned)
-    assert (macs(found, "refinement") > 0) == (codebooks >= 4)
+    assert (macs(found, "refinement") > 0) == (codebooks >= 3)
 
 
 @pytest.mark.parametrize("kind", QUANTIZERS)
