@@ -182,7 +182,7 @@ def _notes(codec: Codec, sound: _Sound) -> list[str]:
     if sound.iterations:
         reach = spread(codec.features.win_length, codec.features.hop_length) * sound.iterations
         notes.append(
-            f"Files of {max(1.0, sound.refined_stages):g} codebooks or more are refined, which takes"
+            f"Files of {max(1.0, sound.refined_stages):g} codebooks or more on average are refined, which takes"
             f" {1000 * reach / codec.features.frame_rate:.0f} ms of look-ahead more; packets are not."
         )
     if sound.vocoder.kind == "world":
