@@ -80,12 +80,15 @@ def no_process(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_complexity_card_has_layers_sides_look_ahead_memory_and_start(no_process: None) -> None:
     lines = run("models", "speech16k", "--complexity").splitlines()
     assert lines[0] == "speech16k, 4 codebooks (nominal 1600 bit/s), with the vocoder speech16k/vocoder"
-    rows = {line[:32].strip(): line[32:].split() for line in lines[2:22]}
+    rows = {line[:32].strip(): line[32:].split() for line in lines[2:23]}
     assert rows["search: codewords"] == ["98,304", "8.0"]
     assert rows["sending"] == ["1,781,040", "95.4"]
-    assert rows["receiving"] == ["5,922,082", "469.5"]  # docs/live.md has the same by `python -m benchmarks needs`
-    assert rows["together"] == ["7,703,122", "564.9"]
-    assert "6                   2400           0.100             0.483" in lines
+    assert rows["refinement: 2 iterations"] == ["0", "27.6"]
+    # docs/live.md has the same without the refinement, by `python -m benchmarks needs`: 469.5
+    assert rows["receiving"] == ["5,922,082", "497.0"]
+    assert rows["together"] == ["7,703,122", "592.4"]
+    assert "2                    800           0.090             0.469" in lines
+    assert "6                   2400           0.100             0.497" in lines
     assert "Look-ahead: 180 ms: packet 40, features 20, encoder 20, decoder 40, vocoder 40, inverse STFT 20." in lines
     assert "Memory: weights 30.8 MB as float32, a process that codes 1 s has 100 MB at most." in lines
     assert any(
