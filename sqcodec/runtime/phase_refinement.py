@@ -50,7 +50,10 @@ def _target(features: Array, contrast: Array | None, config: FeatureConfig) -> A
     if contrast is None:
         return plain
     sharp: Array = mel_amplitude(features + features @ contrast.T, config.dynamic_range)
-    sharp *= np.sqrt(np.square(plain).sum(axis=1, keepdims=True) / np.square(sharp).sum(axis=1, keepdims=True))
+    before, after = (
+        np.maximum(np.square(each).sum(axis=1, keepdims=True), _MIN_AMPLITUDE**2) for each in (plain, sharp)
+    )
+    sharp *= np.sqrt(before / after)
     return sharp
 
 

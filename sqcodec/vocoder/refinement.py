@@ -61,7 +61,8 @@ def _target(features: Tensor, contrast: Tensor | None, config: FeatureConfig) ->
     if contrast is None:
         return plain
     sharp = mel_amplitude(features + contrast @ features, config.dynamic_range)
-    return sharp * (plain.square().sum(1, keepdim=True) / sharp.square().sum(1, keepdim=True)).sqrt()
+    before, after = (each.square().sum(1, keepdim=True).clamp_min(_MIN_AMPLITUDE**2) for each in (plain, sharp))
+    return sharp * (before / after).sqrt()
 
 
 def _refined(sound: Tensor, target: Tensor, step: "_Step", inside: Tensor | None, iterations: int) -> Tensor:

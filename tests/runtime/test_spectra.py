@@ -60,6 +60,20 @@ def test_the_refinement_is_that_of_torch(kind: FeatureKind, contrast: float, fad
     assert decibels(refined - expected[0].numpy()) < -110
 
 
+def test_a_target_of_nothing_stays_finite() -> None:
+    """Amplitudes whose squares are 0 in float32, as an odd network may give them."""
+    sound, features = speech_like(1600), np.full((10, 80), -90, np.float32)
+    options = {"iterations": 2, "momentum": 0.9}
+    made = refine(sound, features, FEATURES["log-mel"], contrast=np.eye(80, dtype=np.float32), **options)
+    with torch.inference_mode():
+        target = torch.from_numpy(features.T.copy())[None]
+        expected = refinement.refine(
+            torch.from_numpy(sound)[None], target, FEATURES["log-mel"], contrast=torch.eye(80), **options
+        )
+    assert np.isfinite(made).all()
+    assert decibels(made - expected[0].numpy()) < -110
+
+
 def test_no_iterations_change_nothing() -> None:
     sound = speech_like(1600)
     unchanged = refine(sound, np.zeros((10, 80), np.float32), FEATURES["log-mel"], iterations=0, momentum=0.99)
