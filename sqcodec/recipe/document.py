@@ -88,7 +88,9 @@ class CodecRecipe(_Common):
     prior: PriorConfig | None = None  # a recipe without the section has no prior
     context: ContextConfig | None = None  # a recipe without the section has no context model
     joint: JointConfig | None = None  # a recipe without the section does not train decoder and vocoder together
-    contrast: Annotated[float, Field(ge=0, le=1)] | None = None  # part of what the decoder smooths that comes back
+    contrast: Annotated[float, Field(ge=0, le=1)] | None = (
+        None  # part of what the decoder smooths that comes back in the first layer
+    )
     bit_rate: Positive | None = None  # bit/s, nominal: the default of `encode`; without it, all codebooks
 
     @property

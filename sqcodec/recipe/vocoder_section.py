@@ -121,7 +121,8 @@ class RefinementConfig(Section):
 
     stages: the least mean number of codebooks a code at which codes are refined: a coarse spectrogram is smooth, and
     sound that is fitted to it becomes less natural (docs/results/vocoders.md). 0: always. Features of recordings always
-    are refined. fades: frequencies in Hz up to which an error is corrected in full, and from which on not at all.
+    are refined. fades: of codes, frequencies in Hz up to which an error is corrected in full, and from which on not at
+    all; null: none, as of recordings.
     """
 
     iterations: Annotated[int, Field(ge=0, strict=True)]

@@ -1,6 +1,6 @@
 """The ISTFT vocoder in NumPy: network, inverse STFT, refinement, in blocks."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -42,8 +42,7 @@ class NumpyIstftVocoder(Vocoder):
             self._iterations = int(refinement["iterations"]) if iterations is None else iterations
             self._stages = float(refinement.get("stages", 0.0)) if iterations is None else 0.0
             self._momentum = float(refinement["momentum"])
-            low_high = refinement.get("fades")
-            self._fades = None if low_high is None else (float(low_high[0]), float(low_high[1]))
+            self._fades = _rising(refinement.get("fades"))
             bands = self.features.n_mels
             self._contrast = weights.get("contrast", bands, bands) if "contrast" in weights else None
         except (LookupError, TypeError, ValueError) as error:
@@ -57,7 +56,7 @@ class NumpyIstftVocoder(Vocoder):
         """Features [F, t] piece after piece -> sound [n], together `samples` long, in blocks of 20 s.
 
         How they come in pieces changes nothing. Zeros where there are no frames. stages: as of `Vocoder`; few are not
-        refined, and recordings lack no contrast.
+        refined; recordings in full, since they lack no contrast.
         """
         hop, iterations = self.features.hop_length, self._iterations if self._refines(stages) else 0
         reach = _SPREAD + spread(self.features.win_length, hop) * iterations
@@ -65,9 +64,7 @@ class NumpyIstftVocoder(Vocoder):
         count, skipped = 0, hop // 2
         for window in windows(with_last_repeated(pieces), behind=behind, ahead=ahead, block=_FRAMES):
             with one_thread():
-                sound = self.synthesise(
-                    np.ascontiguousarray(window.features.T), iterations, contrast=stages is not None
-                )
+                sound = self.synthesise(np.ascontiguousarray(window.features.T), iterations, decoded=stages is not None)
             piece = sound[hop * window.start : hop * window.stop][skipped:][: samples - count]
             count, skipped = count + len(piece), 0
             yield piece
@@ -80,9 +77,9 @@ class NumpyIstftVocoder(Vocoder):
     def _refines(self, stages: float | None) -> bool:
         return stages is None or stages >= self._stages
 
-    def synthesise(self, features: Array, iterations: int, *, contrast: bool) -> Array:
-        """features [T, F] -> sound [hop T], frame t in the middle of hop t; iterations: of the refinement, contrast:
-        whether its target has one."""
+    def synthesise(self, features: Array, iterations: int, *, decoded: bool) -> Array:
+        """features [T, F] -> sound [hop T], frame t in the middle of hop t; iterations: of the refinement, decoded:
+        whether it fades and its target has a contrast."""
         sound = inverse_stft_same(self.spectrum(features), self.n_fft, self.features.hop_length)
         return refine(
             sound,
@@ -90,9 +87,18 @@ class NumpyIstftVocoder(Vocoder):
             self.features,
             iterations=iterations,
             momentum=self._momentum,
-            fades=self._fades,
-            contrast=self._contrast if contrast else None,
+            fades=self._fades if decoded else None,
+            contrast=self._contrast if decoded else None,
         )
+
+
+def _rising(fades: Sequence[float] | None) -> tuple[float, float] | None:
+    if fades is None:
+        return None
+    full, none = map(float, fades)
+    if not 0 < full < none:
+        raise ValueError(f"fades must rise, got {list(fades)}")
+    return full, none
 
 
 def inverse_stft_same(spectrum: NDArray[np.complex64], n_fft: int, hop_length: int) -> Array:

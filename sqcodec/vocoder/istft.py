@@ -178,7 +178,7 @@ class IstftVocoder(Vocoder):
             self.features,
             iterations=iterations,
             momentum=self.refinement.momentum,
-            fades=self.refinement.fades,
+            fades=self.refinement.fades if decoded else None,
             contrast=self.network.contrast if decoded else None,
             lengths=lengths,
         )

@@ -104,6 +104,8 @@ def test_codes_of_few_stages_are_not_refined(both: Both, features: np.ndarray) -
         return np.concatenate([*made.render([part], samples, stages=stages)])
 
     plain = sound(NumpyIstftVocoder(header, iterations=0), 8)
+    exactly = {**header.config, "refinement": {"iterations": 2, "momentum": 0.9, "stages": 2.2}}
+    assert not np.allclose(sound(NumpyIstftVocoder(replace(header, config=exactly)), 55 / 25), plain)
     for few in (1, 2.99):
         assert np.array_equal(sound(vocoder, few), plain)
     refined = sound(vocoder, 3)

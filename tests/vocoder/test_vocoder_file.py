@@ -1,5 +1,6 @@
 """Vocoder files: round trip, refusal of other features with both named, damage."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,11 +66,19 @@ def test_a_contrast_comes_back_in_both_runtimes(tmp_path) -> None:
             other.network.contrast = None
             plain = np.concatenate([*other.render([features], 5000, stages=8)])
             assert decibels(one - plain) > -40 + decibels(one)
-            for made in (loaded, NumpyIstftVocoder(header)):  # features of a recording lack no contrast
-                assert decibels(plain - np.concatenate([*made.render([features], 5000)])) < -80 + decibels(one)
+            natural = np.concatenate([*other.render([features], 5000)])
+            assert decibels(natural - plain) > -40 + decibels(one)  # recordings are corrected in full
+            for made in (loaded, NumpyIstftVocoder(header)):  # and lack no contrast
+                assert decibels(natural - np.concatenate([*made.render([features], 5000)])) < -80 + decibels(one)
     for load in (lambda: load_vocoder(path, LOG_MEL), lambda: NumpyIstftVocoder(read_header(path))):
         with pytest.raises(VocoderError, match="the file is damaged"):
             load()
+    saved(path)
+    header = read_header(path)
+    for fades in ([7000, 1000], [1000, 1000], [0, 1000], [1000]):
+        wrong = {**header.config, "refinement": {"iterations": 1, "momentum": 0.9, "fades": fades}}
+        with pytest.raises(VocoderError, match="the file is damaged"):
+            NumpyIstftVocoder(replace(header, config=wrong))
 
 
 def test_other_features_are_refused_with_both_named(tmp_path) -> None:

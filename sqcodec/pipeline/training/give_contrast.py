@@ -18,7 +18,7 @@ from sqcodec.pipeline.training.coded_store import codec_for, no_known_speaker, r
 from sqcodec.pipeline.training.launch import refuse_processes
 from sqcodec.pipeline.training.run_folder import last_vocoder, stage_folder
 from sqcodec.pipeline.training.stores import open_store_of
-from sqcodec.recipe import CodecRecipe
+from sqcodec.recipe import CodecRecipe, TrainedVocoderConfig
 from sqcodec.vocoder.contrast import lost_contrast, with_contrast
 from sqcodec.vocoder.istft import IstftNetwork
 from sqcodec.vocoder.vocoder_file import config_of, load_vocoder, save_vocoder
@@ -31,7 +31,9 @@ def give_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: str
     """Measure on the training split of the store in `features` what the model in `run` smooths away, coding with 1 to
     all of its codebooks; `run`/contrast, which is returned, gets the model and a vocoder that gives a part of it back.
 
-    The vocoder is the one that was tuned on the codec's output, or the run's. Raises TrainingError: the recipe has no
+    recipe: `load_recipe(..., on_codec=True)`, whose refinement the vocoder gets. The vocoder is the one that was tuned
+    on the codec's output, or the run's; of format 2, none that has its contrast already, which such files do not tell.
+    Raises TrainingError: the recipe has no
     contrast, the store has other features or lacks a split, the model knows none of its speakers, or several processes;
     ModelError: no model in `run`, a plain VAE, or one of other features; VocoderError: no vocoder there, no `istft`,
     one that has its contrast, or one for other features; CorpusError: no store.
@@ -60,12 +62,19 @@ def give_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: str
     save_vocoder(
         vocoder_file(folder),
         with_contrast(network, lost, recipe.contrast),
-        config=config_of(header),
+        config=_refined_as(config_of(header), recipe),
         features=header.features,
         step=header.step,
         codec=codec.fingerprint,
     )
     return folder
+
+
+def _refined_as(config: TrainedVocoderConfig, recipe: CodecRecipe) -> TrainedVocoderConfig:
+    """With the recipe's refinement, which may be newer than the vocoder."""
+    if recipe.vocoder is None or recipe.vocoder.kind != "istft":
+        return config
+    return config.model_copy(update={"refinement": recipe.vocoder.refinement})
 
 
 def _both(codec: SpectrogramCodec, split: StoreSplit, rows: Sequence[StoreRow]) -> tuple[torch.Tensor, torch.Tensor]:

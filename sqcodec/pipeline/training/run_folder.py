@@ -15,7 +15,7 @@ from sqcodec.train.log import TrainingLog, read_log
 from sqcodec.train.trainer import Progress, Report, Trainer
 
 Stage = Literal["model", "vocoder", "vocoder-on-codec", "joint", "contrast", "prior", "context"]
-_ON_CODEC = ("vocoder-on-codec", "joint")
+_ON_CODEC = ("vocoder-on-codec", "joint", "contrast")
 _FOLDERS = {
     "model": "",
     "vocoder": STAGE,

@@ -84,7 +84,7 @@ def test_the_columns_of_the_field(librispeech: Path) -> None:
 
 
 @pytest.mark.ships
-@pytest.mark.parametrize(("mean_stages", "refined"), [(2.0, False), (6.5, True)])
+@pytest.mark.parametrize(("mean_stages", "refined"), [(2.1, False), (2.3, True)])
 def test_at_a_true_rate_all_codebooks_are_searched(mean_stages: float, refined: bool) -> None:
     path = SHIPPED / "speech16k" / "model.safetensors"
     model = codecs.ModelUnderTest(
