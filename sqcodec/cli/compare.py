@@ -52,13 +52,11 @@ def compare(
     Capacity: sqcodec compare recipes/tiny --systems vq-ema,sq-IV --sweep quantizer.codewords=64,256
     Run the same command again to continue: finished trainings are kept, interrupted ones resume.
     """
-    from sqcodec import recipe as recipes
     from sqcodec.pipeline.training import comparison
 
     if backend == "loky":
         echo("Warning: --backend loky will be removed in the next release; use local", err=True)
         backend = "local"
-    name = recipes.load_recipe(recipe, overrides).name
     cells = comparison.plan(
         recipe,
         systems=systems.split(",") if systems else [],
@@ -67,6 +65,7 @@ def compare(
         sweeps=[_parse_sweep(text) for text in sweeps],
         target=target,
     )
+    name = cells[0].recipe.name
     with progress_bar() as show:
         result = comparison.compare(
             recipe,

@@ -106,3 +106,12 @@ def test_an_unknown_system_is_named(tmp_path):
         "Error: --systems: got sq-5, expected some of: vae, vq, vq-ema, vq-ema-reset, vq-ema-classic, fsq, fixed,"
         " sq-I, sq-II, sq-III, sq-IV, vmf, nc\n"
     )
+
+
+def test_an_override_of_a_system_needs_no_key_of_the_recipe(tmp_path: Path) -> None:
+    """The recipe is of sq-IV, which has no commitment: what is missing is the store."""
+    options = ("--systems", "vq-ema", "--features", tmp_path / "none")
+    result = run(*options, "--set", "quantizer.commitment=0.5")
+    assert "expected a feature store" in result.stderr
+    result = run(*options, "--set", "quantizer.kind=vq")
+    assert "each system has its own quantizer; choose among systems instead" in result.stderr

@@ -33,10 +33,11 @@ def give_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: str
 
     recipe: `load_recipe(..., on_codec=True)`, whose refinement the vocoder gets. The vocoder is the one that was tuned
     on the codec's output, or the run's; of format 2, none that has its contrast already, which such files do not tell.
-    Raises TrainingError: the recipe has no
-    contrast, the store has other features or lacks a split, the model knows none of its speakers, or several processes;
-    ModelError: no model in `run`, a plain VAE, or one of other features; VocoderError: no vocoder there, no `istft`,
-    one that has its contrast, or one for other features; CorpusError: no store.
+
+    Raises TrainingError: the recipe has no contrast, the store has other features or lacks a split, the model knows
+    none of its speakers, or several processes; ModelError: no model in `run`, a plain VAE, or one of other features;
+    VocoderError: no vocoder there, no `istft`, one that has its contrast, or one for other features; CorpusError: no
+    store.
     """
     refuse_processes("contrast")
     if recipe.contrast is None:
