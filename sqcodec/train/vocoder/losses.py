@@ -1,6 +1,7 @@
 """What the ISTFT vocoder is trained on: spectra at several resolutions, and what the discriminators say."""
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -33,13 +34,18 @@ def spectral_loss(
 
 
 def _at(synthesised: Tensor, recorded: Tensor, n_fft: int, sample_rate: int) -> tuple[Tensor, Tensor]:
-    whole = replace(FEATURES["log-mel"], sample_rate=sample_rate, f_max=sample_rate / 2)
-    config = replace(whole, n_fft=n_fft, win_length=n_fft, n_mels=n_fft // _BINS_A_BAND)
-    filters = mel_filters(config).to(synthesised.device)
+    filters = _filters(n_fft, sample_rate, synthesised.device)
     synthesised, recorded = _magnitude(synthesised, n_fft), _magnitude(recorded, n_fft)
     mel = (_log(synthesised @ filters.T) - _log(recorded @ filters.T)).abs().mean()
     convergence = (synthesised - recorded).norm() / recorded.norm().clamp_min(_FLOOR)
     return mel, convergence + (_log(synthesised) - _log(recorded)).abs().mean()
+
+
+@lru_cache(maxsize=16)
+def _filters(n_fft: int, sample_rate: int, device: torch.device) -> Tensor:
+    """[bands, bins], kept on the device: a GPU would be waited for at every copy."""
+    whole = replace(FEATURES["log-mel"], sample_rate=sample_rate, f_max=sample_rate / 2)
+    return mel_filters(replace(whole, n_fft=n_fft, win_length=n_fft, n_mels=n_fft // _BINS_A_BAND)).to(device)
 
 
 def _magnitude(sound: Tensor, n_fft: int) -> Tensor:
