@@ -8,11 +8,24 @@ from typing import NamedTuple
 from sqcodec.errors import CorpusError
 
 
+class Variation(NamedTuple):
+    """How a copy of a recording is changed (`sqcodec.corpus.variations`).
+
+    factor: of pitch and formants; ratio: dB of the speech over the noise; noise, room: paths of recordings.
+    """
+
+    kind: str
+    factor: float = 1.0
+    ratio: float = 0.0
+    noise: str | None = None
+    room: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Utterance:
     """One recording of a corpus: `path` on disk, unique `name` (no suffix, `/` between folders), speaker and split.
 
-    credit: whom to name where the recording is played, "" for nobody.
+    credit: whom to name where the recording is played, "" for nobody. variation: of a copy; None: as recorded.
     """
 
     name: str
@@ -20,6 +33,7 @@ class Utterance:
     speaker: str
     split: str
     credit: str = ""
+    variation: Variation | None = None
 
 
 class Recording(NamedTuple):

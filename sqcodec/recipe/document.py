@@ -14,6 +14,7 @@ from sqcodec.recipe.prior_section import PriorConfig
 from sqcodec.recipe.quantizer_section import QuantizerConfig
 from sqcodec.recipe.section import Count, Fraction, Level, Positive, Precision, Section
 from sqcodec.recipe.target_section import TargetConfig
+from sqcodec.recipe.variations_section import VariationsConfig
 from sqcodec.recipe.vocoder_section import IstftConfig, TrainedVocoderConfig, VocoderConfig
 
 Splits = dict[str, str]
@@ -36,10 +37,14 @@ class ZeroSpeech2019Config(Section):
 
 
 class FolderConfig(Section):
-    """Anybody's recordings, `<speaker>/<utterance>.<ext>` or a list; `test_fraction` of each speaker is held out."""
+    """Anybody's recordings, `<speaker>/<utterance>.<ext>` or a list; `test_fraction` of each speaker is held out.
+
+    variations: copies of training recordings that are added; null: none.
+    """
 
     kind: Literal["folder"]
     test_fraction: Fraction
+    variations: VariationsConfig | None = None
 
 
 CorpusConfig = Annotated[VctkConfig | ZeroSpeech2019Config | FolderConfig, Field(discriminator="kind")]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sqcodec.corpus import download, folder, vctk, zerospeech2019
 from sqcodec.corpus.splits import Manifest
+from sqcodec.corpus.variations import with_variations
 from sqcodec.errors import CorpusError
 from sqcodec.recipe import FolderConfig, Recipe, VctkConfig, ZeroSpeech2019Config
 
@@ -21,16 +22,18 @@ def scan(recipe: Recipe, recipe_folder: Path, *, data: Path | None, list_file: P
         raise CorpusError(
             f"`list_file` {list_file}: recipe {recipe.name} is for {corpus.kind}; a list needs the recipe folder"
         )
-    if list_file:
-        return folder.read_list(list_file)
+    if isinstance(corpus, FolderConfig):
+        if list_file:
+            found = folder.read_list(list_file)
+        else:
+            found = folder.walk(data or _usual_root(recipe), corpus.test_fraction)
+        return with_variations(found, corpus.variations) if corpus.variations else found
     root = data or _usual_root(recipe)
     match corpus:
         case VctkConfig():
             return vctk.walk(root, _split_files(corpus.splits, recipe_folder), microphone=corpus.microphone)
         case ZeroSpeech2019Config():
             return zerospeech2019.walk(root, _split_files(corpus.splits, recipe_folder), language=corpus.language)
-        case FolderConfig():
-            return folder.walk(root, corpus.test_fraction)
 
 
 def _usual_root(recipe: Recipe) -> Path:

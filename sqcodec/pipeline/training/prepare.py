@@ -106,7 +106,10 @@ def prepare(
 
 def _digest(manifest: Manifest, config: FeatureConfig) -> str:
     """Changes with a recording, its split, or the features."""
-    rows = [(u.name, str(u.path), u.speaker, u.split, *_stamp(u.path)) for u in manifest.utterances]
+    rows = [
+        (each.name, str(each.path), each.speaker, each.split, *_stamp(each.path), *(each.variation or ()))
+        for each in manifest.utterances
+    ]
     tree = [
         store.FORMAT,
         config.as_dict(),

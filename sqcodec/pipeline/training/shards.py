@@ -12,6 +12,7 @@ from sqcodec.corpus import store
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.corpus.splits import Utterance
 from sqcodec.corpus.store import Report, StoredUtterance
+from sqcodec.corpus.variations import vary
 from sqcodec.errors import AudioError
 from sqcodec.features.mel import extract
 from sqcodec.spectrogram import PEAK, FeatureConfig
@@ -53,6 +54,8 @@ def _stored(task: ShardTask, reports_: list[Report]) -> Iterator[StoredUtterance
         try:
             source = AudioSource(utterance.path)
             samples = source.read(task.config.sample_rate)
+            if utterance.variation:
+                samples = vary(samples, task.config.sample_rate, utterance.variation)
             peak = _checked_peak(samples, utterance.path, task.config)
         except AudioError as error:
             reason, _, detail = str(error).removeprefix(f"{utterance.path}: ").partition(": ")

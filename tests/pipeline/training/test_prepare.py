@@ -222,3 +222,19 @@ def test_real_speech(corpus_name: str, tmp_path: Path) -> None:
         "zerospeech2019": {"evaluation": 56, "test": 10, "train": 64},
     }
     assert counts == expected[recipe]
+
+
+def test_copies_of_training_recordings_join_them(corpus: Path, tmp_path: Path) -> None:
+    plain = run(corpus, tmp_path / "plain", overrides=("corpus.variations=null",))
+    digest = store.store_digest(tmp_path / "plain")
+    assert digest == (run(corpus, tmp_path / "s") and store.store_digest(tmp_path / "s"))
+    every = "{lowered: 1.0, raised: 0.0, telephone: 0.0, noisy: 0.0, noise: null, rooms: null}"
+    done = run(corpus, tmp_path / "s", overrides=(f"corpus.variations={every}",))
+    assert done.fresh
+    assert [(split.name, split.utterances) for split in plain.splits] == [("test", 2), ("train", 4)]
+    assert [(split.name, split.utterances) for split in done.splits] == [("test", 2), ("train", 8)]
+    rows = {row.name: row for row in store.open_store(tmp_path / "s").splits["train"].rows}
+    for name, row in rows.items():
+        if not name.endswith("~lowered"):
+            assert 1.1 < rows[f"{name}~lowered"].samples / row.samples < 1.43  # a tenth to three tenths slower
+            assert rows[f"{name}~lowered"].speaker == row.speaker
