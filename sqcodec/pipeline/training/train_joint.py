@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sqcodec.corpus.store import StoreSplit
 from sqcodec.errors import TrainingError
-from sqcodec.model.blockwise import with_context
+from sqcodec.model.blockwise import encode_each
 from sqcodec.model.decoder_lookahead import with_decoder_lookahead
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.training.coded_store import codec_for
@@ -64,10 +64,12 @@ def _codes(split: StoreSplit, codec: SpectrogramCodec, path: Path) -> NDArray[np
     """Codes [N, K] of all utterances, one after the other; kept in a file, since the search takes minutes."""
     if not path.is_file():
         device = next(codec.parameters()).device
-        found = []
-        for row in split.rows:
-            padded = with_context(codec, torch.from_numpy(split.features_of(row)).to(device))
-            found.append(codec.encode(padded[None])[0].T.to(torch.uint16).cpu().numpy())
+        recordings = (([torch.from_numpy(split.features_of(row))], row.frames) for row in split.rows)
+        found = [
+            block.codes.T.numpy().astype(np.uint16)
+            for blocks in encode_each(codec, recordings, device, codebooks=None)
+            for block in blocks
+        ]
         with written(path, error=TrainingError) as draft, draft.open("wb") as file:
             np.save(file, np.concatenate(found), allow_pickle=False)
     codes: NDArray[np.uint16] = np.load(path, allow_pickle=False)
