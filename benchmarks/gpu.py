@@ -72,9 +72,14 @@ def gpu(
 ) -> None:
     """Codes on CPU and GPU, trainings in four ways, steps per second, a profile, and coding, on the store STORE."""
     opened, on = open_store(store), find_device(device)
+    settings = {
+        "recipe": recipe, "overrides": overrides, "vocoder": vocoder, "its overrides": set_vocoder, "steps": steps,
+        "vocoder's steps": vocoder_steps, "seeds": seeds,
+    }  # fmt: skip
     codec_recipe = load_recipe(recipe, overrides).codec
     parts: dict[str, Callable[[], Any]] = {
         "machine": lambda: machine(on),
+        "settings": lambda: settings | sizes(opened),
         "codes": lambda: codes(codec_recipe, opened, on),
         "trainings": lambda: trainings(codec_recipe, opened, on, steps=steps, seeds=seeds),
         "vocoder": lambda: vocoders(vocoder, set_vocoder, opened, on, steps=vocoder_steps),
@@ -93,6 +98,15 @@ def machine(device: torch.device) -> Report:
     """What the figures belong to."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return {"device": name, "torch": torch.__version__, "cuda": torch.version.cuda, "python": platform.python_version()}
+
+
+def sizes(store: FeatureStore) -> Report:
+    """Utterances and hours of each split."""
+    rate = store.features.sample_rate
+    return {
+        name: {"utterances": len(split.rows), "hours": len(split.audio) / rate / 3600}
+        for name, split in store.splits.items()
+    }
 
 
 def codes(recipe: CodecRecipe, store: FeatureStore, device: torch.device) -> Report:

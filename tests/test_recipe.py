@@ -83,6 +83,15 @@ def test_a_wrong_key_gets_the_one_that_may_be_meant(override, text):
     assert str(caught.value).splitlines()[-1] == text
 
 
+def test_a_key_of_a_section_that_is_not_set_is_told_how_to_set_it():
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("folder", ("corpus.variations.lowered=0.2",))
+    assert str(caught.value) == (
+        "`overrides` corpus.variations.lowered=0.2: corpus.variations is not set; set it whole:"
+        " corpus.variations={lowered: 0.2}"
+    )
+
+
 def test_a_misspelt_key_that_is_missing_is_the_one_that_is_meant(tmp_path):
     text = find_recipe("vctk").read_text().replace("learning_rate: 4.0e-4", "learningrate: 4.0e-4")
     (tmp_path / "recipe.yaml").write_text(text)

@@ -11,13 +11,15 @@ from sqcodec.errors import CorpusError
 class Variation(NamedTuple):
     """How a copy of a recording is changed (`sqcodec.corpus.variations`).
 
-    factor: of pitch and formants; ratio: dB of the speech over the noise; noise, room: paths of recordings.
+    factor: of pitch and formants; ratio: dB of the speech over the noise; noise, room: paths of recordings; position:
+    where in the noise it begins, from 0 to 1.
     """
 
     kind: str
     factor: float = 1.0
     ratio: float = 0.0
     noise: str | None = None
+    position: float = 0.0
     room: str | None = None
 
 

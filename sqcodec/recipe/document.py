@@ -1,8 +1,8 @@
 """The whole recipe: its sections, and what must fit between them. `reading` finds and reads one."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from sqcodec.errors import RecipeError
 from sqcodec.recipe.context_section import ContextConfig
@@ -45,6 +45,12 @@ class FolderConfig(Section):
     kind: Literal["folder"]
     test_fraction: Fraction
     variations: VariationsConfig | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_null(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Releases that know no variations read models of recipes that have none."""
+        values: dict[str, Any] = handler(self)
+        return values if self.variations else {key: value for key, value in values.items() if key != "variations"}
 
 
 CorpusConfig = Annotated[VctkConfig | ZeroSpeech2019Config | FolderConfig, Field(discriminator="kind")]

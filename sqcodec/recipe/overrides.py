@@ -26,6 +26,9 @@ def override_(tree: dict[str, Any], override: str) -> None:
         if sep and node is None and near:
             meant = ".".join([*sections[:index], near[0], *sections[index + 1 :], last])
             raise RecipeError(f"`overrides` {override}: no section {section!r}; did you mean {meant}?")
+    if sep and last and node is None and len(sections) > 1:
+        whole = ".".join(sections)
+        raise RecipeError(f"`overrides` {override}: {whole} is not set; set it whole: {whole}={{{last}: {text}}}")
     if not sep or not isinstance(node, dict) or not last:
         raise RecipeError(f"`overrides` {override}: expected section.key=value, such as `overrides` train.steps=1000")
     try:

@@ -38,7 +38,9 @@ def test_every_part_is_measured(tmp_path: Path) -> None:
     report = json.loads(out.read_text("utf-8"))
     assert done.stdout == f"{out}: {out.stat().st_size} bytes\n"
     assert out.stat().st_size < 1_000_000
-    assert list(report) == ["machine", "codes", "trainings", "vocoder", "profile", "coding"]
+    assert list(report) == ["machine", "settings", "codes", "trainings", "vocoder", "profile", "coding"]
+    assert report["settings"]["steps"] == 8
+    assert report["settings"]["test"]["hours"] == pytest.approx(2.0 / 3600, rel=0.02)
     codes = report["codes"]
     # 2 s, on the CPU twice
     assert codes == {"codes": 100, "different": 0, "largest difference of decoded features": 0.0}

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqcodec.corpus import store
-from sqcodec.corpus.splits import Manifest
+from sqcodec.corpus.splits import Manifest, Utterance
 from sqcodec.corpus.store import Report
 from sqcodec.errors import AudioError, CorpusError
 from sqcodec.locking import alone
@@ -105,9 +105,9 @@ def prepare(
 
 
 def _digest(manifest: Manifest, config: FeatureConfig) -> str:
-    """Changes with a recording, its split, or the features."""
+    """Changes with a recording, its split, how a copy is varied, and the features."""
     rows = [
-        (each.name, str(each.path), each.speaker, each.split, *_stamp(each.path), *(each.variation or ()))
+        (each.name, str(each.path), each.speaker, each.split, *_stamp(each.path), *_changes(each))
         for each in manifest.utterances
     ]
     tree = [
@@ -120,6 +120,14 @@ def _digest(manifest: Manifest, config: FeatureConfig) -> str:
         sorted(manifest.usual_rates),
     ]
     return hashlib.sha256(json.dumps(tree).encode()).hexdigest()
+
+
+def _changes(utterance: Utterance) -> tuple[Any, ...]:
+    """Of a copy: how it is varied, with the stamps of its noise and room."""
+    if (variation := utterance.variation) is None:
+        return ()
+    sounds = [Path(sound) for sound in (variation.noise, variation.room) if sound]
+    return (*variation, *(value for sound in sounds for value in _stamp(sound)))
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from sqcodec.corpus import store
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.corpus.splits import Utterance
 from sqcodec.corpus.store import Report, StoredUtterance
-from sqcodec.corpus.variations import vary
+from sqcodec.corpus.variations import read_varied
 from sqcodec.errors import AudioError
 from sqcodec.features.mel import extract
 from sqcodec.spectrogram import PEAK, FeatureConfig
@@ -53,18 +53,27 @@ def _stored(task: ShardTask, reports_: list[Report]) -> Iterator[StoredUtterance
     for utterance in task.utterances:
         try:
             source = AudioSource(utterance.path)
-            samples = source.read(task.config.sample_rate)
             if utterance.variation:
-                samples = vary(samples, task.config.sample_rate, utterance.variation)
+                samples = read_varied(source, task.config.sample_rate, utterance.variation)
+            else:
+                samples = source.read(task.config.sample_rate)
             peak = _checked_peak(samples, utterance.path, task.config)
         except AudioError as error:
-            reason, _, detail = str(error).removeprefix(f"{utterance.path}: ").partition(": ")
-            reports_.append(Report(utterance.name, reason, detail, skipped=True))
+            reports_.append(_left_out(utterance, str(error)))
             continue
-        reports_ += _remarks(utterance.name, source, task)
+        if not utterance.variation:
+            reports_ += _remarks(utterance.name, source, task)
         features = extract(torch.from_numpy(samples).to(task.device), task.config).cpu().numpy()
         gain = peak / PEAK
         yield StoredUtterance(utterance.name, utterance.speaker, features, samples / np.float32(gain), gain)
+
+
+def _left_out(utterance: Utterance, text: str) -> Report:
+    """text: of the error, which names a noise or a room where it is theirs."""
+    if utterance.variation:
+        return Report(utterance.name, "no copy", text, skipped=True)
+    reason, _, detail = text.removeprefix(f"{utterance.path}: ").partition(": ")
+    return Report(utterance.name, reason, detail, skipped=True)
 
 
 def _checked_peak(samples: NDArray[np.float32], path: Path, config: FeatureConfig) -> float:

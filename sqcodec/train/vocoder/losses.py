@@ -42,6 +42,7 @@ def _at(synthesised: Tensor, recorded: Tensor, n_fft: int, sample_rate: int) -> 
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(False)  # what is kept serves a training later
 def _filters(n_fft: int, sample_rate: int, device: torch.device) -> Tensor:
     """[bands, bins], kept on the device: a GPU would be waited for at every copy."""
     whole = replace(FEATURES["log-mel"], sample_rate=sample_rate, f_max=sample_rate / 2)

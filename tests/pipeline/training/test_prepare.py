@@ -10,6 +10,7 @@ from sqcodec.corpus import store
 from sqcodec.errors import AudioError, CorpusError
 from sqcodec.features.mel import extract
 from sqcodec.pipeline.training import prepare
+from sqcodec.recipe import load_recipe
 from sqcodec.spectrogram import FEATURES
 
 
@@ -224,17 +225,64 @@ def test_real_speech(corpus_name: str, tmp_path: Path) -> None:
     assert counts == expected[recipe]
 
 
+def copied(*values: str) -> tuple[str, ...]:
+    return (f"corpus.variations={{{', '.join(values)}}}",)
+
+
 def test_copies_of_training_recordings_join_them(corpus: Path, tmp_path: Path) -> None:
-    plain = run(corpus, tmp_path / "plain", overrides=("corpus.variations=null",))
-    digest = store.store_digest(tmp_path / "plain")
-    assert digest == (run(corpus, tmp_path / "s") and store.store_digest(tmp_path / "s"))
-    every = "{lowered: 1.0, raised: 0.0, telephone: 0.0, noisy: 0.0, noise: null, rooms: null}"
-    done = run(corpus, tmp_path / "s", overrides=(f"corpus.variations={every}",))
+    plain = run(corpus, tmp_path / "s")
+    done = run(corpus, tmp_path / "s", overrides=copied("lowered: 1.0"))
     assert done.fresh
+    assert "train: 4 utterances are copies (4 lowered)" in done.remarks
     assert [(split.name, split.utterances) for split in plain.splits] == [("test", 2), ("train", 4)]
     assert [(split.name, split.utterances) for split in done.splits] == [("test", 2), ("train", 8)]
     rows = {row.name: row for row in store.open_store(tmp_path / "s").splits["train"].rows}
     for name, row in rows.items():
         if not name.endswith("~lowered"):
             assert 1.1 < rows[f"{name}~lowered"].samples / row.samples < 1.43  # a tenth to three tenths slower
-            assert rows[f"{name}~lowered"].speaker == row.speaker
+            assert rows[f"{name}~lowered"].speaker == f"{row.speaker}~lowered"
+
+
+def test_a_recipe_without_variations_makes_the_store_of_before(corpus: Path, tmp_path: Path) -> None:
+    run(corpus, tmp_path / "s")
+    assert not run(corpus, tmp_path / "s", overrides=("corpus.variations=null",)).fresh
+    assert "variations" not in load_recipe("folder").model_dump(mode="json")["corpus"]
+    assert load_recipe("folder", copied("lowered: 0.5")).model_dump()["corpus"]["variations"]["lowered"] == 0.5
+
+
+def test_noise_and_rooms_from_folders_and_their_changes(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tone(tmp_path / "noises" / "n.wav", 0.5, rate=44100, channels=2)
+    tone(tmp_path / "rooms" / "r.wav", 0.1)
+    noisy = copied("noisy: 1.0", "noise: noises", "rooms: rooms")
+    for jobs, out in ((1, "one"), (2, "two")):
+        assert run(corpus, tmp_path / out, overrides=noisy, jobs=jobs).splits[1].utterances == 8
+    one, two = (store.open_store(tmp_path / out).splits["train"].audio for out in ("one", "two"))
+    np.testing.assert_array_equal(one, two)
+    assert not run(corpus, tmp_path / "one", overrides=noisy).fresh
+    os.utime(tmp_path / "noises" / "n.wav", (1, 1))
+    assert run(corpus, tmp_path / "one", overrides=noisy).fresh
+
+
+def test_a_copy_that_cannot_be_made_is_reported_with_its_cause(corpus: Path, tmp_path: Path) -> None:
+    noise = tmp_path / "noises" / "broken.wav"
+    noise.parent.mkdir()
+    noise.write_bytes(b"RIFF")
+    noisy = copied("noisy: 1.0", f"noise: {noise.parent}")
+    done = run(corpus, tmp_path / "s", overrides=noisy)
+    assert done.splits[1].utterances == 4  # the recordings themselves
+    assert {(report.reason, report.name.rpartition("~")[2], report.skipped) for report in done.reports} == {
+        ("no copy", "noisy", True)
+    }
+    assert all(report.detail.startswith(f"{noise}: ") for report in done.reports)
+    with pytest.raises(AudioError, match="~noisy: no copy: .*broken.wav: "):
+        run(corpus, tmp_path / "strict", overrides=noisy, strict=True)
+
+
+def test_what_is_unusual_in_a_recording_is_said_once(tmp_path: Path) -> None:
+    for name in ("a/1", "a/2", "a/3"):
+        tone(tmp_path / "corpus" / f"{name}.wav", rate=8000, channels=2)
+    plain = run(tmp_path / "corpus", tmp_path / "s")
+    assert run(tmp_path / "corpus", tmp_path / "s", overrides=copied("raised: 1.0")).reports == plain.reports

@@ -20,6 +20,15 @@ from sqcodec.train.vocoder.sound_crops import SoundCrops
 from tests.train.vocoder.conftest import ISTFT
 
 
+def test_filters_that_an_evaluation_kept_serve_a_training() -> None:
+    with torch.inference_mode():
+        spectral_loss(torch.ones(1, 300), torch.ones(1, 300), (240,), 16000)
+    sound = torch.ones(1, 300, requires_grad=True)
+    spectral_loss(sound, torch.zeros(1, 300), (240,), 16000).mel.backward()
+    assert sound.grad is not None
+    assert sound.grad.isfinite().all()
+
+
 @pytest.mark.slow
 def test_the_spectral_loss_matches_librosa() -> None:
     random = np.random.default_rng(0)
