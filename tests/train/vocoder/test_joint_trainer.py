@@ -5,12 +5,14 @@ import pytest
 import torch
 
 import sqcodec
+from sqcodec.corpus.store import open_store
 from sqcodec.errors import ModelError, RecipeError, TrainingError
 from sqcodec.model.assembly import build_codec
+from sqcodec.model.blockwise import with_context
 from sqcodec.model.decoder_lookahead import with_decoder_lookahead
 from sqcodec.model.model_file import open_model, save_model
 from sqcodec.model.model_header import NO_SPEAKER
-from sqcodec.pipeline.training.train_joint import train_joint
+from sqcodec.pipeline.training.train_joint import _codes, train_joint
 from sqcodec.pipeline.training.train_vocoder import fine_tuning, train_vocoder
 from sqcodec.recipe import load_recipe
 from sqcodec.train.log import read_log
@@ -121,6 +123,21 @@ def test_the_vocoder_and_its_discriminators_are_taken(begun, tmp_path, monkeypat
     checkpoint = torch.load(run / "vocoder" / "checkpoint.pt", weights_only=True)
     judging = trainer.networks["discriminators"].state_dict()
     assert all(torch.equal(value, judging[name]) for name, value in checkpoint["networks"]["discriminators"].items())
+
+
+def test_the_codes_found_in_batches_are_those_of_each_recording(tmp_path):
+    lengths = (16000, 24240, 170_080)  # 1.0 and 1.5 s, and more than a block; frames: 101, 152, 1064
+    split = open_store(make_sound_store(tmp_path / "corpus", lengths=lengths)).splits["train"]
+    torch.manual_seed(0)
+    codec = build_codec(recipe_of()).eval()
+    found = _codes(split, codec, tmp_path / "codes.npy")
+    alone = []
+    for row in split.rows:
+        padded = with_context(codec, torch.from_numpy(split.features_of(row)))
+        alone.append(codec.encode(padded[None])[0].T.numpy())
+    assert [len(codes) for codes in alone] == [51, 76, 532]
+    np.testing.assert_array_equal(found, np.concatenate(alone))
+    np.testing.assert_array_equal(_codes(split, None, tmp_path / "codes.npy"), found)  # kept
 
 
 def test_a_decoder_that_looks_less_far_ahead_gives_the_same_for_codes_that_last():
