@@ -12,6 +12,7 @@ import numpy as np
 
 import sqcodec
 from benchmarks.speech import SAMPLE_RATE, Samples, usable_recordings
+from sqcodec.corpus.variations import mixed
 from sqcodec.errors import MetricError
 from sqcodec.metrics import distillmos, dnsmos, level, pesq, pitch, stoi
 from sqcodec.metrics.alignment import find_delay, remove_delay
@@ -71,13 +72,6 @@ def derived(sounds: Sequence[Samples]) -> Iterator[Condition]:
 def shifted(sound: Samples, factor: float) -> Samples:
     """Played `factor` times as fast: pitch and formants times `factor`."""
     return resample(sound, round(SAMPLE_RATE * factor), SAMPLE_RATE)
-
-
-def mixed(sound: Samples, noise: np.ndarray, ratio: float) -> Samples:
-    """With noise [N] at a power `ratio` dB below the sound's."""
-    scale = np.sqrt(np.square(sound).mean() / np.square(noise).mean()) * 10 ** (-ratio / 20)
-    both: Samples = (sound + scale * noise).astype(np.float32)
-    return both
 
 
 def telephone(sound: Samples) -> Samples:

@@ -6,10 +6,9 @@ the shares and the folders alone, not on the other recordings.
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from sqcodec.corpus.splits import Manifest, Utterance, Variation
 from sqcodec.errors import AudioError, CorpusError
 from sqcodec.resampling import resample
 
-SPLIT = "train"
+_SPLIT = "train"
 _FACTORS = {"lowered": (0.7, 0.9), "raised": (1.1, 1.3)}  # of pitch and formants
 _RATIO = (5.0, 25.0)  # dB, of the speech over the noise
 _IN_ROOMS = 0.5  # of the copies in noise
@@ -32,41 +31,28 @@ _SILENCE = 1e-6  # root mean square of a noise, or norm of an impulse response
 Samples = NDArray[np.float32]
 
 
-class Shares(Protocol):
-    """What says how many copies there are: the recipe's `corpus.variations`."""
-
-    @property
-    def noise(self) -> str | None:
-        """The folder of noises."""
-
-    @property
-    def rooms(self) -> str | None:
-        """The folder of impulse responses."""
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """Of the training recordings, by kind."""
-
-
-def with_variations(manifest: Manifest, config: Shares) -> Manifest:
+def with_variations(
+    manifest: Manifest, shares: Mapping[str, float], *, noise: str | None, rooms: str | None
+) -> Manifest:
     """The manifest with the copies of its training recordings, named `NAME~KIND`; a voice that is lowered or raised is
     another speaker, `SPEAKER~KIND`.
 
+    shares: of the training recordings, by kind. noise, rooms: folders of noises and of impulse responses; None: none.
     Raises CorpusError: a folder of noises or rooms without recordings, or a recording with the name of a copy.
     """
-    noises, rooms = _recordings(config.noise, "noise"), _recordings(config.rooms, "rooms")
+    noises, impulses = _recordings(noise, "noise"), _recordings(rooms, "rooms")
     copies = [
         _copy(utterance, variation)
         for utterance in manifest.utterances
-        if utterance.split == SPLIT and (variation := _drawn(utterance.name, config.shares, noises, rooms))
+        if utterance.split == _SPLIT and (variation := _drawn(utterance.name, shares, noises, impulses))
     ]
     taken = {utterance.name: utterance.path for utterance in manifest.utterances}
     for copy in copies:
         if copy.name in taken:
             raise CorpusError(f"{taken[copy.name]}: has the name of a copy of {copy.path}; rename one of the two")
     counts = Counter(copy.variation.kind for copy in copies if copy.variation)
-    kinds = ", ".join(f"{counts[kind]} {kind}" for kind in config.shares if counts[kind])
-    remark = f"{SPLIT}: {len(copies)} utterances are copies{f' ({kinds})' if kinds else ''}"
+    kinds = ", ".join(f"{counts[kind]} {kind}" for kind in shares if counts[kind])
+    remark = f"{_SPLIT}: {len(copies)} utterances are copies{f' ({kinds})' if kinds else ''}"
     return replace(manifest, utterances=(*manifest.utterances, *copies), remarks=(*manifest.remarks, remark))
 
 
@@ -84,12 +70,19 @@ def read_varied(source: AudioSource, rate: int, variation: Variation) -> Samples
             return source.read(round(rate / variation.factor))
 
 
+def mixed(sound: Samples, noise: NDArray[np.floating], ratio: float) -> Samples:
+    """With noise [N] at a power `ratio` dB below the sound's."""
+    scale = np.sqrt(np.square(sound).mean() / np.square(noise).mean()) * 10 ** (-ratio / 20)
+    both: Samples = (sound + scale * noise).astype(np.float32)
+    return both
+
+
 def _copy(utterance: Utterance, variation: Variation) -> Utterance:
     speaker = f"{utterance.speaker}~{variation.kind}" if variation.kind in _FACTORS else utterance.speaker
     return replace(utterance, name=f"{utterance.name}~{variation.kind}", speaker=speaker, variation=variation)
 
 
-def _drawn(name: str, shares: dict[str, float], noises: Sequence[Path], rooms: Sequence[Path]) -> Variation | None:
+def _drawn(name: str, shares: Mapping[str, float], noises: Sequence[Path], rooms: Sequence[Path]) -> Variation | None:
     random = np.random.default_rng(list(hashlib.sha256(name.encode(errors="surrogateescape")).digest()))
     kind = _kind(random.random(), shares)
     if kind is None:
@@ -105,7 +98,7 @@ def _one_of(paths: Sequence[Path], random: np.random.Generator) -> str:
     return str(paths[int(random.integers(len(paths)))])
 
 
-def _kind(drawn: float, shares: dict[str, float]) -> str | None:
+def _kind(drawn: float, shares: Mapping[str, float]) -> str | None:
     for kind, share in shares.items():
         if drawn < share:
             return kind
@@ -133,12 +126,7 @@ def _in_noise(samples: Samples, rate: int, variation: Variation) -> Samples:
         samples = _in_room(samples, rate, Path(variation.room))
     whole = AudioSource(Path(variation.noise)).read(rate)
     noise = np.resize(np.roll(whole, -int(variation.position * len(whole))), len(samples))
-    level = np.sqrt(np.square(noise).mean())
-    if level < _SILENCE:
-        return samples
-    scale = np.sqrt(np.square(samples).mean()) / level * 10 ** (-variation.ratio / 20)
-    both: Samples = (samples + scale * noise).astype(np.float32)
-    return both
+    return samples if np.sqrt(np.square(noise).mean()) < _SILENCE else mixed(samples, noise, variation.ratio)
 
 
 def _in_room(samples: Samples, rate: int, room: Path) -> Samples:

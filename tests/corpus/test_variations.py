@@ -27,6 +27,10 @@ def manifest(number: int, split: str = "train") -> Manifest:
     return Manifest(utterances=utterances, left_out=(), remarks=(), usual_rates=frozenset(), sources={split: "here"})
 
 
+def with_copies(some: Manifest, config: VariationsConfig) -> Manifest:
+    return with_variations(some, config.shares, noise=config.noise, rooms=config.rooms)
+
+
 def copies(found: Manifest) -> list[Utterance]:
     return [utterance for utterance in found.utterances if utterance.variation]
 
@@ -52,7 +56,7 @@ def written(path: Path, sound: NDArray[np.float32], rate: int = RATE) -> Path:
 
 
 def test_shares_say_how_many_recordings_have_a_copy() -> None:
-    found = with_variations(manifest(2000), settings(lowered=0.2, raised=0.1, telephone=0.05))
+    found = with_copies(manifest(2000), settings(lowered=0.2, raised=0.1, telephone=0.05))
     assert found.utterances[:2000] == manifest(2000).utterances
     counts = Counter(utterance.variation.kind for utterance in copies(found) if utterance.variation)
     assert counts["lowered"] == pytest.approx(400, abs=60)  # a standard deviation is 18
@@ -66,16 +70,16 @@ def test_shares_say_how_many_recordings_have_a_copy() -> None:
 
 
 def test_copies_depend_on_names_alone() -> None:
-    few, many = (copies(with_variations(manifest(number), settings(lowered=0.5))) for number in (50, 400))
+    few, many = (copies(with_copies(manifest(number), settings(lowered=0.5))) for number in (50, 400))
     assert few == [each for each in many if int(each.path.stem) < 50]
 
 
 def test_a_test_split_has_no_copies() -> None:
-    assert not copies(with_variations(manifest(100, "test"), settings(lowered=1.0)))
+    assert not copies(with_copies(manifest(100, "test"), settings(lowered=1.0)))
 
 
 def test_factors_are_those_of_the_kind() -> None:
-    every = copies(with_variations(manifest(400), settings(lowered=0.5, raised=0.5)))
+    every = copies(with_copies(manifest(400), settings(lowered=0.5, raised=0.5)))
     assert len(every) == 400
     for kind, low, high in (("lowered", 0.7, 0.9), ("raised", 1.1, 1.3)):
         factors = [each.variation.factor for each in every if each.variation and each.variation.kind == kind]
@@ -151,31 +155,31 @@ def test_half_of_the_noisy_copies_are_in_a_room(tmp_path: Path) -> None:
     for name in ("noise/a.wav", "noise/b.wav", "rooms/r.wav"):
         written(tmp_path / name, tone(100.0, 0.1))
     config = settings(noisy=1.0, noise=str(tmp_path / "noise"), rooms=str(tmp_path / "rooms"))
-    every = [each.variation for each in copies(with_variations(manifest(400), config)) if each.variation]
+    every = [each.variation for each in copies(with_copies(manifest(400), config)) if each.variation]
     assert sum(each.room is not None for each in every) == pytest.approx(200, abs=40)  # a standard deviation is 10
     assert {Path(each.noise or "").name for each in every} == {"a.wav", "b.wav"}
     assert all(5 <= each.ratio <= 25 for each in every)
 
 
 def test_lowered_and_raised_voices_are_other_speakers() -> None:
-    found = copies(with_variations(manifest(300), settings(lowered=0.3, raised=0.3, telephone=0.3)))
+    found = copies(with_copies(manifest(300), settings(lowered=0.3, raised=0.3, telephone=0.3)))
     assert {(each.variation.kind, each.speaker) for each in found if each.variation} == {
         ("lowered", "s~lowered"), ("raised", "s~raised"), ("telephone", "s"),
     }  # fmt: skip
 
 
 def test_a_remark_counts_the_copies() -> None:
-    found = with_variations(manifest(200), settings(lowered=0.5, raised=0.5))
+    found = with_copies(manifest(200), settings(lowered=0.5, raised=0.5))
     lowered = sum(each.variation.kind == "lowered" for each in copies(found) if each.variation)
     assert found.remarks == (f"train: 200 utterances are copies ({lowered} lowered, {200 - lowered} raised)",)
-    assert with_variations(manifest(3), settings()).remarks == ("train: 0 utterances are copies",)
+    assert with_copies(manifest(3), settings()).remarks == ("train: 0 utterances are copies",)
 
 
 def test_a_recording_with_the_name_of_a_copy_is_refused() -> None:
     some = manifest(1)
     other = Utterance(name="s/0~lowered", path=Path("s/0~lowered.wav"), speaker="s", split="test")
     with pytest.raises(CorpusError, match=r"s/0~lowered.wav: has the name of a copy of s/0.wav; rename one of the two"):
-        with_variations(replace(some, utterances=(*some.utterances, other)), settings(lowered=1.0))
+        with_copies(replace(some, utterances=(*some.utterances, other)), settings(lowered=1.0))
 
 
 def test_a_folder_without_recordings_is_refused(tmp_path: Path) -> None:
@@ -185,7 +189,7 @@ def test_a_folder_without_recordings_is_refused(tmp_path: Path) -> None:
         for key, values in (("noise", {}), ("rooms", {"noise": str(tmp_path)})):
             config = settings(noisy=0.1, **values | {key: str(folder)})
             with pytest.raises(CorpusError, match=rf"got {got}, expected a folder .* corpus.variations.{key} to one"):
-                with_variations(manifest(3), config)
+                with_copies(manifest(3), config)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,9 @@ def scan(recipe: Recipe, recipe_folder: Path, *, data: Path | None, list_file: P
             found = folder.read_list(list_file)
         else:
             found = folder.walk(data or _usual_root(recipe), corpus.test_fraction)
-        return with_variations(found, corpus.variations) if corpus.variations else found
+        if (copies := corpus.variations) is None:
+            return found
+        return with_variations(found, copies.shares, noise=copies.noise, rooms=copies.rooms)
     root = data or _usual_root(recipe)
     match corpus:
         case VctkConfig():
