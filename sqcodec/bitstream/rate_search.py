@@ -6,6 +6,7 @@ sweep before it give, and the first one starts from codes of equal prices. What 
 not looked at.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ from sqcodec.bitstream.context_model import ContextModel
 from sqcodec.bitstream.entropy_tables import TOTAL, TOTAL_BITS
 
 _KEPT = 4  # sums that go on to the next stage where bits cost nothing
+_SPAN = 1.5  # how many times the mean number of stages, and one, a frame may have (docs/results/rate.md)
+CHEAPEST, DEAREST = 1e-4, 1e3  # prices of a bit
 _FRAMES = 128  # searched at once, so that memory stays small
 BITS = TOTAL_BITS - np.log2(np.maximum(np.arange(TOTAL + 1), 1), dtype=np.float32)  # of each frequency
 
@@ -82,6 +85,28 @@ def priced(errors: NDArray[np.float32], price: float, width: float) -> NDArray[n
     costs = errors + np.float32(price * width) * np.arange(1, len(errors) + 1, dtype=np.float32)[:, None]
     stages: NDArray[np.uint8] = (1 + costs.argmin(axis=0)).astype(np.uint8)
     return stages
+
+
+def most_stages(errors: NDArray[np.float32], price: float, width: float) -> int:
+    """How many stages a frame may have at a price: without a limit, loud frames take what would make the others
+    intelligible."""
+    mean = priced(errors, price, width).mean(dtype=np.float64)
+    return min(len(errors), 1 + round(_SPAN * float(mean)))
+
+
+def ends(errors: NDArray[np.float32], price: float, width: float) -> NDArray[np.uint8]:
+    """As `priced`, with no more stages than `most_stages`."""
+    return priced(errors[: most_stages(errors, price, width)], price, width)
+
+
+def price_of(errors: NDArray[np.float32], stages: float, width: float) -> float:
+    """The price at which `ends` gives so many stages in all."""
+    low, high = math.log(CHEAPEST), math.log(DEAREST)
+    for _ in range(16):
+        middle = (low + high) / 2
+        is_too_many = int(ends(errors, math.exp(middle), width).sum(dtype=np.int64)) > stages
+        low, high = (middle, high) if is_too_many else (low, middle)
+    return math.exp(high)
 
 
 def sweep(

@@ -1,14 +1,12 @@
 """Training a context model on the codes of a training set, which are all in memory."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 from torch import Tensor
 
 from sqcodec.errors import TrainingError
@@ -17,23 +15,12 @@ from sqcodec.train.checkpoint import unlike
 from sqcodec.train.context_network import CodedWindows, ContextNetwork
 from sqcodec.train.crops import step_seed
 from sqcodec.train.log import TrainingLog
+from sqcodec.train.prefix_codes import PrefixCodes
 from sqcodec.train.trainer import Milestones, Trainer
 
 _WHOLE = 0.3  # of the windows: every frame has all stages that the window may have
 _LOWEST_PRICE, _HIGHEST_PRICE = 0.04, 2.0  # of a bit, in units of weighed squared error; drawn between them
 _TEST_WINDOWS = 64  # a number of stages, for the evaluation
-
-
-class PrefixCodes(NamedTuple):
-    """The codes of all utterances, one after the other, for every number of stages n.
-
-    codes: [N, K (K + 1) / 2], the code of 1 stage, then the 2 codes of 2 stages, and so on, each searched together;
-    errors: [N, K], weighed squared error with n stages; lengths: codes of each utterance.
-    """
-
-    codes: NDArray[np.unsignedinteger[Any]]
-    errors: NDArray[np.floating[Any]]
-    lengths: Sequence[int]
 
 
 class ContextCorpus(NamedTuple):
@@ -147,8 +134,8 @@ class _Windows:
         self, coded: PrefixCodes, network: ContextNetwork, config: ContextConfig, device: torch.device
     ) -> None:
         self.frames, self.books, self.device = config.frames, network.books, device
-        self._codes = torch.from_numpy(coded.codes.astype(np.int32))
-        self._errors = torch.from_numpy(coded.errors.astype(np.float32))
+        self._codes = torch.from_numpy(coded.codes.astype("i4"))
+        self._errors = torch.from_numpy(coded.errors.astype("f4"))
         lengths = torch.tensor(coded.lengths)
         self._stops = lengths.cumsum(0)
         self._starts = self._stops - lengths

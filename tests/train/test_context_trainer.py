@@ -11,8 +11,9 @@ from sqcodec.bitstream.context_model import from_arrays
 from sqcodec.pipeline.training.launch import make_fabric
 from sqcodec.recipe import ContextConfig
 from sqcodec.train.context_network import CodedWindows, ContextNetwork, integer_grid, to_integers
-from sqcodec.train.context_trainer import ContextCorpus, ContextTrainer, PrefixCodes
+from sqcodec.train.context_trainer import ContextCorpus, ContextTrainer
 from sqcodec.train.log import TrainingLog, read_log
+from sqcodec.train.prefix_codes import PrefixCodes
 
 BOOKS, SIZE, DIM = 2, 8, 3
 

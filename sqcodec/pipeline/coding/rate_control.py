@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from sqcodec.bitstream import sqc
 from sqcodec.bitstream.code_space import CodeSpace
 from sqcodec.bitstream.context_coder import Part
-from sqcodec.bitstream.rate_search import Latents, Search, best_prefixes, priced, sweep
+from sqcodec.bitstream.rate_search import (
+    CHEAPEST,
+    DEAREST,
+    Latents,
+    Search,
+    best_prefixes,
+    ends,
+    most_stages,
+    price_of,
+    sweep,
+)
 from sqcodec.bitstream.sqc_header import BLOCK
 from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
@@ -27,10 +37,8 @@ DEFAULT_EFFORT: Effort = 1
 _SWEEPS: dict[int, int] = {1: 0, 2: 1, 3: 2}  # of each effort: sweeps of the search, and sums that go on
 _KEPT: dict[int, int] = {1: 1, 2: 4, 3: 16}
 _HISTORIES: dict[int, int] = {1: 4, 2: 8, 3: 16}  # of one codebook: one alone ends in cheap codes that fit nothing
-_SPAN = 1.5  # how many times the mean number of stages, and one, a frame may have (docs/results/rate.md)
 _TOLERANCE = 0.01  # of the size, within which a price is good
 _TRIES = 6  # prices that are tried
-_CHEAPEST, _DEAREST = 1e-4, 1e3  # prices of a bit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +175,7 @@ class _Fitting:
         """The codes of a bit rate."""
         size = bit_rate * self._whole.seconds / 8
         best = self._sought(size)
-        if best.size < (1 - 3 * _TOLERANCE) * size and self._stages(_CHEAPEST) >= self._most * 0.999:
+        if best.size < (1 - 3 * _TOLERANCE) * size and self._stages(CHEAPEST) >= self._most * 0.999:
             full = self._size(self._whole)
             if full <= size:
                 rate = 8 * full / self._whole.seconds
@@ -175,7 +183,7 @@ class _Fitting:
                     self._whole,
                     f"`bit_rate` {bit_rate:g}: all codebooks take {rate:.0f} bit/s here, which is the most",
                 )
-        if best.size > (1 + 3 * _TOLERANCE) * size and best.price >= 0.9 * _DEAREST:
+        if best.size > (1 + 3 * _TOLERANCE) * size and best.price >= 0.9 * DEAREST:
             rate = 8 * best.size / self._whole.seconds
             return Fitted(
                 self.codes_of(best.parts), f"`bit_rate` {bit_rate:g}: the least is {rate:.0f} bit/s here, which is used"
@@ -187,8 +195,8 @@ class _Fitting:
         if self._size(self._whole) <= most:
             return Fitted(self._whole, "")
         best = self._sought(most * (1 - _TOLERANCE))
-        while best.size > most and best.price < _DEAREST:
-            best = self.at(min(_DEAREST, best.price * max(1.02, (best.size / most) ** 1.6)), best.parts)
+        while best.size > most and best.price < DEAREST:
+            best = self.at(min(DEAREST, best.price * max(1.02, (best.size / most) ** 1.6)), best.parts)
         if best.size > most:
             raise CodesError(f"`max_bytes` {most}: this recording takes {best.size} bytes at least")
         return Fitted(self.codes_of(best.parts), "")
@@ -199,7 +207,7 @@ class _Fitting:
         sweeps = _SWEEPS[self._effort]
         if parts is None or not sweeps:
             parts = self._priced(price)
-        how = Search(price, self._limit(price), _KEPT[self._effort])
+        how = Search(price, most_stages(self._prefixes.errors, price, self._width), _KEPT[self._effort])
         for _ in range(sweeps if former is None else min(1, sweeps)):
             parts = sweep(self._latents, parts, self._codebook, self._model, how)
         return _Tried(price, parts, self._size(self.codes_of(parts)))
@@ -231,33 +239,16 @@ class _Fitting:
 
     def _price_of(self, stages: float) -> float:
         """The price at which the recording has so many codes."""
-        return _bisected(lambda price: self._stages(price) > stages)
+        return price_of(self._prefixes.errors, stages, self._width)
 
     def _stages(self, price: float) -> int:
-        return int(self._ends(price).sum(dtype=np.int64))
-
-    def _ends(self, price: float) -> NDArray[np.uint8]:
-        """How many stages each frame has if all codes take the same bits."""
-        return priced(self._prefixes.errors[: self._limit(price)], price, self._width)
-
-    def _limit(self, price: float) -> int:
-        """The most stages of a frame: without a limit, loud frames take what would make the others intelligible."""
-        mean = priced(self._prefixes.errors, price, self._width).mean(dtype=np.float64)
-        return min(len(self._codebook), 1 + round(_SPAN * float(mean)))
+        return int(ends(self._prefixes.errors, price, self._width).sum(dtype=np.int64))
 
     @property
     def _most(self) -> int:
         return self._whole.indices.size
 
     def _priced(self, price: float) -> list[Part]:
-        stages = self._ends(price)
+        stages = ends(self._prefixes.errors, price, self._width)
         codes = self._prefixes.codes[stages.astype(np.int64) - 1, :, np.arange(len(stages))].T
         return [Part(codes[:, span], stages[span]) for span in self._spans]
-
-
-def _bisected(is_too_many: Callable[[float], bool]) -> float:
-    low, high = math.log(_CHEAPEST), math.log(_DEAREST)
-    for _ in range(16):
-        middle = (low + high) / 2
-        low, high = (middle, high) if is_too_many(math.exp(middle)) else (low, middle)
-    return math.exp(high)

@@ -4,33 +4,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from sqcodec.bitstream.context_coder import Part, frame_bits
 from sqcodec.bitstream.context_model import ContextModel
-from sqcodec.corpus.store import StoreRow, StoreSplit
 from sqcodec.errors import ModelError, TrainingError
-from sqcodec.features.loudness import code_weights
-from sqcodec.model.blockwise import encode_latents
 from sqcodec.model.model_file import add_context, load_model
 from sqcodec.model.model_header import read_header
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.training.launch import make_fabric, refuse_processes
 from sqcodec.pipeline.training.run_folder import refuse_second, run_training, stage_folder
+from sqcodec.pipeline.training.searched_codes import prefix_codes
 from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.recipe import CodecRecipe
 from sqcodec.train.checkpoint import load_checkpoint
 from sqcodec.train.context_network import integer_grid, to_integers
-from sqcodec.train.context_trainer import ContextCorpus, ContextTrainer, PrefixCodes
+from sqcodec.train.context_trainer import ContextCorpus, ContextTrainer
 from sqcodec.train.curves import CONTEXT_CURVES, draw_curves
 from sqcodec.train.log import read_log
+from sqcodec.train.prefix_codes import PrefixCodes
 from sqcodec.train.trainer import Progress, Report
 
 MODEL, CHECKPOINT = "model.safetensors", "checkpoint.pt"
 _TEST_BLOCKS = 64  # that are coded at the end, of the test split
 _BLOCK = 500  # codes of a block
-_LARGEST = 60000.0  # error that 16 bits hold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,37 +89,13 @@ def _begin_with(trainer: ContextTrainer, checkpoint: Path) -> None:
 
 def _corpus(codec: SpectrogramCodec, recipe: CodecRecipe, features: Path) -> ContextCorpus:
     store = open_store_of(recipe, features, recipe.train.evaluate_split)
-    train, test = (_prefix_codes(codec, store.splits[split]) for split in ("train", recipe.train.evaluate_split))
+    train, test = (prefix_codes(codec, store.splits[split]) for split in ("train", recipe.train.evaluate_split))
     return ContextCorpus(
         train=train,
         test=test,
         grid=integer_grid(codec.quantizer.effective_codebook),
         fingerprint=codec.fingerprint,
         digest=store.digest,
-    )
-
-
-def _prefix_codes(codec: SpectrogramCodec, split: StoreSplit) -> PrefixCodes:
-    every = [_coded(codec, split, row) for row in split.rows]
-    codes, errors = (np.concatenate(values) for values in zip(*every, strict=True))
-    return PrefixCodes(codes, errors, [len(part) for part, _ in every])
-
-
-@torch.inference_mode()
-def _coded(codec: SpectrogramCodec, split: StoreSplit, row: StoreRow) -> tuple[NDArray[np.uint16], NDArray[np.float16]]:
-    """Codes [T, K (K + 1) / 2] of every number of stages, and weighed errors [T, K]."""
-    features = torch.from_numpy(split.features_of(row))
-    device = next(codec.parameters()).device
-    every = [latents for _, latents in encode_latents(codec, [features], row.frames, device)]
-    encoded = torch.cat(every)[None]
-    loudness = float(getattr(codec.recipe.target, "loudness", 0.0))
-    weights = torch.from_numpy(code_weights([features.numpy()], codec.features, loudness)).to(device)
-    prefixes = codec.quantizer.encode_prefixes(encoded)
-    latents = encoded[0, :, : codec.quantizer.dim]
-    errors = [(latents - codec.quantizer.decode(codes)[0]).square().sum(-1) * weights for codes in prefixes]
-    return (
-        torch.cat([codes[0].T for codes in prefixes], dim=1).cpu().numpy().astype(np.uint16),
-        torch.stack(errors, dim=1).clamp_max(_LARGEST).cpu().numpy().astype(np.float16),
     )
 
 

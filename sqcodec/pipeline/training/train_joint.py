@@ -3,21 +3,20 @@
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from sqcodec.corpus.store import StoreSplit
 from sqcodec.errors import TrainingError
-from sqcodec.model.blockwise import encode_each
 from sqcodec.model.decoder_lookahead import with_decoder_lookahead
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.training.coded_store import codec_for
 from sqcodec.pipeline.training.launch import make_fabric, refuse_processes
 from sqcodec.pipeline.training.run_folder import refuse_second, run_training
+from sqcodec.pipeline.training.searched_codes import prefix_codes
 from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.pipeline.training.train_vocoder import FineTuning, TrainedVocoder, figures_of
 from sqcodec.recipe import CodecRecipe
 from sqcodec.storage import file_digest, written
+from sqcodec.train.prefix_codes import PrefixCodes
 from sqcodec.train.trainer import Progress, Report
 from sqcodec.train.vocoder.joint_trainer import Coded, JointTrainer
 
@@ -49,7 +48,7 @@ def train_joint(
     codec = codec_for(store, tuning.model, fabric.device)
     folder.mkdir(parents=True, exist_ok=True)
     made_from = f"{store.digest[:12]}-{file_digest(tuning.model)}"
-    codes = _codes(store.splits["train"], codec, folder / f"codes-{made_from}.npy")
+    codes = _codes(store.splits["train"], codec, folder / f"codes-{made_from}.npz")
     changed = with_decoder_lookahead(codec, recipe.joint.decoder_lookahead)
     trainer = JointTrainer(recipe, store, folder, fabric, Coded(changed, tuning.model, codes))
     if resume:
@@ -60,17 +59,11 @@ def train_joint(
     return TrainedVocoder(folder=folder, step=trainer.step, figures=figures_of(folder))
 
 
-def _codes(split: StoreSplit, codec: SpectrogramCodec, path: Path) -> NDArray[np.uint16]:
-    """Codes [N, K] of all utterances, one after the other; kept in a file, since the search takes minutes."""
+def _codes(split: StoreSplit, codec: SpectrogramCodec, path: Path) -> PrefixCodes:
+    """The codes of all utterances; kept in a file, since the search takes minutes."""
     if not path.is_file():
-        device = next(codec.parameters()).device
-        recordings = (([torch.from_numpy(split.features_of(row))], row.frames) for row in split.rows)
-        found = [
-            block.codes.T.numpy().astype(np.uint16)
-            for blocks in encode_each(codec, recordings, device, codebooks=None)
-            for block in blocks
-        ]
+        found = prefix_codes(codec, split)
         with written(path, error=TrainingError) as draft, draft.open("wb") as file:
-            np.save(file, np.concatenate(found), allow_pickle=False)
-    codes: NDArray[np.uint16] = np.load(path, allow_pickle=False)
-    return codes
+            np.savez(file, codes=found.codes, errors=found.errors, lengths=found.lengths)
+    with np.load(path, allow_pickle=False) as kept:
+        return PrefixCodes(kept["codes"], kept["errors"], kept["lengths"].tolist())

@@ -7,10 +7,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sqcodec.bitstream.rate_search import ends, price_of
 from sqcodec.corpus.store import StoreSplit
 from sqcodec.recipe import VocoderTrainConfig
 from sqcodec.spectrogram import FeatureConfig
+from sqcodec.train.prefix_codes import PrefixCodes
 from sqcodec.train.vocoder.sound_crops import Crop, Draw, features_of, sound_of
+
+_WHOLE = 0.5  # of the crops: every frame has as many stages
+_WIDTH = 8.0  # bits of a code, which all cost the same here: the price is sought that gives the mean
 
 
 class CodedBatch(NamedTuple):
@@ -26,13 +31,14 @@ class CodedBatch(NamedTuple):
 
 
 class CodeCrops:
-    """Crops of a split with the codes [N, K] of its utterances, one after the other; each crop has 1 to K codebooks,
-    uniform. before, after: codes of context."""
+    """Crops of a split with the codes of its utterances, as encoders write them: half of the crops have 1 to K whole
+    codebooks, uniform; in the others each frame has the stages that it would have in a file whose mean is between 1 and
+    K, uniform. before, after: codes of context."""
 
     def __init__(
         self,
         split: StoreSplit,
-        codes: NDArray[np.uint16],
+        coded: PrefixCodes,
         config: FeatureConfig,
         train: VocoderTrainConfig,
         device: torch.device,
@@ -40,7 +46,7 @@ class CodeCrops:
         before: int,
         after: int,
     ) -> None:
-        self._draw, self._split, self._codes, self._config = Draw(split.rows, config, train), split, codes, config
+        self._draw, self._split, self._coded, self._config = Draw(split.rows, config, train), split, coded, config
         self._frames, self._device, self._before = train.frames, device, before
         self._length = before + -(-train.frames // config.frames_per_code) + 1 + after
         lengths = [-(-row.frames // config.frames_per_code) for row in split.rows]
@@ -49,8 +55,11 @@ class CodeCrops:
     def draw(self, seed: int) -> CodedBatch:
         """A batch that the seed alone decides."""
         drawing, per_code = self._draw.draw(seed), self._config.frames_per_code
-        books = np.random.default_rng([seed, 1]).integers(1, self._codes.shape[1], len(drawing.crops), endpoint=True)
-        codes = np.stack([self._cut(crop, int(book)) for crop, book in zip(drawing.crops, books, strict=True)])
+        random, number = np.random.default_rng([seed, 1]), len(drawing.crops)
+        books = random.integers(1, self._coded.stages, number, endpoint=True)
+        means = np.where(random.random(number) < _WHOLE, 0.0, random.uniform(1, self._coded.stages, number))
+        wanted = zip(drawing.crops, books.tolist(), means.tolist(), strict=True)
+        codes = np.stack([self._cut(crop, book, mean) for crop, book, mean in wanted])
         skipped = [self._before * per_code + crop.start % per_code for crop in drawing.crops]
         levelled = self._config.dynamic_range is None
         louder = [np.log(crop.gain / crop.row.gain) if levelled else 0.0 for crop in drawing.crops]
@@ -63,12 +72,20 @@ class CodeCrops:
             torch.stack(sound).to(self._device),
         )
 
-    def _cut(self, crop: Crop, books: int) -> NDArray[np.int64]:
-        """Codes [K, n] around a crop; -1 beyond the utterance, and in the codebooks after the first `books`."""
+    def _cut(self, crop: Crop, books: int, mean: float) -> NDArray[np.int64]:
+        """Codes [K, n] around a crop; -1 beyond the utterance, and in the codebooks that a frame does not have."""
         per_code, first = self._config.frames_per_code, self._first[crop.row.name]
         total = -(-crop.row.frames // per_code)
         start = crop.start // per_code - self._before
         inside = slice(max(0, start), min(total, start + self._length))
-        cut = np.full((self._codes.shape[1], self._length), -1, np.int64)
-        cut[:books, inside.start - start : inside.stop - start] = self._codes[first:][inside, :books].T
+        stages = np.full(total, books) if mean == 0 else self._ends(slice(first, first + total), mean)
+        cut = np.full((self._coded.stages, self._length), -1, np.int64)
+        rows = slice(first + inside.start, first + inside.stop)
+        cut[:, inside.start - start : inside.stop - start] = self._coded.cut(rows, stages[inside])
         return cut
+
+    def _ends(self, utterance: slice, mean: float) -> NDArray[np.int64]:
+        """The stages [n] of a file with so many in the mean."""
+        errors = self._coded.errors[utterance].T.astype(np.float32)
+        price = price_of(errors, mean * errors.shape[1], _WIDTH)
+        return ends(errors, price, _WIDTH).astype(np.int64)

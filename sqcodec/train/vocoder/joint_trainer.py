@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sqcodec.corpus.store import FeatureStore
@@ -27,6 +25,7 @@ from sqcodec.recipe import CodecRecipe, ConvNextConfig
 from sqcodec.spectrogram import FeatureConfig
 from sqcodec.train.checkpoint import load_checkpoint, unlike
 from sqcodec.train.log import TrainingLog
+from sqcodec.train.prefix_codes import PrefixCodes
 from sqcodec.train.vocoder.code_crops import CodeCrops
 from sqcodec.train.vocoder.istft_trainer import IstftTrainer, Made
 from sqcodec.vocoder.istft import IstftNetwork, IstftVocoder, with_lookahead
@@ -56,11 +55,11 @@ class JointNetwork(nn.Module):
 
 
 class Coded(NamedTuple):
-    """The codec whose decoder learns, the file that it is from, and codes [N, K] of the training split."""
+    """The codec whose decoder learns, the file that it is from, and the codes of the training split."""
 
     codec: SpectrogramCodec
     path: Path
-    codes: NDArray[np.uint16]
+    codes: PrefixCodes
 
 
 class JointTrainer(IstftTrainer):
@@ -82,7 +81,7 @@ class JointTrainer(IstftTrainer):
         return JointNetwork(self._coded.codec.decoder, cast(IstftNetwork, vocoder), self.features)
 
     def begin_from(self, folder: Path) -> None:
-        """Take the vocoder in `folder`, with its discriminators where its checkpoint has like ones.
+        """Take the vocoder in `folder`, with its discriminators where the checkpoint of its training has like ones.
 
         Raises TrainingError: another network; VocoderError: no vocoder there.
         """
@@ -103,8 +102,9 @@ class JointTrainer(IstftTrainer):
             )
         network.load_state_dict(weights)
         self.average.load_state_dict(self.networks["generator"].state_dict())
-        if (folder / "checkpoint.pt").is_file():
-            self._take_discriminators(load_checkpoint(folder / "checkpoint.pt", self.fabric.device))
+        checkpoints = (folder / "checkpoint.pt", folder.parent / "checkpoint.pt")  # the latter: of a stage joint
+        if checkpoint := next((path for path in checkpoints if path.is_file()), None):
+            self._take_discriminators(load_checkpoint(checkpoint, self.fabric.device))
 
     def _take_discriminators(self, state: Mapping[str, Any]) -> None:
         judging = self.networks["discriminators"]

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from sqcodec.recipe import load_recipe
+from sqcodec.train.prefix_codes import PrefixCodes
 from sqcodec.train.vocoder.code_crops import CodeCrops
 from tests.train.vocoder.conftest import ISTFT
 
@@ -16,11 +17,14 @@ def crops(opened):
     """Codes that name their utterance and place: in the first book code t of utterance u is 1000 u + t."""
     split = opened.splits["train"]
     lengths = [-(-row.frames // 2) for row in split.rows]
-    codes = [1000 * u + np.arange(length)[:, None] + np.arange(BOOKS) for u, length in enumerate(lengths)]
+    first = np.concatenate([1000 * u + np.arange(length) for u, length in enumerate(lengths)])
+    columns = np.concatenate([np.arange(n) for n in range(1, BOOKS + 1)])  # of 1 stage, of 2 stages, ...
+    loud = np.where(first % 7 < 3, 40.0, 0.1)  # what is left of loud frames is worth more stages
+    errors = loud[:, None] * 0.25 ** np.arange(BOOKS)
+    coded = PrefixCodes((first[:, None] + columns).astype(np.uint16), errors.astype(np.float16), lengths)
     config = load_recipe("istft", (*ISTFT, "vocoder.train.batch=8")).vocoder
-    joined = np.concatenate(codes).astype(np.uint16)
     return CodeCrops(
-        split, joined, opened.features, config.train, torch.device("cpu"), before=BEFORE, after=AFTER
+        split, coded, opened.features, config.train, torch.device("cpu"), before=BEFORE, after=AFTER
     ), split
 
 
@@ -49,19 +53,27 @@ def test_codes_features_and_sound_are_of_one_place(crops):
     assert checked > 3
 
 
-def test_books_are_cut_from_the_last_and_edges_are_empty(crops):
+def test_half_of_the_crops_have_whole_books_and_half_have_stages_that_follow_the_errors(crops):
     crops, split = crops
-    used = set()
-    for seed in range(6):
+    used, mixed, crops_seen = set(), 0, 0
+    for seed in range(8):
         codes = crops.draw(seed).codes.numpy()
         for row in codes:
             inside = row[0] >= 0
-            present = (row[:, inside] >= 0).all(axis=1)
-            assert present.tolist() == sorted(present.tolist(), reverse=True)
-            used.add(int(present.sum()))
             assert (np.diff(row[0][inside]) == 1).all()  # one piece of one utterance
             assert row[0][inside].max() % 1000 < -(-max(r.frames for r in split.rows) // 2)
+            present = row[:, inside] >= 0
+            assert (np.diff(present.astype(int), axis=0) <= 0).all()  # no stage without those before it
+            assert (row[:, inside] == np.where(present, row[0][inside] + np.arange(BOOKS)[:, None], -1)).all()
+            stages, loud = present.sum(axis=0), row[0][inside] % 7 < 3
+            crops_seen += 1
+            if len(set(stages.tolist())) == 1:
+                used.add(int(stages[0]))
+            else:
+                mixed += 1
+                assert stages[loud].min() >= stages[~loud].max()
     assert used == {1, 2, 3}
+    assert 0.2 < mixed / crops_seen < 0.6  # some means leave no choice
 
 
 def test_a_seed_decides(crops):

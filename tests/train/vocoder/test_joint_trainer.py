@@ -51,7 +51,7 @@ def begun(tmp_path_factory):
 def train(begun, folder, *overrides, resume=False):
     store, run = begun
     return train_joint(
-        recipe_of(*overrides), store, folder, tuning=fine_tuning(run, None, on_codec=True), device="cpu",
+        recipe_of(*overrides), store, folder, tuning=fine_tuning(run, None, "joint"), device="cpu",
         resume=resume, report=lambda entry: None,
     )  # fmt: skip
 
@@ -125,19 +125,27 @@ def test_the_vocoder_and_its_discriminators_are_taken(begun, tmp_path, monkeypat
     assert all(torch.equal(value, judging[name]) for name, value in checkpoint["networks"]["discriminators"].items())
 
 
-def test_the_codes_found_in_batches_are_those_of_each_recording(tmp_path):
+def test_the_codes_of_a_store_are_those_that_the_codec_finds_with_any_number_of_stages(tmp_path):
     lengths = (16000, 24240, 170_080)  # 1.0 and 1.5 s, and more than a block; frames: 101, 152, 1064
     split = open_store(make_sound_store(tmp_path / "corpus", lengths=lengths)).splits["train"]
     torch.manual_seed(0)
     codec = build_codec(recipe_of()).eval()
-    found = _codes(split, codec, tmp_path / "codes.npy")
-    alone = []
-    for row in split.rows:
+    found = _codes(split, codec, tmp_path / "codes.npz")
+    assert found.lengths == [51, 76, 532]
+    first = 0
+    for row, length in zip(split.rows, found.lengths, strict=True):
         padded = with_context(codec, torch.from_numpy(split.features_of(row)))
-        alone.append(codec.encode(padded[None])[0].T.numpy())
-    assert [len(codes) for codes in alone] == [51, 76, 532]
-    np.testing.assert_array_equal(found, np.concatenate(alone))
-    np.testing.assert_array_equal(_codes(split, None, tmp_path / "codes.npy"), found)  # kept
+        for stages in (1, 2, 3):
+            alone = codec.encode(padded[None], codebooks=stages)[0].numpy()
+            cut = found.cut(slice(first, first + length), np.full(length, stages))
+            np.testing.assert_array_equal(cut[:stages], alone)
+            assert (cut[stages:] == -1).all()
+        first += length
+    assert (np.diff(found.errors.astype(float), axis=1).mean(axis=0) < 0).all()
+    kept = _codes(split, None, tmp_path / "codes.npz")
+    np.testing.assert_array_equal(kept.codes, found.codes)
+    np.testing.assert_array_equal(kept.errors, found.errors)
+    assert kept.lengths == found.lengths
 
 
 def test_a_decoder_that_looks_less_far_ahead_gives_the_same_for_codes_that_last():
