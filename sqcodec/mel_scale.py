@@ -71,21 +71,31 @@ def shortest_fft(config: FeatureConfig) -> int:
     return n_fft
 
 
+def refinement_fft(config: FeatureConfig) -> int:
+    """Points of the FFT of a refinement: `shortest_fft`, or 5 or 6 eighths of it that hold the window.
+
+    640 for a window of 640, where `shortest_fft` has 1024: two thirds of the time, and no worse a sound.
+    """
+    eighth = shortest_fft(config) / 8
+    return next(round(part * eighth) for part in (5, 6, 8) if part * eighth >= config.win_length)
+
+
 @lru_cache(maxsize=8)
-def shortest_filters(config: FeatureConfig) -> NDArray[np.float64]:
-    """Mel filters [F, bins] over the bins of `shortest_fft`; between bins magnitudes are taken as linear."""
+def filters_over(config: FeatureConfig, n_fft: int) -> NDArray[np.float64]:
+    """Mel filters [F, bins] over the bins of a shorter FFT; between bins magnitudes are taken as linear."""
     filters = mel_filters(config).astype(np.float64)
-    stride = config.n_fft // shortest_fft(config)
-    position = np.arange(filters.shape[1]) / stride
-    nodes = np.arange((filters.shape[1] - 1) // stride + 1)
-    return filters @ np.maximum(1.0 - np.abs(position[:, None] - nodes), 0.0)
+    position = np.arange(filters.shape[1]) * (n_fft / config.n_fft)
+    fewer: NDArray[np.float64] = filters @ np.maximum(1.0 - np.abs(position[:, None] - np.arange(n_fft // 2 + 1)), 0.0)
+    return fewer
 
 
 @lru_cache(maxsize=8)
 def spreading(config: FeatureConfig) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Filters [bins, F] from magnitudes to mel amplitudes, and [F, bins], which spreads one factor per band over the
-    bins: the mean over the bands that a bin lies in, the nearest band's where it lies in none."""
-    filters = shortest_filters(config)
+    bins: the mean over the bands that a bin lies in, the nearest band's where it lies in none. The bins are those of
+    `refinement_fft`.
+    """
+    filters = filters_over(config, refinement_fft(config))
     share = filters / np.maximum(filters.sum(0), 1e-12)
     inside = filters.sum(0).nonzero()[0]
     nearest = inside[np.abs(np.arange(filters.shape[1])[:, None] - inside).argmin(1)]

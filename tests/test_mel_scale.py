@@ -1,10 +1,23 @@
 """Windows and mel filters against NumPy and librosa."""
 
+from dataclasses import replace
+
 import librosa
 import numpy as np
 import pytest
 
-from sqcodec.mel_scale import BANDS, fading, hann_window, hz_to_mel, mel_bands, mel_filters, mel_to_hz, shortest_fft
+from sqcodec.mel_scale import (
+    BANDS,
+    fading,
+    filters_over,
+    hann_window,
+    hz_to_mel,
+    mel_bands,
+    mel_filters,
+    mel_to_hz,
+    refinement_fft,
+    shortest_fft,
+)
 from sqcodec.spectrogram import FEATURES, FeatureKind
 
 
@@ -34,6 +47,18 @@ def test_window_is_the_periodic_hann() -> None:
 
 def test_the_shortest_fft_holds_the_window() -> None:
     assert [shortest_fft(FEATURES[kind]) for kind in ("paper-mel", "log-mel")] == [512, 1024]
+    assert [refinement_fft(FEATURES[kind]) for kind in ("paper-mel", "log-mel")] == [512, 640]
+    assert refinement_fft(replace(FEATURES["log-mel"], win_length=641)) == 768
+    assert refinement_fft(replace(FEATURES["log-mel"], win_length=800)) == 1024
+
+
+def test_filters_over_fewer_bins_find_what_lies_between_them() -> None:
+    """Of a spectrum that is linear between the bins of the shorter FFT."""
+    config = FEATURES["log-mel"]
+    nodes = np.random.default_rng(0).random(321)
+    every = np.interp(np.arange(513) * 640 / 1024, np.arange(321), nodes)
+    np.testing.assert_allclose(filters_over(config, 640) @ nodes, mel_filters(config) @ every, rtol=1e-5)
+    np.testing.assert_allclose(filters_over(config, 1024), mel_filters(config), rtol=1e-6)
 
 
 def test_a_fading_ends_where_it_says() -> None:

@@ -250,4 +250,4 @@ def test_without_weights_it_asks_for_them(page: Any, driver: Any, address: str, 
     driver.find_element("id", "file").send_keys(f"{folder / 'model.safetensors'}\n{folder / 'vocoder.safetensors'}")
     wait(driver, "Ready.")
     rates = [each.text for each in driver.find_elements("css selector", "#rate option")]
-    assert rates == ["400", "800", "1200", "1600", "2000", "2400", "2800", "3200"]
+    assert rates == ["400", "800", "1200", "1600", "2000", "2400", "2800", "3200", "3600", "4000"]

@@ -116,19 +116,28 @@ class DiscriminatorConfig(Section):
         return {name: family for name, family in families.items() if family and family.members}
 
 
+class MoreRefinementConfig(Section):
+    """Iterations for codes of so many codebooks on average, or more."""
+
+    stages: Positive
+    iterations: Count
+
+
 class RefinementConfig(Section):
     """Griffin-Lim iterations at inference (not in training) that fit the audio to its input spectrogram.
 
     stages: the least mean number of codebooks a code at which codes are refined: a coarse spectrogram is smooth, and
     sound that is fitted to it becomes less natural (docs/results/vocoders.md). 0: always. Features of recordings always
     are refined. fades: of codes, frequencies in Hz up to which an error is corrected in full, and from which on not at
-    all; null: none, as of recordings.
+    all; null: none, as of recordings. more: for codes of more codebooks, whose spectrogram is worth more iterations;
+    null: as many as for the others.
     """
 
     iterations: Annotated[int, Field(ge=0, strict=True)]
     momentum: Momentum
     stages: Annotated[float, Field(ge=0)] = 0.0
     fades: tuple[Positive, Positive] | None = None
+    more: MoreRefinementConfig | None = None
 
     @model_validator(mode="after")
     def _fades_upwards(self) -> Self:
@@ -136,9 +145,19 @@ class RefinementConfig(Section):
             raise ValueError(f"fades must rise, got {list(self.fades)}")
         return self
 
+    @model_validator(mode="after")
+    def _more_above_stages(self) -> Self:
+        if self.more is not None and not self.stages < self.more.stages:
+            raise ValueError(f"more.stages must be above stages, {self.stages:g}, got {self.more.stages:g}")
+        return self
+
     def iterations_for(self, stages: float | None) -> int:
         """Iterations for codes of so many codebooks on average; None: features of a recording."""
-        return self.iterations if stages is None or stages >= self.stages else 0
+        if stages is None:
+            return self.iterations
+        if self.more is not None and stages >= self.more.stages:
+            return self.more.iterations
+        return self.iterations if stages >= self.stages else 0
 
 
 class IstftConfig(Section):

@@ -14,7 +14,7 @@ from sqcodec.runtime.threads import one_thread
 from sqcodec.runtime.weights import Array, Weights
 from sqcodec.tensor_files import read_arrays
 from sqcodec.vocoder.interface import Vocoder
-from sqcodec.vocoder.vocoder_header import KIND, VocoderHeader
+from sqcodec.vocoder.vocoder_header import KIND, VocoderHeader, iterations_of
 from sqcodec.windows import windows, with_last_repeated
 
 _HOPS = 4  # that the window of the inverse STFT is long
@@ -39,8 +39,8 @@ class NumpyIstftVocoder(Vocoder):
         try:
             self.network = IstftNetwork(weights, config, bands=self.features.n_mels, n_fft=self.n_fft)
             refinement = config["refinement"]
-            self._iterations = int(refinement["iterations"]) if iterations is None else iterations
-            self._stages = float(refinement.get("stages", 0.0)) if iterations is None else 0.0
+            self._refinement = refinement if iterations is None else {"iterations": iterations}
+            iterations_of(refinement, float("inf"))  # of the most stages: the longest way through the section
             self._momentum = float(refinement["momentum"])
             self._fades = _rising(refinement.get("fades"))
             bands = self.features.n_mels
@@ -58,7 +58,7 @@ class NumpyIstftVocoder(Vocoder):
         How they come in pieces changes nothing. Zeros where there are no frames. stages: as of `Vocoder`; few are not
         refined; recordings in full, since they lack no contrast.
         """
-        hop, iterations = self.features.hop_length, self._iterations if self._refines(stages) else 0
+        hop, iterations = self.features.hop_length, iterations_of(self._refinement, stages)
         reach = _SPREAD + spread(self.features.win_length, hop) * iterations
         behind, ahead = self.network.behind + reach, self.network.ahead + reach
         count, skipped = 0, hop // 2
@@ -73,9 +73,6 @@ class NumpyIstftVocoder(Vocoder):
     def spectrum(self, features: Array) -> NDArray[np.complex64]:
         """features [T, F] -> complex spectrum [T, bins]."""
         return self.network(features)
-
-    def _refines(self, stages: float | None) -> bool:
-        return stages is None or stages >= self._stages
 
     def synthesise(self, features: Array, iterations: int, *, decoded: bool) -> Array:
         """features [T, F] -> sound [hop T], frame t in the middle of hop t; iterations: of the refinement, decoded:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.arrays import mel_amplitude, pre_emphasise
-from sqcodec.mel_scale import fading, hann_window, shortest_fft, spreading
+from sqcodec.mel_scale import fading, hann_window, refinement_fft, spreading
 from sqcodec.runtime.spectra import frames_same, inverse_fft, overlap_add_same
 from sqcodec.runtime.weights import Array
 from sqcodec.spectrogram import FeatureConfig
@@ -61,7 +61,7 @@ class _Step:
     """One iteration on _ROWS frames or fewer."""
 
     def __init__(self, config: FeatureConfig, momentum: float, fades: tuple[float, float] | None) -> None:
-        self._n_fft, self._length = shortest_fft(config), config.win_length
+        self._n_fft, self._length = refinement_fft(config), config.win_length
         self._window, self._momentum = hann_window(config.win_length), np.float32(momentum)
         self._filters, self._spread = spreading(config)
         self._strength = None if fades is None else fading(config, *fades)

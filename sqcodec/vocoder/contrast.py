@@ -1,5 +1,6 @@
 """Contrast between bands: a decoder that learned to be near the truth on average gives spectrograms that are too
-smooth; the first layer of the vocoder gives a part of the lost fine structure back, the target of its refinement all.
+smooth; the first layer of the vocoder gives a part of the lost fine structure back, and so does the target of its
+refinement.
 
 Fine structure is what a Gaussian blur over neighbouring bands takes away. docs/results/vocoders.md has what it brings.
 """
@@ -37,13 +38,12 @@ def lost_contrast(recorded: Tensor, decoded: Tensor, decibels_per_unit: float) -
 
 def with_contrast(network: IstftNetwork, lost: Tensor, part: float) -> IstftNetwork:
     """The network as if the fine structure of band f of its input were `1 + part (lost[f] - 1)` times as strong, x + g
-    (x - blur x), in the weights of its first layer; `lost[f]` times in its `contrast`. lost: [F], of `lost_contrast`.
+    (x - blur x): in the weights of its first layer, and as its `contrast`. lost: [F], of `lost_contrast`.
 
     What that layer sees beyond the ends of a recording differs by the contrast of the mean spectrum.
     """
     changed = deepcopy(network)
-    whole = (lost.double().cpu() - 1)[:, None] * _fine(len(lost))
-    added = part * whole
+    added = part * (lost.double().cpu() - 1)[:, None] * _fine(len(lost))
     std, mean = (value.double().cpu() for value in (network.trunk.scale.std, network.trunk.scale.mean))
     scaled, shift = torch.eye(len(lost)) + added * std.T / std, (added @ mean / std)[:, 0]
     layer = changed.trunk.embed
@@ -52,5 +52,5 @@ def with_contrast(network: IstftNetwork, lost: Tensor, part: float) -> IstftNetw
     with torch.no_grad():
         layer.weight.copy_(torch.einsum("oft,fg->ogt", weight, scaled))
         layer.bias.copy_(bias + torch.einsum("oft,f->o", weight, shift))
-    changed.contrast = whole.float().to(layer.weight.device)
+    changed.contrast = added.float().to(layer.weight.device)
     return changed

@@ -15,11 +15,10 @@ from torch import Tensor
 
 from sqcodec.arrays import mel_amplitude
 from sqcodec.dsp import hann_window
-from sqcodec.mel_scale import shortest_filters
+from sqcodec.mel_scale import filters_over, shortest_fft
 from sqcodec.recipe import GriffinLimConfig
 from sqcodec.spectrogram import FeatureConfig
 from sqcodec.vocoder.interface import Vocoder
-from sqcodec.vocoder.refinement import shortest_stft
 
 _SEGMENT = 1000  # frames between cuts, give or take _SEARCH
 _SEARCH = 200
@@ -76,7 +75,7 @@ class _Segment(NamedTuple):
 
 def _shortest(config: FeatureConfig) -> int:
     """Frames that a segment must have: the FFT's reflected padding needs more samples than half its length."""
-    return max(8, 2 + shortest_stft(config).n_fft // (2 * config.hop_length))
+    return max(8, 2 + shortest_fft(config) // (2 * config.hop_length))
 
 
 def _segments(features: Iterable[Tensor], shortest: int) -> Iterator[_Segment]:
@@ -123,7 +122,7 @@ def linear_magnitude(features: Tensor, config: FeatureConfig) -> Tensor:
 @lru_cache(maxsize=8)
 def _mel_inverse(config: FeatureConfig) -> Tensor:
     """Pseudo-inverse [bins, F] of the mel filters over the shortest FFT, whose magnitudes are interpolated linearly."""
-    inverse: Tensor = torch.linalg.pinv(torch.from_numpy(shortest_filters(config)))
+    inverse: Tensor = torch.linalg.pinv(torch.from_numpy(filters_over(config, shortest_fft(config))))
     return inverse.float()
 
 
@@ -137,7 +136,7 @@ def _phases_retrieved(magnitude: Tensor, config: FeatureConfig, iterations: int,
         sound = griffinlim(
             magnitude,
             window=hann_window(config.win_length, magnitude.device),
-            n_fft=shortest_stft(config).n_fft,
+            n_fft=shortest_fft(config),
             hop_length=config.hop_length,
             win_length=config.win_length,
             power=1.0,

@@ -66,7 +66,7 @@ def _target(features: Tensor, contrast: Tensor | None, config: FeatureConfig) ->
 
 
 def _refined(sound: Tensor, target: Tensor, step: "_Step", inside: Tensor | None, iterations: int) -> Tensor:
-    stft = shortest_stft(step.config)
+    stft = _stft(step.config)
     targets = _split(target.transpose(1, 2))
     before: list[Tensor | None] = [None] * len(targets)
     for _ in range(iterations):
@@ -110,9 +110,9 @@ def _power(spectrum: Tensor) -> Tensor:
     return power.clamp_min(_MIN_AMPLITUDE**2)
 
 
-def shortest_stft(config: FeatureConfig) -> StftConfig:
-    """The STFT with `mel_scale.shortest_fft`: 512 points do for a window of 400."""
-    return StftConfig(n_fft=mel_scale.shortest_fft(config), win_length=config.win_length, hop_length=config.hop_length)
+def _stft(config: FeatureConfig) -> StftConfig:
+    n_fft = mel_scale.refinement_fft(config)
+    return StftConfig(n_fft=n_fft, win_length=config.win_length, hop_length=config.hop_length)
 
 
 @lru_cache(maxsize=8)

@@ -10,9 +10,9 @@ from sqcodec.spectrogram import FeatureConfig
 from sqcodec.tensor_files import TensorFormat
 from sqcodec.tensor_files import read_header as read_tree
 
-# 2 has no refinement with contrast, or that fades; 1 none by stages, and no discriminators on logarithmic spectra.
-# Files of both are read.
-FORMAT = 3
+# 3 has no other iterations for more stages; 2 no refinement with contrast, or that fades; 1 none by stages, and no
+# discriminators on logarithmic spectra. Files of all are read.
+FORMAT = 4
 KIND = TensorFormat(
     key="sqcodec-vocoder",
     newest=FORMAT,
@@ -57,6 +57,18 @@ def read_header(path: Path) -> VocoderHeader:
         )
     except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise KIND.refusal(path, error) from None
+
+
+def iterations_of(refinement: Mapping[str, Any], stages: float | None) -> int:
+    """How often sound of codes of so many codebooks on average is refined by this section of a header; stages None: of
+    the features of a recording. Raises LookupError, TypeError or ValueError: damaged."""
+    iterations = int(refinement["iterations"])
+    if stages is None:
+        return iterations
+    more = refinement.get("more")
+    if more and stages >= float(more["stages"]):
+        return int(more["iterations"])
+    return iterations if stages >= float(refinement.get("stages", 0.0)) else 0
 
 
 def header_for(path: Path, features: FeatureConfig) -> VocoderHeader:

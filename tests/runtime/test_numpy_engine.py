@@ -15,6 +15,7 @@ from sqcodec.features.mel import extract
 from sqcodec.model.model_file import load_model
 from sqcodec.model.model_header import read_model
 from sqcodec.model.torch_engine import TorchEngine
+from sqcodec.recipe.vocoder_section import RefinementConfig
 from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
 from sqcodec.runtime.numpy_engine import NumpyEngine, knows
 from sqcodec.spectrogram import FEATURES
@@ -114,6 +115,23 @@ def test_codes_of_few_stages_are_not_refined(both: Both, features: np.ndarray) -
         assert np.array_equal(sound(vocoder, others), refined)
     asked = NumpyIstftVocoder(vocoder.header, iterations=1)
     assert not np.allclose(sound(asked, 1), plain)  # who asks for iterations gets them
+
+
+def test_codes_of_many_stages_are_refined_more(both: Both, features: np.ndarray) -> None:
+    header, part, samples = both.numpy_vocoder.header, features[:, :100], 15_920
+    refinement = {"iterations": 2, "momentum": 0.9, "stages": 2, "more": {"stages": 4.5, "iterations": 5}}
+    config = {**header.config, "refinement": refinement}
+    vocoder = NumpyIstftVocoder(replace(header, config=config))
+    settings = RefinementConfig.model_validate(refinement)
+    for stages, iterations in ((1.9, 0), (2, 2), (4.49, 2), (4.5, 5), (8, 5), (None, 2)):
+        made = np.concatenate([*vocoder.render([part], samples, stages=stages)])
+        momentum = {**config, "refinement": {**refinement, "iterations": iterations, "stages": 0, "more": None}}
+        alike = NumpyIstftVocoder(replace(header, config=momentum))
+        assert np.array_equal(made, np.concatenate([*alike.render([part], samples, stages=stages)]))
+        assert settings.iterations_for(stages) == iterations
+    damaged = {**header.config, "refinement": {**refinement, "more": {"stages": 4.5}}}
+    with pytest.raises(VocoderError, match="the file is damaged: 'iterations'"):
+        NumpyIstftVocoder(replace(header, config=damaged))
 
 
 def test_the_engine_knows_convnext_with_a_residual_quantiser(tmp_path: Path) -> None:

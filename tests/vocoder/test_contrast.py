@@ -51,7 +51,7 @@ def test_the_first_layer_hears_the_contrast():
         found = with_contrast(network, torch.from_numpy(lost), 0.5).spectrum(torch.as_tensor(given)).numpy()
         after = network.spectrum(torch.as_tensor(given)).numpy()
         target = with_contrast(network, torch.from_numpy(lost), 0.5).contrast.numpy()
-    np.testing.assert_allclose(target @ given[0], (lost - 1)[:, None] * fine[0], atol=1e-5)
+    np.testing.assert_allclose(target @ given[0], 0.5 * (lost - 1)[:, None] * fine[0], atol=1e-5)
     inner = slice(30, -10)  # what is beyond the ends is not sharpened
     scale = np.abs(expected[:, inner]).max()
     np.testing.assert_allclose(found[:, inner], expected[:, inner], atol=2e-5 * scale)  # float32 sums of 560 products

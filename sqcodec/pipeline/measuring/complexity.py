@@ -1,6 +1,6 @@
 """What a model costs: operations by layers and by side, parameters, look-ahead. It follows from the model's files."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from sqcodec.runtime.istft_vocoder import spread
 from sqcodec.tensor_files import read_arrays
 from sqcodec.vocoder import vocoder_header
 from sqcodec.vocoder.interface import Vocoder
+from sqcodec.vocoder.vocoder_header import iterations_of
 
 SIDES: tuple[Side, ...] = ("sending", "receiving")
 
@@ -69,15 +70,17 @@ class _Sound(NamedTuple):
         """Of an `istft` network, whose head gives magnitude and phase of n_fft / 2 + 1 bins."""
         return len(self.weights["head.bias"]) - 2
 
-    @property
-    def iterations(self) -> int:
-        """Of the refinement."""
-        return int(self.config["refinement"]["iterations"]) if self.vocoder.kind == "istft" else 0
+    def iterations(self, stages: float) -> int:
+        """Of the refinement, for codes of so many codebooks on average."""
+        return iterations_of(self.config["refinement"], stages) if self.vocoder.kind == "istft" else 0
 
     @property
-    def refined_stages(self) -> float:
-        """Codebooks from which on codes are refined."""
-        return float(self.config["refinement"].get("stages", 0.0))
+    def refined_stages(self) -> Iterator[float]:
+        """Codebooks from which on codes are refined, and are refined more."""
+        refinement = self.config.get("refinement", {})
+        for section in (refinement, refinement.get("more") or {}):
+            if section.get("iterations"):
+                yield float(section.get("stages", 0.0))
 
 
 def complexity_of(
@@ -131,9 +134,8 @@ def _of_vocoder(sound: _Sound, stages: float) -> list[Group]:
     groups = [*operations.of_vocoder(sound.weights, features)]
     if sound.vocoder.kind == "istft":
         groups.append(operations.of_inverse_stft(features, n_fft=sound.n_fft))
-    if sound.iterations and stages >= sound.refined_stages:
-        contrast = "contrast" in sound.weights
-        groups.append(operations.of_refinement(features, sound.iterations, contrast=contrast))
+    if iterations := sound.iterations(stages):
+        groups.append(operations.of_refinement(features, iterations, contrast="contrast" in sound.weights))
     return groups
 
 
@@ -179,10 +181,10 @@ def _notes(codec: Codec, sound: _Sound) -> list[str]:
         notes.append("The search for a true bit rate takes more than that of whole codebooks, which is counted.")
     if codec.speakers:
         notes.append("The search for the nearest speaker is not counted: a speaker is named.")
-    if sound.iterations:
-        reach = spread(codec.features.win_length, codec.features.hop_length) * sound.iterations
+    for stages in sound.refined_stages if sound.vocoder.kind == "istft" else ():
+        reach = spread(codec.features.win_length, codec.features.hop_length) * sound.iterations(stages)
         notes.append(
-            f"Files of {max(1.0, sound.refined_stages):g} codebooks or more on average are refined, which takes"
+            f"Files of {max(1.0, stages):g} codebooks or more on average are refined, which takes"
             f" {1000 * reach / codec.features.frame_rate:.0f} ms of look-ahead more; packets are not."
         )
     if sound.vocoder.kind == "world":

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sqcodec.mel_scale import mel_bands, shortest_fft
+from sqcodec.mel_scale import mel_bands, refinement_fft, shortest_fft
 from sqcodec.runtime.search import KEPT
 from sqcodec.spectrogram import FeatureConfig
 
@@ -97,7 +97,7 @@ def of_refinement(config: FeatureConfig, iterations: int, *, contrast: bool) -> 
 
     contrast: whether the target has one, a product with a matrix.
     """
-    n_fft = shortest_fft(config)
+    n_fft = refinement_fft(config)
     each = 2 * (_fft(n_fft) + config.win_length + (n_fft // 2 + 1) * config.n_mels)
     target = config.n_mels**2 if contrast else 0
     return Group("refinement", _times(iterations), "receiving", 0, config.frame_rate * (iterations * each + target))
