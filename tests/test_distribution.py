@@ -51,6 +51,7 @@ def run(site: Path, folder: Path, *words: str) -> "subprocess.CompletedProcess[s
 def test_the_sdist_holds_what_developers_need(sdist: Path) -> None:
     for name in ("sqcodec", "recipes", "benchmarks", "bin", "tests", "docs", "LICENSE", "requirements.lock"):
         assert (sdist / name).exists(), name
+    assert (sdist / "sqcodec" / "models" / "speech16k-1" / "model.safetensors").is_file()
     assert not list(sdist.rglob("__pycache__"))
 
 
@@ -67,6 +68,12 @@ def test_the_wheel_codes_outside_the_checkout(site: Path, tmp_path: Path) -> Non
         assert done.returncode == 0, done.stderr
         assert "model speech16k" in done.stdout
     assert (tmp_path / "out.wav").stat().st_size > 10_000
+
+
+def test_the_wheel_has_no_older_model_and_says_where_it_is(site: Path, tmp_path: Path) -> None:
+    asked = run(site, tmp_path, "encode", "in.wav", "codes.sqc", "--model", "speech16k-1")
+    assert asked.returncode == 1
+    assert "speech16k-1 is not in the wheel: take sqcodec/models/speech16k-1/model.safetensors" in asked.stderr
 
 
 def test_the_wheel_has_its_recipes(site: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqcodec.errors import ModelError
 from sqcodec.model.model_header import ModelHeader, read_header
 from sqcodec.pipeline.finding.code_spaces import names_of
+from sqcodec.pipeline.finding.older_models import OLDER, checked, older_model, where_to_get
 
 ENVIRONMENT = "SQCODEC_MODEL"
 RUNS = Path("runs")  # relative to the working folder, where `sqcodec train` writes
@@ -16,7 +17,7 @@ SHIPPED = Path(__file__).parents[2] / "models"
 MODEL_FILE = "model.safetensors"
 # a version that ships -> its folder; the name without a version is the newest. speech16k-live has the codes of
 # speech16k and a receiver that looks less far ahead. Where none is named, the first by name is taken.
-VERSIONS = {"speech16k-1": "speech16k", "speech16k-live-1": "speech16k-live"}
+VERSIONS = {"speech16k-2": "speech16k", "speech16k-live-2": "speech16k-live"}
 _HUB_NAME = re.compile(r"(?:hf:)?(?P<owner>[\w.-]+)/(?P<name>[\w.-]+?)(?:@(?P<revision>[\w./-]+))?")
 
 
@@ -59,7 +60,9 @@ def resolve(model: str | Path) -> Path:
     paths = [path, path / MODEL_FILE, RUNS / path / MODEL_FILE, SHIPPED / VERSIONS.get(str(model), path) / MODEL_FILE]
     for candidate in paths:
         if candidate.is_file():
-            return candidate
+            return _whole(candidate)
+    if str(model) in OLDER:
+        raise ModelError(f"model {str(model)!r}: {where_to_get(str(model), paths[-1])}")
     names = sorted(found.parent.name for found in SHIPPED.glob(f"*/{MODEL_FILE}"))
     ships = f"no such model ships (those that do: {', '.join(names)})" if names else "none ships with this version"
     raise ModelError(
@@ -173,11 +176,19 @@ def find_for_decoding(fingerprint: str, model: str | Path | None) -> FoundModel:
         return FoundModel(header.path, "")
     for header in _candidates():
         if fingerprint in names_of(header):
-            return FoundModel(header.path, "")
+            return FoundModel(_whole(header.path), "")
+    if older := older_model(fingerprint):
+        place = SHIPPED / older / MODEL_FILE
+        raise ModelError(f"codes of {older}, fingerprint {fingerprint}: {where_to_get(older, place)}")
     raise ModelError(
         f"no model of fingerprint {fingerprint}, which the codes were written with: searched {_environment_text()},"
         f" under {RUNS}/ and what ships; name it with `model`, or copy its run folder to {RUNS}/"
     )
+
+
+def _whole(path: Path) -> Path:
+    """The path, once the file of an older model has its checksum. Raises ModelError: it has another."""
+    return checked(path, path.parent.name) if _ships(path) and path.parent.name in OLDER else path
 
 
 def _like(fingerprint: str, header: ModelHeader) -> list[str]:

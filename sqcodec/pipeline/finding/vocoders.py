@@ -8,6 +8,7 @@ from sqcodec.errors import VocoderError
 from sqcodec.extras import required
 from sqcodec.pipeline.device import find_device, is_gpu
 from sqcodec.pipeline.finding.models import RUNS, SHIPPED
+from sqcodec.pipeline.finding.older_models import shared_vocoder
 from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
 from sqcodec.spectrogram import FeatureConfig
 from sqcodec.vocoder.interface import Vocoder, VocoderPrecision
@@ -125,8 +126,10 @@ def _rank(header: VocoderHeader, codec: str | None, run: Path | None) -> tuple[i
 
 
 def _tuning_rank(header: VocoderHeader, codec: str | None) -> int:
-    """0: fine-tuned on `codec` (without a codec: not fine-tuned), 1: not fine-tuned, 2: fine-tuned on another codec."""
-    if header.codec == codec:
+    """0: fine-tuned on `codec` (without a codec: not fine-tuned) or known to serve it, 1: not fine-tuned, 2: fine-tuned
+    on another codec."""
+    shared = shared_vocoder(codec)
+    if header.codec == codec or (shared and header.path == vocoder_file(SHIPPED / shared)):
         return 0
     return 1 if header.codec is None else 2
 

@@ -42,7 +42,7 @@ def test_a_saved_model_needs_nothing_but_its_folder(elsewhere: Path) -> None:
     config = json.loads((folder / "config.json").read_text("utf-8"))
     expected = {
         "model_type": "sqcodec", "name": "speech16k", "fingerprint": codec.fingerprint, "sampling_rate": 16000,
-        "frame_rate": 50.0, "samples_per_frame": 320, "num_codebooks": 8, "codebook_sizes": [256] * 8,
+        "frame_rate": 50.0, "samples_per_frame": 320, "num_codebooks": 10, "codebook_sizes": [256] * 10,
         "bit_rates": [*codec.nominal_bitrates], "default_bit_rate": 1600.0, "speakers": 0, "vocoder": "istft",
     }  # fmt: skip
     assert {name: config[name] for name in expected} == expected
