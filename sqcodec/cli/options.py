@@ -25,7 +25,7 @@ effort_option = click.option(
     "--effort", type=click.IntRange(0, 3), help="How long to search; 0: whole codebooks only [default: 1]."
 )
 mode_option = click.option(
-    "--mode", metavar="MODEL/RATE", help="Of --stream: model and nominal rate in a word, such as speech16k-1/1600."
+    "--mode", metavar="MODEL/RATE", help="Of --stream: model and nominal rate in a word, such as speech16k-2/1600."
 )
 dtx_option = click.option("--dtx", is_flag=True, help="Of --stream: silence takes a byte each 400 ms (docs/live.md).")
 protect_option = click.option(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @device_option
 @click.option(
     "--stage",
-    type=click.Choice(["model", "vocoder", "joint", "contrast", "prior", "context"]),
+    type=click.Choice(["model", "vocoder", "joint", "live", "contrast", "prior", "context"]),
     default="model",
     show_default=True,
 )
@@ -40,7 +40,7 @@ def train(
     overrides: tuple[str, ...],
     seed: int | None,
     device: str,
-    stage: Literal["model", "vocoder", "joint", "contrast", "prior", "context"],
+    stage: Literal["model", "vocoder", "joint", "live", "contrast", "prior", "context"],
     on: str | None,
     start: Path | None,
     compiled: bool,
@@ -48,8 +48,8 @@ def train(
 ) -> None:
     """Train a part of RECIPE, a folder or a recipe that comes with sqcodec: model, vocoder, prior, context model.
 
-    --stage joint: decoder and vocoder together, on the model's codes. --stage contrast: a vocoder that gives back
-    fine structure which the decoder smooths away, in seconds.
+    --stage joint: decoder and vocoder together, on the model's codes; --stage live: then with less look-ahead. --stage
+    contrast: a vocoder that gives back fine structure which the decoder smooths away, in seconds.
 
     \b
     Example: sqcodec train recipes/vctk --set train.steps=1000
@@ -61,8 +61,8 @@ def train(
     """
     if on and stage != "vocoder":
         raise click.UsageError("--on codec needs --stage vocoder.")
-    if start and not on and stage != "joint":
-        raise click.UsageError("--from needs --on codec or --stage joint.")
+    if start and not on and stage not in ("joint", "live"):
+        raise click.UsageError("--from needs --on codec, --stage joint or --stage live.")
     if compiled and stage != "model":
         raise click.UsageError("--compile needs --stage model.")
     if stage == "contrast" and (seed is not None or resume):
@@ -79,7 +79,7 @@ def train(
         progress = _Progress(plan, device, show)
         if stage == "vocoder":
             end = _train_vocoder(plan, device=device, start=start, progress=progress)
-        elif stage == "joint":
+        elif stage in ("joint", "live"):
             end = _train_joint(plan, device=device, start=start, progress=progress)
         elif stage == "prior":
             end = _train_prior(plan, device=device, progress=progress)
@@ -155,7 +155,7 @@ def _train_vocoder(plan: "Plan", *, device: str, start: Path | None, progress: "
         resume=plan.resume,
         progress=progress,
         report=_echo_vocoder,
-        tuning=stage.fine_tuning(plan.run, start) if plan.stage == "vocoder-on-codec" else None,
+        tuning=stage.fine_tuning(plan.run, start, plan.stage) if plan.stage == "vocoder-on-codec" else None,
     )
     return _vocoder_end(trained, f"vocode in.wav out.wav --vocoder {trained.folder}")
 
@@ -168,7 +168,7 @@ def _train_joint(plan: "Plan", *, device: str, start: Path | None, progress: "_P
         plan.recipe.codec,
         plan.features,
         plan.folder,
-        tuning=fine_tuning(plan.run, start, on_codec=True),
+        tuning=fine_tuning(plan.run, start, plan.stage),
         device=device,
         resume=plan.resume,
         progress=progress,

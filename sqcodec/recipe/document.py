@@ -135,6 +135,19 @@ class CodecRecipe(_Common):
             )
         return changed
 
+    @property
+    def live(self) -> "CodecRecipe":
+        """The recipe whose section `joint` is that of the receiver that looks less far ahead, as `joint.live` says.
+
+        Raises RecipeError: it has none.
+        """
+        joint = self.joint
+        if joint is None or joint.live is None:
+            raise RecipeError(f"recipe {self.name} has no section 'joint.live'; recipe speech16k shows one")
+        vocoder = merged(joint.vocoder, joint.live.vocoder)
+        changed = JointConfig(decoder_lookahead=joint.live.decoder_lookahead, mel=joint.mel, vocoder=vocoder)
+        return self.model_copy(update={"joint": changed})
+
     @model_validator(mode="after")
     def _means_need_values(self) -> Self:
         if self.quantizer.weighs_means and self.target.kind != "mel":

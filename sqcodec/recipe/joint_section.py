@@ -7,14 +7,26 @@ from pydantic import Field
 from sqcodec.recipe.section import Section
 
 
+class LiveConfig(Section):
+    """What another training changes, for a receiver that looks less far ahead: values of the section `joint`.
+
+    vocoder: changes of the section `vocoder` as `joint.vocoder` leaves it.
+    """
+
+    decoder_lookahead: Annotated[int, Field(ge=0, strict=True)]
+    vocoder: dict[str, Any]
+
+
 class JointConfig(Section):
     """What the training of decoder and vocoder together adds to that of the vocoder on the codec's output.
 
     decoder_lookahead: codes that the decoder sees ahead, at most `network.decoder_lookahead`. mel: weight of the mean
     |difference| between decoded and recorded features (natural logarithms for log-mel) beside the losses of the sound.
     vocoder: changes of the section `vocoder` as `vocoder.on_codec` leaves it; its steps are those of this training.
+    live: of a training that goes on from this one; None: there is none.
     """
 
     decoder_lookahead: Annotated[int, Field(ge=0, strict=True)]
     mel: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     vocoder: dict[str, Any]
+    live: LiveConfig | None = None

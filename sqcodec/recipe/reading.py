@@ -70,6 +70,9 @@ def load_recipe(name: str, overrides: tuple[str, ...] = (), *, on_codec: bool = 
     if isinstance(recipe, CodecRecipe) and recipe.joint and isinstance(recipe.vocoder, IstftConfig):
         joint = {**changed, "vocoder": merged(changed["vocoder"], recipe.joint.vocoder)}
         validate_recipe(joint, where=f"{where}, as joint.vocoder changes it")
+        if recipe.joint.live:
+            live = {**joint, "vocoder": merged(joint["vocoder"], recipe.joint.live.vocoder)}
+            validate_recipe(live, where=f"{where}, as joint.live.vocoder changes it")
     return tuned if on_codec else recipe
 
 

@@ -24,11 +24,11 @@ _LOG_MEL = FEATURES["log-mel"]
 
 
 def models() -> list[ModelSummary]:
-    """The models that ship: name, bit rates, look-ahead, size, model card.
+    """The models that ship: name, bit rates, look-ahead, size, model card. The default comes first.
 
     Examples:
-        >>> [model.name for model in sqcodec.models()]
-        ['speech16k', 'speech16k-live']
+        >>> sqcodec.models()[0].name
+        'speech16k'
     """
     return list(shipped_models())
 

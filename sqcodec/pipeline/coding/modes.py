@@ -1,4 +1,4 @@
-"""Modes of a stream: packets name neither model nor rate, so a name that both sides agree on does: speech16k-1/1600."""
+"""Modes of a stream: packets name neither model nor rate, so a name that both sides agree on does: speech16k-2/1600."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ def parse(text: str) -> Mode:
     """MODEL/RATE -> the mode. Raises CodesError: a text of another form."""
     model, _, rate = text.rpartition("/")
     if not model or not rate.isdecimal() or not rate.isascii() or len(rate) > 9:
-        raise CodesError(f"mode {text!r}: expected MODEL/RATE with a nominal rate in bit/s, such as speech16k-1/1600")
+        raise CodesError(f"mode {text!r}: expected MODEL/RATE with a nominal rate in bit/s, such as speech16k-2/1600")
     return Mode(model, int(rate))
 
 

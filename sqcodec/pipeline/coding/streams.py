@@ -65,7 +65,7 @@ class StreamEncoder:
 
     @property
     def mode(self) -> str:
-        """Model and nominal rate, which a receiver must have as well: `speech16k-1/1600`."""
+        """Model and nominal rate, which a receiver must have as well: `speech16k-2/1600`."""
         return str(mode_of(self.codec, self._count))
 
     @property

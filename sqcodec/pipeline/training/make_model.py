@@ -1,11 +1,13 @@
 """From a folder of speech to the files that ship: a codec, its context model, its vocoder on natural speech, then on
-the codec, then both together, and the contrast that each decoder smooths away."""
+the codec, then decoder and vocoder together, also with less look-ahead, and the contrast that each decoder smooths
+away.
+"""
 
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqcodec.errors import RecipeError, StoppedError
 from sqcodec.model import model_header
@@ -30,7 +32,7 @@ Report = Callable[[str], None]
 @dataclass(frozen=True, kw_only=True)
 class Made:
     """Folders of files that ship: the codec with the vocoder for it; the same codes with a decoder and a vocoder that
-    were trained together (None: the recipe has no section `joint`); the vocoder for natural speech."""
+    look less far ahead (None: the recipe has no section `joint.live`); the vocoder for natural speech."""
 
     codec: Path
     live: Path | None
@@ -77,7 +79,7 @@ def make_model(
     if natural.contrast is not None and natural.vocoder.kind != "istft":
         raise RecipeError(f"recipe {natural.name}: contrast needs vocoder.kind istft, got {natural.vocoder.kind}")
     run, tuned, stage = work / natural.name, work / "on-codec", _Stage(work / "features", device, report)
-    live = out / f"{natural.name}-live" if on_codec.joint else None
+    live = out / f"{natural.name}-live" if on_codec.joint and on_codec.joint.live else None
     made = Made(codec=out / natural.name, live=live, vocoder=out / natural.vocoder.kind)
     prepared = prepare(recipe, data=speech, out=stage.features, overrides=overrides, jobs=jobs)
     for line in (*prepared.remarks, *count_reasons(prepared.reports)):
@@ -88,19 +90,24 @@ def make_model(
         if not _has_tables(tuned / MODEL):  # the model that ships: its vocoder learns from what it returns
             ship_model(run / MODEL, tuned / MODEL, stage.features, device=device)
         _train_context(on_codec, tuned, stage)
-        _train_vocoder(on_codec, stage_folder(tuned, "vocoder-on-codec"), stage, fine_tuning(tuned, run))
+        _train_vocoder(
+            on_codec, stage_folder(tuned, "vocoder-on-codec"), stage, fine_tuning(tuned, run, "vocoder-on-codec")
+        )
         if on_codec.joint:
-            _train_joint(on_codec, stage_folder(tuned, "joint"), stage, fine_tuning(tuned, None, on_codec=True))
+            _train_joint(on_codec, "joint", tuned, stage)
+            if on_codec.joint.live:
+                _train_joint(on_codec.live, "live", tuned, stage)
     except StoppedError:
         raise StoppedError(f"stopped, all saved in {work}; the same command goes on from here") from None
     made.codec.mkdir(parents=True, exist_ok=True)
+    last = stage_folder(tuned, "joint") if on_codec.joint else tuned
     with written(made.codec / MODEL) as draft:
-        shutil.copy(tuned / MODEL, draft)
-    ship_vocoder(_shipped_vocoder(on_codec, tuned, stage), vocoder_file(made.codec))
+        shutil.copy(last / MODEL, draft)
+    ship_vocoder(_shipped_vocoder(on_codec, last, stage), vocoder_file(made.codec))
     if made.live:
-        joint = stage_folder(tuned, "joint")
-        ship_receiver(joint / MODEL, made.codec / MODEL, made.live / MODEL)
-        ship_vocoder(_shipped_vocoder(on_codec, joint, stage), vocoder_file(made.live))
+        receiver = stage_folder(tuned, "live")
+        ship_receiver(receiver / MODEL, made.codec / MODEL, made.live / MODEL)
+        ship_vocoder(_shipped_vocoder(on_codec, receiver, stage), vocoder_file(made.live))
     ship_vocoder(stage_folder(run, "vocoder") / VOCODER, vocoder_file(made.vocoder))
     return made
 
@@ -134,8 +141,9 @@ def _train_context(recipe: CodecRecipe, run: Path, stage: _Stage) -> None:
     )
 
 
-def _train_joint(recipe: CodecRecipe, folder: Path, stage: _Stage, tuning: FineTuning) -> None:
+def _train_joint(recipe: CodecRecipe, name: Literal["joint", "live"], run: Path, stage: _Stage) -> None:
     """Unless the vocoder there has all its steps."""
+    folder = stage_folder(run, name)
     vocoder = vocoder_file(folder)
     if vocoder.is_file() and read_header(vocoder).step >= recipe.joint_vocoder.train.steps:
         return
@@ -143,10 +151,10 @@ def _train_joint(recipe: CodecRecipe, folder: Path, stage: _Stage, tuning: FineT
         recipe,
         stage.features,
         folder,
-        tuning=tuning,
+        tuning=fine_tuning(run, None, name),
         device=stage.device,
         resume=(folder / CHECKPOINT).is_file(),
-        report=stage.report_of("joint"),
+        report=stage.report_of(name),
     )
 
 

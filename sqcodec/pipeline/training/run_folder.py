@@ -14,13 +14,14 @@ from sqcodec.storage import write_text
 from sqcodec.train.log import TrainingLog, read_log
 from sqcodec.train.trainer import Progress, Report, Trainer
 
-Stage = Literal["model", "vocoder", "vocoder-on-codec", "joint", "contrast", "prior", "context"]
-_ON_CODEC = ("vocoder-on-codec", "joint", "contrast")
+Stage = Literal["model", "vocoder", "vocoder-on-codec", "joint", "live", "contrast", "prior", "context"]
+_ON_CODEC = ("vocoder-on-codec", "joint", "live", "contrast")
 _FOLDERS = {
     "model": "",
     "vocoder": STAGE,
     "vocoder-on-codec": f"{STAGE}-on-codec",
     "joint": "joint",
+    "live": "live",
     "contrast": "contrast",
     "prior": "prior",
     "context": "context",
@@ -30,6 +31,7 @@ _SEEDS = {
     "vocoder": "vocoder.train.seed",
     "vocoder-on-codec": "vocoder.train.seed",
     "joint": "vocoder.train.seed",
+    "live": "vocoder.train.seed",
     "prior": "prior.seed",
     "context": "context.seed",
 }
@@ -71,7 +73,10 @@ def begin(
     changes = overrides if seed is None else (*overrides, f"{_SEEDS[stage]}={seed}")
     run = out or Path("runs") / load_recipe(recipe).name
     begun = stage_folder(run, stage) / "recipe.yaml"
-    chosen = load_recipe(str(begun) if resume and begun.is_file() else recipe, changes, on_codec=stage in _ON_CODEC)
+    again = resume and begun.is_file()
+    chosen = load_recipe(str(begun) if again else recipe, changes, on_codec=stage in _ON_CODEC)
+    if stage == "live" and not again:
+        chosen = chosen.codec.live
     return Plan(recipe=chosen, features=features or Path("data") / chosen.name, run=run, stage=stage, resume=resume)
 
 

@@ -7,9 +7,10 @@ from lightning_fabric import Fabric
 
 from sqcodec.corpus.store import FeatureStore
 from sqcodec.errors import TrainingError
+from sqcodec.pipeline.finding.vocoders import vocoder_file
 from sqcodec.pipeline.training.coded_store import coded_store
 from sqcodec.pipeline.training.launch import make_fabric, refuse_processes
-from sqcodec.pipeline.training.run_folder import last_evaluation, refuse_second, run_training, stage_folder
+from sqcodec.pipeline.training.run_folder import Stage, last_evaluation, refuse_second, run_training, stage_folder
 from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.recipe import IstftConfig, Recipe, WorldConfig
 from sqcodec.train.trainer import Progress, Report
@@ -35,12 +36,18 @@ class FineTuning:
     start: Path
 
 
-def fine_tuning(run: Path, start: Path | None, *, on_codec: bool = False) -> FineTuning:
-    """On the codec of `run`, from the vocoder of the run `start` (None: of `run`); on_codec: the one that has been
-    fine-tuned on the codec's output, where there is one."""
-    tuned = stage_folder(start or run, "vocoder-on-codec")
-    natural = stage_folder(start or run, "vocoder")
-    return FineTuning(model=run / "model.safetensors", start=tuned if on_codec and tuned.is_dir() else natural)
+def fine_tuning(run: Path, start: Path | None, stage: Stage) -> FineTuning:
+    """What `stage` goes on with: the model of `run`, and the vocoder of the run `start` (None: of `run`).
+
+    vocoder-on-codec: the one for recordings; joint: the one that has been fine-tuned on the codec's output, where there
+    is one; live: decoder and vocoder of the stage joint.
+    """
+    first = start or run
+    if stage == "live":
+        model = stage_folder(run, "joint") / "model.safetensors"
+        return FineTuning(model=model, start=vocoder_file(stage_folder(first, "joint")).parent)
+    natural, tuned = stage_folder(first, "vocoder"), stage_folder(first, "vocoder-on-codec")
+    return FineTuning(model=run / "model.safetensors", start=tuned if stage == "joint" and tuned.is_dir() else natural)
 
 
 def train_vocoder(
