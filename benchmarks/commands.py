@@ -179,7 +179,12 @@ def rank_command(runs: int) -> None:
 @click.command("rate")
 @click.argument("recordings", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Rows, JSON lines; kept, and added to.")
-@click.option("--systems", default="context,effort 1,effort 2,effort 3", show_default=True)
+@click.option(
+    "--systems",
+    default="context,effort 1,effort 2,effort 3",
+    show_default=True,
+    help="Of MODEL; `rated` and `unrated` are effort 1 of models that trained on with and without the rate.",
+)
 @click.option("--model", default="speech16k", show_default=True)
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw the curves here.")
 def rate_command(recordings: tuple[Path, ...], out: Path, systems: str, model: str, picture: Path | None) -> None:

@@ -29,9 +29,9 @@ from sqcodec.metrics.signals import METRIC_RATE
 from sqcodec.pipeline.coding.rate_control import Effort, Goal
 from sqcodec.report.figure import write_figure
 
-LADDER = (1, 2, 3, 4, 6, 8)
-RATES = (300, 450, 600, 800, 1200, 1600, 2400)
-_EFFORTS: tuple[Effort, ...] = (1, 2, 3)
+LADDER = (1, 2, 3, 4, 6, 8, 10)
+RATES = (300, 450, 600, 800, 1200, 1600, 2400, 3200)
+_EFFORTS: dict[str, Effort] = {"effort 1": 1, "effort 2": 2, "effort 3": 3, "rated": 1, "unrated": 1}
 METRICS = ("pesq", "estoi", "dnsmos", "mel", "gross_pitch")
 _TITLES = ("PESQ wide band", "ESTOI", "DNSMOS", "mel error, dB²", "gross pitch error, %")
 SYSTEMS = {
@@ -40,6 +40,8 @@ SYSTEMS = {
     "effort 1": "stages per frame",
     "effort 2": "stages per frame, one sweep",
     "effort 3": "stages per frame, two sweeps",
+    "unrated": "stages per frame, trained on",
+    "rated": "stages per frame, trained on with the rate",
 }
 
 
@@ -77,13 +79,13 @@ def read(path: Path) -> list[dict[str, Any]]:
 def _every(codec: Codec, path: Path, systems: Sequence[str], known: set[tuple[str, int, str]]) -> Iterator[Coded]:
     """The codes that are asked for and not known yet. The whole codebooks serve both coders."""
     for books in LADDER if "context" in systems else ():
-        if ("context", books, path.name) not in known:
+        if books <= len(codec.space.codewords) and ("context", books, path.name) not in known:
             yield _timed("whole", books, partial(codec.encode_recording, AudioSource(path), codebooks=books))
-    for effort in _EFFORTS:
-        for rate in RATES if f"effort {effort}" in systems else ():
-            if (f"effort {effort}", rate, path.name) not in known:
+    for system, effort in _EFFORTS.items():
+        for rate in RATES if system in systems else ():
+            if (system, rate, path.name) not in known:
                 goal = Goal(bit_rate=rate, effort=effort)
-                yield _timed(f"effort {effort}", rate, partial(_fitted, codec, path, goal))
+                yield _timed(system, rate, partial(_fitted, codec, path, goal))
 
 
 def _fitted(codec: Codec, path: Path, goal: Goal) -> Codes:

@@ -55,6 +55,8 @@ def test_the_wheel_carries_types_and_recipes() -> None:
     files = {included.distribution_path for included in builder.recurse_included_files()}
     forced = builder.config.get_force_include()
     assert "sqcodec/py.typed" in files
+    assert "sqcodec/models/speech16k/model.safetensors" in files
+    assert not any("speech16k-1" in file for file in files)  # the older model is an extra file
     assert {"sqcodec/report/assets/page.html", "sqcodec/corpus/zerospeech2019.tsv"} <= files
     assert forced[str(ROOT / "recipes" / "vctk")] == "sqcodec/recipes/vctk"
 

@@ -56,9 +56,9 @@ def test_names_are_found_without_torch() -> None:
 def test_the_codec_that_ships(folder: Path) -> None:
     codec = sqcodec.load()
     assert repr(codec) == (
-        "<Codec speech16k: 16000 Hz, 8 codebooks, 50 codes/s each, 400 to 3200 bit/s (1600 by default), any speaker>"
+        "<Codec speech16k: 16000 Hz, 10 codebooks, 50 codes/s each, 400 to 4000 bit/s (1600 by default), any speaker>"
     )
-    assert codec.embeddings().shape == (8, 256, codec.header.recipe["quantizer"]["dim"])
+    assert codec.embeddings().shape == (10, 256, codec.header.recipe["quantizer"]["dim"])
     assert codec.encode("in.wav").indices.shape[0] == 4
 
 
@@ -75,7 +75,8 @@ def test_python_and_the_command_line_write_the_same_file(folder: Path, words: st
 
 
 def test_models() -> None:
-    model, live = sqcodec.models()
+    model, older, live = sqcodec.models()
+    assert (older.name, older.fingerprint) == ("speech16k-1", "afd19f03b449d079")
     assert (model.name, model.bit_rates[0], model.default) == ("speech16k", 400, 1600)
     assert (live.name, live.fingerprint) == ("speech16k-live", model.fingerprint)
 

@@ -119,6 +119,11 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path, text, expected):
         load_recipe(str(tmp_path / "recipe.yaml"))
 
 
+def test_more_refinement_is_for_more_stages():
+    with pytest.raises(RecipeError, match=r"more.stages must be above stages, 5, got 4"):
+        load_recipe("speech16k", ("vocoder.refinement.stages=5", "vocoder.refinement.more={stages: 4, iterations: 9}"))
+
+
 def test_milestones_must_rise():
     with pytest.raises(RecipeError, match=r"train.milestones must rise, got \[5, 3\]"):
         load_recipe("vctk", ("train.milestones=[5, 3]",))
@@ -209,7 +214,9 @@ def test_on_the_codec_the_vocoder_trains_with_changes_of_its_own():
     assert (natural.train.steps, natural.train.learning_rate, natural.train.smoothing) == (7000, 1e-3, 0.1)
     assert (tuned.train.steps, tuned.train.learning_rate, tuned.train.smoothing) == (32000, 5e-4, 0)
     assert (natural.refinement.iterations, natural.refinement.fades) == (8, None)
-    assert tuned.refinement.model_dump() == {"iterations": 2, "momentum": 0.99, "stages": 2.2, "fades": (1000, 8000)}
+    refinement = tuned.refinement.model_dump()
+    assert refinement.pop("more") == {"stages": 4.2, "iterations": 8}
+    assert refinement == {"iterations": 2, "momentum": 0.99, "stages": 2.2, "fades": (2000, 8000)}
     assert (natural.discriminators.start, tuned.discriminators.start) == (None, 24000)
     assert natural.discriminators.families == tuned.discriminators.families  # so that the second can go on
     changed = {"on_codec": None, "refinement": None, "train": None, "discriminators": None}

@@ -40,7 +40,8 @@ def name_of(path: Path) -> str:
 
 @pytest.fixture(scope="module")
 def shipped() -> Codec:
-    return open_codec(SHIPPED / "speech16k" / "model.safetensors", "cpu")
+    """The model of the release, with the vocoder that ships now."""
+    return open_codec(SHIPPED / "speech16k-1" / "model.safetensors", "cpu")
 
 
 @pytest.mark.parametrize("path", each("recipes/*.yaml"), ids=name_of)
@@ -96,12 +97,16 @@ def test_its_vocoder_trainings_go_on(path: Path, tmp_path: Path) -> None:
 
 def test_fingerprints_of_shipped_models() -> None:
     """Literally: codes that people keep name their model by these."""
-    space = open_codec(SHIPPED / "speech16k" / "model.safetensors", "cpu").space
-    vocoders = {
-        name: read_header(SHIPPED / name / "vocoder" / "vocoder.safetensors") for name in ("speech16k", "istft")
-    }
-    assert (space.fingerprint, space.identities[:2]) == ("afd19f03b449d079", ("5819a8dd35fa", "568f807f4c88"))
-    assert [vocoders[name].codec for name in ("speech16k", "istft")] == [space.fingerprint, None]
+    first, second = (
+        open_codec(SHIPPED / name / "model.safetensors", "cpu").space for name in ("speech16k-1", "speech16k")
+    )
+    assert (first.fingerprint, first.identities[:2]) == ("afd19f03b449d079", ("5819a8dd35fa", "568f807f4c88"))
+    assert (second.fingerprint, second.identities) == (
+        "2db07d69b2e91c5a",
+        ("173f018f989a", "5a049e1aa334", "49631e890b7e"),
+    )
+    vocoders = [read_header(SHIPPED / name / "vocoder" / "vocoder.safetensors") for name in ("speech16k", "istft")]
+    assert [vocoder.codec for vocoder in vocoders] == [second.fingerprint, None]
 
 
 @pytest.mark.parametrize("path", each("speech16k/*.sqc"), ids=name_of)
@@ -110,11 +115,11 @@ def test_its_codes_decode_as_they_did(path: Path, shipped: Codec) -> None:
     assert np.array_equal(codes.indices, npy.read_codes(path.with_suffix(".npy")).indices)
     written = json.loads(path.with_name("decoded.json").read_text("utf-8"))
     then, sound = written["sounds"][int(path.stem)], shipped.decode(codes)
-    # the vocoder that ships has other weights than that of the release, and corrects the bands above 1 kHz less: of
-    # tenths of a second, while they are above -60 dB, the level moved by 3.4 dB at most (a fricative), 0.7 on average
+    # the vocoder is that of speech16k-2, another network than the release's, whose sound was softer than recordings: of
+    # tenths of a second, while they are above -60 dB, the level moved by 3.0 dB at most, .3 to 1.1 on average, upwards
     now, before = (np.maximum(levels, -60.0) for levels in (MAKER.levels(sound), then["levels"]))
     assert now == pytest.approx(before, abs=4.0)
-    assert np.abs(now - before).mean() < 1.0
+    assert np.abs(now - before).mean() < 1.3
 
 
 @pytest.mark.parametrize("number", range(10))

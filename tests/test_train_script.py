@@ -30,8 +30,9 @@ SHORT = (
     "vocoder.layers=2", "vocoder.train.steps=3", "vocoder.train.batch=2", "vocoder.train.frames=40",
     "vocoder.train.log_every=1", "vocoder.train.evaluate_every=3", "vocoder.train.evaluate_files=1",
     "vocoder.on_codec.train.steps=5", "vocoder.discriminators.margins=[0, 0]",
-    "joint.vocoder.train={steps: 4, learning_rate: 3.0e-4}", "context.hidden=12", "context.width=8",
-    "context.frames=16", "context.batch=4", "context.steps=4", "context.evaluate_every=4", "context.warmup=2",
+    "joint.vocoder.train={steps: 4, learning_rate: 3.0e-4}", "joint.live.vocoder.train={steps: 5}",
+    "context.hidden=12", "context.width=8", "context.frames=16",
+    "context.batch=4", "context.steps=4", "context.evaluate_every=4", "context.warmup=2",
 )  # fmt: skip
 
 
@@ -68,9 +69,9 @@ def test_from_speech_to_what_ships(tmp_path: Path) -> None:
         "speech16k-live/vocoder/vocoder.safetensors",
     ]
     tuned = tmp_path / "work-speech16k" / "on-codec"
-    assert files[1].read_bytes() == (tuned / "model.safetensors").read_bytes()
-    check_the_contrast_of_what_ships(tuned / "vocoder-on-codec" / files[2].name, files[2])
-    check_the_contrast_of_what_ships(tuned / "joint" / "vocoder" / files[4].name, files[4])
+    assert files[1].read_bytes() == (tuned / "joint" / "model.safetensors").read_bytes()
+    check_the_contrast_of_what_ships(tuned / "joint" / "vocoder" / files[2].name, files[2])
+    check_the_contrast_of_what_ships(tuned / "live" / "vocoder" / files[4].name, files[4])
     check_what_is_live_learned_together(tuned, files[3])
     samples = soundfile.read(next(SPEECH.rglob("*_mic1.flac")), dtype="float32", stop=30_000)[0]
     codes = open_codec(files[1], "cpu").encode(samples, 16000, codebooks=2)
@@ -95,9 +96,12 @@ def test_from_speech_to_what_ships(tmp_path: Path) -> None:
 
 
 def check_what_is_live_learned_together(tuned: Path, model: Path) -> None:
-    """The decoder of streams is the one of the last training, with less look-ahead."""
-    assert last_step(tuned / "joint") == 4
-    (_, whole), (_, before) = map(model_header.read_whole, (tuned / "joint" / model.name, tuned / model.name))
+    """The decoder of streams is the one of the last training, with less look-ahead, and began with that of files."""
+    assert (last_step(tuned / "joint"), last_step(tuned / "live")) == (4, 5)
+    folders = (tuned / "live", tuned / "joint", tuned)
+    (_, whole), (_, before), (_, first) = (model_header.read_whole(folder / model.name) for folder in folders)
+    learned = {name.split(".")[0] for name, array in before.items() if not np.array_equal(array, first[name])}
+    assert learned == {"decoder"}
     with safe_open(model, "numpy") as file:
         stored = set(file.keys())
     changed = {name for name, array in whole.items() if not np.array_equal(array, before[name])}

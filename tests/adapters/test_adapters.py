@@ -88,7 +88,7 @@ def test_codec_superb(adapter: ModuleType, codec: sqcodec.Codec, signals: torch.
 def test_audiocodecs(adapter: ModuleType, codec: sqcodec.Codec, signals: torch.Tensor) -> None:
     module = adapter.SqvaeCodec(16000, num_codebooks=4)
     words = module.embs()
-    assert words.shape == (4, 256, 48)
+    assert words.shape == (4, 256, 64)
     toks = module.sig_to_toks(signals, LENGTHS)
     assert (toks.shape, toks.dtype) == ((2, 51, 4), torch.int64)
     first, second = codec.encode(signals[0], 16000), codec.encode(signals[1, :8000], 16000)
@@ -117,7 +117,7 @@ def test_dasb(adapter: ModuleType, codec: sqcodec.Codec, signals: torch.Tensor) 
     assert np.array_equal(tokenizer.tokens_to_sig(tokens)[0].numpy(), codec.decode(tokens[0].T))
     assert tokenizer.sig_to_tokens(signals, None).shape == (2, 51, 4)
     words = tokenizer.get_pretrained_embeddings(vocab_size=256, num_codebooks=2, device="cpu")
-    assert torch.equal(words, torch.from_numpy(codec.embeddings()[:2]).reshape(512, 48))
+    assert torch.equal(words, torch.from_numpy(codec.embeddings()[:2]).reshape(512, 64))
     with pytest.raises(ValueError, match="got vocab_size 1024, expected 256, the codewords of <Codec speech16k"):
         tokenizer.get_pretrained_embeddings(1024, 2)
 
@@ -126,7 +126,7 @@ def test_dasb(adapter: ModuleType, codec: sqcodec.Codec, signals: torch.Tensor) 
 def test_audiocraft(adapter: ModuleType, codec: sqcodec.Codec, signals: torch.Tensor, tmp_path: Path) -> None:
     model = adapter.SqvaeCompressionModel().eval()
     properties = (model.channels, model.frame_rate, model.sample_rate, model.cardinality, model.total_codebooks)
-    assert (*properties, model.num_codebooks) == (1, 50.0, 16000, 256, 8, 4)
+    assert (*properties, model.num_codebooks) == (1, 50.0, 16000, 256, 10, 4)
     model.set_num_codebooks(2)
     codes, scale = model.encode(signals[:, None])
     assert (codes.shape, scale, model.num_codebooks) == ((2, 2, 51), None, 2)
@@ -134,7 +134,7 @@ def test_audiocraft(adapter: ModuleType, codec: sqcodec.Codec, signals: torch.Te
     sound = model.decode(codes)
     assert sound.shape == (2, 1, 51 * 320)
     assert np.array_equal(sound[1, 0].numpy(), codec.decode(codes[1]))
-    assert model.decode_latent(codes).shape == (2, 48, 51)
+    assert model.decode_latent(codes).shape == (2, 64, 51)
     with pytest.raises(sqcodec.SqcodecError, match="is trained by 'sqcodec train'"):
         model(signals[:, None])
     make_model(tmp_path / "model.safetensors")

@@ -171,7 +171,7 @@ def read_with_context(x: int, books: int, count: int, arrays, *, may_end: bool):
 def context_of(path: Path) -> dict[str, np.ndarray]:
     name = path.stem.partition("-")[0]
     if name == "speech16k":
-        with safe_open(MODELS / name / "model.safetensors", framework="numpy") as file:
+        with safe_open(MODELS / "speech16k-1" / "model.safetensors", framework="numpy") as file:
             names = [key for key in file.keys() if key.startswith("context.")]  # noqa: SIM118
             return {key.removeprefix("context."): file.get_tensor(key) for key in names}
     with np.load(path.with_name(f"{name}.npz")) as arrays:

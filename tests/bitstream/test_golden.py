@@ -24,7 +24,7 @@ def space_of(path: Path) -> CodeSpace:
     if path.parent.name.startswith(("v2", "v4")):
         name = path.stem.partition("-")[0]
         if name == "speech16k":
-            return read_space(MODELS / name / "model.safetensors")
+            return read_space(MODELS / "speech16k-1" / "model.safetensors")
         space = make_space(*{"one": (1, 16), "three": (3, 10)}[name])
         with np.load(GOLDEN / "v2" / f"{name}.npz") as arrays:
             return replace(space, context=context_model.from_arrays(dict(arrays), where="x"))

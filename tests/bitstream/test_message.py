@@ -29,7 +29,7 @@ def test_codes_go_round_trip(codes) -> None:
 @pytest.mark.ships
 @pytest.mark.parametrize("name", ["four", "ending-early", "silence"])
 def test_golden_messages_are_read_and_written(name) -> None:
-    space = read_space(Path(sqcodec.__file__).parent / "models" / "speech16k" / "model.safetensors")
+    space = read_space(Path(sqcodec.__file__).parent / "models" / "speech16k-1" / "model.safetensors")
     content = (GOLDEN / f"{name}.bin").read_bytes()
     codes = message.unpack(content, space, where=name)
     assert np.array_equal(codes.used, np.load(GOLDEN / f"{name}.codes.npy"))

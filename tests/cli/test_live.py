@@ -29,7 +29,7 @@ def test_files_of_samples_and_packets(tmp_path: Path, pcm: bytes, monkeypatch) -
     Path("in.raw").write_bytes(pcm)
     result = run("encode", "in.raw", "packets", *RAW, "--rate", "16000", "--bitrate", "800")
     assert (result.exit_code, result.stderr) == (0, "")
-    mode = "mode speech16k-1/800, model speech16k, which ships"
+    mode = "mode speech16k-2/800, model speech16k, which ships"
     assert result.stdout == f"packets: 32 packets of 4 bytes, 1.28 s, {mode}\n"
     packets = Path("packets").read_bytes()
     assert len(packets) == 4 * 32  # 20000 samples, 126 frames, 63 codes, 32 packets of 2
@@ -37,7 +37,7 @@ def test_files_of_samples_and_packets(tmp_path: Path, pcm: bytes, monkeypatch) -
     assert result.exit_code == 0
     assert result.stdout == f"out.raw: 1.28 s of 32 packets, {mode}\n"
     assert abs(len(Path("out.raw").read_bytes()) // 2 - 20_000) <= 640
-    named = ("--mode", "speech16k-1/800")  # the same in a word
+    named = ("--mode", "speech16k-2/800")  # the same in a word
     assert run("encode", "in.raw", "packets", *RAW, "--rate", "16000", *named).exit_code == 0
     assert Path("packets").read_bytes() == packets
     assert run("decode", "packets", "again.raw", *RAW, *named).exit_code == 0
@@ -57,18 +57,18 @@ def test_files_of_samples_and_packets(tmp_path: Path, pcm: bytes, monkeypatch) -
         (("decode", "a", "b", "--bitrate", "800"), "--bitrate needs --stream"),
         (("encode", "a", "b", "--dtx"), "--mode, --dtx and --protect need --stream"),
         (("decode", "a", "b", "--protect", "2"), "--mode, --dtx and --protect need --stream"),
-        (("encode", "a", "b", "--mode", "speech16k-1/800"), "--mode, --dtx and --protect need --stream"),
+        (("encode", "a", "b", "--mode", "speech16k-2/800"), "--mode, --dtx and --protect need --stream"),
         (
-            ("decode", "a", "b", *RAW, "--mode", "speech16k-1/800", "--bitrate", "800"),
+            ("decode", "a", "b", *RAW, "--mode", "speech16k-2/800", "--bitrate", "800"),
             "--mode names the model and the rate; leave out --model and --bitrate",
         ),
         (
-            ("encode", "-", "-", *RAW, "--rate", "16000", "--mode", "speech16k-1"),
-            "mode 'speech16k-1': expected MODEL/RATE with a nominal rate in bit/s, such as speech16k-1/1600",
+            ("encode", "-", "-", *RAW, "--rate", "16000", "--mode", "speech16k-2"),
+            "mode 'speech16k-2': expected MODEL/RATE with a nominal rate in bit/s, such as speech16k-2/1600",
         ),
         (
-            ("decode", "-", "-", *RAW, "--mode", "speech16k-1/1000"),
-            "mode speech16k-1/1000: speech16k-1 has no rate of 1000 bit/s, expected one of 400, 800, 1200, 1600, 2000,",
+            ("decode", "-", "-", *RAW, "--mode", "speech16k-2/1000"),
+            "mode speech16k-2/1000: speech16k-2 has no rate of 1000 bit/s, expected one of 400, 800, 1200, 1600, 2000,",
         ),
         (("encode", "no-such", "out", *RAW, "--rate", "16000"), "no-such: cannot be opened: No such file or directory"),
     ],

@@ -176,8 +176,8 @@ def test_decoder_and_vocoder_train_together(tmp_path):
     store, run = make_sound_store(tmp_path / "corpus"), tmp_path / "run"
     words = [word for change in JOINT for word in ("--set", change)]
 
-    def train(*arguments, exit_code=0):
-        command = ["train", "speech16k", "--features", store, "--out", run, "--device", "cpu", *arguments, *words]
+    def train(*arguments, exit_code=0, words=words):
+        command = ["train", "speech16k", "--features", store, "--out", run, "--device", "cpu", *words, *arguments]
         result = CliRunner().invoke(main, [*map(str, command)])
         assert result.exit_code == exit_code, result.output
         return result
@@ -193,16 +193,23 @@ def test_decoder_and_vocoder_train_together(tmp_path):
     assert load_recipe(str(run / "joint" / "recipe.yaml")).vocoder.train.seed == 3
     again = train("--stage", "joint", exit_code=1)
     assert again.stderr.startswith(f"Error: {run}/joint holds a training already: add --resume")
+    without = train("--stage", "live", exit_code=1)
+    assert without.stderr.startswith("Error: recipe speech16k has no section 'joint.live'; recipe speech16k shows one")
+    live = ("--set", "joint.live={decoder_lookahead: 0, vocoder: {train: {steps: 3}}}")
+    assert train("--stage", "live", *live).stdout.startswith(f"{run}/live: step 3, test mel distance ")
+    assert load_recipe(str(run / "live" / "recipe.yaml")).joint.decoder_lookahead == 0
+    more = train("--stage", "live", "--resume", "--set", "joint.vocoder.train.steps=4", words=())
+    assert more.stdout.startswith(f"{run}/live: step 4, test mel distance ")
     soundfile.write(tmp_path / "in.wav", speech_like(8000), 16000)
-    for model, target in ((run, "a.sqc"), (run / "joint", "b.sqc")):
+    for model, target in ((run, "a.sqc"), (run / "joint", "b.sqc"), (run / "live", "c.sqc")):
         command = ["encode", tmp_path / "in.wav", tmp_path / target, "--model", model]
         assert CliRunner().invoke(main, [*map(str, command)]).exit_code == 0
-    assert (tmp_path / "a.sqc").read_bytes() == (tmp_path / "b.sqc").read_bytes()
+    assert len({(tmp_path / name).read_bytes() for name in ("a.sqc", "b.sqc", "c.sqc")}) == 1
     command = ["decode", tmp_path / "b.sqc", tmp_path / "o.wav", "--model", run / "joint"]
     decoded = CliRunner().invoke(main, [*map(str, command)])
     assert decoded.exit_code == 0, decoded.output
     assert train("--stage", "contrast").stdout.splitlines() == [
-        f"{run}/contrast: the model of {run} and its vocoder with contrast 0.6",
+        f"{run}/contrast: the model of {run} and its vocoder with contrast 0.7",
         f"Next: sqcodec decode in.sqc out.wav --model {run}/contrast",
     ]
     command = ["decode", tmp_path / "b.sqc", tmp_path / "s.wav", "--model", run / "contrast"]
@@ -219,7 +226,10 @@ def test_decoder_and_vocoder_train_together(tmp_path):
 
 def test_vocoder_options_need_the_vocoder_stage(tmp_path):
     assert "--on codec needs --stage vocoder." in invoke("--on", "codec").stderr
-    assert "--from needs --on codec or --stage joint." in vocoder("istft", "--from", tmp_path, exit_code=2).stderr
+    assert (
+        "--from needs --on codec, --stage joint or --stage live."
+        in vocoder("istft", "--from", tmp_path, exit_code=2).stderr
+    )
 
 
 def test_compile_needs_the_model_stage():

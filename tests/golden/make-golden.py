@@ -1,9 +1,9 @@
 """Write the golden files of a version; a version that exists is never written again: python make-golden.py 2
 
 Run from the root of a checkout. Version 1: a tiny model with tables and without, files of every form that it writes,
-and their codes as plain arrays. Version 2: files of two context models, their codes and stages; 2-speech16k: of the
-one that ships. Versions 3 and 4: some of the codes of 1 and 2 in blocks of half a second, for the same models.
-`messages`: voice messages of the model that ships.
+and their codes as plain arrays. Version 2: files of two context models, their codes and stages; 2-speech16k: of
+speech16k-1. Versions 3 and 4: some of the codes of 1 and 2 in blocks of half a second, for the same models.
+`messages`: voice messages of speech16k-1.
 """
 
 import sys
@@ -70,7 +70,7 @@ def write_version_2(folder: Path) -> None:
 
 
 def write_speech16k(folder: Path) -> None:
-    space = sqcodec.load("speech16k").space
+    space = sqcodec.load("speech16k-1").space
     fields = {"fingerprint": space.fingerprint, "speaker": None}
     write(folder, "speech16k-four", make_codes(16000, 4, 256, **fields), space)
     write(folder, "speech16k-ending-early", with_stages(make_codes(16000, 8, 256, **fields)), space)
@@ -89,7 +89,7 @@ def write_version_4(folder: Path) -> None:
 
 
 def write_messages(folder: Path) -> None:
-    space = sqcodec.load("speech16k").space
+    space = sqcodec.load("speech16k-1").space
     fields = {"fingerprint": space.fingerprint, "speaker": None}
     codes = {
         "four": make_codes(16000, 4, 256, **fields),

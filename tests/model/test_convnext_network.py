@@ -29,8 +29,8 @@ def small(*overrides):
 
 def test_the_shipped_recipe_has_the_bit_rates_and_the_look_ahead_it_says():
     codec = build_codec(load_recipe("speech16k"), ())
-    assert codec.bit_rate == 3200
-    assert codec.quantizer.codebooks == 8
+    assert codec.bit_rate == 4000
+    assert codec.quantizer.codebooks == 10
     # an even frame waits for 2 + 2 frames of the encoder and 4 of the decoder: 80 ms, of 100 allowed
     assert codec.encoder.lookahead + codec.decoder.lookahead == 8
 

@@ -98,7 +98,7 @@ def test_a_packet_comes_as_soon_as_its_delay_allows(codec, speech):
     encoder = sqcodec.StreamEncoder(codec)
     ahead = 640  # 20 ms, and 20 ms of the window
     assert (encoder.packet_samples, encoder.packet_bytes, encoder.delay) == (640, 8, ahead)
-    assert encoder.mode == "speech16k-1/1600"
+    assert encoder.mode == "speech16k-2/1600"
     came = [len(encoder.push(speech[n : n + 1])) for n in range(4 * 640)]
     arrivals = [n + 1 for n, count in enumerate(came) if count]
     assert arrivals == [640 + 640, 1280 + 640, 1920 + 640]
@@ -140,7 +140,7 @@ def live():
 def test_a_receiver_of_120_ms_takes_the_same_packets(codec, live, speech):
     packets = encoded(codec, speech, [10**6])
     assert encoded(live, speech, [10**6]) == packets
-    assert sqcodec.StreamEncoder(live).mode == "speech16k-live-1/1600"
+    assert sqcodec.StreamEncoder(live).mode == "speech16k-live-2/1600"
     decoder, count = sqcodec.StreamDecoder(live), 0
     assert decoder.delay == 320 + 240 + 80  # one code, the inverse STFT, half a hop
     assert 640 + sqcodec.StreamEncoder(live).delay + decoder.delay == 16 * 120  # 16 samples a millisecond
@@ -166,8 +166,8 @@ def test_a_cut_packet_decodes_with_fewer_stages(codec, speech):
     fewer = decoded(codec, [packet[:9] for packet in packets])
     np.testing.assert_allclose(cut, fewer, atol=1e-5)  # sums depend on how arrays lie in memory
     assert np.abs(cut - decoded(codec, packets)).max() > 1e-3
-    for wrong in (bytes(17), bytes(18)):
-        with pytest.raises(CodesError, match=f"got {len(wrong)} bytes, expected 2 to 16, or 0 or 1 in silence"):
+    for wrong in (bytes(21), bytes(22)):
+        with pytest.raises(CodesError, match=f"got {len(wrong)} bytes, expected 2 to 20, or 0 or 1 in silence"):
             sqcodec.StreamDecoder(codec).push(wrong)
 
 

@@ -65,10 +65,10 @@ def test_the_columns_of_the_field(librispeech: Path) -> None:
     seconds = sum(row["seconds"] for row in rows if row["system"] == "original")
     size = sum(path.stat().st_size for path in Path("o/codes/speech16k-800").rglob("*.sqc"))
     assert low["kilobits"]["mean"] == pytest.approx(8 * size / seconds / 1000)
-    assert low["parameters"]["mean"] == pytest.approx(7.703122)
+    assert low["parameters"]["mean"] == pytest.approx(9.36509)
     assert (low["sending"]["mean"], high["receiving"]["mean"]) == (
-        pytest.approx(0.090, abs=5e-4),
-        pytest.approx(0.497, abs=5e-4),
+        pytest.approx(0.171, abs=5e-4),
+        pytest.approx(0.487, abs=5e-4),
     )
     assert low["latency"]["mean"] == 180
     document = Path("o/protocol.md").read_text("utf-8")
@@ -84,8 +84,8 @@ def test_the_columns_of_the_field(librispeech: Path) -> None:
 
 
 @pytest.mark.ships
-@pytest.mark.parametrize(("mean_stages", "refined"), [(2.1, False), (2.3, True)])
-def test_at_a_true_rate_all_codebooks_are_searched(mean_stages: float, refined: bool) -> None:
+@pytest.mark.parametrize(("mean_stages", "refined_often"), [(2.1, False), (4.1, False), (4.3, True)])
+def test_at_a_true_rate_all_codebooks_are_searched(mean_stages: float, refined_often: bool) -> None:
     path = SHIPPED / "speech16k" / "model.safetensors"
     model = codecs.ModelUnderTest(
         name="m", family="m", path=path, fingerprint="f", codebooks=8, vocoder="istft", device="cpu",
@@ -99,7 +99,7 @@ def test_at_a_true_rate_all_codebooks_are_searched(mean_stages: float, refined: 
     costs = protocol.costs_of([model], [summary])["m"]
     whole = complexity_of(open_codec(path, "cpu"), codebooks=8)
     assert costs.macs("sending") == whole.macs("sending")
-    assert (costs.macs("receiving") == whole.macs("receiving")) == refined
+    assert (costs.macs("receiving") == whole.macs("receiving")) == refined_often
 
 
 def test_columns_without_a_figure_are_left_out(librispeech: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,7 @@ def test_the_vocoder_gets_the_part_and_the_model_stays(made, tmp_path, monkeypat
     give_contrast(RECIPE, store, run, device="cpu")
     measured[:] = measured[-1:]
     plain, sharp = (load_vocoder(path, FEATURES).network for path in paths)
-    expected = stage.with_contrast(plain, lost, 0.6).state_dict()
+    expected = stage.with_contrast(plain, lost, RECIPE.contrast).state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in sharp.state_dict().items())
     changed = {name for name, value in plain.state_dict().items() if not torch.equal(value, expected[name])}
     assert changed == {"trunk.embed.weight", "trunk.embed.bias"}
