@@ -31,7 +31,7 @@ from sqcodec.report.figure import write_figure
 
 LADDER = (1, 2, 3, 4, 6, 8, 10)
 RATES = (300, 450, 600, 800, 1200, 1600, 2400, 3200)
-_EFFORTS: dict[str, Effort] = {"effort 1": 1, "effort 2": 2, "effort 3": 3, "rated": 1, "unrated": 1}
+_EFFORTS: dict[str, Effort] = {"effort 1": 1, "effort 2": 2, "effort 3": 3}
 METRICS = ("pesq", "estoi", "dnsmos", "mel", "gross_pitch")
 _TITLES = ("PESQ wide band", "ESTOI", "DNSMOS", "mel error, dB²", "gross pitch error, %")
 SYSTEMS = {
@@ -40,8 +40,6 @@ SYSTEMS = {
     "effort 1": "stages per frame",
     "effort 2": "stages per frame, one sweep",
     "effort 3": "stages per frame, two sweeps",
-    "unrated": "stages per frame, trained on",
-    "rated": "stages per frame, trained on with the rate",
 }
 
 

@@ -74,7 +74,7 @@ def shortest_fft(config: FeatureConfig) -> int:
 def refinement_fft(config: FeatureConfig) -> int:
     """Points of the FFT of a refinement: `shortest_fft`, or 5 or 6 eighths of it that hold the window.
 
-    640 for a window of 640, where `shortest_fft` has 1024: two thirds of the time, and no worse a sound.
+    640 for a window of 640, where `shortest_fft` has 1024: two thirds of the operations.
     """
     eighth = shortest_fft(config) / 8
     return next(round(part * eighth) for part in (5, 6, 8) if part * eighth >= config.win_length)

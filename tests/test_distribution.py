@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import soundfile
 
 import sqcodec
 
@@ -71,6 +72,7 @@ def test_the_wheel_codes_outside_the_checkout(site: Path, tmp_path: Path) -> Non
 
 
 def test_the_wheel_has_no_older_model_and_says_where_it_is(site: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "in.wav", [0.0] * 16000, 16000)
     asked = run(site, tmp_path, "encode", "in.wav", "codes.sqc", "--model", "speech16k-1")
     assert asked.returncode == 1
     assert "speech16k-1 is not in the wheel: take sqcodec/models/speech16k-1/model.safetensors" in asked.stderr

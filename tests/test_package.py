@@ -56,7 +56,7 @@ def test_the_wheel_carries_types_and_recipes() -> None:
     forced = builder.config.get_force_include()
     assert "sqcodec/py.typed" in files
     assert "sqcodec/models/speech16k/model.safetensors" in files
-    assert not any("speech16k-1" in file for file in files)  # the older model is an extra file
+    assert not any("speech16k-1" in file for file in files)  # it is in the sources alone: finding/older_models.py
     assert {"sqcodec/report/assets/page.html", "sqcodec/corpus/zerospeech2019.tsv"} <= files
     assert forced[str(ROOT / "recipes" / "vctk")] == "sqcodec/recipes/vctk"
 

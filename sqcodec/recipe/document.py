@@ -100,7 +100,7 @@ class CodecRecipe(_Common):
     context: ContextConfig | None = None  # a recipe without the section has no context model
     joint: JointConfig | None = None  # a recipe without the section does not train decoder and vocoder together
     contrast: Annotated[float, Field(ge=0, le=1)] | None = (
-        None  # part of what the decoder smooths that comes back in the first layer
+        None  # part of what the decoder smooths that comes back, in the first layer and in the refinement's target
     )
     bit_rate: Positive | None = None  # bit/s, nominal: the default of `encode`; without it, all codebooks
 

@@ -1,8 +1,8 @@
 """The section `joint` of a recipe: decoder and vocoder trained together on the codec's codes."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sqcodec.recipe.section import Section
 
@@ -10,7 +10,7 @@ from sqcodec.recipe.section import Section
 class LiveConfig(Section):
     """What another training changes, for a receiver that looks less far ahead: values of the section `joint`.
 
-    vocoder: changes of the section `vocoder` as `joint.vocoder` leaves it.
+    decoder_lookahead: at most that of `joint`. vocoder: changes of the section `vocoder` as `joint.vocoder` leaves it.
     """
 
     decoder_lookahead: Annotated[int, Field(ge=0, strict=True)]
@@ -30,3 +30,16 @@ class JointConfig(Section):
     mel: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     vocoder: dict[str, Any]
     live: LiveConfig | None = None
+
+    @model_validator(mode="after")
+    def _live_adds_no_lookahead(self) -> Self:
+        if self.live is None:
+            return self
+        frames, most = self.live.vocoder.get("lookahead"), self.vocoder.get("lookahead")
+        if self.live.decoder_lookahead > self.decoder_lookahead or (frames and most is not None and frames > most):
+            raise ValueError(
+                "joint.live goes on from joint and cannot add look-ahead; expected decoder_lookahead up to"
+                f" {self.decoder_lookahead} and vocoder.lookahead up to {most}, got {self.live.decoder_lookahead} and"
+                f" {frames}"
+            )
+        return self

@@ -151,14 +151,6 @@ class RefinementConfig(Section):
             raise ValueError(f"more.stages must be above stages, {self.stages:g}, got {self.more.stages:g}")
         return self
 
-    def iterations_for(self, stages: float | None) -> int:
-        """Iterations for codes of so many codebooks on average; None: features of a recording."""
-        if stages is None:
-            return self.iterations
-        if self.more is not None and stages >= self.more.stages:
-            return self.more.iterations
-        return self.iterations if stages >= self.stages else 0
-
 
 class IstftConfig(Section):
     """ConvNeXt trunk and inverse-STFT head. lookahead: frames (10 ms) that the trunk sees ahead, at most 3 per layer.

@@ -40,7 +40,8 @@ class NumpyIstftVocoder(Vocoder):
             self.network = IstftNetwork(weights, config, bands=self.features.n_mels, n_fft=self.n_fft)
             refinement = config["refinement"]
             self._refinement = refinement if iterations is None else {"iterations": iterations}
-            iterations_of(refinement, float("inf"))  # of the most stages: the longest way through the section
+            for stages in (0.0, float("inf")):  # both ways through the section
+                iterations_of(refinement, stages)
             self._momentum = float(refinement["momentum"])
             self._fades = _rising(refinement.get("fades"))
             bands = self.features.n_mels

@@ -23,6 +23,7 @@ from sqcodec.recipe import IstftConfig, RefinementConfig
 from sqcodec.spectrogram import FeatureConfig
 from sqcodec.vocoder.interface import Rendering, Vocoder, VocoderPrecision
 from sqcodec.vocoder.refinement import refine, spread
+from sqcodec.vocoder.vocoder_header import iterations_of
 from sqcodec.windows import windows, with_last_repeated
 
 _HOPS = 4  # that the window of the inverse STFT is long, whatever the features' window is
@@ -140,7 +141,7 @@ class IstftVocoder(Vocoder):
             yield self._joined((sound for _, sound in sounds), one.samples)
 
     def _windows(self, one: Rendering) -> Iterator[_Window]:
-        iterations = self.refinement.iterations_for(one.stages)
+        iterations = iterations_of(self.refinement.model_dump(), one.stages)
         reach = spread(self.features) * iterations
         behind, ahead = self.network.behind + reach, self.network.ahead + reach
         for window in windows(with_last_repeated(one.pieces), behind=behind, ahead=ahead):

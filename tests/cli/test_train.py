@@ -187,6 +187,8 @@ def test_decoder_and_vocoder_train_together(tmp_path):
     run.mkdir(exist_ok=True)
     save_model(run / "model.safetensors", build_codec(load_recipe("speech16k", JOINT).codec), 0)
     train("--stage", "vocoder")
+    lone = train("--stage", "live", "--set", "joint.live={decoder_lookahead: 0, vocoder: {}}", exit_code=1)
+    assert lone.stderr.startswith(f"Error: {run}/joint/model.safetensors: not there; --stage live goes on from --stage")
     first, last = train("--stage", "joint", "--seed", "3").stdout.splitlines()
     assert first.startswith(f"{run}/joint: step 8, test mel distance ")
     assert last == f"Next: sqcodec encode in.wav out.sqc --model {run}/joint"
@@ -209,7 +211,7 @@ def test_decoder_and_vocoder_train_together(tmp_path):
     decoded = CliRunner().invoke(main, [*map(str, command)])
     assert decoded.exit_code == 0, decoded.output
     assert train("--stage", "contrast").stdout.splitlines() == [
-        f"{run}/contrast: the model of {run} and its vocoder with contrast 0.7",
+        f"{run}/contrast: the model of {run} and its vocoder with contrast 1",
         f"Next: sqcodec decode in.sqc out.wav --model {run}/contrast",
     ]
     command = ["decode", tmp_path / "b.sqc", tmp_path / "s.wav", "--model", run / "contrast"]

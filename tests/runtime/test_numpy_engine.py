@@ -19,7 +19,7 @@ from sqcodec.recipe.vocoder_section import RefinementConfig
 from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
 from sqcodec.runtime.numpy_engine import NumpyEngine, knows
 from sqcodec.spectrogram import FEATURES
-from sqcodec.vocoder.vocoder_header import read_header
+from sqcodec.vocoder.vocoder_header import iterations_of, read_header
 from tests.conftest import make_model as make_paper_model
 from tests.conftest import speech_like
 from tests.runtime.conftest import Both, make_model, make_vocoder
@@ -122,16 +122,17 @@ def test_codes_of_many_stages_are_refined_more(both: Both, features: np.ndarray)
     refinement = {"iterations": 2, "momentum": 0.9, "stages": 2, "more": {"stages": 4.5, "iterations": 5}}
     config = {**header.config, "refinement": refinement}
     vocoder = NumpyIstftVocoder(replace(header, config=config))
-    settings = RefinementConfig.model_validate(refinement)
+    settings = RefinementConfig.model_validate(refinement).model_dump()
     for stages, iterations in ((1.9, 0), (2, 2), (4.49, 2), (4.5, 5), (8, 5), (None, 2)):
         made = np.concatenate([*vocoder.render([part], samples, stages=stages)])
         momentum = {**config, "refinement": {**refinement, "iterations": iterations, "stages": 0, "more": None}}
         alike = NumpyIstftVocoder(replace(header, config=momentum))
         assert np.array_equal(made, np.concatenate([*alike.render([part], samples, stages=stages)]))
-        assert settings.iterations_for(stages) == iterations
-    damaged = {**header.config, "refinement": {**refinement, "more": {"stages": 4.5}}}
-    with pytest.raises(VocoderError, match="the file is damaged: 'iterations'"):
-        NumpyIstftVocoder(replace(header, config=damaged))
+        assert iterations_of(settings, stages) == iterations
+    for wrong in ({"more": {"stages": 4.5}}, {"stages": "x"}):
+        damaged = {**header.config, "refinement": {**refinement, **wrong}}
+        with pytest.raises(VocoderError, match="the file is damaged: "):
+            NumpyIstftVocoder(replace(header, config=damaged))
 
 
 def test_the_engine_knows_convnext_with_a_residual_quantiser(tmp_path: Path) -> None:

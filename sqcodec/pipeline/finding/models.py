@@ -41,7 +41,7 @@ def model_name(path: Path) -> str:
 
 
 def versioned_name(path: Path) -> str:
-    """As `model_name`, with the version of one that ships: speech16k-1."""
+    """As `model_name`, with the version of one that ships: speech16k-2."""
     name = model_name(path)
     return next((version for version, folder in VERSIONS.items() if _ships(path) and folder == name), name)
 
@@ -52,7 +52,7 @@ def _ships(path: Path) -> bool:
 
 def resolve(model: str | Path) -> Path:
     """The model file of a path, a run folder, the name of a run under runs/, or the name of a model that ships, with
-    its version (speech16k-1) or without (the newest).
+    its version (speech16k-2) or without (the newest).
 
     Raises ModelError: there is none; the text lists the paths that were tried.
     """

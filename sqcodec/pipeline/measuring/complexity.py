@@ -181,11 +181,12 @@ def _notes(codec: Codec, sound: _Sound) -> list[str]:
         notes.append("The search for a true bit rate takes more than that of whole codebooks, which is counted.")
     if codec.speakers:
         notes.append("The search for the nearest speaker is not counted: a speaker is named.")
-    for stages in sound.refined_stages if sound.vocoder.kind == "istft" else ():
+    for number, stages in enumerate(sound.refined_stages if sound.vocoder.kind == "istft" else ()):
         reach = spread(codec.features.win_length, codec.features.hop_length) * sound.iterations(stages)
         notes.append(
             f"Files of {max(1.0, stages):g} codebooks or more on average are refined, which takes"
-            f" {1000 * reach / codec.features.frame_rate:.0f} ms of look-ahead more; packets are not."
+            f" {1000 * reach / codec.features.frame_rate:.0f} ms of look-ahead more{' in all' if number else ''};"
+            " packets are not."
         )
     if sound.vocoder.kind == "world":
         notes.append("The vocoder's network is counted, the synthesis of pyworld is not.")

@@ -40,11 +40,13 @@ def fine_tuning(run: Path, start: Path | None, stage: Stage) -> FineTuning:
     """What `stage` goes on with: the model of `run`, and the vocoder of the run `start` (None: of `run`).
 
     vocoder-on-codec: the one for recordings; joint: the one that has been fine-tuned on the codec's output, where there
-    is one; live: decoder and vocoder of the stage joint.
+    is one; live: decoder and vocoder of the stage joint. Raises TrainingError: there is no model of that stage.
     """
     first = start or run
     if stage == "live":
         model = stage_folder(run, "joint") / "model.safetensors"
+        if not model.is_file():
+            raise TrainingError(f"{model}: not there; `stage` live goes on from `stage` joint, train that one first")
         return FineTuning(model=model, start=vocoder_file(stage_folder(first, "joint")).parent)
     natural, tuned = stage_folder(first, "vocoder"), stage_folder(first, "vocoder-on-codec")
     return FineTuning(model=run / "model.safetensors", start=tuned if stage == "joint" and tuned.is_dir() else natural)

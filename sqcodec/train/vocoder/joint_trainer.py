@@ -102,9 +102,9 @@ class JointTrainer(IstftTrainer):
             )
         network.load_state_dict(weights)
         self.average.load_state_dict(self.networks["generator"].state_dict())
-        checkpoints = (folder / "checkpoint.pt", folder.parent / "checkpoint.pt")  # the latter: of a stage joint
-        if checkpoint := next((path for path in checkpoints if path.is_file()), None):
-            self._take_discriminators(load_checkpoint(checkpoint, self.fabric.device))
+        whole = folder.parent if folder.parent.name == "joint" else folder  # that stage keeps all in one checkpoint
+        if (whole / "checkpoint.pt").is_file():
+            self._take_discriminators(load_checkpoint(whole / "checkpoint.pt", self.fabric.device))
 
     def _take_discriminators(self, state: Mapping[str, Any]) -> None:
         judging = self.networks["discriminators"]
