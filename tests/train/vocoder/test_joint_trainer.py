@@ -150,7 +150,7 @@ def test_the_codes_of_a_store_are_those_that_the_codec_finds_with_any_number_of_
 
 @pytest.mark.parametrize("override", ["joint.live.decoder_lookahead=3", "joint.live.vocoder.lookahead=5"])
 def test_the_receiver_that_follows_cannot_add_lookahead(override):
-    with pytest.raises(RecipeError, match="goes on from joint and cannot add look-ahead; expected decoder_lookahead up"):
+    with pytest.raises(RecipeError, match="joint and cannot add look-ahead; expected decoder_lookahead up"):
         load_recipe("speech16k", (override,))
 
 
