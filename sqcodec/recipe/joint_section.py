@@ -17,18 +17,33 @@ class LiveConfig(Section):
     vocoder: dict[str, Any]
 
 
+class HeardConfig(Section):
+    """The losses see the sound as users hear it, after the vocoder's refinement, and what a listener would mind joins
+    them (`sqcodec.train.vocoder.perceptual`).
+
+    balance: norm of the perceptual gradient at the sound over that of the spectral losses. disturbance: weight of
+    differences in loudness, as P.862 counts them; envelopes: of envelopes that are not alike, as ESTOI counts them.
+    """
+
+    balance: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    disturbance: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    envelopes: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class JointConfig(Section):
     """What the training of decoder and vocoder together adds to that of the vocoder on the codec's output.
 
     decoder_lookahead: codes that the decoder sees ahead, at most `network.decoder_lookahead`. mel: weight of the mean
     |difference| between decoded and recorded features (natural logarithms for log-mel) beside the losses of the sound.
     vocoder: changes of the section `vocoder` as `vocoder.on_codec` leaves it; its steps are those of this training.
-    live: of a training that goes on from this one; None: there is none.
+    heard: None: the losses see the vocoder's sound before its refinement. live: of a training that goes on from this
+    one; None: there is none.
     """
 
     decoder_lookahead: Annotated[int, Field(ge=0, strict=True)]
     mel: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     vocoder: dict[str, Any]
+    heard: HeardConfig | None = None
     live: LiveConfig | None = None
 
     @model_validator(mode="after")

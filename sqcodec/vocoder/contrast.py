@@ -40,17 +40,24 @@ def with_contrast(network: IstftNetwork, lost: Tensor, part: float) -> IstftNetw
     """The network as if the fine structure of band f of its input were `1 + part (lost[f] - 1)` times as strong, x + g
     (x - blur x): in the weights of its first layer, and as its `contrast`. lost: [F], of `lost_contrast`.
 
-    What that layer sees beyond the ends of a recording differs by the contrast of the mean spectrum.
+    What that layer sees beyond the ends of a recording differs by the contrast of the mean spectrum. A network that has
+    a `contrast` learned with it: its layers stay, the target alone is measured anew.
     """
-    changed = deepcopy(network)
+    changed, layer = deepcopy(network), network.trunk.embed
     added = part * (lost.double().cpu() - 1)[:, None] * _fine(len(lost))
-    std, mean = (value.double().cpu() for value in (network.trunk.scale.std, network.trunk.scale.mean))
-    scaled, shift = torch.eye(len(lost)) + added * std.T / std, (added @ mean / std)[:, 0]
-    layer = changed.trunk.embed
+    changed.contrast = added.float().to(layer.weight.device)
+    if network.contrast is None:
+        _sharpen_input_(changed, added)
+    return changed
+
+
+def _sharpen_input_(network: IstftNetwork, added: Tensor) -> None:
+    """Let the first layer see x + added x, [F, F] on x [F]."""
+    layer = network.trunk.embed
     assert layer.bias is not None
+    std, mean = (value.double().cpu() for value in (network.trunk.scale.std, network.trunk.scale.mean))
+    scaled, shift = torch.eye(len(added)) + added * std.T / std, (added @ mean / std)[:, 0]
     weight, bias = (value.detach().double().cpu() for value in (layer.weight, layer.bias))
     with torch.no_grad():
         layer.weight.copy_(torch.einsum("oft,fg->ogt", weight, scaled))
         layer.bias.copy_(bias + torch.einsum("oft,f->o", weight, shift))
-    changed.contrast = added.float().to(layer.weight.device)
-    return changed

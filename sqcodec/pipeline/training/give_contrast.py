@@ -33,29 +33,24 @@ def give_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: str
 
     recipe: `load_recipe(..., on_codec=True)`, whose refinement the vocoder gets. The vocoder is the one that was tuned
     on the codec's output, or the run's; of format 2, none that has its contrast already, which such files do not tell.
+    One that learned with a contrast (`joint.heard`) keeps its layers, and the target is measured anew.
 
     Raises TrainingError: the recipe has no contrast, the store has other features or lacks a split, the model knows
     none of its speakers, or several processes; ModelError: no model in `run`, a plain VAE, or one of other features;
-    VocoderError: no vocoder there, no `istft`, one that has its contrast, or one for other features; CorpusError: no
-    store.
+    VocoderError: no vocoder there, no `istft`, or one for other features; CorpusError: no store.
     """
     refuse_processes("contrast")
     if recipe.contrast is None:
         raise TrainingError(f"recipe {recipe.name} has no key 'contrast'; recipe speech16k shows one")
     store = open_store_of(recipe, features, recipe.evaluate_split)
-    split, model = store.splits["train"], run / "model.safetensors"
+    model = run / "model.safetensors"
     codec = codec_for(store, model, find_device(device))
-    known = [row for row in split.rows if codec.knows(row.speaker)]
-    if not known:
-        raise no_known_speaker(model)
     path = last_vocoder(run)
     header = read_header(path)
     if header.kind != "istft":
         raise VocoderError(f"{path}: contrast needs a vocoder of the kind istft, got {header.kind}")
     network = cast(IstftNetwork, load_vocoder(path, codec.features).network)
-    if network.contrast is not None:
-        raise VocoderError(f"{path}: has its contrast; give the run whose vocoder has none yet")
-    lost = lost_contrast(*_both(codec, split, known), codec.features.decibels_per_unit)
+    lost = contrast_lost_by(codec, store.splits["train"], model)
     folder = stage_folder(run, "contrast")
     vocoder_file(folder).parent.mkdir(parents=True, exist_ok=True)
     with written(folder / model.name) as draft:
@@ -69,6 +64,14 @@ def give_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: str
         codec=codec.fingerprint,
     )
     return folder
+
+
+def contrast_lost_by(codec: SpectrogramCodec, split: StoreSplit, model: Path) -> torch.Tensor:
+    """`lost_contrast` [F] of evenly spaced utterances of known speakers. Raises TrainingError: none is known."""
+    known = [row for row in split.rows if codec.knows(row.speaker)]
+    if not known:
+        raise no_known_speaker(model)
+    return lost_contrast(*_both(codec, split, known), codec.features.decibels_per_unit)
 
 
 def _refined_as(config: TrainedVocoderConfig, recipe: CodecRecipe) -> TrainedVocoderConfig:

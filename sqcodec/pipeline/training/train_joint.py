@@ -3,22 +3,27 @@
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from sqcodec.corpus.store import StoreSplit
-from sqcodec.errors import TrainingError
+from sqcodec.errors import RecipeError, TrainingError
 from sqcodec.model.decoder_lookahead import with_decoder_lookahead
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.training.coded_store import codec_for
+from sqcodec.pipeline.training.give_contrast import contrast_lost_by
 from sqcodec.pipeline.training.launch import make_fabric, refuse_processes
 from sqcodec.pipeline.training.run_folder import refuse_second, run_training
 from sqcodec.pipeline.training.searched_codes import prefix_codes
 from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.pipeline.training.train_vocoder import FineTuning, TrainedVocoder, figures_of
 from sqcodec.recipe import CodecRecipe
+from sqcodec.spectrogram import FeatureConfig
 from sqcodec.storage import file_digest, written
 from sqcodec.train.prefix_codes import PrefixCodes
 from sqcodec.train.trainer import Progress, Report
-from sqcodec.train.vocoder.joint_trainer import Coded, JointTrainer
+from sqcodec.train.vocoder.joint_trainer import UNSETTLED, Coded, JointTrainer
+from sqcodec.train.vocoder.perceptual import shortest
+from sqcodec.vocoder.vocoder_file import load_vocoder
 
 
 def train_joint(
@@ -43,6 +48,7 @@ def train_joint(
     config = recipe.joint_vocoder
     assert recipe.joint is not None
     store = open_store_of(recipe, features, config.train.evaluate_split)
+    _check_crops(recipe, store.features)
     refuse_second(folder, resume=resume)
     fabric = make_fabric(device, config.train.precision)
     codec = codec_for(store, tuning.model, fabric.device)
@@ -50,13 +56,37 @@ def train_joint(
     made_from = f"{store.digest[:12]}-{file_digest(tuning.model)}"
     codes = _codes(store.splits["train"], codec, folder / f"codes-{made_from}.npz")
     changed = with_decoder_lookahead(codec, recipe.joint.decoder_lookahead)
-    trainer = JointTrainer(recipe, store, folder, fabric, Coded(changed, tuning.model, codes))
+    lost = None if resume else _lost(recipe, store.splits["train"], codec, tuning)
+    trainer = JointTrainer(recipe, store, folder, fabric, Coded(changed, tuning.model, codes, lost))
     if resume:
         trainer.resume()
     else:
         trainer.begin_from(tuning.start)
     run_training(trainer, recipe, report, progress)
     return TrainedVocoder(folder=folder, step=trainer.step, figures=figures_of(folder))
+
+
+def _check_crops(recipe: CodecRecipe, features: FeatureConfig) -> None:
+    """Raise RecipeError where crops are too short for the losses of what is heard."""
+    frames, least = (
+        recipe.joint_vocoder.train.frames,
+        UNSETTLED - (-shortest(features.sample_rate) // features.hop_length),
+    )
+    if recipe.joint is not None and recipe.joint.heard is not None and frames < least:
+        raise RecipeError(
+            f"recipe {recipe.name}: joint.heard needs vocoder.train.frames of {least} or more, got {frames}"
+        )
+
+
+def _lost(recipe: CodecRecipe, split: StoreSplit, codec: SpectrogramCodec, tuning: FineTuning) -> Tensor | None:
+    """The contrast that the codec loses, where the losses are to see it and the vocoder to start from has none yet."""
+    assert recipe.joint is not None
+    if recipe.joint.heard is None or recipe.contrast is None:
+        return None
+    start = load_vocoder(tuning.start / "vocoder.safetensors", codec.features)
+    if start.kind != "istft" or start.network.contrast is not None:
+        return None
+    return contrast_lost_by(codec, split, tuning.model)
 
 
 def _codes(split: StoreSplit, codec: SpectrogramCodec, path: Path) -> PrefixCodes:

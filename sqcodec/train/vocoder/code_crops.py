@@ -21,6 +21,7 @@ _WIDTH = 8.0  # bits of a code, which all cost the same here: the price is sough
 class CodedBatch(NamedTuple):
     """codes [B, K, n] int64, -1: none; skipped: [B] frames of their decoded features before the crop; louder: [B], what
     brings decoded features to the crop's level (natural logarithm); features [B, F, T] and sound [B, hop T] recorded.
+    stages: the mean number of stages of each row's codes.
     """
 
     codes: Tensor
@@ -28,6 +29,7 @@ class CodedBatch(NamedTuple):
     louder: Tensor
     features: Tensor
     sound: Tensor
+    stages: list[float]
 
 
 class CodeCrops:
@@ -70,6 +72,7 @@ class CodeCrops:
             torch.tensor(louder, dtype=torch.float32, device=self._device),
             features_of(drawing, self._split, self._config, frames=self._frames, device=self._device),
             torch.stack(sound).to(self._device),
+            ((codes >= 0).sum((1, 2)) / (codes[:, 0] >= 0).sum(1).clip(1)).tolist(),
         )
 
     def _cut(self, crop: Crop, books: int, mean: float) -> NDArray[np.int64]:

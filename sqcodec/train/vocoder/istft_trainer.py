@@ -41,6 +41,14 @@ class Made(NamedTuple):
     terms: dict[str, Tensor]
 
 
+class Part(NamedTuple):
+    """A loss of the sound beside the spectral ones. balance: norm of its gradient at the sound over that of theirs;
+    None: its weight alone decides."""
+
+    loss: Tensor
+    balance: float | None
+
+
 class IstftTrainer(VocoderTrainer):
     """Generator against families of discriminators, with one optimiser for each side."""
 
@@ -79,11 +87,11 @@ class IstftTrainer(VocoderTrainer):
     def _update(self) -> Mapping[str, Tensor]:
         train, losses, discriminators = self.config.train, self.config.losses, self.config.discriminators
         made = self._made(step_seed(train.seed, self.step, CROPS))
-        balanced = discriminators.balance is not None
-        sound = made.synthesised.detach().requires_grad_() if balanced else made.synthesised
+        sound = made.synthesised.detach().requires_grad_() if self._balances else made.synthesised
         spectral = spectral_loss(sound, made.recorded, losses.resolutions, self.features.sample_rate)
-        terms = {"mel": spectral.mel, "stft": spectral.stft, **made.terms}
-        parts, learning_rate = [losses.mel * spectral.mel + losses.stft * spectral.stft], train.learning_rate
+        parts, further = self._further(sound, made.recorded)
+        terms = {"mel": spectral.mel, "stft": spectral.stft, **made.terms, **further}
+        first, learning_rate = losses.mel * spectral.mel + losses.stft * spectral.stft, train.learning_rate
         if discriminators.start is not None and self.step > discriminators.start:
             learning_rate = discriminators.generator_learning_rate or learning_rate
             pair = self._window(made.recorded, sound, self.step)
@@ -91,9 +99,13 @@ class IstftTrainer(VocoderTrainer):
             if self.step > discriminators.start + discriminators.warmup:
                 adversarial, matching = self._adversarial_losses(pair)
                 terms |= {"adversarial": adversarial, "matching": matching}
-                parts.append(losses.adversarial * adversarial + losses.matching * matching)
-        total = torch.stack([*parts, made.loss]).sum()
-        descent = (made.synthesised * self._balanced(sound, parts)).sum() + made.loss if balanced else total
+                loss = losses.adversarial * adversarial + losses.matching * matching
+                parts.append(Part(loss, discriminators.balance))
+        total = torch.stack([first, *(part.loss for part in parts), made.loss]).sum()
+        if self._balances:
+            descent = (made.synthesised * self._balanced(sound, first, parts)).sum() + made.loss
+        else:
+            descent = total
         self._descend("generator", self.generator, descent, learning_rate)
         return terms | {"loss": total}
 
@@ -102,13 +114,25 @@ class IstftTrainer(VocoderTrainer):
         batch = self.crops.draw(seed)
         return Made(batch.sound, self.generator(batch.features), batch.sound.new_zeros(()), {})
 
-    def _balanced(self, sound: Tensor, parts: Sequence[Tensor]) -> Tensor:
-        """The gradient [B, N] at the leaf `sound`: that of the first loss, and that of the others scaled to `balance`
-        times its norm (Defossez et al., arXiv 2210.13438, section 3.4, without the average over steps)."""
-        balance = self.config.discriminators.balance or 0.0
-        spectral, *others = [self._gradient(sound, loss) for loss in parts]
-        norm: Tensor = balance * spectral.norm()
-        return torch.stack([spectral, *(norm / other.norm().clamp_min(_TINY) * other for other in others)]).sum(0)
+    @property
+    def _balances(self) -> bool:
+        """Whether a part has a balance, so that gradients at the sound are scaled before they go on."""
+        return self.config.discriminators.balance is not None
+
+    def _further(self, _synthesised: Tensor, _recorded: Tensor) -> tuple[list[Part], dict[str, Tensor]]:
+        """Further losses of both sounds [B, N], and their terms by name."""
+        return [], {}
+
+    def _balanced(self, sound: Tensor, spectral: Tensor, parts: Sequence[Part]) -> Tensor:
+        """The gradient [B, N] at the leaf `sound`: that of the spectral losses, and that of each other scaled to its
+        balance times their norm (Defossez et al., arXiv 2210.13438, section 3.4, without the average over steps)."""
+        first = self._gradient(sound, spectral)
+        gradients = [first]
+        for part in parts:
+            other = self._gradient(sound, part.loss)
+            scale = 1.0 if part.balance is None else part.balance * first.norm() / other.norm().clamp_min(_TINY)
+            gradients.append(scale * other)
+        return torch.stack(gradients).sum(0)
 
     def _gradient(self, sound: Tensor, loss: Tensor) -> Tensor:
         sound.grad = None

@@ -27,12 +27,16 @@ from sqcodec.train.checkpoint import load_checkpoint, unlike
 from sqcodec.train.log import TrainingLog
 from sqcodec.train.prefix_codes import PrefixCodes
 from sqcodec.train.vocoder.code_crops import CodeCrops
-from sqcodec.train.vocoder.istft_trainer import IstftTrainer, Made
+from sqcodec.train.vocoder.istft_trainer import IstftTrainer, Made, Part
+from sqcodec.train.vocoder.perceptual import perceptual_loss
+from sqcodec.vocoder.contrast import with_contrast
 from sqcodec.vocoder.istft import IstftNetwork, IstftVocoder, with_lookahead
+from sqcodec.vocoder.refinement import refine
 from sqcodec.vocoder.vocoder_file import config_of, load_vocoder, save_vocoder
-from sqcodec.vocoder.vocoder_header import read_header
+from sqcodec.vocoder.vocoder_header import iterations_of, read_header
 
 _CONTEXT = 16  # codes before a crop that the decoder sees
+UNSETTLED = 20  # frames at the beginning of a crop, where the vocoder lacks its context: no listener judges them
 
 
 class JointNetwork(nn.Module):
@@ -55,11 +59,13 @@ class JointNetwork(nn.Module):
 
 
 class Coded(NamedTuple):
-    """The codec whose decoder learns, the file that it is from, and the codes of the training split."""
+    """The codec whose decoder learns, the file that it is from, and the codes of the training split. lost: the contrast
+    [F] that its decoder smooths away (`sqcodec.vocoder.contrast`); None: not measured, the refinement has none."""
 
     codec: SpectrogramCodec
     path: Path
     codes: PrefixCodes
+    lost: Tensor | None = None
 
 
 class JointTrainer(IstftTrainer):
@@ -67,7 +73,7 @@ class JointTrainer(IstftTrainer):
 
     def __init__(self, recipe: CodecRecipe, store: FeatureStore, folder: Path, fabric: Fabric, coded: Coded) -> None:
         assert recipe.joint is not None
-        self._coded, self._joint = coded, recipe.joint
+        self._coded, self._joint, self._contrast = coded, recipe.joint, recipe.contrast
         self._quantizer = coded.codec.quantizer.to(fabric.device).requires_grad_(False)
         super().__init__(recipe, recipe.joint_vocoder, store, folder, fabric, coded.codec.fingerprint)
         split, train = store.splits["train"], self.config.train
@@ -77,11 +83,20 @@ class JointTrainer(IstftTrainer):
         )
 
     def _new_generator(self) -> JointNetwork:
-        vocoder = super()._new_generator()
-        return JointNetwork(self._coded.codec.decoder, cast(IstftNetwork, vocoder), self.features)
+        vocoder = cast(IstftNetwork, super()._new_generator())
+        if self._hears_contrast:
+            bands = self.features.n_mels
+            vocoder.contrast = torch.zeros(bands, bands)
+        return JointNetwork(self._coded.codec.decoder, vocoder, self.features)
+
+    @property
+    def _hears_contrast(self) -> bool:
+        return self._joint.heard is not None and self._contrast is not None
 
     def begin_from(self, folder: Path) -> None:
         """Take the vocoder in `folder`, with its discriminators where the checkpoint of its training has like ones.
+
+        Where the losses see the refined sound, it gets its contrast now, unless it has one already.
 
         Raises TrainingError: another network; VocoderError: no vocoder there.
         """
@@ -94,7 +109,12 @@ class JointTrainer(IstftTrainer):
                 f" expected istft with {self.config.layers} layers and {self.config.lookahead} frames or more, as the"
                 " recipe's"
             )
-        trained.network.contrast = None  # measured when the training has ended
+        if not self._hears_contrast:
+            trained.network.contrast = None  # measured when the training has ended
+        elif trained.network.contrast is None:
+            assert self._coded.lost is not None
+            assert self._contrast is not None
+            trained.network = with_contrast(trained.network, self._coded.lost, self._contrast)
         weights = with_lookahead(trained.network.state_dict(), former, self.config)
         if unlike(network.state_dict(), weights):
             raise TrainingError(
@@ -153,11 +173,48 @@ class JointTrainer(IstftTrainer):
 
     def identity(self) -> dict[str, Any]:
         """As of the vocoder's training, with the look-ahead of the decoder."""
-        return super().identity() | {"joint.decoder_lookahead": self._joint.decoder_lookahead}
+        return super().identity() | {
+            "joint.decoder_lookahead": self._joint.decoder_lookahead,
+            "whether joint.heard is set": self._joint.heard is not None,
+        }
+
+    @property
+    def _balances(self) -> bool:
+        return self._joint.heard is not None or super()._balances
+
+    def _further(self, synthesised: Tensor, recorded: Tensor) -> tuple[list[Part], dict[str, Tensor]]:
+        heard = self._joint.heard
+        if heard is None:
+            return [], {}
+        settled = slice(UNSETTLED * self.features.hop_length, None)
+        found = perceptual_loss(synthesised[:, settled], recorded[:, settled], self.features.sample_rate)
+        loss = heard.disturbance * found.disturbance + heard.envelopes * found.envelopes
+        return [Part(loss, heard.balance)], found._asdict()
+
+    def _refined(self, sound: Tensor, features: Tensor, stages: list[float]) -> Tensor:
+        """The sound [B, hop T] after the refinement that codes of so many stages have."""
+        refinement, vocoder = self.config.refinement, cast(JointNetwork, self.networks["generator"]).vocoder
+        iterations = [iterations_of(refinement.model_dump(), mean) for mean in stages]
+        heard = sound
+        for number in sorted({*iterations} - {0}):
+            rows = torch.tensor([row for row, each in enumerate(iterations) if each == number], device=sound.device)
+            refined = refine(
+                sound[rows],
+                features[rows],
+                self.features,
+                iterations=number,
+                momentum=refinement.momentum,
+                fades=refinement.fades,
+                contrast=vocoder.contrast,
+            )
+            heard = heard.index_copy(0, rows, refined)
+        return heard
 
     def _made(self, seed: int) -> Made:
         batch = self._code_crops.draw(seed)
         z_q = self._quantizer.decode(batch.codes)
         sound, decoded = self.generator(z_q, batch.skipped, batch.louder, self.config.train.frames)
         difference = (decoded.float() - batch.features).abs().mean()
+        if self._joint.heard is not None:
+            sound = self._refined(sound.float(), decoded.float(), batch.stages)
         return Made(batch.sound, sound, self._joint.mel * difference, {"decoded": difference})

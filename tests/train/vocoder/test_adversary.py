@@ -8,7 +8,7 @@ from sqcodec.errors import TrainingError
 from sqcodec.pipeline.training.launch import make_fabric
 from sqcodec.recipe import load_recipe
 from sqcodec.train.log import read_log
-from sqcodec.train.vocoder.istft_trainer import IstftTrainer
+from sqcodec.train.vocoder.istft_trainer import IstftTrainer, Part
 from sqcodec.vocoder.vocoder_file import load_vocoder
 from tests.train.vocoder.conftest import ISTFT
 from tests.train.vocoder.test_vocoder_trainer import run
@@ -42,11 +42,13 @@ def test_the_adversarial_gradient_has_the_stated_norm(sound_store, tmp_path):
     training = trainer(sound_store, tmp_path / "run")
     sound = torch.randn(2, 100, requires_grad=True)
     spectral, judged = (3 * sound).sum(), (sound**2).sum()
-    gradient = training._balanced(sound, [spectral, judged])
+    gradient = training._balanced(sound, spectral, [Part(judged, 0.5)])
     one, other = torch.full_like(sound, 3.0), 2 * sound.detach()
     expected = one + 0.5 * one.norm() / other.norm() * other
     torch.testing.assert_close(gradient, expected)
     assert (gradient - one).norm() / one.norm() == pytest.approx(0.5, rel=1e-5)
+    parts = [Part((sound**2).sum(), None), Part((sound**2).sum(), 0.5)]  # one by its weight alone
+    torch.testing.assert_close(training._balanced(sound, (3 * sound).sum(), parts), expected + other)
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])

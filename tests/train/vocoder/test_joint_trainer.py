@@ -1,5 +1,7 @@
 """Decoder and vocoder trained together: the codes stay, the sound changes, less look-ahead, resume bit for bit."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -12,10 +14,14 @@ from sqcodec.model.blockwise import with_context
 from sqcodec.model.decoder_lookahead import with_decoder_lookahead
 from sqcodec.model.model_file import open_model, save_model
 from sqcodec.model.model_header import NO_SPEAKER
+from sqcodec.pipeline.training.give_contrast import contrast_lost_by, give_contrast
 from sqcodec.pipeline.training.train_joint import _codes, train_joint
 from sqcodec.pipeline.training.train_vocoder import fine_tuning, train_vocoder
 from sqcodec.recipe import load_recipe
 from sqcodec.train.log import read_log
+from sqcodec.train.vocoder.joint_trainer import JointTrainer
+from sqcodec.vocoder.contrast import with_contrast
+from sqcodec.vocoder.refinement import refine
 from sqcodec.vocoder.vocoder_file import config_of, load_vocoder
 from sqcodec.vocoder.vocoder_header import read_header
 from tests.conftest import speech_like
@@ -29,6 +35,12 @@ SMALL = (
     *ISTFT, "vocoder.on_codec=null", "vocoder.lookahead=4", "vocoder.discriminators.margins=[0, 0]",
     "vocoder.discriminators.log_spectra=null", "vocoder.discriminators.warmup=0",
     "joint={decoder_lookahead: 1, mel: 30.0, vocoder: {lookahead: 0}}",
+)  # fmt: skip
+
+
+HEARD = (
+    "joint.heard={balance: 0.5, disturbance: 1.0, envelopes: 3.0}", "vocoder.train.frames=64",
+    "vocoder.refinement={iterations: 2, momentum: 0.99, stages: 2.0, fades: [2000.0, 8000.0]}",
 )  # fmt: skip
 
 
@@ -94,14 +106,79 @@ def test_the_loss_falls_and_the_decoder_stays_near_the_spectrogram(begun, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("balance", ["null", "1.0"])
-def test_parts_resumed_are_the_whole_bit_for_bit(begun, tmp_path, balance):
-    balanced = f"vocoder.discriminators.balance={balance}"
-    train(begun, tmp_path / "whole", balanced)
-    train(begun, tmp_path / "parts", balanced, "vocoder.train.steps=5")
-    train(begun, tmp_path / "parts", balanced, resume=True)
+@pytest.mark.parametrize(("balance", "heard"), [("null", ()), ("1.0", ()), ("null", HEARD), ("1.0", HEARD)])
+def test_parts_resumed_are_the_whole_bit_for_bit(begun, tmp_path, balance, heard):
+    changes = (f"vocoder.discriminators.balance={balance}", *heard)
+    train(begun, tmp_path / "whole", *changes)
+    train(begun, tmp_path / "parts", *changes, "vocoder.train.steps=5")
+    train(begun, tmp_path / "parts", *changes, resume=True)
     for name in ("model.safetensors", "vocoder/vocoder.safetensors"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_the_losses_see_the_sound_after_its_refinement(begun, tmp_path, monkeypatch):
+    """Rows of many stages are refined towards a target with the contrast that the decoder loses, the others are not."""
+    made = {}
+    kept = JointTrainer._refined
+
+    def refined(trainer, sound, features, stages):
+        made.update(
+            trainer=trainer, given=sound, features=features, stages=stages, heard=kept(trainer, sound, features, stages)
+        )
+        return made["heard"]
+
+    monkeypatch.setattr(JointTrainer, "_refined", refined)
+    store, run = begun
+    folder = tmp_path / "joint"
+    train(begun, folder, *HEARD, "vocoder.train.batch=6", "vocoder.train.steps=3")
+    assert {"disturbance", "envelopes", "decoded", "mel"} <= read_log(folder / "log.jsonl")[0].keys()
+    fine = np.array(made["stages"]) >= 2
+    assert 0 < fine.sum() < 6
+    network = made["trainer"].networks["generator"].vocoder
+    with torch.no_grad():
+        expected = refine(
+            made["given"], made["features"], made["trainer"].features, iterations=2, momentum=0.99,
+            fades=(2000.0, 8000.0), contrast=network.contrast,
+        )  # fmt: skip
+    torch.testing.assert_close(made["heard"][fine], expected[fine])
+    assert torch.equal(made["heard"][~fine], made["given"][~fine])
+    assert (made["heard"][fine] - made["given"][fine]).abs().max() > 1e-3
+    codec = open_model(run / "model.safetensors").codec
+    split = open_store(store).splits["train"]
+    lost = contrast_lost_by(codec, split, run / "model.safetensors")
+    first = with_contrast(load_vocoder(run / "vocoder" / "vocoder.safetensors", codec.features).network, lost, 1.0)
+    trained = load_vocoder(folder / "vocoder" / "vocoder.safetensors", codec.features).network
+    torch.testing.assert_close(trained.contrast, first.contrast)  # as it was measured: it does not learn
+    assert not torch.equal(trained.trunk.embed.weight, first.trunk.embed.weight)
+    anew = give_contrast(recipe_of(*HEARD, "contrast=0.5"), store, folder, device="cpu")
+    changed = load_vocoder(anew / "vocoder" / "vocoder.safetensors", codec.features).network.state_dict()
+    different = {name for name, value in trained.state_dict().items() if not torch.equal(value, changed[name])}
+    assert different == {"contrast"}  # the layers learned with theirs
+
+
+@pytest.mark.slow
+def test_a_vocoder_with_contrast_goes_on_with_it(begun, tmp_path):
+    """The receiver of `joint.live` begins from the one before; without `heard` the contrast is measured at the end."""
+    store, run = begun
+    begin = tmp_path / "begin"
+    train(begun, begin / "vocoder-on-codec", *HEARD, "vocoder.train.steps=2")
+    shutil.copytree(begin / "vocoder-on-codec" / "vocoder", begin / "vocoder", dirs_exist_ok=True)
+    shutil.copy(run / "model.safetensors", begin)
+    shutil.rmtree(begin / "vocoder-on-codec")
+    contrast = load_vocoder(begin / "vocoder" / "vocoder.safetensors", open_store(store).features).network.contrast
+    for changes, expected in ((HEARD, contrast), ((), None)):
+        folder = tmp_path / f"on-{len(changes)}"
+        changes = (*changes, "vocoder.lookahead=0", "vocoder.train.steps=2")
+        train((store, begin), folder, *changes)
+        after = load_vocoder(folder / "vocoder" / "vocoder.safetensors", open_store(store).features).network.contrast
+        assert after is None if expected is None else torch.equal(after, expected)
+
+
+def test_crops_too_short_to_be_judged_are_refused(begun, tmp_path):
+    with pytest.raises(RecipeError, match=r"joint.heard needs vocoder.train.frames of 60 or more, got 59"):
+        train(begun, tmp_path / "joint", *HEARD, "vocoder.train.frames=59")
+    assert not (tmp_path / "joint").exists()
 
 
 @pytest.mark.slow
