@@ -387,7 +387,7 @@ def abx_error(items, distance):
 
 
 def loudness_disturbances(clean, degraded, sample_rate):
-    """D and DA of ITU-T P.862 (10.2.3 to 10.2.12) of one aligned, unfiltered pair [N] float: Bark by Traunmueller's
+    """D and DA of ITU-T P.862 (10.2, as in its C code) of one aligned, unfiltered pair [N]: Bark by Traunmueller's
     formula, the threshold in quiet by Terhardt's, the gain of each frame compensated, no other equalisation."""
     window, step, bands = round(0.032 * sample_rate), round(0.016 * sample_rate), 49
     hz = np.arange(257) * sample_rate / 512

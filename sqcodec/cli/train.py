@@ -49,7 +49,7 @@ def train(
     """Train a part of RECIPE, a folder or a recipe that comes with sqcodec: model, vocoder, prior, context model.
 
     --stage joint: decoder and vocoder together, on the model's codes; --stage live: then with less look-ahead. --stage
-    contrast: a vocoder that gives back fine structure which the decoder smooths away, in seconds.
+    contrast: a vocoder that gives back fine structure which the decoder smooths away, in seconds; last of all.
 
     \b
     Example: sqcodec train recipes/vctk --set train.steps=1000

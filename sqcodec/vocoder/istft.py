@@ -113,10 +113,14 @@ class IstftVocoder(Vocoder):
         self._precision = precision
 
     @torch.inference_mode()
-    def synthesise(self, features: Tensor) -> Tensor:
-        """features [B, F, T] -> sound [B, hop T - hop / 2], frame t on sample hop t; all at once, as of recordings."""
+    def synthesise(self, features: Tensor, *, stages: float | None = None) -> Tensor:
+        """features [B, F, T] -> sound [B, hop T - hop / 2], frame t on sample hop t; all at once.
+
+        stages: as of `render`.
+        """
         extended = torch.cat([features, features[:, :, -1:]], dim=2)
-        return self._made(extended, None, self.refinement.iterations, decoded=False)[
+        iterations = iterations_of(self.refinement.model_dump(), stages)
+        return self._made(extended, None, iterations, decoded=stages is not None)[
             :, self.features.hop_length // 2 : self.features.hop_length * features.shape[2]
         ]
 

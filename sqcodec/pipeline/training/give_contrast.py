@@ -33,11 +33,12 @@ def give_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: str
 
     recipe: `load_recipe(..., on_codec=True)`, whose refinement the vocoder gets. The vocoder is the one that was tuned
     on the codec's output, or the run's; of format 2, none that has its contrast already, which such files do not tell.
-    One that learned with a contrast (`joint.heard`) keeps its layers, and the target is measured anew.
+    One that learned with a contrast (`joint.heard`) keeps its layers and its refinement; the target is measured anew.
 
     Raises TrainingError: the recipe has no contrast, the store has other features or lacks a split, the model knows
     none of its speakers, or several processes; ModelError: no model in `run`, a plain VAE, or one of other features;
-    VocoderError: no vocoder there, no `istft`, or one for other features; CorpusError: no store.
+    VocoderError: no vocoder there, no `istft`, one that this stage made, or one for other features; CorpusError: no
+    store.
     """
     refuse_processes("contrast")
     if recipe.contrast is None:
@@ -50,6 +51,8 @@ def give_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: str
     if header.kind != "istft":
         raise VocoderError(f"{path}: contrast needs a vocoder of the kind istft, got {header.kind}")
     network = cast(IstftNetwork, load_vocoder(path, codec.features).network)
+    if network.contrast is not None and run.name == stage_folder(run, "contrast").name:
+        raise VocoderError(f"{path}: has its contrast; give the run that it was made of, {run.parent}")
     lost = contrast_lost_by(codec, store.splits["train"], model)
     folder = stage_folder(run, "contrast")
     vocoder_file(folder).parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +61,7 @@ def give_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: str
     save_vocoder(
         vocoder_file(folder),
         with_contrast(network, lost, recipe.contrast),
-        config=_refined_as(config_of(header), recipe),
+        config=_refined_as(config_of(header), recipe) if network.contrast is None else config_of(header),
         features=header.features,
         step=header.step,
         codec=codec.fingerprint,

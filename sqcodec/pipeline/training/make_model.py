@@ -1,6 +1,6 @@
 """From a folder of speech to the files that ship: a codec, its context model, its vocoder on natural speech, then on
-the codec, then decoder and vocoder together, also with less look-ahead, and the contrast that each decoder smooths
-away.
+the codec, then decoder and vocoder together, also with less look-ahead, and last the contrast that each decoder
+smooths away.
 """
 
 import shutil
@@ -20,7 +20,7 @@ from sqcodec.pipeline.training.run_folder import last_vocoder, stage_folder
 from sqcodec.pipeline.training.shipping import ship_model, ship_receiver, ship_vocoder
 from sqcodec.pipeline.training.train_codec import train
 from sqcodec.pipeline.training.train_context import train_context
-from sqcodec.pipeline.training.train_joint import train_joint
+from sqcodec.pipeline.training.train_joint import check_heard, train_joint
 from sqcodec.pipeline.training.train_vocoder import FineTuning, fine_tuning, train_vocoder
 from sqcodec.recipe import CodecRecipe, TrainedVocoderConfig, load_recipe
 from sqcodec.vocoder.vocoder_header import read_header
@@ -78,6 +78,8 @@ def make_model(
         raise RecipeError(f"recipe {natural.name} has no vocoder that is trained; recipes istft and world show one")
     if natural.contrast is not None and natural.vocoder.kind != "istft":
         raise RecipeError(f"recipe {natural.name}: contrast needs vocoder.kind istft, got {natural.vocoder.kind}")
+    for recipe_of_joint in (on_codec, *([on_codec.live] if on_codec.joint and on_codec.joint.live else [])):
+        check_heard(recipe_of_joint, on_codec.features.configuration)
     run, tuned, stage = work / natural.name, work / "on-codec", _Stage(work / "features", device, report)
     live = out / f"{natural.name}-live" if on_codec.joint and on_codec.joint.live else None
     made = Made(codec=out / natural.name, live=live, vocoder=out / natural.vocoder.kind)

@@ -21,7 +21,7 @@ from sqcodec.spectrogram import FeatureConfig
 from sqcodec.storage import file_digest, written
 from sqcodec.train.prefix_codes import PrefixCodes
 from sqcodec.train.trainer import Progress, Report
-from sqcodec.train.vocoder.joint_trainer import UNSETTLED, Coded, JointTrainer
+from sqcodec.train.vocoder.joint_trainer import Coded, JointTrainer
 from sqcodec.train.vocoder.perceptual import shortest
 from sqcodec.vocoder.vocoder_file import load_vocoder
 
@@ -48,15 +48,15 @@ def train_joint(
     config = recipe.joint_vocoder
     assert recipe.joint is not None
     store = open_store_of(recipe, features, config.train.evaluate_split)
-    _check_crops(recipe, store.features)
+    check_heard(recipe, store.features)
     refuse_second(folder, resume=resume)
     fabric = make_fabric(device, config.train.precision)
     codec = codec_for(store, tuning.model, fabric.device)
     folder.mkdir(parents=True, exist_ok=True)
     made_from = f"{store.digest[:12]}-{file_digest(tuning.model)}"
     codes = _codes(store.splits["train"], codec, folder / f"codes-{made_from}.npz")
-    changed = with_decoder_lookahead(codec, recipe.joint.decoder_lookahead)
-    lost = None if resume else _lost(recipe, store.splits["train"], codec, tuning)
+    changed = with_decoder_lookahead(codec, recipe.joint.decoder_lookahead).to(fabric.device)
+    lost = None if resume else _lost(recipe, store.splits["train"], changed, tuning)
     trainer = JointTrainer(recipe, store, folder, fabric, Coded(changed, tuning.model, codes, lost))
     if resume:
         trainer.resume()
@@ -66,15 +66,16 @@ def train_joint(
     return TrainedVocoder(folder=folder, step=trainer.step, figures=figures_of(folder))
 
 
-def _check_crops(recipe: CodecRecipe, features: FeatureConfig) -> None:
+def check_heard(recipe: CodecRecipe, features: FeatureConfig) -> None:
     """Raise RecipeError where crops are too short for the losses of what is heard."""
-    frames, least = (
-        recipe.joint_vocoder.train.frames,
-        UNSETTLED - (-shortest(features.sample_rate) // features.hop_length),
-    )
-    if recipe.joint is not None and recipe.joint.heard is not None and frames < least:
+    if recipe.joint is None or recipe.joint.heard is None:
+        return
+    vocoder = recipe.joint_vocoder
+    least = sum(vocoder.discriminators.margins) - (-shortest(features.sample_rate) // features.hop_length)
+    if vocoder.train.frames < least:
         raise RecipeError(
-            f"recipe {recipe.name}: joint.heard needs vocoder.train.frames of {least} or more, got {frames}"
+            f"recipe {recipe.name}: joint.heard needs vocoder.train.frames of {least} or more (40 and"
+            f" vocoder.discriminators.margins), got {vocoder.train.frames}"
         )
 
 

@@ -21,7 +21,7 @@ _WIDTH = 8.0  # bits of a code, which all cost the same here: the price is sough
 class CodedBatch(NamedTuple):
     """codes [B, K, n] int64, -1: none; skipped: [B] frames of their decoded features before the crop; louder: [B], what
     brings decoded features to the crop's level (natural logarithm); features [B, F, T] and sound [B, hop T] recorded.
-    stages: the mean number of stages of each row's codes.
+    stages: the mean number of stages in the whole utterance of each row, as it is coded there.
     """
 
     codes: Tensor
@@ -61,22 +61,23 @@ class CodeCrops:
         books = random.integers(1, self._coded.stages, number, endpoint=True)
         means = np.where(random.random(number) < _WHOLE, 0.0, random.uniform(1, self._coded.stages, number))
         wanted = zip(drawing.crops, books.tolist(), means.tolist(), strict=True)
-        codes = np.stack([self._cut(crop, book, mean) for crop, book, mean in wanted])
+        cuts, stages = zip(*(self._cut(crop, book, mean) for crop, book, mean in wanted), strict=True)
         skipped = [self._before * per_code + crop.start % per_code for crop in drawing.crops]
         levelled = self._config.dynamic_range is None
         louder = [np.log(crop.gain / crop.row.gain) if levelled else 0.0 for crop in drawing.crops]
         sound = [sound_of(crop, self._split, self._config, self._frames) for crop in drawing.crops]
         return CodedBatch(
-            torch.from_numpy(codes).to(self._device),
+            torch.from_numpy(np.stack(cuts)).to(self._device),
             torch.tensor(skipped, device=self._device),
             torch.tensor(louder, dtype=torch.float32, device=self._device),
             features_of(drawing, self._split, self._config, frames=self._frames, device=self._device),
             torch.stack(sound).to(self._device),
-            ((codes >= 0).sum((1, 2)) / (codes[:, 0] >= 0).sum(1).clip(1)).tolist(),
+            list(stages),
         )
 
-    def _cut(self, crop: Crop, books: int, mean: float) -> NDArray[np.int64]:
-        """Codes [K, n] around a crop; -1 beyond the utterance, and in the codebooks that a frame does not have."""
+    def _cut(self, crop: Crop, books: int, mean: float) -> tuple[NDArray[np.int64], float]:
+        """Codes [K, n] around a crop; -1 beyond the utterance, and in the codebooks that a frame does not have. And the
+        mean number of stages of the utterance."""
         per_code, first = self._config.frames_per_code, self._first[crop.row.name]
         total = -(-crop.row.frames // per_code)
         start = crop.start // per_code - self._before
@@ -85,7 +86,7 @@ class CodeCrops:
         cut = np.full((self._coded.stages, self._length), -1, np.int64)
         rows = slice(first + inside.start, first + inside.stop)
         cut[:, inside.start - start : inside.stop - start] = self._coded.cut(rows, stages[inside])
-        return cut
+        return cut, float(stages.mean())
 
     def _ends(self, utterance: slice, mean: float) -> NDArray[np.int64]:
         """The stages [n] of a file with so many in the mean."""

@@ -36,7 +36,6 @@ from sqcodec.vocoder.vocoder_file import config_of, load_vocoder, save_vocoder
 from sqcodec.vocoder.vocoder_header import iterations_of, read_header
 
 _CONTEXT = 16  # codes before a crop that the decoder sees
-UNSETTLED = 20  # frames at the beginning of a crop, where the vocoder lacks its context: no listener judges them
 
 
 class JointNetwork(nn.Module):
@@ -73,7 +72,8 @@ class JointTrainer(IstftTrainer):
 
     def __init__(self, recipe: CodecRecipe, store: FeatureStore, folder: Path, fabric: Fabric, coded: Coded) -> None:
         assert recipe.joint is not None
-        self._coded, self._joint, self._contrast = coded, recipe.joint, recipe.contrast
+        self._coded, self._joint = coded, recipe.joint
+        self._contrast = recipe.contrast if recipe.joint.heard else None
         self._quantizer = coded.codec.quantizer.to(fabric.device).requires_grad_(False)
         super().__init__(recipe, recipe.joint_vocoder, store, folder, fabric, coded.codec.fingerprint)
         split, train = store.splits["train"], self.config.train
@@ -84,21 +84,18 @@ class JointTrainer(IstftTrainer):
 
     def _new_generator(self) -> JointNetwork:
         vocoder = cast(IstftNetwork, super()._new_generator())
-        if self._hears_contrast:
+        if self._contrast is not None:
             bands = self.features.n_mels
             vocoder.contrast = torch.zeros(bands, bands)
         return JointNetwork(self._coded.codec.decoder, vocoder, self.features)
-
-    @property
-    def _hears_contrast(self) -> bool:
-        return self._joint.heard is not None and self._contrast is not None
 
     def begin_from(self, folder: Path) -> None:
         """Take the vocoder in `folder`, with its discriminators where the checkpoint of its training has like ones.
 
         Where the losses see the refined sound, it gets its contrast now, unless it has one already.
 
-        Raises TrainingError: another network; VocoderError: no vocoder there.
+        Raises TrainingError: another network, or one with a contrast that this training would not see; VocoderError: no
+        vocoder there.
         """
         path = folder / "vocoder.safetensors"
         former, trained = config_of(read_header(path)), load_vocoder(path, self.features)
@@ -109,11 +106,13 @@ class JointTrainer(IstftTrainer):
                 f" expected istft with {self.config.layers} layers and {self.config.lookahead} frames or more, as the"
                 " recipe's"
             )
-        if not self._hears_contrast:
-            trained.network.contrast = None  # measured when the training has ended
-        elif trained.network.contrast is None:
+        if self._contrast is None and trained.network.contrast is not None:
+            raise TrainingError(
+                f"{path}: its first layer has a contrast, which the losses would not see; set joint.heard and"
+                " contrast, or start from a vocoder without"
+            )
+        if self._contrast is not None and trained.network.contrast is None:
             assert self._coded.lost is not None
-            assert self._contrast is not None
             trained.network = with_contrast(trained.network, self._coded.lost, self._contrast)
         weights = with_lookahead(trained.network.state_dict(), former, self.config)
         if unlike(network.state_dict(), weights):
@@ -169,13 +168,14 @@ class JointTrainer(IstftTrainer):
         codes = codec.to(device).encode(padded, codebooks=-(-codec.quantizer.codebooks // 2))
         speaker = torch.full((len(codes),), NO_SPEAKER, device=device)
         decoded = cast(JointNetwork, self.average).decoder(codec.quantizer.decode(codes), speaker)
-        return self.vocoder().synthesise(decoded[:, :, : features.shape[2]])
+        return self.vocoder().synthesise(decoded[:, :, : features.shape[2]], stages=codes.shape[1])
 
     def identity(self) -> dict[str, Any]:
         """As of the vocoder's training, with the look-ahead of the decoder."""
         return super().identity() | {
             "joint.decoder_lookahead": self._joint.decoder_lookahead,
-            "whether joint.heard is set": self._joint.heard is not None,
+            "joint.heard (set or not)": True if self._joint.heard else None,
+            "contrast (of joint.heard)": self._contrast,
         }
 
     @property
@@ -186,15 +186,17 @@ class JointTrainer(IstftTrainer):
         heard = self._joint.heard
         if heard is None:
             return [], {}
-        settled = slice(UNSETTLED * self.features.hop_length, None)
-        found = perceptual_loss(synthesised[:, settled], recorded[:, settled], self.features.sample_rate)
+        before, after = (self.features.hop_length * frames for frames in self.config.discriminators.margins)
+        judged = slice(before, recorded.shape[1] - after)
+        found = perceptual_loss(synthesised[:, judged], recorded[:, judged], self.features.sample_rate)
         loss = heard.disturbance * found.disturbance + heard.envelopes * found.envelopes
         return [Part(loss, heard.balance)], found._asdict()
 
     def _refined(self, sound: Tensor, features: Tensor, stages: list[float]) -> Tensor:
         """The sound [B, hop T] after the refinement that codes of so many stages have."""
         refinement, vocoder = self.config.refinement, cast(JointNetwork, self.networks["generator"]).vocoder
-        iterations = [iterations_of(refinement.model_dump(), mean) for mean in stages]
+        section = refinement.model_dump()
+        iterations = [iterations_of(section, mean) for mean in stages]
         heard = sound
         for number in sorted({*iterations} - {0}):
             rows = torch.tensor([row for row, each in enumerate(iterations) if each == number], device=sound.device)

@@ -1,5 +1,8 @@
 """What a listener would mind, as losses: loudness that differs (after ITU-T P.862), envelopes that are not alike (after
 ESTOI). Approximations that have gradients, not the measures: sqcodec.metrics has those.
+
+Each crop is raised to the level of speech, a pause with its background as well: the spectral losses beside these see
+levels as they are.
 """
 
 import math
@@ -51,10 +54,12 @@ def shortest(sample_rate: int) -> int:
 
 
 def _disturbances(synthesised: Tensor, recorded: Tensor, sample_rate: int) -> tuple[Tensor, Tensor]:
-    """D and DA [B] (ITU-T P.862, 10.2): differences of loudness, and those of them that were added.
+    """D and DA [B] (ITU-T P.862, 10.2, as in its C code): differences of loudness, and those of them that were added.
 
-    Unlike there, the signals are taken as aligned and unfiltered, and thresholds and bands follow formulas (Terhardt's
-    threshold in quiet; Traunmueller's Bark scale).
+    Unlike there, the signals are taken as aligned and unfiltered; bands and thresholds follow formulas (Traunmueller's
+    Bark scale, Terhardt's threshold in quiet), with one exponent of loudness; frames are compensated in gain by all of
+    their power and each for itself; the last frames count as the first. The gain, the weight of what was added, and
+    frames that are as bad as can be have no gradient.
     """
     filters, threshold, width = _bark(sample_rate, recorded.device)
     window = _even(_LOUDNESS_WINDOW, sample_rate)
@@ -97,7 +102,8 @@ def _mean_norm(values: Tensor) -> Tensor:
 
 
 def _envelope_correlation(synthesised: Tensor, recorded: Tensor, sample_rate: int) -> Tensor:
-    """ESTOI [B] (Jensen and Taal, 2016, equations 2 to 8) at the sounds' own rate, of all frames, silent ones too."""
+    """ESTOI [B] (Jensen and Taal, 2016, equations 2 to 8) at the sounds' own rate, of all frames, silent ones too; of
+    every fifth segment, its norms with a floor."""
     window = _even(_ENVELOPE_WINDOW, sample_rate)
     thirds = _thirds(sample_rate, window, recorded.device)
     clean, degraded = (

@@ -115,5 +115,8 @@ def test_what_has_no_contrast_to_give_is_refused(made, tmp_path, monkeypatch):
     with pytest.raises(TrainingError, match="`stage` contrast trains in one process"):
         give_contrast(RECIPE, store, source, device="cpu")
     monkeypatch.undo()
+    twice = shutil.copytree(source, tmp_path / "twice")
+    with pytest.raises(VocoderError, match=r"has its contrast; give the run that it was made of, .*twice$"):
+        give_contrast(RECIPE, store, give_contrast(RECIPE, store, twice, device="cpu"), device="cpu")
     assert not (source / "contrast").exists()
     assert not (run / "contrast").exists()

@@ -144,7 +144,7 @@ def test_the_losses_see_the_sound_after_its_refinement(begun, tmp_path, monkeypa
     torch.testing.assert_close(made["heard"][fine], expected[fine])
     assert torch.equal(made["heard"][~fine], made["given"][~fine])
     assert (made["heard"][fine] - made["given"][fine]).abs().max() > 1e-3
-    codec = open_model(run / "model.safetensors").codec
+    codec = with_decoder_lookahead(open_model(run / "model.safetensors").codec, 1)
     split = open_store(store).splits["train"]
     lost = contrast_lost_by(codec, split, run / "model.safetensors")
     first = with_contrast(load_vocoder(run / "vocoder" / "vocoder.safetensors", codec.features).network, lost, 1.0)
@@ -159,7 +159,7 @@ def test_the_losses_see_the_sound_after_its_refinement(begun, tmp_path, monkeypa
 
 @pytest.mark.slow
 def test_a_vocoder_with_contrast_goes_on_with_it(begun, tmp_path):
-    """The receiver of `joint.live` begins from the one before; without `heard` the contrast is measured at the end."""
+    """The receiver of `joint.live` begins from the one before; a training that would not see it is refused."""
     store, run = begun
     begin = tmp_path / "begin"
     train(begun, begin / "vocoder-on-codec", *HEARD, "vocoder.train.steps=2")
@@ -167,17 +167,24 @@ def test_a_vocoder_with_contrast_goes_on_with_it(begun, tmp_path):
     shutil.copy(run / "model.safetensors", begin)
     shutil.rmtree(begin / "vocoder-on-codec")
     contrast = load_vocoder(begin / "vocoder" / "vocoder.safetensors", open_store(store).features).network.contrast
-    for changes, expected in ((HEARD, contrast), ((), None)):
-        folder = tmp_path / f"on-{len(changes)}"
-        changes = (*changes, "vocoder.lookahead=0", "vocoder.train.steps=2")
-        train((store, begin), folder, *changes)
-        after = load_vocoder(folder / "vocoder" / "vocoder.safetensors", open_store(store).features).network.contrast
-        assert after is None if expected is None else torch.equal(after, expected)
+    shorter = ("vocoder.lookahead=0", "vocoder.train.steps=2")
+    train((store, begin), tmp_path / "on", *HEARD, *shorter)
+    after = load_vocoder(tmp_path / "on" / "vocoder" / "vocoder.safetensors", open_store(store).features)
+    assert torch.equal(after.network.contrast, contrast)
+    for changes in (shorter, (*HEARD, "contrast=null", *shorter)):
+        with pytest.raises(
+            TrainingError, match=r"first layer has a contrast, .* set joint.heard and contrast, or start"
+        ):
+            train((store, begin), tmp_path / "unheard", *changes)
+    with pytest.raises(TrainingError, match=r"contrast \(of joint.heard\) differ"):
+        train((store, begin), tmp_path / "on", *HEARD, *shorter, "contrast=0.5", resume=True)
 
 
 def test_crops_too_short_to_be_judged_are_refused(begun, tmp_path):
-    with pytest.raises(RecipeError, match=r"joint.heard needs vocoder.train.frames of 60 or more, got 59"):
-        train(begun, tmp_path / "joint", *HEARD, "vocoder.train.frames=59")
+    with pytest.raises(
+        RecipeError, match=r"joint.heard needs vocoder.train.frames of 51 or more \(40 and .*margins\), got 50"
+    ):
+        train(begun, tmp_path / "joint", *HEARD, "vocoder.discriminators.margins=[5, 6]", "vocoder.train.frames=50")
     assert not (tmp_path / "joint").exists()
 
 
