@@ -223,12 +223,14 @@ def test_on_the_codec_the_vocoder_trains_with_changes_of_its_own():
     assert load_recipe("istft", on_codec=True) == load_recipe("istft")
 
 
-def test_the_receiver_that_follows_hears_as_the_one_before():
-    recipe = load_recipe("speech16k", ("joint.heard.balance=0.25", "joint.mel=20.0"), on_codec=True).codec
+def test_the_receiver_that_follows_hears_only_where_its_own_section_says_so():
+    recipe = load_recipe("speech16k", ("joint.mel=20.0",), on_codec=True).codec
     live = recipe.live.joint
-    assert live.heard == recipe.joint.heard
-    assert (live.heard.balance, live.mel, live.live) == (0.25, 20, None)
+    assert recipe.joint.heard.balance == 0.5
+    assert (live.heard, live.mel, live.live) == (None, 20, None)
     assert (live.decoder_lookahead, recipe.joint.decoder_lookahead) == (1, 2)
+    own = ("joint.live.heard={balance: 0.25, disturbance: 1.0, envelopes: 2.0}",)
+    assert load_recipe("speech16k", own, on_codec=True).codec.live.joint.heard.balance == 0.25
 
 
 def test_an_override_counts_for_both_trainings_unless_it_is_of_one():

@@ -145,7 +145,8 @@ class CodecRecipe(_Common):
         if joint is None or joint.live is None:
             raise RecipeError(f"recipe {self.name} has no section 'joint.live'; recipe speech16k shows one")
         vocoder = merged(joint.vocoder, joint.live.vocoder)
-        changed = {"decoder_lookahead": joint.live.decoder_lookahead, "vocoder": vocoder, "live": None}
+        ahead, heard = joint.live.decoder_lookahead, joint.live.heard
+        changed = {"decoder_lookahead": ahead, "vocoder": vocoder, "heard": heard, "live": None}
         return self.model_copy(update={"joint": joint.model_copy(update=changed)})
 
     @model_validator(mode="after")

@@ -7,16 +7,6 @@ from pydantic import Field, model_validator
 from sqcodec.recipe.section import Section
 
 
-class LiveConfig(Section):
-    """What another training changes, for a receiver that looks less far ahead: values of the section `joint`.
-
-    decoder_lookahead: at most that of `joint`. vocoder: changes of the section `vocoder` as `joint.vocoder` leaves it.
-    """
-
-    decoder_lookahead: Annotated[int, Field(ge=0, strict=True)]
-    vocoder: dict[str, Any]
-
-
 class HeardConfig(Section):
     """The losses see the sound as users hear it, after the vocoder's refinement, and what a listener would mind joins
     them (`sqcodec.train.vocoder.perceptual`).
@@ -28,6 +18,18 @@ class HeardConfig(Section):
     balance: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     disturbance: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     envelopes: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class LiveConfig(Section):
+    """What another training changes, for a receiver that looks less far ahead: values of the section `joint`.
+
+    decoder_lookahead: at most that of `joint`. vocoder: changes of the section `vocoder` as `joint.vocoder` leaves it.
+    heard: as in `joint`, None by itself: packets are not refined.
+    """
+
+    decoder_lookahead: Annotated[int, Field(ge=0, strict=True)]
+    vocoder: dict[str, Any]
+    heard: HeardConfig | None = None
 
 
 class JointConfig(Section):

@@ -73,7 +73,7 @@ class JointTrainer(IstftTrainer):
     def __init__(self, recipe: CodecRecipe, store: FeatureStore, folder: Path, fabric: Fabric, coded: Coded) -> None:
         assert recipe.joint is not None
         self._coded, self._joint = coded, recipe.joint
-        self._contrast = recipe.contrast if recipe.joint.heard else None
+        self._contrast = recipe.contrast if recipe.joint.heard else None  # that the vocoder gets if it has none
         self._quantizer = coded.codec.quantizer.to(fabric.device).requires_grad_(False)
         super().__init__(recipe, recipe.joint_vocoder, store, folder, fabric, coded.codec.fingerprint)
         split, train = store.splits["train"], self.config.train
@@ -84,18 +84,14 @@ class JointTrainer(IstftTrainer):
 
     def _new_generator(self) -> JointNetwork:
         vocoder = cast(IstftNetwork, super()._new_generator())
-        if self._contrast is not None:
-            bands = self.features.n_mels
-            vocoder.contrast = torch.zeros(bands, bands)
         return JointNetwork(self._coded.codec.decoder, vocoder, self.features)
 
     def begin_from(self, folder: Path) -> None:
         """Take the vocoder in `folder`, with its discriminators where the checkpoint of its training has like ones.
 
-        Where the losses see the refined sound, it gets its contrast now, unless it has one already.
+        It keeps its contrast. If it has none, and the losses see the refined sound, it gets one now.
 
-        Raises TrainingError: another network, or one with a contrast that this training would not see; VocoderError: no
-        vocoder there.
+        Raises TrainingError: another network; VocoderError: no vocoder there.
         """
         path = folder / "vocoder.safetensors"
         former, trained = config_of(read_header(path)), load_vocoder(path, self.features)
@@ -106,15 +102,12 @@ class JointTrainer(IstftTrainer):
                 f" expected istft with {self.config.layers} layers and {self.config.lookahead} frames or more, as the"
                 " recipe's"
             )
-        if self._contrast is None and trained.network.contrast is not None:
-            raise TrainingError(
-                f"{path}: its first layer has a contrast, which the losses would not see; set joint.heard and"
-                " contrast, or start from a vocoder without"
-            )
-        if self._contrast is not None and trained.network.contrast is None:
+        start = cast(IstftNetwork, trained.network)
+        if self._contrast is not None and start.contrast is None:
             assert self._coded.lost is not None
-            trained.network = with_contrast(trained.network, self._coded.lost, self._contrast)
-        weights = with_lookahead(trained.network.state_dict(), former, self.config)
+            start = with_contrast(start, self._coded.lost, self._contrast)
+        self._make_room(start.contrast)
+        weights = with_lookahead(start.state_dict(), former, self.config)
         if unlike(network.state_dict(), weights):
             raise TrainingError(
                 f"{path}: holds another network than the recipe's; use the recipe that it was trained with"
@@ -124,6 +117,17 @@ class JointTrainer(IstftTrainer):
         whole = folder.parent if folder.parent.name == "joint" else folder  # that stage keeps all in one checkpoint
         if (whole / "checkpoint.pt").is_file():
             self._take_discriminators(load_checkpoint(whole / "checkpoint.pt", self.fabric.device))
+
+    def _make_room(self, contrast: Tensor | None) -> None:
+        """Give both networks a buffer for a contrast like this one, or none: what a vocoder has it keeps."""
+        for network in (self.networks["generator"], self.average):
+            room = None if contrast is None else torch.zeros_like(contrast, device=self.fabric.device)
+            cast(JointNetwork, network).vocoder.contrast = room
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """As of the vocoder's training; the contrast comes with the state."""
+        self._make_room(state["average"].get("vocoder.contrast"))
+        super().load_state(state)
 
     def _take_discriminators(self, state: Mapping[str, Any]) -> None:
         judging = self.networks["discriminators"]
