@@ -117,7 +117,8 @@ def test_parts_resumed_are_the_whole_bit_for_bit(begun, tmp_path, balance, heard
 
 
 @pytest.mark.slow
-def test_the_losses_see_the_sound_after_its_refinement(begun, tmp_path, monkeypatch):
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_the_losses_see_the_sound_after_its_refinement(begun, tmp_path, monkeypatch, precision):
     """Rows of many stages are refined towards a target with the contrast that the decoder loses, the others are not."""
     made = {}
     kept = JointTrainer._refined
@@ -131,7 +132,8 @@ def test_the_losses_see_the_sound_after_its_refinement(begun, tmp_path, monkeypa
     monkeypatch.setattr(JointTrainer, "_refined", refined)
     store, run = begun
     folder = tmp_path / "joint"
-    train(begun, folder, *HEARD, "vocoder.train.batch=6", "vocoder.train.steps=3")
+    changes = ("vocoder.train.batch=6", "vocoder.train.steps=3", f"vocoder.train.precision={precision}")
+    train(begun, folder, *HEARD, *changes)
     assert {"disturbance", "envelopes", "decoded", "mel"} <= read_log(folder / "log.jsonl")[0].keys()
     fine = np.array(made["stages"]) >= 2
     assert 0 < fine.sum() < 6
@@ -179,6 +181,29 @@ def test_a_vocoder_with_contrast_goes_on_with_it(begun, tmp_path):
         assert torch.equal(after.network.contrast, contrast)
     with pytest.raises(TrainingError, match=r"contrast \(of joint.heard\) differ"):
         train((store, begin), tmp_path / "on", *HEARD, *shorter, "contrast=0.5", resume=True)
+
+
+@pytest.mark.slow
+def test_without_contrast_or_refinement_the_sound_is_heard_as_it_is(begun, tmp_path):
+    none = ("contrast=null", "vocoder.refinement.iterations=0", "vocoder.train.steps=2")
+    train(begun, tmp_path / "joint", *HEARD, *none)
+    vocoder = load_vocoder(tmp_path / "joint" / "vocoder" / "vocoder.safetensors", open_store(begun[0]).features)
+    assert vocoder.network.contrast is None
+    assert "disturbance" in read_log(tmp_path / "joint" / "log.jsonl")[0]
+
+
+@pytest.mark.slow
+def test_a_training_of_before_goes_on(begun, tmp_path):
+    """Its checkpoint does not say whether it heard: it did not."""
+    folder = tmp_path / "joint"
+    train(begun, folder, "vocoder.train.steps=2")
+    state = torch.load(folder / "checkpoint.pt", weights_only=True)
+    for title in ("joint.heard (set or not)", "contrast (of joint.heard)"):
+        assert state["identity"].pop(title) is None
+    torch.save(state, folder / "checkpoint.pt")
+    assert train(begun, folder, "vocoder.train.steps=3", resume=True).step == 3
+    with pytest.raises(TrainingError, match=r"joint.heard \(set or not\)"):
+        train(begun, folder, "vocoder.train.steps=3", *HEARD[:1], "vocoder.train.frames=64", resume=True)
 
 
 def test_crops_too_short_to_be_judged_are_refused(begun, tmp_path):
