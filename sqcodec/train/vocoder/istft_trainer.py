@@ -49,6 +49,13 @@ class Part(NamedTuple):
     balance: float | None
 
 
+def make_room(network: IstftNetwork, contrast: Tensor | None) -> None:
+    """Give the network a buffer for a contrast like this one, or none: its first layer may be made for one, so what a
+    vocoder has it keeps."""
+    place = network.head.weight.device
+    network.contrast = None if contrast is None else torch.zeros_like(contrast, device=place)
+
+
 class IstftTrainer(VocoderTrainer):
     """Generator against families of discriminators, with one optimiser for each side."""
 
@@ -73,6 +80,10 @@ class IstftTrainer(VocoderTrainer):
         network = IstftNetwork(self.config, self.features)
         network.trunk.scale.set_(*band_statistics(self.store.splits["train"]))
         return network
+
+    def _make_room(self, weights: Mapping[str, Tensor]) -> None:
+        for network in (self.networks["generator"], self.average):
+            make_room(cast(IstftNetwork, network), weights.get("contrast"))
 
     def vocoder(self) -> IstftVocoder:
         """The averaged network, ready for use."""

@@ -27,7 +27,7 @@ from sqcodec.train.checkpoint import load_checkpoint, unlike
 from sqcodec.train.log import TrainingLog
 from sqcodec.train.prefix_codes import PrefixCodes
 from sqcodec.train.vocoder.code_crops import CodeCrops
-from sqcodec.train.vocoder.istft_trainer import IstftTrainer, Made, Part
+from sqcodec.train.vocoder.istft_trainer import IstftTrainer, Made, Part, make_room
 from sqcodec.train.vocoder.perceptual import perceptual_loss
 from sqcodec.vocoder.contrast import with_contrast
 from sqcodec.vocoder.istft import IstftNetwork, IstftVocoder, with_lookahead
@@ -106,8 +106,9 @@ class JointTrainer(IstftTrainer):
         if self._contrast is not None and start.contrast is None:
             assert self._coded.lost is not None
             start = with_contrast(start, self._coded.lost, self._contrast)
-        self._make_room(start.contrast)
         weights = with_lookahead(start.state_dict(), former, self.config)
+        for room in (self.networks["generator"], self.average):
+            make_room(cast(JointNetwork, room).vocoder, start.contrast)
         if unlike(network.state_dict(), weights):
             raise TrainingError(
                 f"{path}: holds another network than the recipe's; use the recipe that it was trained with"
@@ -118,16 +119,9 @@ class JointTrainer(IstftTrainer):
         if (whole / "checkpoint.pt").is_file():
             self._take_discriminators(load_checkpoint(whole / "checkpoint.pt", self.fabric.device))
 
-    def _make_room(self, contrast: Tensor | None) -> None:
-        """Give both networks a buffer for a contrast like this one, or none: what a vocoder has it keeps."""
+    def _make_room(self, weights: Mapping[str, Tensor]) -> None:
         for network in (self.networks["generator"], self.average):
-            room = None if contrast is None else torch.zeros_like(contrast, device=self.fabric.device)
-            cast(JointNetwork, network).vocoder.contrast = room
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """As of the vocoder's training; the contrast comes with the state."""
-        self._make_room(state["average"].get("vocoder.contrast"))
-        super().load_state(state)
+            make_room(cast(JointNetwork, network).vocoder, weights.get("vocoder.contrast"))
 
     def _take_discriminators(self, state: Mapping[str, Any]) -> None:
         judging = self.networks["discriminators"]

@@ -70,7 +70,7 @@ class VocoderTrainer(Trainer):
             return
         generator = self.networks["generator"]
         state = load_vocoder(weights, self.features).network.state_dict()
-        state.pop("contrast", None)  # what the decoder loses is measured when the training has ended
+        self._make_room(state)
         if {name: value.shape for name, value in state.items()} != {
             name: value.shape for name, value in generator.state_dict().items()
         }:
@@ -88,8 +88,12 @@ class VocoderTrainer(Trainer):
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
         }
 
+    def _make_room(self, weights: Mapping[str, Tensor]) -> None:
+        """Prepare both networks for weights of a vocoder that may have more than a new one."""
+
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take what `state` returned."""
+        self._make_room(state["average"])
         for name, network in self.networks.items():
             network.load_state_dict(state["networks"][name])
         self.average.load_state_dict(state["average"])

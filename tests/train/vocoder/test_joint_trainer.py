@@ -16,7 +16,7 @@ from sqcodec.model.model_file import open_model, save_model
 from sqcodec.model.model_header import NO_SPEAKER
 from sqcodec.pipeline.training.give_contrast import contrast_lost_by, give_contrast
 from sqcodec.pipeline.training.train_joint import _codes, train_joint
-from sqcodec.pipeline.training.train_vocoder import fine_tuning, train_vocoder
+from sqcodec.pipeline.training.train_vocoder import FineTuning, fine_tuning, train_vocoder
 from sqcodec.recipe import load_recipe
 from sqcodec.train.log import read_log
 from sqcodec.train.vocoder.joint_trainer import JointTrainer
@@ -181,6 +181,22 @@ def test_a_vocoder_with_contrast_goes_on_with_it(begun, tmp_path):
         assert torch.equal(after.network.contrast, contrast)
     with pytest.raises(TrainingError, match=r"contrast \(of joint.heard\) differ"):
         train((store, begin), tmp_path / "on", *HEARD, *shorter, "contrast=0.5", resume=True)
+
+
+@pytest.mark.slow
+def test_a_vocoder_that_is_tuned_alone_keeps_its_contrast(begun, tmp_path):
+    """Its first layer is made for it: without, it would be made twice as sharp at the end."""
+    store, source = begun
+    run = shutil.copytree(source, tmp_path / "run")
+    start = give_contrast(recipe_of(), store, run, device="cpu") / "vocoder"
+    contrast = load_vocoder(start / "vocoder.safetensors", open_store(store).features).network.contrast
+    for steps, resume in ((1, False), (2, True)):
+        train_vocoder(
+            recipe_of(f"vocoder.train.steps={steps}"), store, tmp_path / "tuned", device="cpu", resume=resume,
+            report=lambda entry: None, tuning=FineTuning(model=run / "model.safetensors", start=start),
+        )  # fmt: skip
+        after = load_vocoder(tmp_path / "tuned" / "vocoder.safetensors", open_store(store).features)
+        assert torch.equal(after.network.contrast, contrast)
 
 
 @pytest.mark.slow
