@@ -71,10 +71,11 @@ def check_heard(recipe: CodecRecipe, features: FeatureConfig) -> None:
     if recipe.joint is None or recipe.joint.heard is None:
         return
     vocoder = recipe.joint_vocoder
-    least = sum(vocoder.discriminators.margins) - (-shortest(features.sample_rate) // features.hop_length)
+    judged = -(-shortest(features.sample_rate) // features.hop_length)
+    least = judged + sum(vocoder.discriminators.margins)
     if vocoder.train.frames < least:
         raise RecipeError(
-            f"recipe {recipe.name}: joint.heard needs vocoder.train.frames of {least} or more (40 and"
+            f"recipe {recipe.name}: joint.heard needs vocoder.train.frames of {least} or more ({judged} and"
             f" vocoder.discriminators.margins), got {vocoder.train.frames}"
         )
 

@@ -49,13 +49,6 @@ class Part(NamedTuple):
     balance: float | None
 
 
-def make_room(network: IstftNetwork, contrast: Tensor | None) -> None:
-    """Give the network a buffer for a contrast like this one, or none: its first layer may be made for one, so what a
-    vocoder has it keeps."""
-    place = network.head.weight.device
-    network.contrast = None if contrast is None else torch.zeros_like(contrast, device=place)
-
-
 class IstftTrainer(VocoderTrainer):
     """Generator against families of discriminators, with one optimiser for each side."""
 
@@ -81,9 +74,16 @@ class IstftTrainer(VocoderTrainer):
         network.trunk.scale.set_(*band_statistics(self.store.splits["train"]))
         return network
 
+    def _istft(self, network: nn.Module) -> IstftNetwork:
+        """The vocoder in a generator."""
+        return cast(IstftNetwork, network)
+
     def _make_room(self, weights: Mapping[str, Tensor]) -> None:
+        """A contrast stays: the first layer was made for it."""
+        contrast = next((value for name, value in weights.items() if name.endswith("contrast")), None)
         for network in (self.networks["generator"], self.average):
-            make_room(cast(IstftNetwork, network), weights.get("contrast"))
+            room = None if contrast is None else torch.zeros_like(contrast, device=self.fabric.device)
+            self._istft(network).contrast = room
 
     def vocoder(self) -> IstftVocoder:
         """The averaged network, ready for use."""

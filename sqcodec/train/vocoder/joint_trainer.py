@@ -27,7 +27,7 @@ from sqcodec.train.checkpoint import load_checkpoint, unlike
 from sqcodec.train.log import TrainingLog
 from sqcodec.train.prefix_codes import PrefixCodes
 from sqcodec.train.vocoder.code_crops import CodeCrops
-from sqcodec.train.vocoder.istft_trainer import IstftTrainer, Made, Part, make_room
+from sqcodec.train.vocoder.istft_trainer import IstftTrainer, Made, Part
 from sqcodec.train.vocoder.perceptual import perceptual_loss
 from sqcodec.vocoder.contrast import with_contrast
 from sqcodec.vocoder.istft import IstftNetwork, IstftVocoder, with_lookahead
@@ -83,8 +83,8 @@ class JointTrainer(IstftTrainer):
         )
 
     def _new_generator(self) -> JointNetwork:
-        vocoder = cast(IstftNetwork, super()._new_generator())
-        return JointNetwork(self._coded.codec.decoder, vocoder, self.features)
+        vocoder = super()._new_generator()
+        return JointNetwork(self._coded.codec.decoder, cast(IstftNetwork, vocoder), self.features)
 
     def begin_from(self, folder: Path) -> None:
         """Take the vocoder in `folder`, with its discriminators where the checkpoint of its training has like ones.
@@ -107,8 +107,7 @@ class JointTrainer(IstftTrainer):
             assert self._coded.lost is not None
             start = with_contrast(start, self._coded.lost, self._contrast)
         weights = with_lookahead(start.state_dict(), former, self.config)
-        for room in (self.networks["generator"], self.average):
-            make_room(cast(JointNetwork, room).vocoder, start.contrast)
+        self._make_room(weights)
         if unlike(network.state_dict(), weights):
             raise TrainingError(
                 f"{path}: holds another network than the recipe's; use the recipe that it was trained with"
@@ -119,9 +118,8 @@ class JointTrainer(IstftTrainer):
         if (whole / "checkpoint.pt").is_file():
             self._take_discriminators(load_checkpoint(whole / "checkpoint.pt", self.fabric.device))
 
-    def _make_room(self, weights: Mapping[str, Tensor]) -> None:
-        for network in (self.networks["generator"], self.average):
-            make_room(cast(JointNetwork, network).vocoder, weights.get("vocoder.contrast"))
+    def _istft(self, network: nn.Module) -> IstftNetwork:
+        return cast(JointNetwork, network).vocoder
 
     def _take_discriminators(self, state: Mapping[str, Any]) -> None:
         judging = self.networks["discriminators"]
@@ -192,7 +190,7 @@ class JointTrainer(IstftTrainer):
 
     def _refined(self, sound: Tensor, features: Tensor, stages: list[float]) -> Tensor:
         """The sound [B, hop T] after the refinement that codes of so many stages have."""
-        refinement, vocoder = self.config.refinement, cast(JointNetwork, self.networks["generator"]).vocoder
+        refinement, vocoder = self.config.refinement, self._istft(self.networks["generator"])
         section = refinement.model_dump()
         iterations = [iterations_of(section, mean) for mean in stages]
         heard = sound
