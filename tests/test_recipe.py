@@ -215,7 +215,8 @@ def test_on_the_codec_the_vocoder_trains_with_changes_of_its_own():
     assert (tuned.train.steps, tuned.train.learning_rate, tuned.train.smoothing) == (32000, 5e-4, 0)
     assert (natural.refinement.iterations, natural.refinement.fades) == (8, None)
     refinement = tuned.refinement.model_dump()
-    assert refinement == {"iterations": 8, "momentum": 0.99, "stages": 2.2, "fades": (2000, 8000), "more": None}
+    more = {"stages": 6.0, "iterations": 8}
+    assert refinement == {"iterations": 6, "momentum": 0.99, "stages": 2.2, "fades": (2000, 8000), "more": more}
     assert (natural.discriminators.start, tuned.discriminators.start) == (None, 24000)
     assert natural.discriminators.families == tuned.discriminators.families  # so that the second can go on
     changed = {"on_codec": None, "refinement": None, "train": None, "discriminators": None}
@@ -226,7 +227,9 @@ def test_on_the_codec_the_vocoder_trains_with_changes_of_its_own():
 def test_the_receiver_that_follows_hears_only_where_its_own_section_says_so():
     recipe = load_recipe("speech16k", ("joint.mel=20.0",), on_codec=True).codec
     live = recipe.live.joint
-    assert recipe.joint.heard.balance == 0.5
+    assert recipe.joint.heard.balance == 0.8
+    judging = [part.joint_vocoder.discriminators.balance for part in (recipe, recipe.live)]
+    assert judging == [0.4, 1.0]  # of the discriminators
     assert (live.heard, live.mel, live.live) == (None, 20, None)
     assert (live.decoder_lookahead, recipe.joint.decoder_lookahead) == (1, 2)
     own = ("joint.live.heard={balance: 0.25, disturbance: 1.0, envelopes: 2.0}",)

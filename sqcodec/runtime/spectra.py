@@ -1,5 +1,6 @@
 """Frames of sound in NumPy, and sound from frames: what `sqcodec.dsp` does in torch."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,18 @@ def inverse_fft(spectrum: NDArray[np.complex64], n_fft: int, *, out: Array) -> N
 def overlap_add_same(frames: Array, hop_length: int) -> Array:
     """Frames [T, win_length], windowed twice, -> the sound [hop T] nearest to them in the least squares."""
     around = (frames.shape[1] - hop_length) // 2
-    weight = np.broadcast_to(np.square(hann_window(frames.shape[1])), frames.shape)
     sound = _overlap_add(frames, hop_length)[around:-around]
-    sound /= _overlap_add(weight, hop_length)[around:-around]
+    sound /= _weights_same(*frames.shape, hop_length)
     return sound
+
+
+@lru_cache(maxsize=4)
+def _weights_same(count: int, length: int, hop_length: int) -> Array:
+    """How much of each sample [hop T] the windows leave, both together; the iterations of a refinement share it."""
+    around = (length - hop_length) // 2
+    weights = _overlap_add(np.broadcast_to(np.square(hann_window(length)), (count, length)), hop_length)
+    weights.flags.writeable = False
+    return weights[around:-around]
 
 
 def _overlap_add(frames: Array, hop_length: int) -> Array:

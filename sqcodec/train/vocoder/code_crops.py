@@ -34,8 +34,8 @@ class CodedBatch(NamedTuple):
 
 class CodeCrops:
     """Crops of a split with the codes of its utterances, as encoders write them: half of the crops have 1 to K whole
-    codebooks, uniform; in the others each frame has the stages that it would have in a file whose mean is between 1 and
-    K, uniform. before, after: codes of context."""
+    codebooks; in the others each frame has the stages that it would have in a file whose mean is between 1 and K. Every
+    octave of the rate is as likely. before, after: codes of context."""
 
     def __init__(
         self,
@@ -58,8 +58,8 @@ class CodeCrops:
         """A batch that the seed alone decides."""
         drawing, per_code = self._draw.draw(seed), self._config.frames_per_code
         random, number = np.random.default_rng([seed, 1]), len(drawing.crops)
-        books = random.integers(1, self._coded.stages, number, endpoint=True)
-        means = np.where(random.random(number) < _WHOLE, 0.0, random.uniform(1, self._coded.stages, number))
+        books = np.floor((self._coded.stages + 1) ** random.random(number)).astype(np.int64)
+        means = np.where(random.random(number) < _WHOLE, 0.0, self._coded.stages ** random.random(number))
         wanted = zip(drawing.crops, books.tolist(), means.tolist(), strict=True)
         cuts, stages = zip(*(self._cut(crop, book, mean) for crop, book, mean in wanted), strict=True)
         skipped = [self._before * per_code + crop.start % per_code for crop in drawing.crops]

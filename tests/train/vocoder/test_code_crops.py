@@ -83,3 +83,12 @@ def test_a_seed_decides(crops):
     assert all(torch.equal(a, b) for a, b in zip(one[:-1], other[:-1], strict=True))
     assert one.stages == other.stages != third.stages
     assert not torch.equal(one.codes, third.codes)
+
+
+def test_every_octave_of_the_rate_is_as_likely(crops):
+    crops, _ = crops
+    means = [mean for seed in range(60) for mean in crops.draw(seed).stages]
+    whole = [mean for mean in means if mean in (1.0, 2.0, 3.0)]
+    first = sum(mean == 1.0 for mean in whole) / len(whole)
+    assert len(means) > 200
+    assert 0.45 < first < 0.65  # log 2 / log 4 of the whole ones, and means of nearly 1; uniform: a third
