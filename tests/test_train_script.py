@@ -131,7 +131,7 @@ def check_both_trainings_of_the_vocoder(work: Path) -> None:
     assert (one["train"]["learning_rate"], other["train"]["learning_rate"]) == (1e-3, 5e-4)
     assert (one["train"]["smoothing"], other["train"]["smoothing"]) == (0.1, 0)
     assert (one["refinement"]["fades"], other["refinement"]["fades"]) == (None, [2000.0, 8000.0])
-    assert read_header(tuned / "vocoder.safetensors").config["refinement"]["iterations"] == 8
+    assert read_header(tuned / "vocoder.safetensors").config["refinement"]["iterations"] == 6
     for folder in (natural, tuned):
         assert not any("adversarial" in entry for entry in read_log(folder / "log.jsonl"))
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from sqcodec.arrays import mel_amplitude, pre_emphasise
 from sqcodec.mel_scale import fading, hann_window, refinement_fft, spreading
-from sqcodec.runtime.spectra import frames_same, inverse_fft, overlap_add_same
+from sqcodec.runtime.spectra import frames_same, inverse_fft, overlap_add_same, window_weights
 from sqcodec.runtime.weights import Array
 from sqcodec.spectrogram import FeatureConfig
 
@@ -35,12 +35,13 @@ def refine(
     sound = pre_emphasise(sound, 0.0, config.pre_emphasis) if config.pre_emphasis else sound
     former = np.empty((len(features), step.bins), np.complex64)
     corrected = np.empty((len(features), config.win_length), np.float32)
+    weights = window_weights(len(features), config.win_length, config.hop_length)
     for iteration in range(iterations):
         frames = frames_same(sound, config.win_length, config.hop_length)
         for start in range(0, len(features), _ROWS):
             rows = slice(start, start + _ROWS)
             step(frames[rows], mel[rows], former[rows], corrected[rows], first=not iteration)
-        sound = overlap_add_same(corrected, config.hop_length)
+        sound = overlap_add_same(corrected, config.hop_length, weights)
     return _de_emphasise(sound, config.pre_emphasis)
 
 

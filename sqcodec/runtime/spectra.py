@@ -1,6 +1,5 @@
 """Frames of sound in NumPy, and sound from frames: what `sqcodec.dsp` does in torch."""
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,21 +21,22 @@ def inverse_fft(spectrum: NDArray[np.complex64], n_fft: int, *, out: Array) -> N
     irfft(spectrum, n=n_fft, out=out)
 
 
-def overlap_add_same(frames: Array, hop_length: int) -> Array:
-    """Frames [T, win_length], windowed twice, -> the sound [hop T] nearest to them in the least squares."""
+def overlap_add_same(frames: Array, hop_length: int, weights: Array | None = None) -> Array:
+    """Frames [T, win_length], windowed twice, -> the sound [hop T] nearest to them in the least squares.
+
+    weights: `window_weights` of frames of this shape, where there are several such; None: computed.
+    """
     around = (frames.shape[1] - hop_length) // 2
     sound = _overlap_add(frames, hop_length)[around:-around]
-    sound /= _weights_same(*frames.shape, hop_length)
+    sound /= window_weights(len(frames), frames.shape[1], hop_length) if weights is None else weights
     return sound
 
 
-@lru_cache(maxsize=4)
-def _weights_same(count: int, length: int, hop_length: int) -> Array:
-    """How much of each sample [hop T] the windows leave, both together; the iterations of a refinement share it."""
+def window_weights(count: int, length: int, hop_length: int) -> Array:
+    """The part of each sample [hop T] that `count` frames [length], windowed twice, have in their sum."""
     around = (length - hop_length) // 2
-    weights = _overlap_add(np.broadcast_to(np.square(hann_window(length)), (count, length)), hop_length)
-    weights.flags.writeable = False
-    return weights[around:-around]
+    window = np.broadcast_to(np.square(hann_window(length)), (count, length))
+    return _overlap_add(window, hop_length)[around:-around]
 
 
 def _overlap_add(frames: Array, hop_length: int) -> Array:

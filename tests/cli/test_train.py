@@ -211,7 +211,7 @@ def test_decoder_and_vocoder_train_together(tmp_path):
     decoded = CliRunner().invoke(main, [*map(str, command)])
     assert decoded.exit_code == 0, decoded.output
     assert train("--stage", "contrast").stdout.splitlines() == [
-        f"{run}/contrast: the model of {run} and its vocoder with contrast 1",
+        f"{run}/contrast: the model of {run} and its vocoder with contrast 0.9",
         f"Next: sqcodec decode in.sqc out.wav --model {run}/contrast",
     ]
     command = ["decode", tmp_path / "b.sqc", tmp_path / "s.wav", "--model", run / "contrast"]

@@ -58,8 +58,7 @@ class CodeCrops:
         """A batch that the seed alone decides."""
         drawing, per_code = self._draw.draw(seed), self._config.frames_per_code
         random, number = np.random.default_rng([seed, 1]), len(drawing.crops)
-        books = np.floor((self._coded.stages + 1) ** random.random(number)).astype(np.int64)
-        means = np.where(random.random(number) < _WHOLE, 0.0, self._coded.stages ** random.random(number))
+        books, means = rates(random, number, self._coded.stages)
         wanted = zip(drawing.crops, books.tolist(), means.tolist(), strict=True)
         cuts, stages = zip(*(self._cut(crop, book, mean) for crop, book, mean in wanted), strict=True)
         skipped = [self._before * per_code + crop.start % per_code for crop in drawing.crops]
@@ -93,3 +92,11 @@ class CodeCrops:
         errors = self._coded.errors[utterance].T.astype(np.float32)
         price = price_of(errors, mean * errors.shape[1], _WIDTH)
         return ends(errors, price, _WIDTH).astype(np.int64)
+
+
+def rates(random: np.random.Generator, number: int, stages: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Of each crop how many whole codebooks, 1 to `stages`, and the mean number of stages that its file has, 0: whole
+    codebooks are meant. Every octave is as likely."""
+    books = np.floor((stages + 1) ** random.random(number)).astype(np.int64)
+    means = stages ** random.random(number)
+    return books, np.where(random.random(number) < _WHOLE, 0.0, means)

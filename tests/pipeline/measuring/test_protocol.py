@@ -84,8 +84,8 @@ def test_the_columns_of_the_field(librispeech: Path) -> None:
 
 
 @pytest.mark.ships
-@pytest.mark.parametrize(("mean_stages", "refined"), [(2.1, False), (2.3, True)])
-def test_at_a_true_rate_all_codebooks_are_searched(mean_stages: float, refined: bool) -> None:
+@pytest.mark.parametrize(("mean_stages", "alike"), [(2.1, 2), (2.3, 4), (6.1, 8)])  # as many iterations
+def test_at_a_true_rate_all_codebooks_are_searched(mean_stages: float, alike: int) -> None:
     path = SHIPPED / "speech16k" / "model.safetensors"
     model = codecs.ModelUnderTest(
         name="m", family="m", path=path, fingerprint="f", codebooks=8, vocoder="istft", device="cpu",
@@ -97,9 +97,9 @@ def test_at_a_true_rate_all_codebooks_are_searched(mean_stages: float, refined: 
         name="m", family="m", cells={}, rates=rated, codewords=(), in_use=(), perplexity=()
     )  # fmt: skip
     costs = protocol.costs_of([model], [summary])["m"]
-    whole = complexity_of(open_codec(path, "cpu"), codebooks=8)
-    assert costs.macs("sending") == whole.macs("sending")
-    assert (costs.macs("receiving") == whole.macs("receiving")) == refined
+    sending, receiving = (complexity_of(open_codec(path, "cpu"), codebooks=number) for number in (8, alike))
+    assert costs.macs("sending") == sending.macs("sending")
+    assert costs.macs("receiving") == receiving.macs("receiving")
 
 
 def test_columns_without_a_figure_are_left_out(librispeech: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import torch
 
 from sqcodec.recipe import load_recipe
 from sqcodec.train.prefix_codes import PrefixCodes
-from sqcodec.train.vocoder.code_crops import CodeCrops
+from sqcodec.train.vocoder.code_crops import CodeCrops, rates
 from tests.train.vocoder.conftest import ISTFT
 
 BOOKS, BEFORE, AFTER, FRAMES = 3, 5, 2, 16
@@ -85,10 +85,12 @@ def test_a_seed_decides(crops):
     assert not torch.equal(one.codes, third.codes)
 
 
-def test_every_octave_of_the_rate_is_as_likely(crops):
-    crops, _ = crops
-    means = [mean for seed in range(60) for mean in crops.draw(seed).stages]
-    whole = [mean for mean in means if mean in (1.0, 2.0, 3.0)]
-    first = sum(mean == 1.0 for mean in whole) / len(whole)
-    assert len(means) > 200
-    assert 0.45 < first < 0.65  # log 2 / log 4 of the whole ones, and means of nearly 1; uniform: a third
+def test_every_octave_of_the_rate_is_as_likely():
+    books, means = rates(np.random.default_rng(0), 20_000, 10)
+    drawn = means[means > 0]
+    assert len(drawn) / len(means) == pytest.approx(0.5, abs=0.02)
+    assert (books.min(), books.max()) == (1, 10)
+    assert (books == 1).mean() == pytest.approx(np.log(2) / np.log(11), abs=0.02)
+    assert (drawn >= 1).all()
+    assert (drawn <= 10).all()
+    assert np.quantile(np.log10(drawn), (0.25, 0.5, 0.75)) == pytest.approx((0.25, 0.5, 0.75), abs=0.02)

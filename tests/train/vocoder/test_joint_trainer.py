@@ -149,7 +149,7 @@ def test_the_losses_see_the_sound_after_its_refinement(begun, tmp_path, monkeypa
     codec = with_decoder_lookahead(open_model(run / "model.safetensors").codec, 1)
     split = open_store(store).splits["train"]
     lost = contrast_lost_by(codec, split, run / "model.safetensors")
-    first = with_contrast(load_vocoder(run / "vocoder" / "vocoder.safetensors", codec.features).network, lost, 1.0)
+    first = with_contrast(load_vocoder(run / "vocoder" / "vocoder.safetensors", codec.features).network, lost, 0.9)
     trained = load_vocoder(folder / "vocoder" / "vocoder.safetensors", codec.features).network
     torch.testing.assert_close(trained.contrast, first.contrast)  # as it was measured: it does not learn
     assert not torch.equal(trained.trunk.embed.weight, first.trunk.embed.weight)
