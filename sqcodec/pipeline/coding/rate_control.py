@@ -39,6 +39,7 @@ _KEPT: dict[int, int] = {1: 1, 2: 4, 3: 16}
 _HISTORIES: dict[int, int] = {1: 4, 2: 8, 3: 16}  # of one codebook: one alone ends in cheap codes that fit nothing
 _TOLERANCE = 0.01  # of the size, within which a price is good
 _TRIES = 6  # prices that are tried
+_STEEP = 1.6  # of the price as a power of the size, roughly
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +197,7 @@ class _Fitting:
             return Fitted(self._whole, "")
         best = self._sought(most * (1 - _TOLERANCE))
         while best.size > most and best.price < DEAREST:
-            best = self.at(min(DEAREST, best.price * max(1.02, (best.size / most) ** 1.6)), best.parts)
+            best = self.at(min(DEAREST, best.price * max(1.02, (best.size / most) ** _STEEP)), best.parts)
         if best.size > most:
             raise CodesError(f"`max_bytes` {most}: this recording takes {best.size} bytes at least")
         return Fitted(self.codes_of(best.parts), "")
@@ -231,9 +232,9 @@ class _Fitting:
                 return best
             per_code = tried.size / self._stages(price)
             following = self._price_of(size / per_code)
-            if following == price:
+            if following == price and not _SWEEPS[self._effort]:
                 return best
-            price = following
+            price = following if following != price else price * (tried.size / size) ** _STEEP
         assert best is not None
         return best
 
