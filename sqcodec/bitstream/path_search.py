@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.bitstream.context_model import ContextModel
+from sqcodec.bitstream.lowest import lowest
 from sqcodec.bitstream.rate_search import BITS, Latents
 
 _AT_ONCE = 128  # histories of all blocks that are searched side by side
@@ -89,7 +90,7 @@ def _after(states: NDArray[np.int32], codes: NDArray[np.int64], model: ContextMo
 
 def _least(ways: NDArray[np.float32], number: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Which [n, number] of ways [n, P] cost least, and how much more than the least of all."""
-    best = ways.argmin(axis=1)[:, None] if number == 1 else np.argpartition(ways, number - 1, axis=1)[:, :number]
+    best = lowest(ways, number)
     costs = np.take_along_axis(ways, best, axis=1)
     return best, costs - costs.min(axis=1, keepdims=True)  # so that float32 keeps the differences
 

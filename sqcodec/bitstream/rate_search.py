@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sqcodec.bitstream.context_coder import Part, states_of
 from sqcodec.bitstream.context_model import ContextModel
 from sqcodec.bitstream.entropy_tables import TOTAL, TOTAL_BITS
+from sqcodec.bitstream.lowest import lowest
 
 _KEPT = 4  # sums that go on to the next stage where bits cost nothing
 _SPAN = 1.5  # how many times the mean number of stages, and one, a frame may have (docs/results/rate.md)
@@ -70,7 +71,7 @@ def _prefixes(
         costs += words.squares[stage] + errors[..., None]
         costs = costs.reshape(rows, -1)
         kept = min(_KEPT, costs.shape[1])
-        best = np.argpartition(costs, kept - 1, axis=1)[:, :kept]
+        best = lowest(costs, kept)
         errors, parent, code = costs[every, best], best // size, best % size
         left = left[every, parent] - words.words[stage][code]
         paths = np.concatenate([paths[every, parent], code[..., None].astype(np.uint16)], axis=2)
@@ -213,7 +214,7 @@ def _one_more(
     costs = (weights[:, None, None] * errors + how.price * bits).reshape(rows, -1)
     every = np.arange(rows)[:, None]
     kept = min(how.kept, costs.shape[1])
-    best = np.argpartition(costs, kept - 1, axis=1)[:, :kept] if kept > 1 else costs.argmin(axis=1)[:, None]
+    best = lowest(costs, kept)
     parent, code = best // model.size, best % model.size
     return _Going(
         going.rows,
