@@ -11,7 +11,7 @@ from sqcodec.spectrogram import FeatureConfig
 
 _MIN_AMPLITUDE = np.float32(1e-9)  # amplitude below which a phase means nothing
 _LIMIT = np.float32(100.0)  # a band is raised or lowered by 40 dB at most in one iteration
-_ROWS = 128  # frames at once: their spectra stay in the cache, and few calls of NumPy are short
+_ROWS = 128  # frames at once: their spectra stay in the cache, and calls of NumPy are few
 
 
 def refine(

@@ -232,9 +232,11 @@ class _Fitting:
                 return best
             per_code = tried.size / self._stages(price)
             following = self._price_of(size / per_code)
-            if following == price and not _SWEEPS[self._effort]:
+            if following == price and _SWEEPS[self._effort]:  # a sweep's codes change where their number cannot
+                following = min(DEAREST, max(CHEAPEST, price * (tried.size / size) ** _STEEP))
+            if following == price:
                 return best
-            price = following if following != price else price * (tried.size / size) ** _STEEP
+            price = following
         assert best is not None
         return best
 
