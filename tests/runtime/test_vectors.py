@@ -53,8 +53,8 @@ def test_the_runtime_meets_its_vectors(now: dict[str, np.ndarray], stored: dict[
     assert (now["codes"] != stored["codes"]).mean() < 1 / 50
     unlike = (now["codes"] != stored["codes"]).any()  # another processor chose another code: what follows differs
     assert unlike or error["features"].max() < 2e-5, AGAIN
-    # e to the power of sums of 256 products: another order of adding (two threads) moves the loudest values by 2.9e-5 of
-    # themselves, 2.4e-5 of the greatest; another processor has a third order, whose difference may be twice as large
+    # e to the power of sums of 256 products: another order of adding (two threads) moves the loudest values by 2.9e-5
+    # of themselves, 2.4e-5 of the greatest; that of another processor may move them twice as far
     assert unlike or error["spectrum"].max() < 6e-5 * np.abs(stored["spectrum"]).max(), AGAIN
     assert unlike or max(decibels(error[name]) for name in ("plain", "sound")) < -80, AGAIN
 
