@@ -117,10 +117,12 @@ class DiscriminatorConfig(Section):
 
 
 class MoreRefinementConfig(Section):
-    """Iterations for codes of so many codebooks on average, or more."""
+    """Iterations for codes of so many codebooks on average, or more. contrast: the part of the vocoder's that their
+    target has, since a decoder smooths less away with more codebooks."""
 
     stages: Positive
     iterations: Count
+    contrast: Annotated[float, Field(ge=0, le=1)] = 1.0
 
 
 class RefinementConfig(Section):
@@ -129,8 +131,8 @@ class RefinementConfig(Section):
     stages: the least mean number of codebooks a code at which codes are refined: a coarse spectrogram is smooth, and
     sound that is fitted to it becomes less natural (docs/results/vocoders.md). 0: always. Features of recordings always
     are refined. fades: of codes, frequencies in Hz up to which an error is corrected in full, and from which on not at
-    all; null: none, as of recordings. more: for codes of more codebooks, whose spectrogram is worth more iterations;
-    null: as many as for the others.
+    all; null: none, as of recordings. more: for codes of more codebooks, whose spectrogram is worth more iterations
+    and needs less contrast; null: as the others.
     """
 
     iterations: Annotated[int, Field(ge=0, strict=True)]

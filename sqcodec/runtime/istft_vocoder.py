@@ -14,7 +14,7 @@ from sqcodec.runtime.threads import one_thread
 from sqcodec.runtime.weights import Array, Weights
 from sqcodec.tensor_files import read_arrays
 from sqcodec.vocoder.interface import Vocoder
-from sqcodec.vocoder.vocoder_header import KIND, VocoderHeader, iterations_of
+from sqcodec.vocoder.vocoder_header import KIND, Refining, VocoderHeader, refining_of
 from sqcodec.windows import windows, with_last_repeated
 
 _HOPS = 4  # that the window of the inverse STFT is long
@@ -41,7 +41,7 @@ class NumpyIstftVocoder(Vocoder):
             refinement = config["refinement"]
             self._refinement = refinement if iterations is None else {"iterations": iterations}
             for stages in (0.0, float("inf")):  # both ways through the section
-                iterations_of(refinement, stages)
+                refining_of(refinement, stages)
             self._momentum = float(refinement["momentum"])
             self._fades = _rising(refinement.get("fades"))
             bands = self.features.n_mels
@@ -59,13 +59,13 @@ class NumpyIstftVocoder(Vocoder):
         How they come in pieces changes nothing. Zeros where there are no frames. stages: as of `Vocoder`; few are not
         refined; recordings in full, since they lack no contrast.
         """
-        hop, iterations = self.features.hop_length, iterations_of(self._refinement, stages)
-        reach = _SPREAD + spread(self.features.win_length, hop) * iterations
+        hop, refining = self.features.hop_length, refining_of(self._refinement, stages)
+        reach = _SPREAD + spread(self.features.win_length, hop) * refining.iterations
         behind, ahead = self.network.behind + reach, self.network.ahead + reach
         count, skipped = 0, hop // 2
         for window in windows(with_last_repeated(pieces), behind=behind, ahead=ahead, block=_FRAMES):
             with one_thread():
-                sound = self.synthesise(np.ascontiguousarray(window.features.T), iterations, decoded=stages is not None)
+                sound = self.synthesise(np.ascontiguousarray(window.features.T), refining)
             piece = sound[hop * window.start : hop * window.stop][skipped:][: samples - count]
             count, skipped = count + len(piece), 0
             yield piece
@@ -75,18 +75,18 @@ class NumpyIstftVocoder(Vocoder):
         """features [T, F] -> complex spectrum [T, bins]."""
         return self.network(features)
 
-    def synthesise(self, features: Array, iterations: int, *, decoded: bool) -> Array:
-        """features [T, F] -> sound [hop T], frame t in the middle of hop t; iterations: of the refinement, decoded:
-        whether it fades and its target has a contrast."""
+    def synthesise(self, features: Array, refining: Refining) -> Array:
+        """features [T, F] -> sound [hop T], frame t in the middle of hop t."""
+        contrast = refining.contrast * self._contrast if self._contrast is not None and refining.contrast else None
         sound = inverse_stft_same(self.spectrum(features), self.n_fft, self.features.hop_length)
         return refine(
             sound,
             features,
             self.features,
-            iterations=iterations,
+            iterations=refining.iterations,
             momentum=self._momentum,
-            fades=self._fades if decoded else None,
-            contrast=self._contrast if decoded else None,
+            fades=self._fades if refining.fading else None,
+            contrast=contrast,
         )
 
 

@@ -23,7 +23,7 @@ from sqcodec.recipe import IstftConfig, RefinementConfig
 from sqcodec.spectrogram import FeatureConfig
 from sqcodec.vocoder.interface import Rendering, Vocoder, VocoderPrecision
 from sqcodec.vocoder.refinement import refine, spread
-from sqcodec.vocoder.vocoder_header import iterations_of
+from sqcodec.vocoder.vocoder_header import Refining, refining_of
 from sqcodec.windows import windows, with_last_repeated
 
 _HOPS = 4  # that the window of the inverse STFT is long, whatever the features' window is
@@ -62,6 +62,10 @@ class IstftNetwork(nn.Module):
         self.behind, self.ahead = self.trunk.behind + _SPREAD, self.trunk.ahead + _SPREAD
         self.register_buffer("contrast", torch.zeros(features.n_mels, features.n_mels) if contrast else None)
 
+    def contrast_of(self, part: float) -> Tensor | None:
+        """That part of the contrast [F, F]; None where there is none."""
+        return part * self.contrast if self.contrast is not None and part else None
+
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
         """features [B, F, T] float32 -> sound [B, hop T] float32; lengths: [B], frames without padding; None: all T."""
         inside = None if lengths is None else within(lengths, features.shape[-1])
@@ -83,14 +87,12 @@ def with_lookahead(weights: Mapping[str, Tensor], before: IstftConfig, after: Is
 
 
 class _Window(NamedTuple):
-    """features [F, t], of which frames start to stop - 1 are wanted; iterations: of the refinement, decoded: whether
-    its target has a contrast, as what a codec decodes needs."""
+    """features [F, t], of which frames start to stop - 1 are wanted."""
 
     features: Tensor
     start: int
     stop: int
-    iterations: int
-    decoded: bool
+    refining: Refining
 
 
 class IstftVocoder(Vocoder):
@@ -119,10 +121,8 @@ class IstftVocoder(Vocoder):
         stages: as of `render`.
         """
         extended = torch.cat([features, features[:, :, -1:]], dim=2)
-        iterations = iterations_of(self.refinement.model_dump(), stages)
-        return self._made(extended, None, iterations, decoded=stages is not None)[
-            :, self.features.hop_length // 2 : self.features.hop_length * features.shape[2]
-        ]
+        sound = self._made(extended, None, refining_of(self.refinement.model_dump(), stages))
+        return sound[:, self.features.hop_length // 2 : self.features.hop_length * features.shape[2]]
 
     def render(
         self, pieces: Iterable[NDArray[np.float32]], samples: int, *, stages: float | None = None
@@ -133,24 +133,24 @@ class IstftVocoder(Vocoder):
         return chain.from_iterable(self.render_each([Rendering(pieces, samples, stages)]))
 
     def render_each(self, several: Iterable[Rendering]) -> Iterator[Iterator[NDArray[np.float32]]]:
-        """See `Vocoder`. What is rendered together is refined equally often."""
+        """See `Vocoder`. What is rendered together is refined alike."""
         every = in_batches(
             several,
             self._windows,
             self._wanted,
-            shape=lambda window: ((window.iterations, window.decoded), window.features.shape[1]),
+            shape=lambda window: (window.refining, window.features.shape[1]),
             frames=frames_at_once(str(self._device), on_cpu=_FRAMES),
         )
         for one, sounds in every:
             yield self._joined((sound for _, sound in sounds), one.samples)
 
     def _windows(self, one: Rendering) -> Iterator[_Window]:
-        iterations = iterations_of(self.refinement.model_dump(), one.stages)
-        reach = spread(self.features) * iterations
+        refining = refining_of(self.refinement.model_dump(), one.stages)
+        reach = spread(self.features) * refining.iterations
         behind, ahead = self.network.behind + reach, self.network.ahead + reach
         for window in windows(with_last_repeated(one.pieces), behind=behind, ahead=ahead):
             features = torch.as_tensor(window.features)
-            yield _Window(features, window.start, window.stop, iterations, one.stages is not None)
+            yield _Window(features, window.start, window.stop, refining)
 
     def _joined(self, sounds: Iterable[NDArray[np.float32]], samples: int) -> Iterator[NDArray[np.float32]]:
         """The sound of a recording: without the half hop before its first sample, and `samples` long."""
@@ -166,14 +166,14 @@ class IstftVocoder(Vocoder):
         """Sound [n] of the wanted frames of windows that are refined alike."""
         hop, lengths = self.features.hop_length, [window.features.shape[1] for window in cut]
         features = padded([window.features for window in cut])
-        made = self._made(features, lengths_of(lengths, self._device), cut[0].iterations, decoded=cut[0].decoded)
+        made = self._made(features, lengths_of(lengths, self._device), cut[0].refining)
         return [row[hop * one.start : hop * one.stop] for row, one in zip(made.cpu().numpy(), cut, strict=True)]
 
     @property
     def _device(self) -> torch.device:
         return next(self.network.parameters()).device
 
-    def _made(self, features: Tensor, lengths: Tensor | None, iterations: int, *, decoded: bool) -> Tensor:
+    def _made(self, features: Tensor, lengths: Tensor | None, refining: Refining) -> Tensor:
         placed = features.to(self._device)
         with torch.autocast(placed.device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
             sound = self.network(placed, lengths)
@@ -181,9 +181,9 @@ class IstftVocoder(Vocoder):
             sound,
             placed,
             self.features,
-            iterations=iterations,
+            iterations=refining.iterations,
             momentum=self.refinement.momentum,
-            fades=self.refinement.fades if decoded else None,
-            contrast=self.network.contrast if decoded else None,
+            fades=self.refinement.fades if refining.fading else None,
+            contrast=self.network.contrast_of(refining.contrast),
             lengths=lengths,
         )

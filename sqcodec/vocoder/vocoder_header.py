@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqcodec.errors import VocoderError
 from sqcodec.spectrogram import FeatureConfig
 from sqcodec.tensor_files import TensorFormat
 from sqcodec.tensor_files import read_header as read_tree
 
-# 3 has no other iterations for more stages; 2 no refinement with contrast, or that fades; 1 none by stages, and no
-# discriminators on logarithmic spectra. Files of all are read.
-FORMAT = 4
+# 4 has the same contrast for more stages, 3 the same iterations too; 2 no refinement with contrast, or that fades; 1
+# none by stages, and no discriminators on logarithmic spectra. Files of all are read.
+FORMAT = 5
 KIND = TensorFormat(
     key="sqcodec-vocoder",
     newest=FORMAT,
@@ -59,16 +59,25 @@ def read_header(path: Path) -> VocoderHeader:
         raise KIND.refusal(path, error) from None
 
 
-def iterations_of(refinement: Mapping[str, Any], stages: float | None) -> int:
-    """How often sound of codes of so many codebooks on average is refined by this section of a header; stages None: of
-    the features of a recording. Raises LookupError, TypeError or ValueError: damaged."""
+class Refining(NamedTuple):
+    """How one recording is refined. contrast: the part of the vocoder's that the target has; fading: whether
+    corrections fade."""
+
+    iterations: int
+    contrast: float
+    fading: bool
+
+
+def refining_of(refinement: Mapping[str, Any], stages: float | None) -> Refining:
+    """How sound of codes of so many codebooks on average is refined by this section of a header; stages None: of the
+    features of a recording, which lack no contrast. Raises LookupError, TypeError or ValueError: damaged."""
     iterations = int(refinement["iterations"])
     if stages is None:
-        return iterations
+        return Refining(iterations, 0.0, False)
     more = refinement.get("more")
     if more and stages >= float(more["stages"]):
-        return int(more["iterations"])
-    return iterations if stages >= float(refinement.get("stages", 0.0)) else 0
+        return Refining(int(more["iterations"]), float(more.get("contrast", 1.0)), True)
+    return Refining(iterations if stages >= float(refinement.get("stages", 0.0)) else 0, 1.0, True)
 
 
 def header_for(path: Path, features: FeatureConfig) -> VocoderHeader:

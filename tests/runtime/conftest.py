@@ -62,10 +62,11 @@ def make_model(path: Path, *overrides: str) -> Path:
     return path
 
 
-def make_vocoder(path: Path, *overrides: str) -> Path:
+def make_vocoder(path: Path, *overrides: str, contrast: torch.Tensor | None = None) -> Path:
     config, features = small_istft("vocoder.dim=48", "vocoder.hidden=64", *overrides), FEATURES["log-mel"]
     network = IstftNetwork(config, features)
     randomise_(network, 1)
+    network.contrast = contrast
     save_vocoder(path, network, config=config, features=features, step=1, codec=None)
     return path
 

@@ -19,7 +19,8 @@ from sqcodec.recipe.vocoder_section import RefinementConfig
 from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
 from sqcodec.runtime.numpy_engine import NumpyEngine, knows
 from sqcodec.spectrogram import FEATURES
-from sqcodec.vocoder.vocoder_header import iterations_of, read_header
+from sqcodec.vocoder.vocoder_file import load_vocoder
+from sqcodec.vocoder.vocoder_header import Refining, read_header, refining_of
 from tests.conftest import make_model as make_paper_model
 from tests.conftest import speech_like
 from tests.runtime.conftest import Both, make_model, make_vocoder
@@ -128,11 +129,30 @@ def test_codes_of_many_stages_are_refined_more(both: Both, features: np.ndarray)
         momentum = {**config, "refinement": {**refinement, "iterations": iterations, "stages": 0, "more": None}}
         alike = NumpyIstftVocoder(replace(header, config=momentum))
         assert np.array_equal(made, np.concatenate([*alike.render([part], samples, stages=stages)]))
-        assert iterations_of(settings, stages) == iterations
+        decoded = stages is not None
+        assert refining_of(settings, stages) == Refining(iterations, float(decoded), decoded)
     for wrong in ({"more": {"stages": 4.5}}, {"stages": "x"}):
         damaged = {**header.config, "refinement": {**refinement, **wrong}}
         with pytest.raises(VocoderError, match="the file is damaged: "):
             NumpyIstftVocoder(replace(header, config=damaged))
+
+
+def test_codes_of_many_stages_may_have_less_contrast(tmp_path: Path, features: np.ndarray) -> None:
+    part, samples = features[:, :60], 9_520
+
+    def rendered(scale: float, more: str, stages: float) -> list[np.ndarray]:
+        """Sound by NumPy and by torch of a vocoder whose contrast is `scale` times the identity."""
+        refinement = f"vocoder.refinement={{iterations: 2, momentum: 0.9, more: {{stages: 4.5, iterations: 3{more}}}}}"
+        path = make_vocoder(tmp_path / "vocoder.safetensors", refinement, contrast=scale * torch.eye(80))
+        vocoders = NumpyIstftVocoder(read_header(path)), load_vocoder(path, FEATURES["log-mel"])
+        return [np.concatenate([*vocoder.render([part], samples, stages=stages)]) for vocoder in vocoders]
+
+    for half, full in zip(rendered(0.4, ", contrast: 0.5", 5), rendered(0.2, "", 5), strict=True):
+        assert np.array_equal(half, full)
+    for none, plain in zip(rendered(0.4, ", contrast: 0", 5), rendered(0.0, "", 5), strict=True):
+        np.testing.assert_allclose(none, plain, atol=1e-5)
+    for few, others in zip(rendered(0.4, ", contrast: 0.5", 4), rendered(0.4, "", 4), strict=True):
+        assert np.array_equal(few, others)
 
 
 def test_the_engine_knows_convnext_with_a_residual_quantiser(tmp_path: Path) -> None:

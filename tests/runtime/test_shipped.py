@@ -16,6 +16,7 @@ from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
 from sqcodec.runtime.numpy_engine import NumpyEngine
 from sqcodec.vocoder.istft import IstftVocoder
 from sqcodec.vocoder.vocoder_file import load_vocoder
+from sqcodec.vocoder.vocoder_header import Refining
 from tests.conftest import golden_maker
 from tests.runtime.test_spectra import decibels
 
@@ -66,7 +67,7 @@ def test_sound_is_that_of_torch(pair: Pair, number: int) -> None:
     with torch.inference_mode():
         expected = vocoder.network(torch.from_numpy(features[0])[None])[0].numpy()
     header = pair.numpy.vocoder(None).vocoder.header
-    plain = NumpyIstftVocoder(header).synthesise(np.ascontiguousarray(features[0].T), 0, decoded=True)
+    plain = NumpyIstftVocoder(header).synthesise(np.ascontiguousarray(features[0].T), Refining(0, 1.0, True))
     assert decibels(plain - expected) < -100  # measured -114 to -146 on the ten recordings
     samples = codes.samples_at(16000)
     refined, expected = (

@@ -105,6 +105,6 @@ def test_what_is_no_vocoder_is_one_error(tmp_path, tiny_model) -> None:
         VocoderError, match="no such vocoder file; 'sqcodec train RECIPE' with `stage` vocoder makes one"
     ):
         load_vocoder(tmp_path / "none", LOG_MEL)
-    path.write_bytes(whole.replace(b'\\"format\\": 4', b'\\"format\\": 9'))
-    with pytest.raises(VocoderError, match="got vocoder format 9, this version of sqcodec reads up to 4"):
+    path.write_bytes(whole.replace(b'\\"format\\": 5', b'\\"format\\": 9'))
+    with pytest.raises(VocoderError, match="got vocoder format 9, this version of sqcodec reads up to 5"):
         read_header(path)

@@ -112,12 +112,12 @@ def encode_with(
         codebooks = codec.codebooks_for(codebooks=options.codebooks, bit_rate=options.bit_rate)
         codes = codec.encode_recording(recording, speaker=speaker, codebooks=codebooks)
         text = bit_rate_note(codec, options.bit_rate)
+        if form == "npy":
+            content = npy.pack(codes, dtype or "uint16")
+        else:
+            content = sqc.pack(codes, codec.space, coder=options.coder, block=length)
     else:
-        codes, text = codec.encode_for(recording, goal, speaker=speaker, block=length)
-    if form == "npy":
-        content = npy.pack(codes, dtype or "uint16")
-    else:
-        content = sqc.pack(codes, codec.space, coder=options.coder, block=length)
+        codes, content, text = codec.encode_for(recording, goal, speaker=speaker, block=length)
     with written(target) as draft:
         draft.write_bytes(content)
     return Encoded(

@@ -19,7 +19,7 @@ from sqcodec.pipeline.coding.codes_files import Opened
 from sqcodec.pipeline.coding.files import decode_with
 from sqcodec.pipeline.coding.notes import note, recording_notes
 from sqcodec.pipeline.coding.outcomes import Decoded, Encoded
-from sqcodec.pipeline.coding.rate_control import DEFAULT_EFFORT, Effort, Goal, fit
+from sqcodec.pipeline.coding.rate_control import DEFAULT_EFFORT, Effort, Fitted, Goal, fit
 from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, clipping_note
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.paths import check_target, shown, spooled, written
@@ -55,17 +55,17 @@ def encode_messages(
         audio, found = AudioSource(path, raw), find_for_encoding(model)
         codec = open_codec(found.path, device)
         parts = list(fitted_messages(codec, audio, max_bytes, effort or DEFAULT_EFFORT))
-    contents = [message.pack(part, codec.space) for part in parts]
+    contents = [part.content for part in parts]
     files = tuple(_names(target, len(parts)))
     for file, content in zip(files, contents, strict=True):
         with written(file) as draft:
             draft.write_bytes(content)
-    number, seconds = sum(part.number for part in parts), audio.input_samples / audio.rate
+    number, seconds = sum(part.codes.number for part in parts), audio.input_samples / audio.rate
     encoded = Encoded(
         seconds=seconds,
         codes=number,
         size=sum(map(len, contents)),
-        nominal_bit_rate=codec.header.bit_rate(1) * number / sum(part.indices.shape[1] for part in parts),
+        nominal_bit_rate=codec.header.bit_rate(1) * number / sum(part.codes.indices.shape[1] for part in parts),
         speaker=None,
         speakers=0,
         speaker_searched=False,
@@ -76,8 +76,8 @@ def encode_messages(
     return EncodedMessages(files, encoded)
 
 
-def fitted_messages(codec: Codec, recording: Recording, max_bytes: int, effort: Effort) -> Iterator[Codes]:
-    """The codes of each message of a recording: equal parts, each of the largest rate that fits.
+def fitted_messages(codec: Codec, recording: Recording, max_bytes: int, effort: Effort) -> Iterator[Fitted]:
+    """Codes and bytes of each message of a recording: equal parts, each of the largest rate that fits.
 
     Codes are those of the whole recording, so that the sound of all messages together has no seams. Raises ModelError:
     the model has no true rates.
@@ -102,8 +102,8 @@ def fitted_messages(codec: Codec, recording: Recording, max_bytes: int, effort: 
         goal = Goal(max_bytes=max_bytes, effort=effort)
         yield fit(
             part, Latents(latents.z[span], latents.weights[span]), codec.embeddings(), codec.space, goal, BLOCK,
-            size=lambda codes: len(message.pack(codes, codec.space)),
-        ).codes  # fmt: skip
+            pack=lambda codes: message.pack(codes, codec.space),
+        )  # fmt: skip
 
 
 def decode_messages(

@@ -25,15 +25,26 @@ _CHEAPEST, _DEAREST = 1e-4, 1e6  # prices of a bit, in nats of the posterior for
 _TRIES = 12  # prices that are tried
 
 
+class File(NamedTuple):
+    """Codes, and the file that they make."""
+
+    codes: Codes
+    content: bytes
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return len(self.content)
+
+
 class _Tried(NamedTuple):
     price: float
-    codes: Codes
     size: int
 
 
 class OneCodebook:
     """One recording: the files that prices give. whole: its nearest codes; latents: what they code; codebook: [V, D];
-    histories: of the search; block: codes in a block of the file; size: bytes that codes take."""
+    histories: of the search; block: codes in a block of the file; pack: makes the file."""
 
     def __init__(
         self,
@@ -44,57 +55,61 @@ class OneCodebook:
         *,
         histories: int,
         block: int,
-        size: Callable[[Codes], int],
+        pack: Callable[[Codes], bytes],
     ) -> None:
         self._whole, self._codebook, self._model = whole, codebook, model
-        self._histories, self._size = histories, size
+        self._histories, self._pack = histories, pack
         spans = [slice(each.start, each.stop) for each in sqc.blocks(whole.indices.shape[1], block)]
         self._parts = [Latents(latents.z[span], latents.weights[span]) for span in spans]
 
-    def at(self, price: float) -> Codes:
-        """The codes of the least weighed squared error + price x bits."""
+    def at(self, price: float) -> File:
+        """The file of the least weighed squared error + price x bits."""
         found = cheapest_codes(self._parts, self._codebook, self._model, Paths(price, self._histories))
-        return replace(self._whole, indices=np.concatenate(list(found))[None])
+        return self._file(replace(self._whole, indices=np.concatenate(list(found))[None]))
 
-    def rated(self, bit_rate: float) -> tuple[Codes, str]:
-        """The codes of a bit rate, and a note where it is out of reach."""
-        size, full = bit_rate * self._whole.seconds / 8, self._size(self._whole)
-        if full <= (1 + _TOLERANCE) * size:
-            most = f"`bit_rate` {bit_rate:g}: the nearest codewords take {self._rate(full):.0f} bit/s here, the most"
-            return self._whole, most if full < (1 - 3 * _TOLERANCE) * size else ""
+    def rated(self, bit_rate: float) -> tuple[File, str]:
+        """The file of a bit rate, and a note where it is out of reach."""
+        size, full = bit_rate * self._whole.seconds / 8, self._file(self._whole)
+        if full.size <= (1 + _TOLERANCE) * size:
+            rate = self._rate(full.size)
+            most = f"`bit_rate` {bit_rate:g}: the nearest codewords take {rate:.0f} bit/s here, the most"
+            return full, most if full.size < (1 - 3 * _TOLERANCE) * size else ""
         tried = list(self._tried((1 - _TOLERANCE) * size, (1 + _TOLERANCE) * size))
         best = min(tried, key=lambda one: abs(math.log(one.size / size)))
         if best.size > (1 + 3 * _TOLERANCE) * size:
-            least = f"`bit_rate` {bit_rate:g}: the least is {self._rate(best.size):.0f} bit/s here, which is used"
-            return best.codes, least
-        return best.codes, ""
+            return best, f"`bit_rate` {bit_rate:g}: the least is {self._rate(best.size):.0f} bit/s here, which is used"
+        return best, ""
 
-    def limited(self, most: int) -> Codes:
-        """The codes of the largest file of at most so many bytes. Raises CodesError: none is as small."""
-        if self._size(self._whole) <= most:
-            return self._whole
+    def limited(self, most: int) -> File:
+        """The largest file of at most so many bytes. Raises CodesError: none is as small."""
+        full = self._file(self._whole)
+        if full.size <= most:
+            return full
         tried = list(self._tried((1 - 2 * _TOLERANCE) * most, most))
         fitting = [one for one in tried if one.size <= most]
         if not fitting:
             least = min(one.size for one in tried)
             raise CodesError(f"`max_bytes` {most}: this recording takes {least} bytes at least")
-        return max(fitting, key=lambda one: one.size).codes
+        return max(fitting, key=lambda one: one.size)
+
+    def _file(self, codes: Codes) -> File:
+        return File(codes, self._pack(codes))
 
     def _rate(self, size: int) -> float:
         return 8 * size / self._whole.seconds
 
-    def _tried(self, low: float, high: float) -> Iterator[_Tried]:
+    def _tried(self, low: float, high: float) -> Iterator[File]:
         """Files of several prices, until one has `low` to `high` bytes: first on both sides of it, then between."""
         cheap: _Tried | None = None
         dear: _Tried | None = None
         price = _FIRST
         for _ in range(_TRIES):
-            codes = self.at(price)
-            one = _Tried(price, codes, self._size(codes))
-            yield one
-            if low <= one.size <= high:
+            file = self.at(price)
+            yield file
+            if low <= file.size <= high:
                 return
-            cheap, dear = (one, dear) if one.size > high else (cheap, one)
+            one = _Tried(price, file.size)
+            cheap, dear = (one, dear) if file.size > high else (cheap, one)
             if cheap and dear:
                 price = _between(cheap, dear, (low + high) / 2)
             elif _CHEAPEST < price < _DEAREST:

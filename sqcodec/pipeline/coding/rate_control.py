@@ -30,7 +30,7 @@ from sqcodec.bitstream.rate_search import (
 from sqcodec.bitstream.sqc_header import BLOCK
 from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
-from sqcodec.pipeline.coding.one_codebook import OneCodebook
+from sqcodec.pipeline.coding.one_codebook import File, OneCodebook
 
 Effort = Literal[0, 1, 2, 3]
 DEFAULT_EFFORT: Effort = 1
@@ -92,16 +92,22 @@ class Options:
 
 
 class Fitted(NamedTuple):
-    """The codes, and a note where the goal is beyond what the model can do ("": it is not)."""
+    """The codes with the file whose size was sought, and a note where the goal is beyond what the model can do ("": it
+    is not)."""
 
     codes: Codes
+    content: bytes
     note: str
 
 
 class _Tried(NamedTuple):
     price: float
     parts: list[Part]
-    size: int
+    file: File
+
+    @property
+    def size(self) -> int:
+        return self.file.size
 
 
 def fit(
@@ -112,22 +118,23 @@ def fit(
     goal: Goal,
     block: int = BLOCK,
     *,
-    size: Callable[[Codes], int] | None = None,
+    pack: Callable[[Codes], bytes] | None = None,
 ) -> Fitted:
-    """Codes for a goal; whole: codes of all stages of the recording, latents: what they code; codebook: [K, V, D].
+    """Codes and file for a goal. whole: codes of all stages of the recording; latents: what they code; codebook:
+    [K, V, D].
 
     With K = 1 there are no stages to leave out: what is chosen is the codeword (see `one_codebook`).
 
-    block: codes a book in a block of the file. size: bytes that codes take; None: those of a `.sqc`.
+    block: codes a book in a block of the file. pack: makes the file; None: a `.sqc`.
 
     Raises CodesError: no file is as small as `max_bytes`.
     """
-    size = size or (lambda codes: len(sqc.pack(codes, space, block=block)))
+    pack = pack or (lambda codes: sqc.pack(codes, space, block=block))
     if len(codebook) == 1:
-        return _fit_one(whole, latents, codebook[0], space, goal, block, size)
-    fitting = _Fitting(whole, latents, codebook, space, goal, block, size)
+        return _fit_one(whole, latents, codebook[0], space, goal, block, pack)
+    fitting = _Fitting(whole, latents, codebook, space, goal, block, pack)
     if goal.quality is not None:
-        return Fitted(fitting.codes_of(fitting.at(10 ** (-goal.quality / 10)).parts), "")
+        return Fitted(*fitting.at(10 ** (-goal.quality / 10)).file, "")
     return fitting.limited(goal.max_bytes) if goal.max_bytes is not None else fitting.rated(goal.bit_rate or 0.0)
 
 
@@ -138,17 +145,18 @@ def _fit_one(
     space: CodeSpace,
     goal: Goal,
     block: int,
-    size: Callable[[Codes], int],
+    pack: Callable[[Codes], bytes],
 ) -> Fitted:
     assert space.context is not None
     one = OneCodebook(
-        whole, latents, codebook, space.context, histories=_HISTORIES[goal.effort], block=block, size=size
+        whole, latents, codebook, space.context, histories=_HISTORIES[goal.effort], block=block, pack=pack
     )  # fmt: skip
     if goal.quality is not None:
-        return Fitted(one.at(10 ** (-goal.quality / 10)), "")
+        return Fitted(*one.at(10 ** (-goal.quality / 10)), "")
     if goal.max_bytes is not None:
-        return Fitted(one.limited(goal.max_bytes), "")
-    return Fitted(*one.rated(goal.bit_rate or 0.0))
+        return Fitted(*one.limited(goal.max_bytes), "")
+    file, note = one.rated(goal.bit_rate or 0.0)
+    return Fitted(*file, note)
 
 
 class _Fitting:
@@ -162,45 +170,42 @@ class _Fitting:
         space: CodeSpace,
         goal: Goal,
         block: int,
-        size: Callable[[Codes], int],
+        pack: Callable[[Codes], bytes],
     ) -> None:
         assert space.context is not None
         self._whole, self._codebook, self._model = whole, codebook, space.context
-        self._effort, self._size = goal.effort, size
+        self._effort, self._pack = goal.effort, pack
         spans = [slice(each.start, each.stop) for each in sqc.blocks(whole.indices.shape[1], block)]
         self._latents = [Latents(latents.z[span], latents.weights[span]) for span in spans]
         self._spans, self._width = spans, math.log2(codebook.shape[1])
         self._prefixes = best_prefixes(latents, codebook)
 
     def rated(self, bit_rate: float) -> Fitted:
-        """The codes of a bit rate."""
+        """The file of a bit rate."""
         size = bit_rate * self._whole.seconds / 8
         best = self._sought(size)
         if best.size < (1 - 3 * _TOLERANCE) * size and self._stages(CHEAPEST) >= self._most * 0.999:
-            full = self._size(self._whole)
-            if full <= size:
-                rate = 8 * full / self._whole.seconds
-                return Fitted(
-                    self._whole,
-                    f"`bit_rate` {bit_rate:g}: all codebooks take {rate:.0f} bit/s here, which is the most",
-                )
+            full = self._pack(self._whole)
+            if len(full) <= size:
+                rate = 8 * len(full) / self._whole.seconds
+                note = f"`bit_rate` {bit_rate:g}: all codebooks take {rate:.0f} bit/s here, which is the most"
+                return Fitted(self._whole, full, note)
         if best.size > (1 + 3 * _TOLERANCE) * size and best.price >= 0.9 * DEAREST:
             rate = 8 * best.size / self._whole.seconds
-            return Fitted(
-                self.codes_of(best.parts), f"`bit_rate` {bit_rate:g}: the least is {rate:.0f} bit/s here, which is used"
-            )
-        return Fitted(self.codes_of(best.parts), "")
+            return Fitted(*best.file, f"`bit_rate` {bit_rate:g}: the least is {rate:.0f} bit/s here, which is used")
+        return Fitted(*best.file, "")
 
     def limited(self, most: int) -> Fitted:
-        """The codes of the largest file of at most so many bytes."""
-        if self._size(self._whole) <= most:
-            return Fitted(self._whole, "")
+        """The largest file of at most so many bytes."""
+        full = self._pack(self._whole)
+        if len(full) <= most:
+            return Fitted(self._whole, full, "")
         best = self._sought(most * (1 - _TOLERANCE))
         while best.size > most and best.price < DEAREST:
             best = self.at(min(DEAREST, best.price * max(1.02, (best.size / most) ** _STEEP)), best.parts)
         if best.size > most:
             raise CodesError(f"`max_bytes` {most}: this recording takes {best.size} bytes at least")
-        return Fitted(self.codes_of(best.parts), "")
+        return Fitted(*best.file, "")
 
     def at(self, price: float, former: list[Part] | None = None) -> _Tried:
         """The file of a price; former: codes of a similar one, from which the search may go on."""
@@ -211,9 +216,10 @@ class _Fitting:
         how = Search(price, most_stages(self._prefixes.errors, price, self._width), _KEPT[self._effort])
         for _ in range(sweeps if former is None else min(1, sweeps)):
             parts = sweep(self._latents, parts, self._codebook, self._model, how)
-        return _Tried(price, parts, self._size(self.codes_of(parts)))
+        codes = self._codes_of(parts)
+        return _Tried(price, parts, File(codes, self._pack(codes)))
 
-    def codes_of(self, parts: list[Part]) -> Codes:
+    def _codes_of(self, parts: list[Part]) -> Codes:
         """All blocks together, without the codebooks that no frame uses."""
         stages = np.concatenate([part.stages for part in parts])
         used = int(stages.max())

@@ -114,8 +114,8 @@ class ModelUnderTest:
         known = speaker if speaker in codec.speakers else None
         if self.goal is not None:
             recording = ArrayRecording(samples, codec.sample_rate)
-            codes, note = codec.encode_for(recording, self.goal, speaker=known)
-            content, sound = codec.pack(codes), codec.decode(codes, vocoder=self.vocoder)
+            codes, content, note = codec.encode_for(recording, self.goal, speaker=known)
+            sound = codec.decode(codes, vocoder=self.vocoder)
             return Coded(sound=sound, bits=8 * len(content), codes=content, note=note)
         codes = codec.encode(samples, codec.sample_rate, speaker=known, codebooks=self.codebooks)
         sound = codec.decode(codes, vocoder=self.vocoder)

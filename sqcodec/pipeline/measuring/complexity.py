@@ -19,7 +19,7 @@ from sqcodec.runtime.istft_vocoder import spread
 from sqcodec.tensor_files import read_arrays
 from sqcodec.vocoder import vocoder_header
 from sqcodec.vocoder.interface import Vocoder
-from sqcodec.vocoder.vocoder_header import iterations_of
+from sqcodec.vocoder.vocoder_header import Refining, refining_of
 
 SIDES: tuple[Side, ...] = ("sending", "receiving")
 
@@ -70,9 +70,11 @@ class _Sound(NamedTuple):
         """Of an `istft` network, whose head gives magnitude and phase of n_fft / 2 + 1 bins."""
         return len(self.weights["head.bias"]) - 2
 
-    def iterations(self, stages: float) -> int:
-        """Of the refinement, for codes of so many codebooks on average."""
-        return iterations_of(self.config["refinement"], stages) if self.vocoder.kind == "istft" else 0
+    def refining(self, stages: float) -> Refining:
+        """How codes of so many codebooks on average are refined."""
+        if self.vocoder.kind != "istft":
+            return Refining(0, 0.0, False)
+        return refining_of(self.config["refinement"], stages)
 
     @property
     def refined_stages(self) -> Iterator[float]:
@@ -134,8 +136,9 @@ def _of_vocoder(sound: _Sound, stages: float) -> list[Group]:
     groups = [*operations.of_vocoder(sound.weights, features)]
     if sound.vocoder.kind == "istft":
         groups.append(operations.of_inverse_stft(features, n_fft=sound.n_fft))
-    if iterations := sound.iterations(stages):
-        groups.append(operations.of_refinement(features, iterations, contrast="contrast" in sound.weights))
+    if (refining := sound.refining(stages)).iterations:
+        contrast = bool("contrast" in sound.weights and refining.contrast)
+        groups.append(operations.of_refinement(features, refining.iterations, contrast=contrast))
     return groups
 
 
@@ -182,7 +185,7 @@ def _notes(codec: Codec, sound: _Sound) -> list[str]:
     if codec.speakers:
         notes.append("The search for the nearest speaker is not counted: a speaker is named.")
     for number, stages in enumerate(sound.refined_stages if sound.vocoder.kind == "istft" else ()):
-        reach = spread(codec.features.win_length, codec.features.hop_length) * sound.iterations(stages)
+        reach = spread(codec.features.win_length, codec.features.hop_length) * sound.refining(stages).iterations
         notes.append(
             f"Files of {max(1.0, stages):g} codebooks or more on average are refined, which takes"
             f" {1000 * reach / codec.features.frame_rate:.0f} ms of look-ahead more{' in all' if number else ''};"

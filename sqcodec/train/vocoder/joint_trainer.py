@@ -33,7 +33,7 @@ from sqcodec.vocoder.contrast import with_contrast
 from sqcodec.vocoder.istft import IstftNetwork, IstftVocoder, with_lookahead
 from sqcodec.vocoder.refinement import refine
 from sqcodec.vocoder.vocoder_file import config_of, load_vocoder, save_vocoder
-from sqcodec.vocoder.vocoder_header import iterations_of, read_header
+from sqcodec.vocoder.vocoder_header import read_header, refining_of
 
 _CONTEXT = 16  # codes before a crop that the decoder sees
 
@@ -192,18 +192,18 @@ class JointTrainer(IstftTrainer):
         """The sound [B, hop T] after the refinement that codes of so many stages have."""
         refinement, vocoder = self.config.refinement, self._istft(self.networks["generator"])
         section = refinement.model_dump()
-        iterations = [iterations_of(section, mean) for mean in stages]
+        several = [refining_of(section, mean) for mean in stages]
         heard = sound
-        for number in sorted({*iterations} - {0}):
-            rows = torch.tensor([row for row, each in enumerate(iterations) if each == number], device=sound.device)
+        for one in sorted({refining for refining in several if refining.iterations}):
+            rows = torch.tensor([row for row, each in enumerate(several) if each == one], device=sound.device)
             refined = refine(
                 sound[rows],
                 features[rows],
                 self.features,
-                iterations=number,
+                iterations=one.iterations,
                 momentum=refinement.momentum,
                 fades=refinement.fades,
-                contrast=vocoder.contrast,
+                contrast=vocoder.contrast_of(one.contrast),
             )
             heard = heard.index_copy(0, rows, refined)
         return heard

@@ -39,6 +39,7 @@ def recording() -> ArrayRecording:
 def test_a_minute_has_its_bit_rate_within_2_per_cent(codec, recording, rate, effort) -> None:
     fitted = codec.encode_for(recording, Goal(bit_rate=rate, effort=effort))
     content = codec.pack(fitted.codes)
+    assert content == fitted.content
     assert fitted.note == ""
     assert abs(8 * len(content) / 60 / rate - 1) < 0.02
     got = codec.unpack(content)
@@ -50,6 +51,7 @@ def test_beyond_the_limits_a_note_says_what_there_is(codec) -> None:
     short = ArrayRecording(speech_like(16000 * 4), 16000)
     most = codec.encode_for(short, Goal(bit_rate=9000))
     assert most.codes.stages is None
+    assert most.content == codec.pack(most.codes)
     assert len(most.codes.indices) == 10
     assert most.note.startswith("`bit_rate` 9000: all codebooks take ")
     least = codec.encode_for(short, Goal(bit_rate=20))
@@ -61,7 +63,9 @@ def test_beyond_the_limits_a_note_says_what_there_is(codec) -> None:
 def test_a_recording_fits_into_so_many_bytes(codec) -> None:
     short = ArrayRecording(speech_like(16000 * 3), 16000)
     for most in (140, 230, 500, 5000):
-        size = len(codec.pack(codec.encode_for(short, Goal(max_bytes=most)).codes))
+        fitted = codec.encode_for(short, Goal(max_bytes=most))
+        size = len(codec.pack(fitted.codes))
+        assert fitted.content == codec.pack(fitted.codes)
         assert size <= most
         assert size > 0.9 * most or most == 5000
     with pytest.raises(CodesError, match=r"`max_bytes` 20: this recording takes \d+ bytes at least"):
@@ -70,7 +74,9 @@ def test_a_recording_fits_into_so_many_bytes(codec) -> None:
 
 def test_more_quality_takes_more_bits(codec) -> None:
     short = ArrayRecording(speech_like(16000 * 3), 16000)
-    sizes = [len(codec.pack(codec.encode_for(short, Goal(quality=quality)).codes)) for quality in (0, 5, 10)]
+    every = [codec.encode_for(short, Goal(quality=quality)) for quality in (0, 5, 10)]
+    sizes = [len(each.content) for each in every]
+    assert [codec.pack(each.codes) for each in every] == [each.content for each in every]
     assert sizes[0] < sizes[1] < sizes[2]
 
 
