@@ -4,9 +4,11 @@ import doctest
 import importlib.util
 import inspect
 import math
+import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 
@@ -89,9 +91,19 @@ def test_files(folder: Path, made_model: Path) -> None:
     assert decoded.sample_rate == soundfile.info("out.wav").samplerate == 8000
     np.save("bare.npy", np.zeros((4, 10), np.uint16))
     assert sqcodec.decode_file("bare.npy", "bare.wav").model == encoded.model
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=lambda: Path("pipe").write_bytes(Path("out.sqc").read_bytes()))
+    writer.start()
+    assert sqcodec.decode_file("pipe", "piped.wav", sample_rate=8000).samples == decoded.samples
+    writer.join()
+    Path("speech").mkdir()
+    Path("in.wav").rename("speech/in.wav")
+    done = CliRunner().invoke(main, ["export", "speech", "exported", "--model", "speech16k"])
+    assert done.exit_code == 0, done.output
+    assert sqcodec.decode_file(next(Path("exported").glob("*.jsonl*")), "row.wav").sample_rate == 16000
     with pytest.raises(ModelError, match="model 'none': no such file"):
-        sqcodec.encode_file("in.wav", "out.sqc", model="none")
-    assert sqcodec.encode_file("in.wav", "mine.sqc", model="mine").model == Path("runs/mine/model.safetensors")
+        sqcodec.encode_file("speech/in.wav", "out.sqc", model="none")
+    assert sqcodec.encode_file("speech/in.wav", "mine.sqc", model="mine").model == Path("runs/mine/model.safetensors")
 
 
 @pytest.mark.slow

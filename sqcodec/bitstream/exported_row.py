@@ -126,7 +126,8 @@ def codes_of(tree: Mapping[str, Any], meta: ExportMeta, where: str) -> Codes:
         raise CodesError(f"{where}: expected `audio_codes`, ids in the layout {meta.layout}") from None
     if not frames.codes.size:
         raise CodesError(f"{where}: got no ids, expected those of a frame or more")
-    if said is not None and not np.array_equal(said, len(meta.codewords) if frames.stages is None else frames.stages):
+    every_stage = np.full(frames.codes.shape[1], len(frames.codes), np.uint8)
+    if said is not None and not np.array_equal(said, every_stage if frames.stages is None else frames.stages):
         raise CodesError(f"{where}: `stages` are not those of the ids; export again")
     whole = tree.get("samples") is None
     length = frames.codes.shape[1] * meta.samples_per_frame if whole else tree["samples"]

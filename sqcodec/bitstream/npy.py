@@ -130,7 +130,7 @@ def _read_array(content: bytes, start: int, where: str) -> _Array:
     if len(content) < data:
         raise CodesError(f"{where}: the file ends inside a header, after {len(content)} bytes: copy it again")
     dtype, shape, order = _read_header(content[begin:data], where)
-    if len(shape) not in (1, 2):
+    if len(shape) not in (1, 2) or 0 in shape:
         raise CodesError(f"{where}: got an array of shape {shape}, expected codes [T] or [K, T], at least one")
     stop = data + math.prod(shape) * dtype.itemsize
     if len(content) < stop:

@@ -10,8 +10,8 @@ def check_recordings(*sources: Path, target: Path) -> None:
     from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS
     from sqcodec.pipeline.paths import check_target, is_pipe
 
-    check_target(sources[0], target, SOUND_FORMATS)
     for source in sources:
+        check_target(source, target, SOUND_FORMATS)
         if not is_pipe(source) and not source.exists():
             raise _no_file(source)
 

@@ -8,6 +8,7 @@ import click
 from sqcodec.cli.options import (
     PATH_OR_PIPE,
     RATE,
+    Number,
     backend_option,
     chosen_backend,
     codes_model_option,
@@ -19,11 +20,15 @@ from sqcodec.cli.options import (
     protect_option,
     quiet_option,
     raw_option,
+    refuse_others,
     scheduler_option,
     vocoder_option,
 )
 from sqcodec.cli.progress import progress_bar
 from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, model_text, speaker_text
+
+_STREAM = ("stream", "raw", "rate", "bitrate", "model", "mode", "dtx", "protect", "quiet")
+_MESSAGE = ("model", "vocoder", "rate", "raw", "device", "quiet", "as_json")
 
 
 @click.command()
@@ -44,7 +49,7 @@ from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, mode
 )
 @raw_option
 @click.option("--stream", is_flag=True, help="Samples as the packets of 40 ms come; needs --raw s16le.")
-@click.option("--bitrate", type=click.FloatRange(min=1), help="Nominal bit rate of the packets of --stream, bit/s.")
+@click.option("--bitrate", type=Number(min=1), help="Nominal bit rate of the packets of --stream, bit/s.")
 @mode_option
 @dtx_option
 @protect_option
@@ -87,13 +92,14 @@ def decode(
     The fingerprint in CODES finds the model. - reads standard input or writes a WAV to standard output.
     """
     codes = sources[0]
-    if len(sources) > 1 and any(source.suffix != ".bin" for source in sources):
+    if len(sources) > 1 and any(source.suffix.lower() != ".bin" for source in sources):
         raise click.UsageError("One of CODES at a time; several messages (.bin) become one sound.")
     if codes.is_dir() and (raw or recover or row):
         raise click.UsageError("--raw, --recover and --row need a file, not a folder.")
     if stream:
         if raw != "s16le":
             raise click.UsageError("--stream needs --raw s16le.")
+        refuse_others("--stream", _STREAM)
         if mode and (model or bitrate):
             raise click.UsageError("--mode names the model and the rate; leave out --model and --bitrate.")
         from sqcodec.pipeline.coding import live
@@ -109,9 +115,8 @@ def decode(
         raise click.UsageError("--bitrate needs --stream: files name the rate that they were made at.")
     from sqcodec.pipeline.coding import files, folders
 
-    if codes.suffix == ".bin" and not codes.is_dir():
-        if speaker or recover or row:
-            raise click.UsageError("A message (.bin) takes none of --speaker, --recover and --row.")
+    if codes.suffix.lower() == ".bin" and not codes.is_dir():
+        refuse_others("A message (.bin)", _MESSAGE)
         from sqcodec.pipeline.coding.messages import decode_messages
 
         decoded = decode_messages(sources, recording, model=model, vocoder=vocoder, rate=rate, device=device, raw=raw)

@@ -8,6 +8,7 @@ import click
 from sqcodec.cli.options import (
     PATH_OR_PIPE,
     RATE,
+    Number,
     backend_option,
     chosen_backend,
     codebooks_option,
@@ -21,10 +22,14 @@ from sqcodec.cli.options import (
     protect_option,
     quiet_option,
     raw_option,
+    refuse_others,
     scheduler_option,
 )
 from sqcodec.cli.progress import progress_bar
 from sqcodec.cli.wording import echo_folder_result, echo_json, echo_messages, echo_result, model_text, speaker_text
+
+_STREAM = ("stream", "raw", "rate", "bitrate", "model", "mode", "dtx", "protect", "quiet")
+_MESSAGE = ("max_bytes", "effort", "model", "raw", "rate", "device", "quiet", "as_json")
 
 
 @click.command()
@@ -39,11 +44,11 @@ from sqcodec.cli.wording import echo_folder_result, echo_json, echo_messages, ec
 @codebooks_option
 @click.option(
     "--bitrate",
-    type=click.FloatRange(min=1),
+    type=Number(min=1),
     help="Bit rate of the whole file, bit/s. Of a .npy, with --effort 0, or of a model without a context model: use the"
     " codebooks that fit this nominal bit rate.",
 )
-@click.option("--quality", type=click.FloatRange(-30, 40), help="A fixed quality instead: the bits follow the speech.")
+@click.option("--quality", type=Number(-30, 40), help="A fixed quality instead: the bits follow the speech.")
 @click.option(
     "--max-bytes",
     type=click.IntRange(min=1),
@@ -57,7 +62,7 @@ from sqcodec.cli.wording import echo_folder_result, echo_json, echo_messages, ec
 )
 @click.option(
     "--block",
-    type=click.FloatRange(0.5, 10),
+    type=Number(0.5, 10),
     help="Seconds of a block of a .sqc: what a damaged byte costs [default: 10].",
 )
 @raw_option
@@ -118,8 +123,9 @@ def encode(
     if raw and recording.is_dir():
         raise click.UsageError("--raw needs a file, not a folder.")
     if stream:
-        if raw != "s16le" or rate is None or codebooks:
+        if raw != "s16le" or rate is None:
             raise click.UsageError("--stream needs --raw s16le and --rate, and takes --bitrate.")
+        refuse_others("--stream", _STREAM)
         if mode and (model or bitrate):
             raise click.UsageError("--mode names the model and the rate; leave out --model and --bitrate.")
         from sqcodec.pipeline.coding import live
@@ -134,9 +140,10 @@ def encode(
     from sqcodec.pipeline.coding import files, folders
     from sqcodec.pipeline.coding.rate_control import Options
 
-    if codes.suffix == ".bin" and not recording.is_dir():
-        if speaker or form or dtype or codebooks or bitrate or quality is not None or coder or block or effort == 0:
-            raise click.UsageError("A message (.bin) takes --max-bytes, --effort 1 to 3 and --model.")
+    if codes.suffix.lower() == ".bin" and not recording.is_dir():
+        refuse_others("A message (.bin)", _MESSAGE)
+        if effort == 0:
+            raise click.UsageError("A message (.bin) takes --effort 1 to 3.")
         from sqcodec.pipeline.coding.messages import DEFAULT_BYTES, encode_messages
 
         messages = encode_messages(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqcodec.cli.checks import check_recordings
-from sqcodec.cli.options import PATH, PATH_OR_PIPE, device_option, model_option, seed_option
+from sqcodec.cli.options import PATH, PATH_OR_PIPE, Number, device_option, model_option, seed_option
 from sqcodec.cli.wording import echo, echo_result, model_text, speaker_text
 
 if TYPE_CHECKING:
@@ -15,14 +15,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("folder", metavar="OUT_DIR", type=PATH)
-@click.option(
-    "--seconds", type=click.FloatRange(0.1, 600), default=5.0, show_default=True, help="Length of each recording."
-)
+@click.option("--seconds", type=Number(0.1, 600), default=5.0, show_default=True, help="Length of each recording.")
 @click.option("--number", type=click.IntRange(min=1), default=8, show_default=True, help="Number of recordings.")
-@click.option("--temperature", type=click.FloatRange(0.01, 10), default=1.0, show_default=True)
+@click.option("--temperature", type=Number(0.01, 10), default=1.0, show_default=True)
 @click.option(
     "--top-p",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=0.95,
     show_default=True,
     help="Draw from the most probable codes of this total probability.",

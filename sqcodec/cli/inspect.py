@@ -48,7 +48,8 @@ def _lines(inspection: "Inspection") -> list[str]:
         f"  duration   {inspection.seconds:.2f} s, {inspection.samples} samples at {inspection.sample_rate} Hz",
         f"  model      {inspection.model or 'not found'}, fingerprint {inspection.fingerprint or 'unknown'}",
         f"  speaker    {name_text(inspection.speaker or 'unknown')}",
-        f"  level      {'silence' if inspection.level is None else f'{inspection.level:.1f} dB'}",
+        *(["  level      silence"] if inspection.silent else []),
+        *([f"  level      {inspection.level:.1f} dB"] if inspection.level is not None else []),
         f"  bit rate   {', '.join([*rates, f'{inspection.bit_rate:.0f} on disk'])} (bit/s)",
         f"  codes      {inspection.codes}",
     ]
@@ -74,5 +75,5 @@ def _resized(values: tuple[float, ...], most: int) -> tuple[float, ...]:
 
 def _histogram(counts: tuple[float, ...]) -> str:
     """One character per bin: a blank for an empty bin, else a bar."""
-    highest = max(counts)
+    highest = max(counts) or 1  # a codebook that no frame uses
     return "".join(_BARS[int(-(-8 * count // highest))] for count in counts)

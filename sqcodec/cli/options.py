@@ -1,8 +1,26 @@
 """Types and options that several commands share."""
 
+import math
+from collections.abc import Container
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
+
+
+class Number(click.FloatRange):
+    """A number within a range; no NaN, which compares with nothing."""
+
+    name = "float range"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number. Raises BadParameter: outside the range, or none."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not a number.", param, ctx)
+        return number
+
 
 PATH = click.Path(path_type=Path)
 PATH_OR_PIPE = click.Path(path_type=Path, allow_dash=True)
@@ -41,7 +59,7 @@ codebooks_option = click.option(
 )
 bitrate_option = click.option(
     "--bitrate",
-    type=click.FloatRange(min=1),
+    type=Number(min=1),
     help="Use the codebooks that fit this nominal bit rate, bit/s [default: the model's, 1600 of speech16k].",
 )
 cpu_device_option = click.option("--device", default="cpu", show_default=True, help=_DEVICES)
@@ -88,3 +106,16 @@ def chosen_backend(backend: str, scheduler: str | None) -> str:
     if scheduler and backend != "dask":
         raise click.UsageError("--scheduler is for --backend dask.")
     return scheduler or backend
+
+
+def refuse_others(what: str, taken: Container[str]) -> None:
+    """Raise UsageError, naming `what`: an option is given besides those that are taken."""
+    context = click.get_current_context()
+    others = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name and parameter.opts[0].startswith("-") and parameter.name not in taken
+        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    ]  # fmt: skip
+    if others:
+        raise click.UsageError(f"{what} does not take {' and '.join(others)}.")

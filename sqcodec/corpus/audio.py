@@ -18,7 +18,7 @@ from sqcodec.resampling import check_rate, resampled
 RawEncoding = Literal["s16le", "f32le"]
 RAW_SUBTYPES: dict[RawEncoding, str] = {"s16le": "PCM_16", "f32le": "FLOAT"}
 _PREFIX = re.compile(r"^Error opening .*: ", re.DOTALL)  # libsndfile's reason follows
-_MAX_SAMPLE = 1e10  # beyond 32-bit integers that were taken for floats; resampling could overflow from 1e38 on
+MAX_SAMPLE = 1e10  # beyond 32-bit integers that were taken for floats; resampling could overflow from 1e38 on
 CANCELLED = 0.1  # of the power that the loudest channel alone would have in the mix
 
 
@@ -127,7 +127,7 @@ class AudioSource:
                 f"{self.path}: not finite: NaN or infinity within samples {count} to {count + len(mono)};"
                 " repair or leave out the file"
             )
-        if (loudest := float(np.abs(mono).max())) > _MAX_SAMPLE:
+        if (loudest := float(np.abs(mono).max())) > MAX_SAMPLE:
             raise AudioError(
                 f"{self.path}: no sound: values up to {loudest:.3g} within samples {count} to"
                 f" {count + len(mono)}, expected -1 to 1; repair or leave out the file"

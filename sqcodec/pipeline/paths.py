@@ -30,6 +30,15 @@ def shown(source: Path) -> str:
 
 def check_target(source: Path, target: Path, suffixes: Iterable[str]) -> None:
     """Raise SqcodecError if no file with one of `suffixes` can be written to `target`."""
+    check_place(source, target)
+    if is_pipe(target):
+        return
+    if target.suffix.lower() not in suffixes and not is_special(target):
+        raise SqcodecError(f"{target}: unknown suffix {target.suffix!r}, expected one of: {', '.join(suffixes)}")
+
+
+def check_place(source: Path, target: Path) -> None:
+    """Raise SqcodecError if no file can be written to `target`, or if it is the source."""
     if is_pipe(target):
         return
     if target.is_dir():
@@ -38,8 +47,6 @@ def check_target(source: Path, target: Path, suffixes: Iterable[str]) -> None:
         raise SqcodecError(f"{target}: there is no folder {target.parent}; make it first")
     if not is_pipe(source) and target.exists() and source.exists() and target.samefile(source):
         raise SqcodecError(f"{target}: input and output are the same file; write to another name")
-    if target.suffix.lower() not in suffixes and not is_special(target):
-        raise SqcodecError(f"{target}: unknown suffix {target.suffix!r}, expected one of: {', '.join(suffixes)}")
 
 
 def is_special(target: Path) -> bool:

@@ -222,3 +222,10 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         f"{tmp_path / 'none.npy'}: cannot be read (No such file or directory);"
         " expected a codes file of 'sqcodec encode'"
     )
+
+
+def test_a_shape_of_no_codes_whose_other_axis_is_absurd_is_refused() -> None:
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "<u2", "fortran_order": False, "shape": (0, 1 << 62)})
+    with pytest.raises(CodesError, match="expected codes"):
+        unpack(file.getvalue(), where="x")

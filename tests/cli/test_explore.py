@@ -117,5 +117,12 @@ def test_wrong_arguments_are_refused(pair: Path) -> None:
     assert refused("convert", "in.wav", "out.txt", "--speaker", "s5") == (
         "Error: out.txt: unknown suffix '.txt', expected one of: .wav, .flac, .ogg\n"
     )
+    before = Path("in.wav").read_bytes()
+    for arguments in (("in.wav", "b.wav", "in.wav"), ("b.wav", "in.wav", "in.wav")):
+        assert refused("morph", *arguments) == (
+            "Error: in.wav: input and output are the same file; write to another name\n"
+        )
+    assert Path("in.wav").read_bytes() == before
+    assert "nan is not a number" in refused("generate", "out", "--top-p", "nan", exit_code=2)
     assert "Missing option '--speaker'" in refused("convert", "in.wav", "out.wav", exit_code=2)
     assert "Invalid value for '--steps'" in refused("morph", "a", "b", "c.wav", "--steps", "1", exit_code=2)

@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
 from tests.bitstream.examples import make_codes, make_space
@@ -138,3 +140,36 @@ def test_completion_in_a_shell() -> None:
         env={**asked, "PATH": "/usr/bin:/bin"},
     )
     assert done.stdout == "plain,encode\n"
+
+
+@pytest.mark.ships
+def test_the_level_is_left_out_where_the_codes_hold_it(workplace: Path) -> None:
+    assert run("encode", "in.wav", "ships.sqc", "--model", "speech16k").exit_code == 0
+    assert "level" not in run("inspect", "ships.sqc").stdout
+    tree = json.loads(run("inspect", "ships.sqc", "--json").stdout)
+    assert (tree["level"], tree["silent"]) == (None, False)
+
+
+def test_the_level_is_that_of_the_recording(inspected: Path) -> None:
+    peak = np.abs(soundfile.read("in.wav")[0]).max()
+    found = json.loads(run("inspect", "out.sqc", "--json").stdout)
+    assert found["level"] == pytest.approx(20 * np.log10(peak), abs=0.5)  # resampling moves the peak
+    assert f"  level      {found['level']:.1f} dB" in run("inspect", "out.sqc").stdout
+
+
+@pytest.mark.ships
+def test_a_codebook_that_no_frame_uses_is_empty(workplace: Path) -> None:
+    import sqcodec
+
+    codec = sqcodec.load()
+    codes = codec.encode(np.zeros(16000, np.float32), 16000, codebooks=4)
+    stages = np.full(codes.indices.shape[1], 2, np.uint8)
+    indices = np.where(np.arange(4)[:, None] < 2, codes.indices, 0)
+    unused = replace(codes, indices=indices, stages=stages)
+    Path("unused.sqc").write_bytes(codec.pack(unused))
+    text = run("inspect", "unused.sqc", "--plot", "unused.png")
+    assert text.exit_code == 0, text.output
+    assert "  codebook 3 0 of 256 codewords in use" in text.stdout
+    figure = sqcodec.plot({"": unused})
+    assert np.ma.count(figure.axes[0].images[0].get_array()) == 2 * codes.indices.shape[1]
+    assert Path("unused.png").is_file()

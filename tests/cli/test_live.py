@@ -163,3 +163,35 @@ def test_a_closed_pipe_is_a_clean_end(pcm: bytes) -> None:
         encoder.stdin.close()
         assert encoder.stderr.read() == b""
     assert encoder.returncode == 0
+
+
+def test_what_lies_at_the_target_stays_until_there_is_a_stream(tmp_path: Path, pcm: bytes, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in.raw").write_bytes(pcm)
+    Path("old").write_bytes(b"precious")
+    soundfile.write("in.wav", speech_like(16000), 16000)
+    np.save("x.npy", np.zeros((4, 9), np.uint16))
+    rate = ("--rate", "16000")
+    for arguments, text in (
+        (("encode", "in.raw", "in.raw", *RAW, *rate), "in.raw: input and output are the same file"),
+        (("encode", "in.wav", "old", *RAW, *rate), "the stream begins as a WAV file does"),
+        (("decode", "x.npy", "old", *RAW), "the stream begins as a NumPy file does"),
+        (("encode", "in.raw", "no/old", *RAW, *rate), "there is no folder no"),
+        (("decode", "no-such", "old", *RAW), "no-such: cannot be opened"),
+        (("decode", "in.raw", "old", *RAW, "--dtx", "--bitrate", "400"), "a packet of "),
+    ):
+        result = run(*arguments)
+        assert result.exit_code == 1
+        assert text in result.stderr
+    assert (Path("in.raw").read_bytes(), Path("old").read_bytes()) == (pcm, b"precious")
+    Path("nothing").write_bytes(b"")
+    assert run("encode", "nothing", "old", *RAW, *rate).exit_code == 0
+    assert Path("old").read_bytes() == b""  # an empty stream
+
+
+@pytest.mark.parametrize("command", ["encode", "decode"])
+def test_options_that_a_stream_does_not_take_are_refused(command: str) -> None:
+    rate = ("--rate", "16000") if command == "encode" else ()
+    result = run(command, "-", "-", *RAW, *rate, "--json", "--speaker", "p1", "--device", "cpu")
+    assert result.exit_code == 2
+    assert "--stream does not take --speaker and --json and --device." in result.stderr

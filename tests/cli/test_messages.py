@@ -71,6 +71,26 @@ def test_wrong_use_is_one_error() -> None:
     assert "no-such.bin: cannot be read" in refused("decode", "no-such.bin", "out.wav")
     assert "--max-bytes 4: this recording takes" in refused("encode", "in.wav", "m.bin", "--max-bytes", "4")
     text = refused("encode", "in.wav", "m.bin", "--bitrate", "800", exit_code=2)
-    assert "A message (.bin) takes --max-bytes, --effort 1 to 3 and --model." in text
+    assert "A message (.bin) does not take --bitrate." in text
     assert "several messages (.bin) become one sound" in refused("decode", "a.sqc", "b.sqc", "o.wav", exit_code=2)
-    assert "takes none of --speaker" in refused("decode", "bad.bin", "o.wav", "--recover", exit_code=2)
+    assert "A message (.bin) does not take --recover." in refused(
+        "decode", "bad.bin", "o.wav", "--recover", exit_code=2
+    )
+
+
+def test_parts_of_another_recording_are_not_joined() -> None:
+    soundfile.write("short.wav", speech_like(20_000), 16000)
+    Path("m-003.bin").write_bytes(b"of before")
+    text = refused("encode", "in.wav", "m.bin", "--max-bytes", "200")
+    assert "m-003.bin: is there, of another recording, and would be decoded with these" in text
+    assert not Path("m-001.bin").exists()
+    Path("m-002.bin").mkdir()
+    assert "m-002.bin: a folder" in refused("encode", "in.wav", "m.bin", "--max-bytes", "200")
+    Path("o-001.bin").write_bytes(b"of before")
+    assert "o-001.bin: is there" in refused("encode", "short.wav", "o.bin")
+
+
+def test_a_suffix_in_capitals_is_a_message() -> None:
+    soundfile.write("short.wav", speech_like(20_000), 16000)
+    assert run("encode", "short.wav", "M.BIN").exit_code == 0
+    assert run("decode", "M.BIN", "out.wav").exit_code == 0

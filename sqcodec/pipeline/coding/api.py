@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqcodec.codes import Codes
+from sqcodec.errors import AudioError
 from sqcodec.extras import required
 from sqcodec.pipeline.coding import files
-from sqcodec.pipeline.coding.codes_files import read_codes_file
 from sqcodec.pipeline.coding.inputs import Audio, recording_of
 from sqcodec.pipeline.coding.outcomes import Decoded, Encoded
 from sqcodec.pipeline.finding.models import find_for_programs
@@ -72,7 +72,7 @@ def decode_file(
     recover: bool = False,
     device: str = "auto",
 ) -> Decoded:
-    """Decode a codes file to a `.wav`, `.flac` or `.ogg` file, as `sqcodec decode` does.
+    """Decode a codes file to a `.wav`, `.flac` or `.ogg` file, as `sqcodec decode` does. No messages (`.bin`).
 
     model: None: the one that wrote the codes, which is found by its fingerprint. sample_rate: Hz; None: the model's.
     recover: decode the intact blocks of a damaged `.sqc`; the others become silence. Raises CodesError: the codes
@@ -83,11 +83,9 @@ def decode_file(
         >>> sqcodec.decode_file("out.sqc", "out.wav").sample_rate
         16000
     """
-    if model is None and read_codes_file(Path(source)).identity is None:
-        model = find_for_programs(None).path
     return files.decode_file(
         Path(source), Path(target), model=None if model is None else str(model), speaker=speaker, vocoder=vocoder,
-        rate=sample_rate, recover=recover, device=device,
+        rate=sample_rate, recover=recover, device=device, program=True,
     )  # fmt: skip
 
 
@@ -103,16 +101,21 @@ def plot(
     Examples:
         >>> figure = sqcodec.plot({"in": "in.wav", "codes": codec.encode("in.wav")}, path="in.png")
     """
+    import numpy as np
+
     with required():
         from sqcodec.report.figure import write_figure
         from sqcodec.report.timelines import Timeline, draw_timelines
 
+    if isinstance(sounds, Mapping) and not sounds:
+        raise AudioError("got no sounds to plot, expected a recording, codes, or several of them by title")
     named = sounds if isinstance(sounds, Mapping) and "array" not in sounds else {"": sounds}
     timelines = []
     for title, sound in named.items():
         if isinstance(sound, Codes):
             rate = sound.indices.shape[1] / sound.seconds
-            timelines.append(Timeline(str(title), sound.indices, rate, "codebook"))
+            used = np.ma.masked_less(sound.used, 0)
+            timelines.append(Timeline(str(title), used, rate, "codebook"))
         else:
             timelines.append(Timeline(str(title), _spectrogram(sound, sample_rate), _LOG_MEL.frame_rate, "mel band"))
     figure = draw_timelines(timelines)

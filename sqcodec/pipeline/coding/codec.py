@@ -187,10 +187,9 @@ class Codec:
         *,
         speaker: str | None = None,
         codebooks: int | None = None,
-        bitrate: float | None = None,
     ) -> Codes:
-        """As `encode`, for a recording that is read block by block; a long one is read twice."""
-        return next(self.encoder.encode([recording], speaker=speaker, codebooks=codebooks, bit_rate=bitrate))
+        """As `encode` with whole codebooks, for a recording that is read block by block; a long one is read twice."""
+        return next(self.encoder.encode([recording], speaker=speaker, codebooks=codebooks, bit_rate=None))
 
     def encode_for(self, recording: Recording, goal: Goal, *, speaker: str | None = None, block: int = BLOCK) -> Fitted:
         """As `encode_recording`, with the codes that fit a bit rate, a quality or a size in bytes.
@@ -255,7 +254,8 @@ class Codec:
             >>> codec.decode(codec.encode("in.wav")).shape
             (42059,)
         """
-        several, rate = codes if isinstance(codes, list | tuple) else [codes], sample_rate or self.sample_rate
+        several, rate = codes if isinstance(codes, list | tuple) else [codes], sample_rate
+        rate = self.sample_rate if rate is None else rate
         check_rate(rate)
         stored = [codes_of(each, self.features) for each in several]
         made = self.decode_each(stored, speaker=speaker, vocoder=vocoder)

@@ -12,7 +12,13 @@ from sqcodec.errors import CodesError
 from sqcodec.model import model_header
 from sqcodec.pipeline.coding.codec import Codec
 from sqcodec.pipeline.coding.outcomes import Span
-from sqcodec.pipeline.finding.models import FoundModel, find_for_decoding, find_for_encoding, model_name
+from sqcodec.pipeline.finding.models import (
+    FoundModel,
+    find_for_decoding,
+    find_for_encoding,
+    find_for_programs,
+    model_name,
+)
 from sqcodec.pipeline.paths import shown, spooled
 
 
@@ -50,10 +56,12 @@ def identify(content: bytes, where: str) -> CodesFile:
     return CodesFile(content, where, codes.fingerprint, codes)
 
 
-def find_model(identity: str | None, model: str | None) -> FoundModel:
-    """The model that wrote a codes file; without an identity (a bare array), that `encode` would use. Raises
-    ModelError."""
-    return find_for_encoding(model) if identity is None else find_for_decoding(identity, model)
+def find_model(identity: str | None, model: str | None, *, program: bool = False) -> FoundModel:
+    """The model that wrote a codes file; without an identity (a bare array), that `encode` would use, or a program that
+    calls the library. Raises ModelError."""
+    if identity is not None:
+        return find_for_decoding(identity, model)
+    return find_for_programs(model) if program else find_for_encoding(model)
 
 
 def open_with(codec: Codec, file: CodesFile) -> Opened:

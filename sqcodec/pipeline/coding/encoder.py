@@ -16,7 +16,7 @@ from sqcodec.features.loudness import code_weights
 from sqcodec.features.mel import Statistics, features_of
 from sqcodec.model.model_header import ModelHeader
 from sqcodec.pipeline.coding.fitting import index_of
-from sqcodec.pipeline.coding.rate_control import Fitted, Goal, fit
+from sqcodec.pipeline.coding.rate_control import Fitted, Goal, check_bit_rate, fit
 from sqcodec.pipeline.finding.models import model_name
 from sqcodec.recording import Recording
 
@@ -43,11 +43,15 @@ class Encoder:
     def codebooks_for(self, *, codebooks: int | None, bit_rate: float | None) -> int:
         """Number of codebooks to use: `codebooks`, else by a nominal bit_rate (bit/s), else by the recipe, else all.
 
-        The one place of this default. Raises CodesError: both are given, the model has fewer, or one codebook exceeds
-        the bit rate.
+        The one place of this default. Raises CodesError: both are given, no such number or rate, the model has fewer,
+        or one codebook exceeds the bit rate.
         """
         if codebooks is not None and bit_rate is not None:
             raise CodesError("`codebooks` and `bit_rate` exclude each other; give one of them")
+        if codebooks is not None and codebooks < 1:
+            raise CodesError(f"`codebooks` {codebooks}: expected a whole number of at least 1")
+        if bit_rate is not None:
+            check_bit_rate(bit_rate)
         available, name = len(self._header.codewords), model_name(self._header.path)
         limit = bit_rate or self._header.recipe.get("bit_rate")
         if codebooks is None and limit is not None:

@@ -36,7 +36,6 @@ from sqcodec.vocoder.interface import VocoderPrecision
 CodesFormat = Literal["sqc", "npy"]
 CODES_SUFFIXES = (".sqc", ".npy")
 _RAW_SUFFIXES = (".raw", ".pcm")
-_CHUNK = 1 << 16  # samples per write
 
 
 def encode_file(
@@ -148,19 +147,21 @@ def decode_file(
     raw: RawEncoding | None = None,
     progress: ShowProgress | None = None,
     precision: VocoderPrecision = "float32",
+    program: bool = False,
 ) -> Decoded:
     """Decode a codes file to a sound file at `rate` Hz (None: the model's). The file is complete or absent.
 
     recover: decode the intact blocks of a damaged `.sqc`; the others become silence, and `lost` lists them. raw: write
     samples without a header. precision: of the vocoder's network; bfloat16 is quicker on some GPUs and processors, and
     sounds different on each. row: number or name of a row, where `source` is a shard of an export (None: its only one).
+    program: a bare array is that of the model which a program takes, not of one that was trained in this folder.
     Raises CodesError: the codes cannot be read or do not fit the model; ModelError: their
     model is missing; VocoderError: no such vocoder, or it takes other features; SqcodecError: the target cannot be
     written.
     """
     check_target(source, target, _RAW_SUFFIXES if raw else SOUND_FORMATS)
     file = exported_row(source, row) if row is not None or is_shard(source) else spooled_codes(source)
-    found = find_model(file.identity, model)
+    found = find_model(file.identity, model, program=program)
     codec = open_codec(found.path, device, precision)
     rate = rate or codec.sample_rate
     opened = recovered(codec, file) if recover and file.codes is None else open_with(codec, file)
@@ -203,8 +204,7 @@ def decode_with(
         sound = watched(sound, opened.codec.sample_rate, codes.seconds, what, progress)
     sound = _silenced(sound, opened.lost, opened.codec.sample_rate)
     sound = resampled(sound, opened.codec.sample_rate, rate)
-    if rate == codes.sample_rate:
-        sound = _cut(sound, codes.samples)  # at the recording's rate, its exact length
+    sound = _cut(sound, codes.samples_at(rate))  # resampling may give a sample more
     with written(target) as draft:
         return write_sound(draft, sound, rate, sound_format(target, raw))
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.codes import Codes
-from sqcodec.corpus.audio import CANCELLED, AudioSource
+from sqcodec.corpus.audio import CANCELLED, MAX_SAMPLE, AudioSource
 from sqcodec.errors import AudioError, CodesError, SqcodecError
 from sqcodec.recording import ArrayRecording, Recording
 from sqcodec.spectrogram import FeatureConfig
@@ -115,6 +115,8 @@ def _mono(values: NDArray[Any]) -> NDArray[np.float32]:
     samples = channels.astype(np.float32) / scale
     if not np.isfinite(samples).all():
         raise AudioError("got samples that are not finite: NaN or infinity; repair or leave out the recording")
+    if (loudest := float(np.abs(samples).max())) > MAX_SAMPLE:
+        raise AudioError(f"got samples up to {loudest:.3g}, expected -1 to 1; divide by the value of full scale")
     return _mixed(samples)
 
 

@@ -43,8 +43,9 @@ class CodebookUse:
 class Inspection:
     """A codes file. Rates in bit/s. Fields that need the model are None if it is not found; `note` then says so.
 
-    header_size: bytes before the first code; coder: of a `.sqc`; tables: whether that is the entropy tables; level: of
-    the loudest sample in dB re full scale, None for silence. codes: that are used, over all codebooks. bits_over_time:
+    header_size: bytes before the first code; coder: of a `.sqc`; tables: whether that is the entropy tables; silent:
+    whether it decodes to zeros; level: of the loudest sample in dB re full scale, None for silence and where the codes
+    themselves hold the level. codes: that are used, over all codebooks. bits_over_time:
     bit/s of each second, of a file of the context model.
     """
 
@@ -58,6 +59,7 @@ class Inspection:
     seconds: float
     samples: int
     sample_rate: int
+    silent: bool
     level: float | None
     model: str | None
     fingerprint: str | None
@@ -97,7 +99,7 @@ def inspect_file(source: Path, *, model: str | None, plot: Path | None = None) -
     if plot and read.codes is None:
         raise ModelError(read.note)
     if plot and read.codes:
-        _draw(read.codes.indices, (read.codec_header.features if read.codec_header else _ASSUMED).code_rate, plot)
+        _draw(read.codes.used, (read.codec_header.features if read.codec_header else _ASSUMED).code_rate, plot)
     return _inspection(content, shown(source), read)
 
 
@@ -162,6 +164,7 @@ def _inspection(content: bytes, where: str, read: _Read) -> Inspection:
     described: Codes | Header | None = codes or header
     assert described is not None
     seconds, gain = described.samples / described.sample_rate, described.gain
+    in_codes = codec_header.features.dynamic_range is None if codec_header else gain == 1
     codebooks = _codebook_use(codes, codec_header) if codes else ()
     number, length = codes.indices.shape if codes else (header.books, header.length(_ASSUMED)) if header else (0, 0)
     widths = [(size - 1).bit_length() for size in codec_header.codewords[:number]] if codec_header else []
@@ -178,7 +181,8 @@ def _inspection(content: bytes, where: str, read: _Read) -> Inspection:
         seconds=seconds,
         samples=described.samples,
         sample_rate=described.sample_rate,
-        level=20 * float(np.log10(PEAK * gain)) if gain else None,
+        silent=not gain,
+        level=20 * float(np.log10(PEAK * gain)) if gain and not in_codes else None,
         model=model_name(codec_header.path) if codec_header else None,
         fingerprint=codes.fingerprint if codes else header.identity if header else None,
         speaker=codes.speaker if codes else None,
@@ -200,7 +204,7 @@ def _codebook_use(codes: Codes, codec_header: ModelHeader | None) -> tuple[Codeb
         counts = np.bincount(row, minlength=size or 0)
         probability = counts[counts > 0] / counts.sum()
         entropy = float(-(probability * np.log2(probability)).sum()) + 0.0
-        parts = np.array_split(counts, min(_BINS, len(counts)))
+        parts = np.array_split(counts, max(1, min(_BINS, len(counts))))
         codebooks.append(
             CodebookUse(
                 codewords=size,
@@ -214,8 +218,11 @@ def _codebook_use(codes: Codes, codec_header: ModelHeader | None) -> tuple[Codeb
     return tuple(codebooks)
 
 
-def _draw(indices: NDArray[np.uint16], rate: float, target: Path) -> None:
-    """Draw codes [K, T] at `rate` per second, and their histogram. Raises SqcodecError: it cannot be written."""
+def _draw(indices: NDArray[np.int64], rate: float, target: Path) -> None:
+    """Draw codes [K, T], -1 where there is none, at `rate` per second, and their histogram.
+
+    Raises SqcodecError: it cannot be written.
+    """
     from matplotlib.figure import Figure
 
     from sqcodec.report.figure import write_figure
@@ -223,9 +230,10 @@ def _draw(indices: NDArray[np.uint16], rate: float, target: Path) -> None:
     figure = Figure(figsize=(11, 3 * len(indices)), layout="constrained")
     axes = figure.subplots(len(indices), 2, squeeze=False, width_ratios=(3, 1))
     for (left, right), row, number in zip(axes, indices, range(len(indices)), strict=True):
-        left.plot(np.arange(len(row)) / rate, row, ".", markersize=2)
+        there = np.flatnonzero(row >= 0)
+        left.plot(there / rate, row[there], ".", markersize=2)
         left.set(xlabel="time, s", ylabel=f"code of codebook {number}")
-        right.hist(row, bins=_BINS, orientation="horizontal")
+        right.hist(row[there], bins=_BINS, orientation="horizontal")
         right.set(xlabel="count")
     try:
         write_figure(figure, target)

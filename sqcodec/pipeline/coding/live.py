@@ -6,22 +6,21 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Self
+from typing import BinaryIO, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.bitstream import packets
-from sqcodec.bitstream.sqc_header import MAGIC
+from sqcodec.bitstream.foreign import LONGEST_MARK, marked
 from sqcodec.errors import CodesError, SqcodecError
 from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.coding.modes import check, mode_of, parse
 from sqcodec.pipeline.coding.streams import StreamDecoder, StreamEncoder
 from sqcodec.pipeline.finding.models import FoundModel, find_for_encoding
+from sqcodec.pipeline.paths import check_place, is_pipe
 
 _FULL_SCALE = 32767.0
-_HEADERS = {b"RIFF": "a WAV file", b"fLaC": "a FLAC file", b"OggS": "an Ogg file", MAGIC: "a .sqc file"}
-_LONGEST_MARK = max(map(len, _HEADERS))
 
 
 class Extras(NamedTuple):
@@ -56,12 +55,14 @@ class Streamed(NamedTuple):
 def encode_live(source: Path, target: Path, *, agreed: Agreed, rate: int, extras: Extras) -> Streamed:
     """Samples of `source` at `rate` (Hz) to packets in `target`; `-` is standard input or output.
 
-    Returns what was done. Raises as `StreamEncoder`, and SqcodecError: a file cannot be opened, or has a header.
+    Returns what was done. Raises as `StreamEncoder`, and SqcodecError: a file cannot be opened, or has a header; what
+    lies at `target` is whole then.
     """
+    check_place(source, target)
     found, codec, bit_rate = _agreed(agreed)
     encoder = StreamEncoder(codec, bitrate=bit_rate, sample_rate=rate, dtx=extras.dtx, protect=extras.protect)
     with ExitStack() as stack:
-        count = encode_stream(*_opened(source, target, stack), encoder, framed=extras.dtx)
+        count = encode_stream(_source(source, stack), _Target(target, stack), encoder, framed=extras.dtx)
     seconds = count * encoder.packet_samples / rate
     return Streamed(count, encoder.packet_bytes, seconds, encoder.mode, found.path, found.reason)
 
@@ -76,14 +77,16 @@ def decode_live(
 ) -> Streamed:
     """Packets of `source` to samples in `target` at `rate` (None: the model's).
 
-    Returns what was done. Raises as `StreamDecoder`, and SqcodecError: a file cannot be opened, or has a header.
+    Returns what was done. Raises as `StreamDecoder`, and SqcodecError: a file cannot be opened, or has a header; what
+    lies at `target` is whole then.
     """
+    check_place(source, target)
     found, codec, bit_rate = _agreed(agreed)
     codebooks = codec.codebooks_for(codebooks=None, bit_rate=bit_rate)
     size = packets.CODES * (codebooks + (extras.protect > 0))
+    decoder = StreamDecoder(codec, sample_rate=rate, protect=extras.protect)
     with ExitStack() as stack:
-        opened = _opened(source, target, stack)
-        decoder = StreamDecoder(codec, sample_rate=rate, protect=extras.protect)
+        opened = _source(source, stack), _Target(target, stack)
         count = decode_stream(*opened, decoder, packet_bytes=size, framed=extras.dtx)
     seconds = count * packets.CODES / codec.frame_rate
     return Streamed(count, size, seconds, str(mode_of(codec, codebooks)), found.path, found.reason)
@@ -99,16 +102,45 @@ def _agreed(agreed: Agreed) -> tuple[FoundModel, Codec, float | None]:
     return found, codec, mode.bit_rate if mode else agreed.bit_rate
 
 
-def _opened(source: Path, target: Path, stack: ExitStack) -> tuple[BinaryIO, BinaryIO]:
+class _Sink(Protocol):
+    """What `encode_stream` and `decode_stream` write to: a binary file, or one that is opened when it is needed."""
+
+    def write(self, content: bytes, /) -> object: ...
+
+    def flush(self) -> object: ...
+
+
+class _Target:
+    """A file that is opened, and emptied, with the first bytes for it or at the end; standard output is open."""
+
+    def __init__(self, path: Path, stack: ExitStack) -> None:
+        self._path, self._stack = path, stack
+        self._file: BinaryIO | None = None
+
+    def write(self, content: bytes) -> None:
+        self._opened().write(content)
+
+    def flush(self) -> None:
+        self._opened().flush()
+
+    def _opened(self) -> BinaryIO:
+        if self._file is None:
+            self._file = sys.stdout.buffer if is_pipe(self._path) else _open(self._path, "wb", self._stack)
+        return self._file
+
+
+def _source(path: Path, stack: ExitStack) -> BinaryIO:
+    return sys.stdin.buffer if is_pipe(path) else _open(path, "rb", stack)
+
+
+def _open(path: Path, how: Literal["rb", "wb"], stack: ExitStack) -> BinaryIO:
     try:
-        reading = sys.stdin.buffer if str(source) == "-" else stack.enter_context(source.open("rb", buffering=0))
-        writing = sys.stdout.buffer if str(target) == "-" else stack.enter_context(target.open("wb"))
+        return stack.enter_context(path.open(how, buffering=0 if how == "rb" else -1))
     except OSError as error:
         raise SqcodecError(f"{error.filename}: cannot be opened: {error.strerror}") from error
-    return reading, writing
 
 
-def encode_stream(source: BinaryIO, target: BinaryIO, encoder: StreamEncoder, *, framed: bool = False) -> int:
+def encode_stream(source: BinaryIO, target: _Sink, encoder: StreamEncoder, *, framed: bool = False) -> int:
     """Read samples (16 bit, little-endian, one channel), write packets; returns the number of packets.
 
     framed: each has its length before it, a byte.
@@ -125,7 +157,7 @@ def encode_stream(source: BinaryIO, target: BinaryIO, encoder: StreamEncoder, *,
 
 
 def decode_stream(
-    source: BinaryIO, target: BinaryIO, decoder: StreamDecoder, *, packet_bytes: int, framed: bool = False
+    source: BinaryIO, target: _Sink, decoder: StreamDecoder, *, packet_bytes: int, framed: bool = False
 ) -> int:
     """Read packets of packet_bytes, write samples (16 bit, little-endian); returns the number of packets.
 
@@ -163,7 +195,7 @@ def _pieces(source: BinaryIO, size: int, *, whole: int) -> Iterator[bytes]:
         begin = b""
         while chunk := interrupts.waiting(read, size - len(held) % size):
             held += chunk
-            if len(begin) < _LONGEST_MARK:
+            if len(begin) < LONGEST_MARK:
                 begin += chunk
                 _refuse_header(begin)
             usable = len(held) - len(held) % whole
@@ -174,12 +206,11 @@ def _pieces(source: BinaryIO, size: int, *, whole: int) -> Iterator[bytes]:
 
 def _refuse_header(begin: bytes) -> None:
     """Raises SqcodecError: the stream begins as a file with a header does, which would be taken for sound or codes."""
-    for mark, what in _HEADERS.items():
-        if begin.startswith(mark):
-            raise SqcodecError(
-                f"the stream begins as {what} does; expected raw samples or packets: leave out `stream` for files, and"
-                " record without a header (arecord -t raw)"
-            )
+    if what := marked(begin):
+        raise SqcodecError(
+            f"the stream begins as {what} does; expected raw samples or packets: leave out `stream` for files, and"
+            " record without a header (arecord -t raw)"
+        )
 
 
 class _Interrupts:
@@ -216,7 +247,7 @@ class _Interrupts:
 
 
 def _written(
-    target: BinaryIO,
+    target: _Sink,
     push: Callable[[NDArray[np.int16]], list[bytes]] | Callable[[bytes], list[bytes]],
     flush: Callable[[], list[bytes]],
     pieces: Iterable[NDArray[np.int16]] | Iterable[bytes],
@@ -226,12 +257,13 @@ def _written(
         for piece in pieces:
             count += _write(target, push(piece))  # type: ignore[arg-type]
         count += _write(target, flush())
+        target.flush()
     except BrokenPipeError:
         return count
     return count
 
 
-def _write(target: BinaryIO, parts: list[bytes]) -> int:
+def _write(target: _Sink, parts: list[bytes]) -> int:
     for part in parts:
         target.write(part)
     if parts:

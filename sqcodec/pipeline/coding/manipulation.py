@@ -92,7 +92,8 @@ def morph_files(
     mixed with weights 1 - w and w, and quantised. Gains are interpolated in decibels. speaker: None: the first
     recording's. Raises as `convert_file`; AudioError: a recording is longer than a minute.
     """
-    check_target(first, target, SOUND_FORMATS)
+    for source in (first, second):
+        check_target(source, target, SOUND_FORMATS)
     found = find_for_encoding(model)
     codec = open_codec(found.path, device)
     with spooled(first) as one, spooled(second) as other:

@@ -13,7 +13,7 @@ from sqcodec.bitstream.rate_search import Latents
 from sqcodec.bitstream.sqc_header import BLOCK
 from sqcodec.codes import Codes
 from sqcodec.corpus.audio import AudioSource, RawEncoding, RawFormat
-from sqcodec.errors import CodesError, ModelError
+from sqcodec.errors import CodesError, ModelError, SqcodecError
 from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.coding.codes_files import Opened
 from sqcodec.pipeline.coding.files import decode_with
@@ -22,7 +22,7 @@ from sqcodec.pipeline.coding.outcomes import Decoded, Encoded
 from sqcodec.pipeline.coding.rate_control import DEFAULT_EFFORT, Effort, Fitted, Goal, fit
 from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, clipping_note
 from sqcodec.pipeline.finding.models import find_for_encoding
-from sqcodec.pipeline.paths import check_target, shown, spooled, written
+from sqcodec.pipeline.paths import check_target, is_pipe, shown, spooled, written
 from sqcodec.recording import Recording
 
 DEFAULT_BYTES = 230  # fits a packet of Meshtastic and of LXMF
@@ -48,7 +48,8 @@ def encode_messages(
 ) -> EncodedMessages:
     """Encode a recording to `target`, or to NAME-001.bin, NAME-002.bin, ... where one message does not hold it.
 
-    effort: None: the default. Raises as `encode_file`, and CodesError: no message of the model is as small.
+    effort: None: the default. Raises as `encode_file`; CodesError: no message of the model is as small; SqcodecError: a
+    message of the next number is there.
     """
     check_target(source, target, [message.SUFFIX])
     with spooled(source) as path:
@@ -57,6 +58,7 @@ def encode_messages(
         parts = list(fitted_messages(codec, audio, max_bytes, effort or DEFAULT_EFFORT))
     contents = [part.content for part in parts]
     files = tuple(_names(target, len(parts)))
+    _check_names(source, target, files)
     for file, content in zip(files, contents, strict=True):
         with written(file) as draft:
             draft.write_bytes(content)
@@ -153,9 +155,25 @@ def joined(parts: Sequence[Codes], codec: Codec) -> Codes:
     )
 
 
+def _check_names(source: Path, target: Path, files: Sequence[Path]) -> None:
+    """Raise SqcodecError: a message cannot be written, or the next number is there, which would count as one more."""
+    for file in files:
+        check_target(source, file, [message.SUFFIX])
+    following = _numbered(target, len(files) + 1 if len(files) > 1 else 1)
+    if not is_pipe(target) and following.exists():
+        raise SqcodecError(
+            f"{following}: is there, of another recording, and would be decoded with these; remove it, or write to"
+            " another name"
+        )
+
+
 def _names(target: Path, number: int) -> Iterator[Path]:
     if number == 1:
         yield target
         return
     for each in range(1, number + 1):
-        yield target.with_name(f"{target.stem}-{each:03d}{target.suffix}")
+        yield _numbered(target, each)
+
+
+def _numbered(target: Path, number: int) -> Path:
+    return target.with_name(f"{target.stem}-{number:03d}{target.suffix}")

@@ -45,12 +45,27 @@ _STEEP = 1.6  # of the price as a power of the size, roughly
 @dataclass(frozen=True, kw_only=True)
 class Goal:
     """What a file is to be: one of bit_rate (bit/s of the whole file), quality (decibels: the price of a bit is
-    10^(-quality / 10)) and max_bytes; effort: 1 to 3, time for bits."""
+    10^(-quality / 10)) and max_bytes; effort: 1 to 3, time for bits. Raises CodesError: no such rate, quality or size.
+    """
 
     bit_rate: float | None = None
     quality: float | None = None
     max_bytes: int | None = None
     effort: Effort = DEFAULT_EFFORT
+
+    def __post_init__(self) -> None:
+        if self.bit_rate is not None:
+            check_bit_rate(self.bit_rate)
+        if self.quality is not None and not math.isfinite(self.quality):
+            raise CodesError(f"`quality` {self.quality}: expected decibels, such as 5")
+        if self.max_bytes is not None and self.max_bytes < 1:
+            raise CodesError(f"`max_bytes` {self.max_bytes}: expected a whole number of at least 1")
+
+
+def check_bit_rate(bit_rate: float) -> None:
+    """Raise CodesError: no number of bits per second."""
+    if not 0 < bit_rate < math.inf:
+        raise CodesError(f"`bit_rate` {bit_rate}: expected bit/s above 0, such as 1600")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,13 +3,15 @@
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.bitstream import packets
 from sqcodec.bitstream.packets import PacketCoder
-from sqcodec.errors import CodesError, ModelError
+from sqcodec.corpus.audio import MAX_SAMPLE
+from sqcodec.errors import AudioError, CodesError, ModelError
 from sqcodec.features.mel_stream import MelStream
 from sqcodec.pipeline.coding.codec import Codec, load
 from sqcodec.pipeline.coding.concealment import Concealment, Step
@@ -34,7 +36,7 @@ class StreamEncoder:
     packet repeats the last code where there is an odd number. Its state has a constant size, and an instance codes one
     recording. dtx: in silence packets are empty, and one in ten is a byte, the level. protect: each packet also has the
     first stage of the one so many before it; 0: none. Raises ModelError: a model whose networks or features cannot be
-    streamed.
+    streamed; CodesError: no such bitrate or protect; AudioError: no such rate.
 
     >>> encoder = sqcodec.StreamEncoder("speech16k", bitrate=1600)
     >>> [len(packet) for packet in encoder.push(numpy.zeros(6400, numpy.float32))]
@@ -52,7 +54,7 @@ class StreamEncoder:
     ) -> None:
         codec, engine = _streamable(model)
         self.codec, self._count = codec, codec.codebooks_for(codebooks=None, bit_rate=bitrate)
-        self.sample_rate = sample_rate or codec.sample_rate
+        self.sample_rate = codec.sample_rate if sample_rate is None else sample_rate
         self._features, self._resampler = MelStream(codec.features), _Resampler(self.sample_rate, codec.sample_rate)
         self._codebook = engine.codebook[: self._count]
         self._encoder = StreamedEncoder(engine.encoder)
@@ -61,7 +63,9 @@ class StreamEncoder:
         self._codes = np.zeros((self._count, 0), np.uint16)
         self._coder = PacketCoder(engine.codebook)
         self._silence = SilenceDetector(codec.features) if dtx else None
-        self._sent = deque([np.zeros((self._count, packets.CODES), np.uint16)] * protect, maxlen=protect)
+        self._sent = deque(
+            [np.zeros((self._count, packets.CODES), np.uint16)] * _checked_protect(protect), maxlen=protect
+        )
 
     @property
     def mode(self) -> str:
@@ -84,11 +88,14 @@ class StreamEncoder:
         return self.codec.features.samples_per_code * self._encoder.ahead + self._features.ahead
 
     def push(self, samples: NDArray[np.float32] | NDArray[np.int16]) -> list[bytes]:
-        """Samples [n], floats in -1 to 1 or int16 -> the packets that are certain by now."""
+        """Samples [n], floats in -1 to 1 or int16 -> the packets that are certain by now.
+
+        Raises AudioError: another type or shape, or values that are not finite or no sound; the stream can go on.
+        """
         self._check()
-        floats = samples / np.float32(_FULL_SCALE) if samples.dtype == np.int16 else samples
+        floats = _checked(samples)
         with one_thread():
-            self._add(self._features.push(self._resampler.push(np.asarray(floats, np.float32))))
+            self._add(self._features.push(self._resampler.push(floats)))
         return list(self._packets())
 
     def flush(self) -> list[bytes]:
@@ -157,9 +164,10 @@ class StreamDecoder:
         vocoder = codec.vocoder(None).vocoder
         if not isinstance(vocoder, NumpyIstftVocoder):
             raise ModelError(f"{codec.path}: its vocoder is {vocoder.kind}, only istft can be streamed")
-        self.codec, self.sample_rate = codec, sample_rate or codec.sample_rate
+        self.codec, self.sample_rate = codec, codec.sample_rate if sample_rate is None else sample_rate
         self._resampler = _Resampler(codec.sample_rate, self.sample_rate)
-        self._received, self._decoder = Concealment(engine.codebook, protect=protect), StreamedDecoder(engine.decoder)
+        self._received = Concealment(engine.codebook, protect=_checked_protect(protect))
+        self._decoder = StreamedDecoder(engine.decoder)
         self._vocoder = StreamedIstftNetwork(vocoder.network)
         self._inverse = StreamedInverseStft(vocoder.n_fft, codec.features.hop_length)
         self._early = codec.features.hop_length // 2  # samples before the first one, which is in the middle of a hop
@@ -180,8 +188,11 @@ class StreamDecoder:
         return self.push_all([packet])
 
     def push_all(self, received: Iterable[bytes | None]) -> _Samples:
-        """As `push`, for several packets at once, which is quicker."""
+        """As `push`, for several packets at once, which is quicker. With one of another size, none of them is taken."""
         self._check()
+        received = list(received)
+        for packet in received:
+            self._received.check(packet)
         with one_thread():
             steps = [step for packet in received for step in self._received.push(packet)]
             return self._out(self._rendered(self._features(steps)))
@@ -251,6 +262,27 @@ class _Resampler:
             return np.zeros(0, np.float32)
         rest: _Samples = self._stream.resample_chunk(np.zeros(0, np.float32), last=True)
         return rest
+
+
+def _checked(samples: NDArray[Any]) -> _Samples:
+    """Samples [n] in -1 to 1. Raises AudioError: no such array, or no sound."""
+    if not isinstance(samples, np.ndarray) or samples.ndim != 1:
+        what = f"an array {[*samples.shape]}" if isinstance(samples, np.ndarray) else type(samples).__name__
+        raise AudioError(f"got {what}, expected one channel of samples [n] as an array of NumPy")
+    if samples.dtype.kind != "f" and samples.dtype != np.int16:
+        raise AudioError(f"got samples of {samples.dtype}, expected floats in -1 to 1, or int16")
+    floats: _Samples = np.asarray(samples / np.float32(_FULL_SCALE if samples.dtype == np.int16 else 1), np.float32)
+    if len(floats) and not float(np.abs(floats).max()) <= MAX_SAMPLE:
+        raise AudioError(
+            "got samples that are not finite, or no sound; expected -1 to 1: leave them out, or send zeros"
+        )
+    return floats
+
+
+def _checked_protect(protect: int) -> int:
+    if protect < 0:
+        raise CodesError(f"`protect` {protect}: expected a number of packets, 0 for none")
+    return protect
 
 
 def _streamable(model: "Codec | str | None") -> tuple[Codec, NumpyEngine]:

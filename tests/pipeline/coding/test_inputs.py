@@ -9,7 +9,9 @@ import torch
 
 import sqcodec
 from sqcodec import Codec, Codes, SqcodecError
+from sqcodec.errors import CodesError
 from sqcodec.pipeline.coding.inputs import recording_of
+from sqcodec.pipeline.coding.rate_control import Goal
 from sqcodec.recording import ArrayRecording
 from tests.conftest import speech_like
 
@@ -91,6 +93,11 @@ def test_a_list_gives_a_list_of_the_same(codec: Codec) -> None:
         (np.zeros((1, 1, 90), np.float32), 16000, "got an array [1, 1, 90], expected [N], [C, N] or [N, C]; several"),
         (np.zeros(90, np.int64), 16000, "got samples of int64, expected floats in -1 to 1, int16 or int32; divide"),
         (np.zeros(90, bool), 16000, "got samples of bool, expected floats"),
+        (
+            np.full(90, 1e20, np.float32),
+            16000,
+            "got samples up to 1e+20, expected -1 to 1; divide by the value of full",
+        ),
         (None, 16000, "got NoneType, expected samples as an array of NumPy or a tensor of torch, or a path"),
         ([0.1, 0.2], 16000, "got float, expected samples as an array of NumPy or a tensor of torch, or a path"),
         ({"audio": SOUND}, None, "got a mapping of audio; expected `array` and `sampling_rate`"),
@@ -152,3 +159,35 @@ def test_properties_and_repr(codec: Codec) -> None:
 
 def test_codes_is_what_encode_returns(codec: Codec) -> None:
     assert isinstance(codec.encode(SOUND, 16000), Codes)
+
+
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        ({"codebooks": 0}, "`codebooks` 0: expected a whole number of at least 1"),
+        ({"codebooks": -1}, "`codebooks` -1: expected a whole number of at least 1"),
+        ({"bitrate": 0}, "`bit_rate` 0: expected bit/s above 0, such as 1600"),
+        ({"bitrate": -5}, "`bit_rate` -5: expected bit/s above 0"),
+        ({"bitrate": float("nan")}, "`bit_rate` nan: expected bit/s above 0"),
+        ({"bitrate": float("inf")}, "`bit_rate` inf: expected bit/s above 0"),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused(codec: Codec, setting: dict[str, float], text: str) -> None:
+    with pytest.raises(CodesError) as caught:
+        codec.encode(SOUND, 16000, **setting)
+    assert str(caught.value).startswith(text)
+
+
+def test_goals_that_mean_nothing_are_refused() -> None:
+    for goal, text in (
+        ({"quality": float("nan")}, "`quality` nan: expected decibels"),
+        ({"max_bytes": 0}, "`max_bytes` 0: expected a whole number of at least 1"),
+    ):
+        with pytest.raises(CodesError, match=text):
+            Goal(**goal)
+
+
+def test_a_rate_of_0_is_no_default(codec: Codec) -> None:
+    codes = codec.encode(SOUND, 16000, speaker="s5")
+    with pytest.raises(SqcodecError, match="got a sample rate of 0 Hz"):
+        codec.decode(codes, 0)

@@ -72,6 +72,12 @@ def test_a_recording_fits_into_so_many_bytes(codec) -> None:
         codec.encode_for(short, Goal(max_bytes=20))
 
 
+@pytest.mark.parametrize("bit_rate", [0, -5, float("nan")])
+def test_a_rate_that_is_none_is_refused(codec, bit_rate) -> None:
+    with pytest.raises(CodesError, match=f"`bit_rate` {bit_rate}: expected bit/s above 0"):
+        codec.encode(speech_like(1600), 16000, bitrate=bit_rate)
+
+
 def test_more_quality_takes_more_bits(codec) -> None:
     short = ArrayRecording(speech_like(16000 * 3), 16000)
     every = [codec.encode_for(short, Goal(quality=quality)) for quality in (0, 5, 10)]

@@ -7,7 +7,7 @@ import pytest
 
 import sqcodec
 from sqcodec.bitstream.packets import PacketCoder
-from sqcodec.errors import CodesError, ModelError, SqcodecError
+from sqcodec.errors import AudioError, CodesError, ModelError, SqcodecError
 from sqcodec.features.mel import extract
 from sqcodec.features.mel_stream import MelStream
 from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
@@ -291,3 +291,39 @@ def test_a_model_that_cannot_be_streamed_is_named(tmp_path):
     make_model(path)
     with pytest.raises(ModelError, match="cannot be streamed, expected a model with ConvNeXt networks"):
         sqcodec.StreamEncoder(str(path))
+
+
+@pytest.mark.parametrize(
+    ("samples", "text"),
+    [
+        (np.zeros((640, 1), np.float32), r"got an array \[640, 1\], expected one channel of samples \[n\]"),
+        ([0.0] * 640, "got list, expected one channel"),
+        (np.zeros(640, np.int32), "got samples of int32, expected floats in -1 to 1, or int16"),
+        (np.zeros(640, np.uint8), "got samples of uint8"),
+        (np.full(640, np.nan, np.float32), "got samples that are not finite, or no sound"),
+        (np.full(640, 1e20, np.float32), "got samples that are not finite, or no sound"),
+    ],
+)
+def test_samples_that_are_no_sound_are_refused_and_the_stream_goes_on(codec, speech, samples, text):
+    encoder = sqcodec.StreamEncoder(codec)
+    packets = encoder.push(speech[:6400])
+    with pytest.raises(AudioError, match=text):
+        encoder.push(samples)
+    packets += encoder.push(speech[6400:]) + encoder.flush()
+    assert packets == encoded(codec, speech, [10**6])
+
+
+def test_a_negative_number_of_packets_is_refused(codec):
+    for made in (sqcodec.StreamEncoder, sqcodec.StreamDecoder):
+        with pytest.raises(CodesError, match="`protect` -1: expected a number of packets, 0 for none"):
+            made(codec, protect=-1)
+        with pytest.raises(AudioError):
+            made(codec, sample_rate=0)
+
+
+def test_of_packets_with_a_wrong_one_none_is_taken(codec, speech):
+    packets = encoded(codec, speech, [10**6])
+    decoder = sqcodec.StreamDecoder(codec)
+    with pytest.raises(CodesError, match="a packet: got 21 bytes"):
+        decoder.push_all([*packets[:10], bytes(21)])
+    assert len(decoder.push_all(packets)) + len(decoder.flush()) == len(decoded(codec, packets))
