@@ -91,20 +91,24 @@ class Encoder:
 
         Raises CodesError: the model has no context model, or no file is as small; otherwise as `encode`.
         """
-        for whole, latents in self.latents(recordings, speaker=speaker):
-            yield fit(whole, latents, self._engine.embeddings(), self._space, goal, block)
+        for codes, latents in self.latents(recordings, speaker=speaker):
+            yield fit(codes, latents, self._engine.embeddings(), self._space, goal, block)
 
     def latents(self, recordings: Iterable[Recording], *, speaker: str | None) -> Iterator[tuple[Codes, Latents]]:
-        """The codes of all codebooks of each recording, and what they code. Raises as `encode_for`."""
+        """What the codes of each recording code, and its codes of one codebook or more, with length, level and speaker.
+
+        Raises as `encode_for`.
+        """
         if not self.has_true_rates:
             raise CodesError(f"{self._header.path}: true bit rates need a context model")
-        for recording, statistics, encoded in self._blocks(recordings, speaker, len(self._header.codewords)):
+        codebooks = len(self._header.codewords) if self._header.speakers else 1  # all say who is nearest
+        for recording, statistics, encoded in self._blocks(recordings, speaker, codebooks):
             blocks, who = list(encoded), speaker
             if speaker is None and self._header.speakers:
                 _, who = self._with_speaker(blocks)
-            whole = self._codes(recording, statistics, [block.codes for block in blocks], who)
+            codes = self._codes(recording, statistics, [block.codes for block in blocks], who)
             weights = code_weights([block.features for block in blocks], self._header.features, self._loudness)
-            yield whole, self._measured(np.concatenate([block.latents for block in blocks]), weights)
+            yield codes, self._measured(np.concatenate([block.latents for block in blocks]), weights)
 
     def _measured(self, encoded: NDArray[np.float32], weights: NDArray[np.float32]) -> Latents:
         """What is to be coded, of the encoder's output [T, channels] and the weights [T] of errors."""

@@ -81,7 +81,7 @@ def encode_messages(
 def fitted_messages(codec: Codec, recording: Recording, max_bytes: int, effort: Effort) -> Iterator[Fitted]:
     """Codes and bytes of each message of a recording: equal parts, each of the largest rate that fits.
 
-    Codes are those of the whole recording, so that the sound of all messages together has no seams. Raises ModelError:
+    What is coded is the whole recording, so that the sound of all messages together has no seams. Raises ModelError:
     the model has no true rates.
     """
     if not codec.has_true_rates or codec.speakers or codec.features.dynamic_range is not None:
@@ -89,15 +89,15 @@ def fitted_messages(codec: Codec, recording: Recording, max_bytes: int, effort: 
             f"{codec.path}: messages need a context model and features that hold the level, and no speakers; speech16k"
             " is one"
         )
-    whole, latents = next(codec.encoder.latents([recording], speaker=None))
+    codes, latents = next(codec.encoder.latents([recording], speaker=None))
     longest = min(message.MAX_CODES, max(1, int(8 * max_bytes / _MIN_RATE * codec.features.code_rate)))
-    total = whole.indices.shape[1]
+    total = codes.indices.shape[1]
     ends = np.linspace(0, total, math.ceil(total / longest) + 1).round().astype(int)
     for start, stop in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
         span = slice(start, stop)
         part = replace(
-            whole,
-            indices=whole.indices[:, span],
+            codes,
+            indices=codes.indices[:, span],
             samples=message.samples_of(stop - start, codec.features),
             sample_rate=codec.features.sample_rate,
         )

@@ -126,7 +126,7 @@ class _Tried(NamedTuple):
 
 
 def fit(
-    whole: Codes,
+    codes: Codes,
     latents: Latents,
     codebook: NDArray[np.float32],
     space: CodeSpace,
@@ -135,8 +135,8 @@ def fit(
     *,
     pack: Callable[[Codes], bytes] | None = None,
 ) -> Fitted:
-    """Codes and file for a goal. whole: codes of all stages of the recording; latents: what they code; codebook:
-    [K, V, D].
+    """Codes and file for a goal. latents: what is to be coded; codes: of one stage of the recording or more, for its
+    length, level and speaker; codebook: [K, V, D].
 
     With K = 1 there are no stages to leave out: what is chosen is the codeword (see `one_codebook`).
 
@@ -146,8 +146,8 @@ def fit(
     """
     pack = pack or (lambda codes: sqc.pack(codes, space, block=block))
     if len(codebook) == 1:
-        return _fit_one(whole, latents, codebook[0], space, goal, block, pack)
-    fitting = _Fitting(whole, latents, codebook, space, goal, block, pack)
+        return _fit_one(codes, latents, codebook[0], space, goal, block, pack)
+    fitting = _Fitting(codes, latents, codebook, space, goal, block, pack)
     if goal.quality is not None:
         return Fitted(*fitting.at(10 ** (-goal.quality / 10)).file, "")
     return fitting.limited(goal.max_bytes) if goal.max_bytes is not None else fitting.rated(goal.bit_rate or 0.0)
@@ -179,7 +179,7 @@ class _Fitting:
 
     def __init__(
         self,
-        whole: Codes,
+        codes: Codes,
         latents: Latents,
         codebook: NDArray[np.float32],
         space: CodeSpace,
@@ -188,12 +188,13 @@ class _Fitting:
         pack: Callable[[Codes], bytes],
     ) -> None:
         assert space.context is not None
-        self._whole, self._codebook, self._model = whole, codebook, space.context
+        self._codebook, self._model = codebook, space.context
         self._effort, self._pack = goal.effort, pack
-        spans = [slice(each.start, each.stop) for each in sqc.blocks(whole.indices.shape[1], block)]
+        spans = [slice(each.start, each.stop) for each in sqc.blocks(len(latents.z), block)]
         self._latents = [Latents(latents.z[span], latents.weights[span]) for span in spans]
         self._spans, self._width = spans, math.log2(codebook.shape[1])
         self._prefixes = best_prefixes(latents, codebook)
+        self._whole = replace(codes, indices=self._prefixes.codes[-1])  # of all stages
 
     def rated(self, bit_rate: float) -> Fitted:
         """The file of a bit rate."""
