@@ -100,7 +100,9 @@ def test_files(folder: Path, made_model: Path) -> None:
     Path("in.wav").rename("speech/in.wav")
     done = CliRunner().invoke(main, ["export", "speech", "exported", "--model", "speech16k"])
     assert done.exit_code == 0, done.output
-    assert sqcodec.decode_file(next(Path("exported").glob("*.jsonl*")), "row.wav").sample_rate == 16000
+    shard = next(Path("exported").glob("*.jsonl*"))
+    every = [sqcodec.decode_file(shard, "row.wav", row=row).samples for row in (None, 0, "in")]
+    assert every == [sqcodec.decode_file("out.sqc", "whole.wav").samples] * 3
     with pytest.raises(ModelError, match="model 'none': no such file"):
         sqcodec.encode_file("speech/in.wav", "out.sqc", model="none")
     assert sqcodec.encode_file("speech/in.wav", "mine.sqc", model="mine").model == Path("runs/mine/model.safetensors")

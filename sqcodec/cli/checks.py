@@ -5,6 +5,11 @@ from pathlib import Path
 from sqcodec.errors import AudioError, CorpusError
 
 
+def is_folder(path: Path) -> bool:
+    """Whether the path is a folder; `-` is standard input or output, whatever lies there."""
+    return str(path) != "-" and path.is_dir()
+
+
 def check_recordings(*sources: Path, target: Path) -> None:
     """Raise SqcodecError: a recording is missing, or no sound can be written to `target`."""
     from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS

@@ -5,9 +5,11 @@ from typing import Literal
 
 import click
 
+from sqcodec.cli.checks import is_folder
 from sqcodec.cli.options import (
     PATH_OR_PIPE,
     RATE,
+    STREAMED,
     Number,
     backend_option,
     chosen_backend,
@@ -27,7 +29,6 @@ from sqcodec.cli.options import (
 from sqcodec.cli.progress import progress_bar
 from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, model_text, speaker_text
 
-_STREAM = ("stream", "raw", "rate", "bitrate", "model", "mode", "dtx", "protect", "quiet")
 _MESSAGE = ("model", "vocoder", "rate", "raw", "device", "quiet", "as_json")
 
 
@@ -94,12 +95,12 @@ def decode(
     codes = sources[0]
     if len(sources) > 1 and any(source.suffix.lower() != ".bin" for source in sources):
         raise click.UsageError("One of CODES at a time; several messages (.bin) become one sound.")
-    if codes.is_dir() and (raw or recover or row):
+    if is_folder(codes) and (raw or recover or row):
         raise click.UsageError("--raw, --recover and --row need a file, not a folder.")
     if stream:
         if raw != "s16le":
             raise click.UsageError("--stream needs --raw s16le.")
-        refuse_others("--stream", _STREAM)
+        refuse_others("--stream", (*STREAMED, "device") if device == "cpu" else STREAMED)
         if mode and (model or bitrate):
             raise click.UsageError("--mode names the model and the rate; leave out --model and --bitrate.")
         from sqcodec.pipeline.coding import live
@@ -115,7 +116,7 @@ def decode(
         raise click.UsageError("--bitrate needs --stream: files name the rate that they were made at.")
     from sqcodec.pipeline.coding import files, folders
 
-    if codes.suffix.lower() == ".bin" and not codes.is_dir():
+    if codes.suffix.lower() == ".bin" and not is_folder(codes):
         refuse_others("A message (.bin)", _MESSAGE)
         from sqcodec.pipeline.coding.messages import decode_messages
 
@@ -126,7 +127,7 @@ def decode(
         else:
             echo_result(recording, [note.text for note in decoded.notes], text, quiet=quiet)
         return
-    if codes.is_dir():
+    if is_folder(codes):
         with progress_bar(quiet=quiet) as show:
             folder = folders.decode_folder(
                 codes, recording, model=model, speaker=speaker, vocoder=vocoder, rate=rate, device=device,

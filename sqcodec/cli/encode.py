@@ -5,9 +5,11 @@ from typing import Literal
 
 import click
 
+from sqcodec.cli.checks import is_folder
 from sqcodec.cli.options import (
     PATH_OR_PIPE,
     RATE,
+    STREAMED,
     Number,
     backend_option,
     chosen_backend,
@@ -28,7 +30,6 @@ from sqcodec.cli.options import (
 from sqcodec.cli.progress import progress_bar
 from sqcodec.cli.wording import echo_folder_result, echo_json, echo_messages, echo_result, model_text, speaker_text
 
-_STREAM = ("stream", "raw", "rate", "bitrate", "model", "mode", "dtx", "protect", "quiet")
 _MESSAGE = ("max_bytes", "effort", "model", "raw", "rate", "device", "quiet", "as_json")
 
 
@@ -120,12 +121,12 @@ def encode(
         raise click.UsageError(f"{' and '.join(given)} exclude each other; give one of them.")
     if (raw is None) != (rate is None):
         raise click.UsageError("--raw and --rate need each other: samples without a header have no rate.")
-    if raw and recording.is_dir():
+    if raw and is_folder(recording):
         raise click.UsageError("--raw needs a file, not a folder.")
     if stream:
         if raw != "s16le" or rate is None:
-            raise click.UsageError("--stream needs --raw s16le and --rate, and takes --bitrate.")
-        refuse_others("--stream", _STREAM)
+            raise click.UsageError("--stream needs --raw s16le and --rate.")
+        refuse_others("--stream", (*STREAMED, "device") if device == "cpu" else STREAMED)
         if mode and (model or bitrate):
             raise click.UsageError("--mode names the model and the rate; leave out --model and --bitrate.")
         from sqcodec.pipeline.coding import live
@@ -140,7 +141,7 @@ def encode(
     from sqcodec.pipeline.coding import files, folders
     from sqcodec.pipeline.coding.rate_control import Options
 
-    if codes.suffix.lower() == ".bin" and not recording.is_dir():
+    if codes.suffix.lower() == ".bin" and not is_folder(recording):
         refuse_others("A message (.bin)", _MESSAGE)
         if effort == 0:
             raise click.UsageError("A message (.bin) takes --effort 1 to 3.")
@@ -158,7 +159,7 @@ def encode(
     options = Options(
         codebooks=codebooks, bit_rate=bitrate, quality=quality, max_bytes=max_bytes, effort=effort, coder=coder
     )
-    if recording.is_dir():
+    if is_folder(recording):
         with progress_bar(quiet=quiet) as show:
             folder = folders.encode_folder(
                 recording, codes, model=model, speaker=speaker, device=device, form=form, options=options,

@@ -108,14 +108,18 @@ def chosen_backend(backend: str, scheduler: str | None) -> str:
     return scheduler or backend
 
 
+STREAMED = ("stream", "raw", "rate", "bitrate", "model", "mode", "dtx", "protect", "quiet")  # options of --stream
+
+
 def refuse_others(what: str, taken: Container[str]) -> None:
-    """Raise UsageError, naming `what`: an option is given besides those that are taken."""
+    """Raise UsageError, naming `what`: an option is given besides those that are taken, and is not its default."""
     context = click.get_current_context()
     others = [
         parameter.opts[0]
         for parameter in context.command.params
         if parameter.name and parameter.opts[0].startswith("-") and parameter.name not in taken
         and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+        and context.params[parameter.name] != parameter.get_default(context)
     ]  # fmt: skip
     if others:
         raise click.UsageError(f"{what} does not take {' and '.join(others)}.")

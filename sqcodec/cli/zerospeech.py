@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from sqcodec.cli.options import PATH, cpu_device_option, json_option, model_option, vocoder_option
+from sqcodec.cli.options import PATH, Number, cpu_device_option, json_option, model_option, vocoder_option
 from sqcodec.cli.wording import echo, echo_notes
 
 _LEADERBOARD = click.option("--leaderboard", is_flag=True, help="Show the result with the published entries.")
@@ -76,7 +76,11 @@ def submit(
     show_default=True,
     help="Between frames, with dynamic time warping; levenshtein: edits between sequences.",
 )  # fmt: skip
-@click.option("--frequency", type=float, help="Vectors per second in FEATURES [default: 50, or the model's].")
+@click.option(
+    "--frequency",
+    type=Number(min=0, min_open=True),
+    help="Vectors per second in FEATURES [default: 50, or the model's].",
+)
 @_LEADERBOARD
 @json_option
 @cpu_device_option

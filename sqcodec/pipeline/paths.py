@@ -23,6 +23,16 @@ def is_pipe(path: Path) -> bool:
     return str(path) == "-"
 
 
+def check_folder(source: Path, target: Path) -> None:
+    """Raise SqcodecError if `target` can be no folder of what is made of the folder `source`."""
+    if is_pipe(target):
+        raise SqcodecError(f"{target}: standard output; {source} is a folder, so expected the folder to write to")
+    if target.exists() and not target.is_dir():
+        raise SqcodecError(f"{target}: a file; {source} is a folder, so expected the folder to write to")
+    if target.resolve().is_relative_to(source.resolve()):
+        raise SqcodecError(f"{target}: lies within {source}; write to a folder beside it")
+
+
 def shown(source: Path) -> str:
     """The input's name in messages."""
     return STANDARD_INPUT if is_pipe(source) else str(source)
@@ -45,7 +55,9 @@ def check_place(source: Path, target: Path) -> None:
         raise SqcodecError(f"{target}: a folder; expected the name of the file to write")
     if not target.parent.is_dir():
         raise SqcodecError(f"{target}: there is no folder {target.parent}; make it first")
-    if not is_pipe(source) and target.exists() and source.exists() and target.samefile(source):
+    if is_pipe(source) or is_special(target):
+        return
+    if target.exists() and source.exists() and target.samefile(source):
         raise SqcodecError(f"{target}: input and output are the same file; write to another name")
 
 

@@ -191,7 +191,10 @@ def test_decode_without_a_model_of_the_fingerprint_fails(encoded: Path, monkeypa
     fingerprint = read_codes(Path("codes.npy")).fingerprint
     make_model(Path("runs/tiny/model.safetensors"), seed=1)
     text = f"Error: no model of fingerprint {fingerprint}, which the codes were written with: searched SQCODEC_MODEL"
-    rest = ", under runs/ and what ships; name it with --model, or copy its run folder to runs/\n"
+    rest = (
+        ", under runs/ and what ships; name it with --model, or copy its run folder to runs/; a damaged header names a"
+        " model that there is not: then copy or encode the file again\n"
+    )
     assert refused("decode", "codes.npy", "out.wav") == f"{text} (not set){rest}"
     monkeypatch.setenv("SQCODEC_MODEL", "tiny")
     assert refused("decode", "codes.npy", "out.wav") == f"{text} (tiny){rest}"

@@ -140,8 +140,9 @@ def test_another_export_in_the_folder_is_refused(corpus: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        ("in -", "-: standard output; in is a folder, so expected the folder to write to"),
         ("in in/out", "in/out: lies within in; write to a folder beside it"),
-        ("in in.wav", "in.wav: a file; expected the folder to write to"),
+        ("in in.wav", "in.wav: a file; in is a folder, so expected the folder to write to"),
         ("runs out", "runs: got no recordings, expected .wav, .flac, .ogg, ... in it or below it"),
     ],
 )

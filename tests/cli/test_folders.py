@@ -192,6 +192,7 @@ def test_failures_are_listed_and_do_not_stop_the_others(recordings: Path, jobs) 
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        ("encode in -", "-: standard output; in is a folder, so expected the folder to write to"),
         ("encode in in/out", "in/out: lies within in; write to a folder beside it"),
         ("encode in in.wav", "in.wav: a file; in is a folder, so expected the folder to write to"),
         ("encode in o.sqc", "o.sqc: the name of a file; in is a folder, so expected the folder to write to"),

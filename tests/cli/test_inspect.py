@@ -169,7 +169,7 @@ def test_a_codebook_that_no_frame_uses_is_empty(workplace: Path) -> None:
     Path("unused.sqc").write_bytes(codec.pack(unused))
     text = run("inspect", "unused.sqc", "--plot", "unused.png")
     assert text.exit_code == 0, text.output
-    assert "  codebook 3 0 of 256 codewords in use" in text.stdout
+    assert "  codebook 3 0 of 256 codewords in use, perplexity 0.0\n" in text.stdout
     figure = sqcodec.plot({"": unused})
     assert np.ma.count(figure.axes[0].images[0].get_array()) == 2 * codes.indices.shape[1]
     assert Path("unused.png").is_file()

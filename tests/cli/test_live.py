@@ -1,6 +1,7 @@
 """`sqcodec encode --stream` and `decode --stream`: live on pipes."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -175,7 +176,11 @@ def test_what_lies_at_the_target_stays_until_there_is_a_stream(tmp_path: Path, p
     for arguments, text in (
         (("encode", "in.raw", "in.raw", *RAW, *rate), "in.raw: input and output are the same file"),
         (("encode", "in.wav", "old", *RAW, *rate), "the stream begins as a WAV file does"),
-        (("decode", "x.npy", "old", *RAW), "the stream begins as a NumPy file does"),
+        *(
+            (("decode", name, "old", *RAW, "--bitrate", rate), f"the stream begins as a {what} file does")
+            for name, what in (("x.npy", "NumPy"), ("in.wav", "WAV"))
+            for rate in ("400", "800", "1600")
+        ),
         (("encode", "in.raw", "no/old", *RAW, *rate), "there is no folder no"),
         (("decode", "no-such", "old", *RAW), "no-such: cannot be opened"),
         (("decode", "in.raw", "old", *RAW, "--dtx", "--bitrate", "400"), "a packet of "),
@@ -192,6 +197,23 @@ def test_what_lies_at_the_target_stays_until_there_is_a_stream(tmp_path: Path, p
 @pytest.mark.parametrize("command", ["encode", "decode"])
 def test_options_that_a_stream_does_not_take_are_refused(command: str) -> None:
     rate = ("--rate", "16000") if command == "encode" else ()
-    result = run(command, "-", "-", *RAW, *rate, "--json", "--speaker", "p1", "--device", "cpu")
+    defaults = ("--device", "cpu", "--jobs", "1")
+    result = run(command, "-", "-", *RAW, *rate, *defaults, "--json", "--speaker", "p1")
     assert result.exit_code == 2
-    assert "--stream does not take --speaker and --json and --device." in result.stderr
+    assert "--stream does not take --speaker and --json." in result.stderr
+
+
+@pytest.mark.slow
+def test_a_named_pipe_is_opened_at_once(tmp_path: Path, pcm: bytes) -> None:
+    """A driver that opens both ends before it sends anything would wait for ever otherwise."""
+    for name in ("in", "out"):
+        os.mkfifo(tmp_path / name)
+    with (
+        started("encode", "in", "out", *RAW, "--rate", "16000", "--quiet", cwd=tmp_path) as encoder,
+        (tmp_path / "in").open("wb") as samples,
+        (tmp_path / "out").open("rb") as packets,
+    ):
+        samples.write(pcm)
+        samples.close()
+        assert len(packets.read()) == 8 * 32
+    assert encoder.returncode == 0

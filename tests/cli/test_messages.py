@@ -78,16 +78,24 @@ def test_wrong_use_is_one_error() -> None:
     )
 
 
-def test_parts_of_another_recording_are_not_joined() -> None:
+def test_the_name_of_several_says_how_to_decode_them() -> None:
+    Path("m-001.bin").write_bytes(b"a part")
+    text = refused("decode", "m.bin", "out.wav")
+    assert text == "Error: m.bin: is not there, but m-001.bin is: decode all of them, m-*.bin\n"
+
+
+def test_parts_of_another_encoding_are_not_joined() -> None:
     soundfile.write("short.wav", speech_like(20_000), 16000)
-    Path("m-003.bin").write_bytes(b"of before")
+    for name in ("m-002.bin", "m-003.bin", "m-005.bin", "o-001.bin"):
+        Path(name).write_bytes(b"of before")
     text = refused("encode", "in.wav", "m.bin", "--max-bytes", "200")
-    assert "m-003.bin: is there, of another recording, and would be decoded with these" in text
+    assert "m-003.bin m-005.bin: left of another encoding, and would be decoded with these 2" in text
     assert not Path("m-001.bin").exists()
+    for name in ("m-002.bin", "m-003.bin", "m-005.bin"):
+        Path(name).unlink()
     Path("m-002.bin").mkdir()
     assert "m-002.bin: a folder" in refused("encode", "in.wav", "m.bin", "--max-bytes", "200")
-    Path("o-001.bin").write_bytes(b"of before")
-    assert "o-001.bin: is there" in refused("encode", "short.wav", "o.bin")
+    assert run("encode", "short.wav", "o.bin").exit_code == 0  # decoded alone
 
 
 def test_a_suffix_in_capitals_is_a_message() -> None:

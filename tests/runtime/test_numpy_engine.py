@@ -149,6 +149,8 @@ def test_codes_of_many_stages_may_have_less_contrast(tmp_path: Path, features: n
 
     for half, full in zip(rendered(0.4, ", contrast: 0.5", 5), rendered(0.2, "", 5), strict=True):
         assert np.array_equal(half, full)
+    for half, full in zip(rendered(0.4, ", contrast: 0.5", 5), rendered(0.4, "", 5), strict=True):
+        assert np.abs(half - full).max() > 1e-3 * np.abs(full).max()
     for none, plain in zip(rendered(0.4, ", contrast: 0", 5), rendered(0.0, "", 5), strict=True):
         np.testing.assert_allclose(none, plain, atol=1e-5)
     for few, others in zip(rendered(0.4, ", contrast: 0.5", 4), rendered(0.4, "", 4), strict=True):

@@ -70,12 +70,14 @@ def decode_file(
     vocoder: str | None = None,
     sample_rate: int | None = None,
     recover: bool = False,
+    row: int | str | None = None,
     device: str = "auto",
 ) -> Decoded:
     """Decode a codes file to a `.wav`, `.flac` or `.ogg` file, as `sqcodec decode` does. No messages (`.bin`).
 
     model: None: the one that wrote the codes, which is found by its fingerprint. sample_rate: Hz; None: the model's.
-    recover: decode the intact blocks of a damaged `.sqc`; the others become silence. Raises CodesError: the codes
+    recover: decode the intact blocks of a damaged `.sqc`; the others become silence. row: number or name of a row, of a
+    shard of `sqcodec export`; None: its only one. Raises CodesError: the codes
     cannot be read or do not fit the model; ModelError: their model is missing; VocoderError: no such vocoder;
     SqcodecError: the target cannot be written.
 
@@ -86,6 +88,7 @@ def decode_file(
     return files.decode_file(
         Path(source), Path(target), model=None if model is None else str(model), speaker=speaker, vocoder=vocoder,
         rate=sample_rate, recover=recover, device=device, program=True,
+        row=None if row is None else str(row),
     )  # fmt: skip
 
 

@@ -44,7 +44,9 @@ class Concealment:
     def push(self, packet: bytes | None) -> Iterator[Step]:
         """The next packet; None: it is lost. Raises CodesError: a packet of another size."""
         self.check(packet)  # a wrong size is an error now, not `protect` packets later
-        packet, copy = self._split(packet)
+        copy = b""
+        if packet is not None and len(packet) > 1:
+            packet, copy = self._split(packet)
         self._held.append(packet)
         if len(self._held) > self.protect:
             yield self._step(self._held.popleft(), copy)
@@ -52,12 +54,11 @@ class Concealment:
     def check(self, packet: bytes | None) -> None:
         """Raise CodesError: a packet of another size."""
         if packet is not None and len(packet) > 1:
-            self._coder.unpack(self._split(packet)[0] or b"")
+            self._coder.unpack(self._split(packet)[0])
 
-    def _split(self, packet: bytes | None) -> tuple[bytes | None, bytes]:
+    def _split(self, packet: bytes) -> tuple[bytes, bytes]:
         """The packet itself, and the copy that it carries."""
-        carries = self.protect and packet is not None and len(packet) > 1
-        return packets.split(packet) if carries and packet else (packet, b"")
+        return packets.split(packet) if self.protect else (packet, b"")
 
     def flush(self) -> Iterator[Step]:
         """Those that were held back for copies."""

@@ -95,7 +95,8 @@ class Encoder:
             yield fit(codes, latents, self._engine.embeddings(), self._space, goal, block)
 
     def latents(self, recordings: Iterable[Recording], *, speaker: str | None) -> Iterator[tuple[Codes, Latents]]:
-        """What the codes of each recording code, and its codes of one codebook or more, with length, level and speaker.
+        """What is to be coded of each recording, with codes that hold its length, level and speaker: of one codebook,
+        or of all where the speaker is searched.
 
         Raises as `encode_for`.
         """

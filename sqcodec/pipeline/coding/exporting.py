@@ -25,7 +25,7 @@ from sqcodec.pipeline.coding.watched import ShowProgress
 from sqcodec.pipeline.finding.model_card import licence_of
 from sqcodec.pipeline.finding.models import find_for_encoding, model_name
 from sqcodec.pipeline.parallel import in_parallel
-from sqcodec.pipeline.paths import written
+from sqcodec.pipeline.paths import check_folder, written
 from sqcodec.storage import file_digest, write_json
 
 
@@ -83,7 +83,7 @@ def export_folder(
     recordings and transcripts gave with these settings before are kept. Raises ModelError: no model; CodesError: it has
     fewer codebooks; CorpusError: no recordings; SqcodecError: `target` holds another export, or lies within `source`.
     """
-    _check_target(source, target)
+    check_folder(source, target)
     check_format(form)
     tasks = _tasks(source)
     found = find_for_encoding(model)
@@ -114,13 +114,6 @@ def export_folder(
     rows = sum(file.outcome != "failed" for file in files)
     write_json(target / META, meta.as_json() | {"complete": True, "rows": rows})
     return FolderResult(files=files, notes=tuple(filter(None, (found.note, bit_rate_note(codec, bit_rate)))))
-
-
-def _check_target(source: Path, target: Path) -> None:
-    if target.exists() and not target.is_dir():
-        raise SqcodecError(f"{target}: a file; expected the folder to write to")
-    if target.resolve().is_relative_to(source.resolve()):
-        raise SqcodecError(f"{target}: lies within {source}; write to a folder beside it")
 
 
 def _tasks(source: Path) -> list[_Task]:

@@ -36,6 +36,7 @@ from sqcodec.pipeline.coding.watched import ShowProgress
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.finding.vocoders import choose_vocoder
 from sqcodec.pipeline.parallel import in_parallel
+from sqcodec.pipeline.paths import check_folder
 from sqcodec.storage import file_digest
 from sqcodec.vocoder.interface import VocoderPrecision
 
@@ -282,10 +283,7 @@ def _decode(
 
 def _tasks(source: Path, target: Path, suffixes: Collection[str], suffix: str, what: str) -> list[_Task]:
     """Every file under `source` with one of `suffixes`, and the path of its result."""
-    if target.exists() and not target.is_dir():
-        raise SqcodecError(f"{target}: a file; {source} is a folder, so expected the folder to write to")
-    if target.resolve().is_relative_to(source.resolve()):
-        raise SqcodecError(f"{target}: lies within {source}; write to a folder beside it")
+    check_folder(source, target)
     paths = [path.relative_to(source) for path in files_below(source, suffixes)]
     if not paths:
         raise SqcodecError(f"{source}: no {what} in it; expected files named {', '.join(suffixes)}")

@@ -112,12 +112,11 @@ def _mono(values: NDArray[Any]) -> NDArray[np.float32]:
         raise AudioError(f"got an array {shape}: empty; expected at least one sample")
     channels = values[None] if values.ndim == 1 else _channels_first(values)
     scale = np.float32(1.0 if kind.kind == "f" else 2.0 ** (8 * kind.itemsize - 1))
-    samples = channels.astype(np.float32) / scale
-    if not np.isfinite(samples).all():
+    if not np.isfinite(channels).all():
         raise AudioError("got samples that are not finite: NaN or infinity; repair or leave out the recording")
-    if (loudest := float(np.abs(samples).max())) > MAX_SAMPLE:
+    if kind.kind == "f" and (loudest := float(np.abs(channels).max())) > MAX_SAMPLE:
         raise AudioError(f"got samples up to {loudest:.3g}, expected -1 to 1; divide by the value of full scale")
-    return _mixed(samples)
+    return _mixed(channels.astype(np.float32) / scale)
 
 
 def _channels_first(values: NDArray[Any]) -> NDArray[Any]:

@@ -211,7 +211,7 @@ def _codebook_use(codes: Codes, codec_header: ModelHeader | None) -> tuple[Codeb
                 codes=len(row),
                 in_use=int((counts > 0).sum()),
                 entropy=entropy,
-                perplexity=2**entropy,
+                perplexity=2**entropy if len(row) else 0.0,
                 histogram=tuple(int(part.sum()) for part in parts),
             )
         )

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple, Protocol, Self
+from typing import BinaryIO, Literal, NamedTuple, Protocol, Self, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.coding.modes import check, mode_of, parse
 from sqcodec.pipeline.coding.streams import StreamDecoder, StreamEncoder
 from sqcodec.pipeline.finding.models import FoundModel, find_for_encoding
-from sqcodec.pipeline.paths import check_place, is_pipe
+from sqcodec.pipeline.paths import check_place, is_pipe, is_special
 
 _FULL_SCALE = 32767.0
 
@@ -111,26 +111,35 @@ class _Sink(Protocol):
 
 
 class _Target:
-    """A file that is opened, and emptied, with the first bytes for it or at the end; standard output is open."""
+    """A file that is opened, and emptied, with the first bytes for it or at the end; a pipe or device at once."""
 
     def __init__(self, path: Path, stack: ExitStack) -> None:
         self._path, self._stack = path, stack
         self._file: BinaryIO | None = None
+        if is_pipe(path) or is_special(path):
+            self._opened()
 
     def write(self, content: bytes) -> None:
-        self._opened().write(content)
+        if content:
+            self._opened().write(content)
 
     def flush(self) -> None:
         self._opened().flush()
 
     def _opened(self) -> BinaryIO:
         if self._file is None:
-            self._file = sys.stdout.buffer if is_pipe(self._path) else _open(self._path, "wb", self._stack)
+            self._file = _standard(sys.stdout) if is_pipe(self._path) else _open(self._path, "wb", self._stack)
         return self._file
 
 
 def _source(path: Path, stack: ExitStack) -> BinaryIO:
-    return sys.stdin.buffer if is_pipe(path) else _open(path, "rb", stack)
+    return _standard(sys.stdin) if is_pipe(path) else _open(path, "rb", stack)
+
+
+def _standard(stream: TextIO | None) -> BinaryIO:
+    if stream is None:
+        raise SqcodecError("-: standard input or output is closed; name a file, or pipe it")
+    return stream.buffer
 
 
 def _open(path: Path, how: Literal["rb", "wb"], stack: ExitStack) -> BinaryIO:
@@ -266,7 +275,7 @@ def _written(
 def _write(target: _Sink, parts: list[bytes]) -> int:
     for part in parts:
         target.write(part)
-    if parts:
+    if any(parts):
         target.flush()
     return len(parts)
 

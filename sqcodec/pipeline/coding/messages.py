@@ -1,5 +1,6 @@
 """Voice messages: a recording as packets of at most so many bytes, each decodable alone; several to one sound."""
 
+import glob
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -22,7 +23,7 @@ from sqcodec.pipeline.coding.outcomes import Decoded, Encoded
 from sqcodec.pipeline.coding.rate_control import DEFAULT_EFFORT, Effort, Fitted, Goal, fit
 from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, clipping_note
 from sqcodec.pipeline.finding.models import find_for_encoding
-from sqcodec.pipeline.paths import check_target, is_pipe, shown, spooled, written
+from sqcodec.pipeline.paths import check_target, shown, spooled, written
 from sqcodec.recording import Recording
 
 DEFAULT_BYTES = 230  # fits a packet of Meshtastic and of LXMF
@@ -48,8 +49,8 @@ def encode_messages(
 ) -> EncodedMessages:
     """Encode a recording to `target`, or to NAME-001.bin, NAME-002.bin, ... where one message does not hold it.
 
-    effort: None: the default. Raises as `encode_file`; CodesError: no message of the model is as small; SqcodecError: a
-    message of the next number is there.
+    effort: None: the default. Raises as `encode_file`; CodesError: no message of the model is as small; SqcodecError:
+    messages of higher numbers are there.
     """
     check_target(source, target, [message.SUFFIX])
     with spooled(source) as path:
@@ -124,7 +125,7 @@ def decode_messages(
     """
     check_target(sources[0], target, (".raw", ".pcm") if raw else SOUND_FORMATS)
     codec = open_codec(find_for_encoding(model).path, device)
-    codes = joined([message.unpack(npy.read_bytes(path), codec.space, where=str(path)) for path in sources], codec)
+    codes = joined([message.unpack(_read(path), codec.space, where=str(path)) for path in sources], codec)
     rate = rate or codec.sample_rate
     where = str(sources[0])
     result = decode_with(
@@ -134,6 +135,14 @@ def decode_messages(
     return Decoded(
         samples=result.samples, sample_rate=rate, speaker=None, model=codec.path, notes=tuple(notes), lost=()
     )
+
+
+def _read(path: Path) -> bytes:
+    """A message's bytes. Raises CodesError: it cannot be read, or there are several of that name."""
+    if not path.exists() and (first := _numbered(path, 1)).exists():
+        every = path.with_name(f"{path.stem}-*{path.suffix}")
+        raise CodesError(f"{path}: is not there, but {first} is: decode all of them, {every}")
+    return npy.read_bytes(path)
 
 
 def joined(parts: Sequence[Codes], codec: Codec) -> Codes:
@@ -156,14 +165,16 @@ def joined(parts: Sequence[Codes], codec: Codec) -> Codes:
 
 
 def _check_names(source: Path, target: Path, files: Sequence[Path]) -> None:
-    """Raise SqcodecError: a message cannot be written, or the next number is there, which would count as one more."""
+    """Raise SqcodecError: a message cannot be written, or higher numbers are there, which would count as parts."""
     for file in files:
         check_target(source, file, [message.SUFFIX])
-    following = _numbered(target, len(files) + 1 if len(files) > 1 else 1)
-    if not is_pipe(target) and following.exists():
+    if len(files) == 1:
+        return
+    numbered = target.parent.glob(f"{glob.escape(target.stem)}-[0-9][0-9][0-9]{glob.escape(target.suffix)}")
+    if left := sorted(path for path in numbered if path.name > files[-1].name):
         raise SqcodecError(
-            f"{following}: is there, of another recording, and would be decoded with these; remove it, or write to"
-            " another name"
+            f"{' '.join(map(str, left))}: left of another encoding, and would be decoded with these {len(files)};"
+            " remove what is left, or write to another name"
         )
 
 

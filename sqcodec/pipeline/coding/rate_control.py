@@ -39,6 +39,7 @@ _KEPT: dict[int, int] = {1: 1, 2: 4, 3: 16}
 _HISTORIES: dict[int, int] = {1: 4, 2: 8, 3: 16}  # of one codebook: one alone ends in cheap codes that fit nothing
 _TOLERANCE = 0.01  # of the size, within which a price is good
 _TRIES = 6  # prices that are tried
+_BEST = 300.0  # decibels of a quality, beyond which a price is no number
 _STEEP = 1.6  # of the price as a power of the size, roughly
 
 
@@ -54,9 +55,11 @@ class Goal:
     effort: Effort = DEFAULT_EFFORT
 
     def __post_init__(self) -> None:
+        if sum(value is not None for value in (self.bit_rate, self.quality, self.max_bytes)) != 1:
+            raise CodesError("expected one of `bit_rate`, `quality` and `max_bytes`")
         if self.bit_rate is not None:
             check_bit_rate(self.bit_rate)
-        if self.quality is not None and not math.isfinite(self.quality):
+        if self.quality is not None and not abs(self.quality) <= _BEST:
             raise CodesError(f"`quality` {self.quality}: expected decibels, such as 5")
         if self.max_bytes is not None and self.max_bytes < 1:
             raise CodesError(f"`max_bytes` {self.max_bytes}: expected a whole number of at least 1")
@@ -150,7 +153,10 @@ def fit(
     fitting = _Fitting(codes, latents, codebook, space, goal, block, pack)
     if goal.quality is not None:
         return Fitted(*fitting.at(10 ** (-goal.quality / 10)).file, "")
-    return fitting.limited(goal.max_bytes) if goal.max_bytes is not None else fitting.rated(goal.bit_rate or 0.0)
+    if goal.max_bytes is not None:
+        return fitting.limited(goal.max_bytes)
+    assert goal.bit_rate is not None
+    return fitting.rated(goal.bit_rate)
 
 
 def _fit_one(
@@ -170,7 +176,8 @@ def _fit_one(
         return Fitted(*one.at(10 ** (-goal.quality / 10)), "")
     if goal.max_bytes is not None:
         return Fitted(*one.limited(goal.max_bytes), "")
-    file, note = one.rated(goal.bit_rate or 0.0)
+    assert goal.bit_rate is not None
+    file, note = one.rated(goal.bit_rate)
     return Fitted(*file, note)
 
 

@@ -271,12 +271,11 @@ def _checked(samples: NDArray[Any]) -> _Samples:
         raise AudioError(f"got {what}, expected one channel of samples [n] as an array of NumPy")
     if samples.dtype.kind != "f" and samples.dtype != np.int16:
         raise AudioError(f"got samples of {samples.dtype}, expected floats in -1 to 1, or int16")
-    floats: _Samples = np.asarray(samples / np.float32(_FULL_SCALE if samples.dtype == np.int16 else 1), np.float32)
-    if len(floats) and not float(np.abs(floats).max()) <= MAX_SAMPLE:
-        raise AudioError(
-            "got samples that are not finite, or no sound; expected -1 to 1: leave them out, or send zeros"
-        )
-    return floats
+    if samples.dtype == np.int16:
+        return np.asarray(samples / np.float32(_FULL_SCALE), np.float32)
+    if len(samples) and not float(np.abs(samples).max()) <= MAX_SAMPLE:
+        raise AudioError("got samples that are not finite, or no sound; expected -1 to 1: send zeros instead")
+    return np.asarray(samples, np.float32)
 
 
 def _checked_protect(protect: int) -> int:

@@ -182,7 +182,8 @@ def find_for_decoding(fingerprint: str, model: str | Path | None) -> FoundModel:
         raise ModelError(f"codes of {older}, fingerprint {fingerprint}: {where_to_get(older, place)}")
     raise ModelError(
         f"no model of fingerprint {fingerprint}, which the codes were written with: searched {_environment_text()},"
-        f" under {RUNS}/ and what ships; name it with `model`, or copy its run folder to {RUNS}/"
+        f" under {RUNS}/ and what ships; name it with `model`, or copy its run folder to {RUNS}/;"
+        " a damaged header names a model that there is not: then copy or encode the file again"
     )
 
 

@@ -181,6 +181,9 @@ def test_numbers_that_mean_nothing_are_refused(codec: Codec, setting: dict[str, 
 def test_goals_that_mean_nothing_are_refused() -> None:
     for goal, text in (
         ({"quality": float("nan")}, "`quality` nan: expected decibels"),
+        ({"quality": -4000}, "`quality` -4000: expected decibels"),
+        ({}, "expected one of `bit_rate`, `quality` and `max_bytes`"),
+        ({"bit_rate": 800, "quality": 5}, "expected one of `bit_rate`, `quality` and `max_bytes`"),
         ({"max_bytes": 0}, "`max_bytes` 0: expected a whole number of at least 1"),
     ):
         with pytest.raises(CodesError, match=text):

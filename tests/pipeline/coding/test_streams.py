@@ -317,7 +317,7 @@ def test_a_negative_number_of_packets_is_refused(codec):
     for made in (sqcodec.StreamEncoder, sqcodec.StreamDecoder):
         with pytest.raises(CodesError, match="`protect` -1: expected a number of packets, 0 for none"):
             made(codec, protect=-1)
-        with pytest.raises(AudioError):
+        with pytest.raises(AudioError, match="got a sample rate of 0 Hz"):
             made(codec, sample_rate=0)
 
 
