@@ -93,7 +93,7 @@ def unpack(content: bytes, space: CodeSpace, *, where: str) -> Codes:
         whole = "" if only else f" (block {damage.block.number}, from {begin:.0f} s on)"
         raise CodesError(
             f"{where}: the checksum does not match{whole}: the file was damaged, cut, or something was added;"
-            " copy or encode it again, or decode what is intact with `recover`"
+            f" copy or encode it again{'' if only else ', or decode what is intact with `recover`'}"
         ) from None
     indices = np.concatenate([part.codes for part in found], axis=1)
     return to_codes(header, indices, np.concatenate([part.stages for part in found]), space)

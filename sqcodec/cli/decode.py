@@ -108,7 +108,8 @@ def decode(
         agreed = live.Agreed(mode, model, bitrate)
         done = live.decode_live(codes, recording, agreed=agreed, rate=rate, extras=live.Extras(dtx, protect or 0))
         text = f"{done.seconds:.2f} s of {done.packets} packets, mode {done.mode}"
-        echo_result(recording, [], f"{text}, {model_text(done.model, done.model_reason)}", quiet=quiet)
+        notes = [done.note] if done.note else []
+        echo_result(recording, notes, f"{text}, {model_text(done.model, done.model_reason)}", quiet=quiet)
         return
     if dtx or protect or mode:
         raise click.UsageError("--mode, --dtx and --protect need --stream.")

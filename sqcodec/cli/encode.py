@@ -134,7 +134,8 @@ def encode(
         agreed = live.Agreed(mode, model, bitrate)
         done = live.encode_live(recording, codes, agreed=agreed, rate=rate, extras=live.Extras(dtx, protect or 0))
         text = f"{done.packets} packets of {done.packet_bytes} bytes, {done.seconds:.2f} s, mode {done.mode}"
-        echo_result(codes, [], f"{text}, {model_text(done.model, done.model_reason)}", quiet=quiet)
+        notes = [done.note] if done.note else []
+        echo_result(codes, notes, f"{text}, {model_text(done.model, done.model_reason)}", quiet=quiet)
         return
     if dtx or protect or mode:
         raise click.UsageError("--mode, --dtx and --protect need --stream.")

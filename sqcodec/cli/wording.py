@@ -25,8 +25,8 @@ _OPTIONS = {
         name: f"--{name}"
         for name in (
             "asr", "backend", "block", "codebooks", "coder", "data", "device", "dtx", "dtype", "effort", "jobs",
-            "model", "mos", "neighbours", "out", "protect", "protocol", "quality", "recover", "resume", "row",
-            "scheduler", "speaker", "stage", "stream", "strict", "sv", "systems", "target",
+            "model", "mos", "neighbours", "out", "protect", "protocol", "quality", "rate", "raw", "recover", "resume",
+            "row", "scheduler", "speaker", "stage", "stream", "strict", "sv", "systems", "target",
         )
     },
 }  # fmt: skip

@@ -152,7 +152,11 @@ class AudioSource:
         try:
             with self._sound_file() as file:
                 yield file
-        except (soundfile.SoundFileError, TypeError, OSError) as error:  # TypeError: .raw, which has no header
+        except (soundfile.SoundFileError, TypeError, OSError) as error:
+            if self._raw is None and isinstance(error, TypeError):
+                raise AudioError(
+                    f"{self.path}: raw samples, whose format and rate no header says; `raw` s16le and `rate` 16000 do"
+                ) from error
             reason = _PREFIX.sub("", str(error)).rstrip(".")
             raise self._broken(f"{reason}; expected a recording (WAV, FLAC, Ogg, MP3...)") from error
 

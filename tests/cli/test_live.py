@@ -45,7 +45,12 @@ def test_files_of_samples_and_packets(tmp_path: Path, pcm: bytes, monkeypatch) -
     assert Path("again.raw").read_bytes() == Path("out.raw").read_bytes()
     cut = Path("cut")
     cut.write_bytes(packets[:-3])  # an incomplete packet at the end is left out
-    assert run("decode", "cut", "short.raw", *RAW, "--bitrate", "800", "--rate", "8000").exit_code == 0
+    result = run("decode", "cut", "short.raw", *RAW, "--bitrate", "800", "--rate", "8000")
+    assert result.exit_code == 0
+    assert (
+        "left out at the end: 1 of a packet's 4 bytes; --bitrate, --dtx and --protect must be the sender's"
+        in result.stderr
+    )
     assert abs(len(Path("short.raw").read_bytes()) // 2 - 31 * 320) <= 320
 
 
@@ -192,6 +197,16 @@ def test_what_lies_at_the_target_stays_until_there_is_a_stream(tmp_path: Path, p
     Path("nothing").write_bytes(b"")
     assert run("encode", "nothing", "old", *RAW, *rate).exit_code == 0
     assert Path("old").read_bytes() == b""  # an empty stream
+
+
+def test_half_a_sample_and_half_a_framed_packet_are_noted(tmp_path: Path, pcm: bytes, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in.raw").write_bytes(pcm[:6401])
+    done = run("encode", "in.raw", "packets", *RAW, "--rate", "16000", "--dtx")
+    assert done.exit_code == 0
+    assert "left out at the end: 1 of a sample's 2 bytes" in done.stderr
+    Path("packets").write_bytes(Path("packets").read_bytes()[:-3])
+    assert "left out at the end: 6 of a packet's 8 bytes" in run("decode", "packets", "o.raw", *RAW, "--dtx").stderr
 
 
 @pytest.mark.parametrize("command", ["encode", "decode"])

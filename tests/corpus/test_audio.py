@@ -89,7 +89,7 @@ def test_empty_missing_and_foreign_files_are_refused(tmp_path: Path) -> None:
     expected = {
         "empty.wav": "empty: it holds no samples; expected at least one",
         "text.wav": "broken: Format not recognised; expected a recording (WAV, FLAC, Ogg, MP3...)",
-        "headless.raw": "broken: samplerate must be specified; expected a recording (WAV, FLAC, Ogg, MP3...)",
+        "headless.raw": "raw samples, whose format and rate no header says; `raw` s16le and `rate` 16000 do",
         "nothing.wav": "missing: no such file; expected a recording (WAV, FLAC, Ogg, MP3...)",
         ".": "missing: a folder; expected a recording (WAV, FLAC, Ogg, MP3...)",
     }

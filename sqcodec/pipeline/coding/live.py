@@ -42,7 +42,10 @@ class Agreed(NamedTuple):
 
 
 class Streamed(NamedTuple):
-    """packets, each of packet_bytes unless of silence; seconds of sound; the mode; the model, and why it was chosen."""
+    """packets, each of packet_bytes unless of silence; seconds of sound; the mode; the model, and why it was chosen.
+
+    note: on an end that is no whole sample or packet; "": there is none.
+    """
 
     packets: int
     packet_bytes: int
@@ -50,6 +53,14 @@ class Streamed(NamedTuple):
     mode: str
     model: Path
     model_reason: str
+    note: str
+
+
+class Done(NamedTuple):
+    """packets that were coded; left: bytes at the end of the source that are no whole sample or packet."""
+
+    packets: int
+    left: int
 
 
 def encode_live(source: Path, target: Path, *, agreed: Agreed, rate: int, extras: Extras) -> Streamed:
@@ -62,9 +73,10 @@ def encode_live(source: Path, target: Path, *, agreed: Agreed, rate: int, extras
     found, codec, bit_rate = _agreed(agreed)
     encoder = StreamEncoder(codec, bitrate=bit_rate, sample_rate=rate, dtx=extras.dtx, protect=extras.protect)
     with ExitStack() as stack:
-        count = encode_stream(_source(source, stack), _Target(target, stack), encoder, framed=extras.dtx)
+        count, left = encode_stream(_source(source, stack), _Target(target, stack), encoder, framed=extras.dtx)
     seconds = count * encoder.packet_samples / rate
-    return Streamed(count, encoder.packet_bytes, seconds, encoder.mode, found.path, found.reason)
+    note = "left out at the end: 1 of a sample's 2 bytes" if left else ""
+    return Streamed(count, encoder.packet_bytes, seconds, encoder.mode, found.path, found.reason, note)
 
 
 def decode_live(
@@ -87,9 +99,14 @@ def decode_live(
     decoder = StreamDecoder(codec, sample_rate=rate, protect=extras.protect)
     with ExitStack() as stack:
         opened = _source(source, stack), _Target(target, stack)
-        count = decode_stream(*opened, decoder, packet_bytes=size, framed=extras.dtx)
-    seconds = count * packets.CODES / codec.frame_rate
-    return Streamed(count, size, seconds, str(mode_of(codec, codebooks)), found.path, found.reason)
+        count, left = decode_stream(*opened, decoder, packet_bytes=size, framed=extras.dtx)
+    seconds, mode = count * packets.CODES / codec.frame_rate, str(mode_of(codec, codebooks))
+    note = (
+        f"left out at the end: {left} of a packet's {size} bytes; `bit_rate`, `dtx` and `protect` must be the sender's"
+        if left
+        else ""
+    )
+    return Streamed(count, size, seconds, mode, found.path, found.reason, note)
 
 
 def _agreed(agreed: Agreed) -> tuple[FoundModel, Codec, float | None]:
@@ -149,26 +166,28 @@ def _open(path: Path, how: Literal["rb", "wb"], stack: ExitStack) -> BinaryIO:
         raise SqcodecError(f"{error.filename}: cannot be opened: {error.strerror}") from error
 
 
-def encode_stream(source: BinaryIO, target: _Sink, encoder: StreamEncoder, *, framed: bool = False) -> int:
-    """Read samples (16 bit, little-endian, one channel), write packets; returns the number of packets.
+def encode_stream(source: BinaryIO, target: _Sink, encoder: StreamEncoder, *, framed: bool = False) -> Done:
+    """Read samples (16 bit, little-endian, one channel), write packets.
 
     framed: each has its length before it, a byte.
 
     It ends with the source, with a closed target, or when it is interrupted: then what was heard is still coded.
     """
     half_a_packet = encoder.packet_samples  # bytes: 20 ms
-    pieces = (np.frombuffer(piece, "<i2") for piece in _pieces(source, half_a_packet, whole=2))
+    pieces = _Pieces(source, half_a_packet, whole=2)
+    samples = (np.frombuffer(piece, "<i2") for piece in pieces)
 
     def sent(made: list[bytes]) -> list[bytes]:
         return [bytes([len(packet)]) + packet for packet in made] if framed else made
 
-    return _written(target, lambda piece: sent(encoder.push(piece)), lambda: sent(encoder.flush()), pieces)
+    count = _written(target, lambda piece: sent(encoder.push(piece)), lambda: sent(encoder.flush()), samples)
+    return Done(count, pieces.left)
 
 
 def decode_stream(
     source: BinaryIO, target: _Sink, decoder: StreamDecoder, *, packet_bytes: int, framed: bool = False
-) -> int:
-    """Read packets of packet_bytes, write samples (16 bit, little-endian); returns the number of packets.
+) -> Done:
+    """Read packets of packet_bytes, write samples (16 bit, little-endian).
 
     framed: each has its length before it, a byte.
 
@@ -178,15 +197,17 @@ def decode_stream(
     def push(packet: bytes) -> list[bytes]:
         return [_pcm(decoder.push(packet))]
 
-    pieces = _framed(source, packet_bytes) if framed else _pieces(source, packet_bytes, whole=packet_bytes)
-    return _written(target, push, lambda: [_pcm(decoder.flush())], pieces) - 1  # the last piece is of no packet
+    pieces = _Pieces(source, packet_bytes + framed, whole=1 if framed else packet_bytes)
+    received = _framed(pieces, packet_bytes) if framed else pieces
+    count = _written(target, push, lambda: [_pcm(decoder.flush())], received) - 1  # the last piece is of no packet
+    return Done(count, pieces.left)
 
 
-def _framed(source: BinaryIO, packet_bytes: int) -> Iterator[bytes]:
+def _framed(pieces: "_Pieces", packet_bytes: int) -> Iterator[bytes]:
     """Packets that have their lengths before them; an incomplete one at the end is left out. Raises CodesError: a
     length that no packet has."""
     held = b""
-    for piece in _pieces(source, packet_bytes + 1, whole=1):
+    for piece in pieces:
         held += piece
         while held and len(held) > held[0]:
             if held[0] > packet_bytes:
@@ -194,23 +215,31 @@ def _framed(source: BinaryIO, packet_bytes: int) -> Iterator[bytes]:
                                  " `protect` must be the sender's")  # fmt: skip
             yield held[1 : held[0] + 1]
             held = held[held[0] + 1 :]
+    pieces.left = len(held)
 
 
-def _pieces(source: BinaryIO, size: int, *, whole: int) -> Iterator[bytes]:
-    """What comes, in pieces of `size` bytes or fewer, each a multiple of `whole`; an incomplete end is left out."""
-    held = b""
-    read: Callable[[int], bytes] = getattr(source, "read1", source.read)  # does not wait for more than there is
-    with _Interrupts() as interrupts:
-        begin = b""
-        while chunk := interrupts.waiting(read, size - len(held) % size):
-            held += chunk
-            if len(begin) < LONGEST_MARK:
-                begin += chunk
-                _refuse_header(begin)
-            usable = len(held) - len(held) % whole
-            if usable:
-                yield held[:usable]
-                held = held[usable:]
+class _Pieces:
+    """What comes, in pieces of `size` bytes or fewer, each a multiple of `whole`; left: bytes of an incomplete end."""
+
+    def __init__(self, source: BinaryIO, size: int, *, whole: int) -> None:
+        self._source, self._size, self._whole = source, size, whole
+        self.left = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        held = b""
+        read: Callable[[int], bytes] = getattr(self._source, "read1", self._source.read)  # waits for no more than comes
+        with _Interrupts() as interrupts:
+            begin = b""
+            while chunk := interrupts.waiting(read, self._size - len(held) % self._size):
+                held += chunk
+                if len(begin) < LONGEST_MARK:
+                    begin += chunk
+                    _refuse_header(begin)
+                usable = len(held) - len(held) % self._whole
+                if usable:
+                    yield held[:usable]
+                    held = held[usable:]
+        self.left = len(held)
 
 
 def _refuse_header(begin: bytes) -> None:
