@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # argument of the library -> option of the command line; the library's texts write `argument`
 _OPTIONS = {
-    "bit_rate": "--bitrate",
+    "bitrate": "--bitrate",
     "fetch": "--download",
     "folder": "--out",
     "form": "--format",

@@ -47,7 +47,7 @@ class Encoder:
         or one codebook exceeds the bit rate.
         """
         if codebooks is not None and bit_rate is not None:
-            raise CodesError("`codebooks` and `bit_rate` exclude each other; give one of them")
+            raise CodesError("`codebooks` and `bitrate` exclude each other; give one of them")
         if codebooks is not None and codebooks < 1:
             raise CodesError(f"`codebooks` {codebooks}: expected a whole number of at least 1")
         if bit_rate is not None:
@@ -58,7 +58,7 @@ class Encoder:
             each = self._header.bit_rate(1)
             codebooks = min(available, int(limit / each))
             if not codebooks:
-                setting = f"`bit_rate` {limit:g}" if bit_rate else f"recipe {self._header.name}: bit_rate {limit:g}"
+                setting = f"`bitrate` {limit:g}" if bit_rate else f"recipe {self._header.name}: bit_rate {limit:g}"
                 raise CodesError(f"{setting}: the lowest of {name} is {each:g} bit/s")
         if codebooks is not None and codebooks > available:
             raise CodesError(f"`codebooks` {codebooks}: {name} has {available}")

@@ -83,7 +83,7 @@ def bit_rate_note(codec: Codec, bit_rate: float | None) -> str:
     """The note on a nominal bit rate above the model's highest; "" for any other."""
     if bit_rate is None or bit_rate <= codec.bit_rate:
         return ""
-    return f"`bit_rate` {bit_rate:g}: the model's highest is {codec.bit_rate:g} bit/s, which is used"
+    return f"`bitrate` {bit_rate:g}: the model's highest is {codec.bit_rate:g} bit/s, which is used"
 
 
 def raw_format(encoding: RawEncoding | None, sample_rate: int | None) -> RawFormat | None:

@@ -102,7 +102,7 @@ def decode_live(
         count, left = decode_stream(*opened, decoder, packet_bytes=size, framed=extras.dtx)
     seconds, mode = count * packets.CODES / codec.frame_rate, str(mode_of(codec, codebooks))
     note = (
-        f"left out at the end: {left} of a packet's {size} bytes; `bit_rate`, `dtx` and `protect` must be the sender's"
+        f"left out at the end: {left} of a packet's {size} bytes; `bitrate`, `dtx` and `protect` must be the sender's"
         if left
         else ""
     )
@@ -211,7 +211,7 @@ def _framed(pieces: "_Pieces", packet_bytes: int) -> Iterator[bytes]:
         held += piece
         while held and len(held) > held[0]:
             if held[0] > packet_bytes:
-                raise CodesError(f"a packet of {held[0]} bytes, expected at most {packet_bytes}: `dtx`, `bit_rate` and"
+                raise CodesError(f"a packet of {held[0]} bytes, expected at most {packet_bytes}: `dtx`, `bitrate` and"
                                  " `protect` must be the sender's")  # fmt: skip
             yield held[1 : held[0] + 1]
             held = held[held[0] + 1 :]

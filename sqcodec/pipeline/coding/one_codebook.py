@@ -72,12 +72,12 @@ class OneCodebook:
         size, full = bit_rate * self._whole.seconds / 8, self._file(self._whole)
         if full.size <= (1 + _TOLERANCE) * size:
             rate = self._rate(full.size)
-            most = f"`bit_rate` {bit_rate:g}: the nearest codewords take {rate:.0f} bit/s here, the most"
+            most = f"`bitrate` {bit_rate:g}: the nearest codewords take {rate:.0f} bit/s here, the most"
             return full, most if full.size < (1 - 3 * _TOLERANCE) * size else ""
         tried = list(self._tried((1 - _TOLERANCE) * size, (1 + _TOLERANCE) * size))
         best = min(tried, key=lambda one: abs(math.log(one.size / size)))
         if best.size > (1 + 3 * _TOLERANCE) * size:
-            return best, f"`bit_rate` {bit_rate:g}: the least is {self._rate(best.size):.0f} bit/s here, which is used"
+            return best, f"`bitrate` {bit_rate:g}: the least is {self._rate(best.size):.0f} bit/s here, which is used"
         return best, ""
 
     def limited(self, most: int) -> File:

@@ -56,7 +56,7 @@ class Goal:
 
     def __post_init__(self) -> None:
         if sum(value is not None for value in (self.bit_rate, self.quality, self.max_bytes)) != 1:
-            raise CodesError("expected one of `bit_rate`, `quality` and `max_bytes`")
+            raise CodesError("expected one of `bitrate`, `quality` and `max_bytes`")
         if self.bit_rate is not None:
             check_bit_rate(self.bit_rate)
         if self.quality is not None and not abs(self.quality) <= _BEST:
@@ -68,7 +68,7 @@ class Goal:
 def check_bit_rate(bit_rate: float) -> None:
     """Raise CodesError: no number of bits per second."""
     if not 0 < bit_rate < math.inf:
-        raise CodesError(f"`bit_rate` {bit_rate}: expected bit/s above 0, such as 1600")
+        raise CodesError(f"`bitrate` {bit_rate}: expected bit/s above 0, such as 1600")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,11 +211,11 @@ class _Fitting:
             full = self._pack(self._whole)
             if len(full) <= size:
                 rate = 8 * len(full) / self._whole.seconds
-                note = f"`bit_rate` {bit_rate:g}: all codebooks take {rate:.0f} bit/s here, which is the most"
+                note = f"`bitrate` {bit_rate:g}: all codebooks take {rate:.0f} bit/s here, which is the most"
                 return Fitted(self._whole, full, note)
         if best.size > (1 + 3 * _TOLERANCE) * size and best.price >= 0.9 * DEAREST:
             rate = 8 * best.size / self._whole.seconds
-            return Fitted(*best.file, f"`bit_rate` {bit_rate:g}: the least is {rate:.0f} bit/s here, which is used")
+            return Fitted(*best.file, f"`bitrate` {bit_rate:g}: the least is {rate:.0f} bit/s here, which is used")
         return Fitted(*best.file, "")
 
     def limited(self, most: int) -> Fitted:

@@ -166,10 +166,10 @@ def test_codes_is_what_encode_returns(codec: Codec) -> None:
     [
         ({"codebooks": 0}, "`codebooks` 0: expected a whole number of at least 1"),
         ({"codebooks": -1}, "`codebooks` -1: expected a whole number of at least 1"),
-        ({"bitrate": 0}, "`bit_rate` 0: expected bit/s above 0, such as 1600"),
-        ({"bitrate": -5}, "`bit_rate` -5: expected bit/s above 0"),
-        ({"bitrate": float("nan")}, "`bit_rate` nan: expected bit/s above 0"),
-        ({"bitrate": float("inf")}, "`bit_rate` inf: expected bit/s above 0"),
+        ({"bitrate": 0}, "`bitrate` 0: expected bit/s above 0, such as 1600"),
+        ({"bitrate": -5}, "`bitrate` -5: expected bit/s above 0"),
+        ({"bitrate": float("nan")}, "`bitrate` nan: expected bit/s above 0"),
+        ({"bitrate": float("inf")}, "`bitrate` inf: expected bit/s above 0"),
     ],
 )
 def test_numbers_that_mean_nothing_are_refused(codec: Codec, setting: dict[str, float], text: str) -> None:
@@ -182,8 +182,8 @@ def test_goals_that_mean_nothing_are_refused() -> None:
     for goal, text in (
         ({"quality": float("nan")}, "`quality` nan: expected decibels"),
         ({"quality": -4000}, "`quality` -4000: expected decibels"),
-        ({}, "expected one of `bit_rate`, `quality` and `max_bytes`"),
-        ({"bit_rate": 800, "quality": 5}, "expected one of `bit_rate`, `quality` and `max_bytes`"),
+        ({}, "expected one of `bitrate`, `quality` and `max_bytes`"),
+        ({"bit_rate": 800, "quality": 5}, "expected one of `bitrate`, `quality` and `max_bytes`"),
         ({"max_bytes": 0}, "`max_bytes` 0: expected a whole number of at least 1"),
     ):
         with pytest.raises(CodesError, match=text):

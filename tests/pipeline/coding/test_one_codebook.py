@@ -70,10 +70,10 @@ def test_beyond_the_limits_a_note_says_what_there_is(codec: sqcodec.Codec) -> No
     most = codec.encode_for(RECORDING, Goal(bit_rate=9000), speaker="p226")
     assert np.array_equal(most.codes.indices, whole.indices)
     rate = 8 * len(codec.pack(whole)) / SECONDS
-    assert most.note == f"`bit_rate` 9000: the nearest codewords take {rate:.0f} bit/s here, the most"
+    assert most.note == f"`bitrate` 9000: the nearest codewords take {rate:.0f} bit/s here, the most"
     least = codec.encode_for(RECORDING, Goal(bit_rate=5), speaker="p226")
     rate = 8 * len(codec.pack(least.codes)) / SECONDS
-    assert least.note == f"`bit_rate` 5: the least is {rate:.0f} bit/s here, which is used"
+    assert least.note == f"`bitrate` 5: the least is {rate:.0f} bit/s here, which is used"
     assert rate < 8 * len(codec.pack(whole)) / SECONDS
 
 

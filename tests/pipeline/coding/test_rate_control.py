@@ -53,9 +53,9 @@ def test_beyond_the_limits_a_note_says_what_there_is(codec) -> None:
     assert most.codes.stages is None
     assert most.content == codec.pack(most.codes)
     assert len(most.codes.indices) == 10
-    assert most.note.startswith("`bit_rate` 9000: all codebooks take ")
+    assert most.note.startswith("`bitrate` 9000: all codebooks take ")
     least = codec.encode_for(short, Goal(bit_rate=20))
-    assert least.note.startswith("`bit_rate` 20: the least is ")
+    assert least.note.startswith("`bitrate` 20: the least is ")
     assert len(least.codes.indices) == 1
 
 
@@ -74,7 +74,7 @@ def test_a_recording_fits_into_so_many_bytes(codec) -> None:
 
 @pytest.mark.parametrize("bit_rate", [0, -5, float("nan")])
 def test_a_rate_that_is_none_is_refused(codec, bit_rate) -> None:
-    with pytest.raises(CodesError, match=f"`bit_rate` {bit_rate}: expected bit/s above 0"):
+    with pytest.raises(CodesError, match=f"`bitrate` {bit_rate}: expected bit/s above 0"):
         codec.encode(speech_like(1600), 16000, bitrate=bit_rate)
 
 
@@ -184,7 +184,7 @@ def test_options_that_need_a_context_model() -> None:
     assert Options(bit_rate=800, effort=3).goal(possible=True) == Goal(bit_rate=800, effort=3)
     with pytest.raises(CodesError, match="`quality` and `max_bytes` need a .sqc of a context model"):
         Options(quality=3).goal(possible=False)
-    with pytest.raises(CodesError, match="`bit_rate` and `max_bytes` exclude each other"):
+    with pytest.raises(CodesError, match="`bitrate` and `max_bytes` exclude each other"):
         Options(bit_rate=800, max_bytes=100).goal(possible=True)
 
 

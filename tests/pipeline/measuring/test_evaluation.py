@@ -159,7 +159,7 @@ def test_a_model_of_several_codebooks_takes_part_at_several_rates(recordings: Pa
     assert rates[1] == pytest.approx(3 * rates[0])
     assert tree["residual-200"]["scores"]["db2"]["mean"] != tree["residual-600"]["scores"]["db2"]["mean"]
     assert read_codes(Path("out/codes/residual-200/p226/1.sqc"), "runs/residual").indices.shape[0] == 1
-    with pytest.raises(CodesError, match=r"`bit_rate` 100: the lowest of .*residual is 200 bit/s"):
+    with pytest.raises(CodesError, match=r"`bitrate` 100: the lowest of .*residual is 200 bit/s"):
         evaluation.evaluate("runs/residual", Path("out"), SETTINGS, data=Path("data"), bit_rates=[100])
 
 
@@ -186,7 +186,7 @@ def test_a_model_with_true_rates_takes_part_at_them(recordings: Path) -> None:
         assert systems[name]["rates"]["unigram"] <= systems[name]["rates"]["nominal"]
     assert not any("bit_rate" in note for note in done.notes)
     beyond, _ = rated("beyond", bit_rates=[9000])
-    assert any(note.startswith("speech16k-9000: 3 files, for example: `bit_rate` 9000: all") for note in beyond.notes)
+    assert any(note.startswith("speech16k-9000: 3 files, for example: `bitrate` 9000: all") for note in beyond.notes)
     lines = [note for note in done.notes if note.startswith("BD-rate of speech16k against speech16k of the other")]
     assert len(lines) == 1
     assert "% at equal PESQ" in lines[0] or "% at equal ESTOI" in lines[0]
