@@ -91,7 +91,9 @@ class Options:
 
         possible: whether the model and the format of the file have true rates.
         """
-        given = [name for name in ("codebooks", "bit_rate", "quality", "max_bytes") if getattr(self, name) is not None]
+        asked = {"codebooks": self.codebooks, "bitrate": self.bit_rate, "quality": self.quality,
+                 "max_bytes": self.max_bytes}  # fmt: skip
+        given = [name for name, value in asked.items() if value is not None]
         if len(given) > 1:
             raise CodesError(f"{' and '.join(f'`{name}`' for name in given)} exclude each other; give one of them")
         possible = possible and self.coder != "tables" and self.effort != 0
