@@ -154,12 +154,6 @@ class Found(NamedTuple):
     stop: int
 
 
-def read_block(content: bytes, offset: int, header: Header, block: Block, space: CodeSpace) -> Found | None:
-    """The block that begins at byte `offset`; None if it is not intact."""
-    found = decode_block(content, offset, header, block, space)
-    return found if found is not None and is_intact(content, header, block, found) else None
-
-
 def is_intact(content: bytes, header: Header, block: Block, found: Found) -> bool:
     """Whether what was found is this block, by its checksum."""
     stages = found.stages if header.stops else None

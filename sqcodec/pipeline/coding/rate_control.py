@@ -210,11 +210,11 @@ class _Fitting:
         size = bit_rate * self._whole.seconds / 8
         best = self._sought(size)
         if best.size < (1 - 3 * _TOLERANCE) * size and self._stages(CHEAPEST) >= self._most * 0.999:
-            full = self._pack(self._whole)
-            if len(full) <= size:
-                rate = 8 * len(full) / self._whole.seconds
+            full = self._file(self._whole)
+            if full.size <= size:
+                rate = 8 * full.size / self._whole.seconds
                 note = f"`bitrate` {bit_rate:g}: all codebooks take {rate:.0f} bit/s here, which is the most"
-                return Fitted(self._whole, full, note)
+                return Fitted(*full, note)
         if best.size > (1 + 3 * _TOLERANCE) * size and best.price >= 0.9 * DEAREST:
             rate = 8 * best.size / self._whole.seconds
             return Fitted(*best.file, f"`bitrate` {bit_rate:g}: the least is {rate:.0f} bit/s here, which is used")
@@ -222,9 +222,9 @@ class _Fitting:
 
     def limited(self, most: int) -> Fitted:
         """The largest file of at most so many bytes."""
-        full = self._pack(self._whole)
-        if len(full) <= most:
-            return Fitted(self._whole, full, "")
+        full = self._file(self._whole)
+        if full.size <= most:
+            return Fitted(*full, "")
         best = self._sought(most * (1 - _TOLERANCE))
         while best.size > most and best.price < DEAREST:
             best = self.at(min(DEAREST, best.price * max(1.02, (best.size / most) ** _STEEP)), best.parts)
@@ -241,8 +241,10 @@ class _Fitting:
         how = Search(price, most_stages(self._prefixes.errors, price, self._width), _KEPT[self._effort])
         for _ in range(sweeps if former is None else min(1, sweeps)):
             parts = sweep(self._latents, parts, self._codebook, self._model, how)
-        codes = self._codes_of(parts)
-        return _Tried(price, parts, File(codes, self._pack(codes)))
+        return _Tried(price, parts, self._file(self._codes_of(parts)))
+
+    def _file(self, codes: Codes) -> File:
+        return File(codes, self._pack(codes))
 
     def _codes_of(self, parts: list[Part]) -> Codes:
         """All blocks together, without the codebooks that no frame uses."""
