@@ -37,9 +37,9 @@ _TITLES = ("PESQ wide band", "ESTOI", "DNSMOS", "mel error, dB²", "gross pitch 
 SYSTEMS = {
     "tables": "version 1, tables, whole codebooks",
     "context": "version 2, whole codebooks",
-    "effort 1": "stages per frame",
-    "effort 2": "stages per frame, one sweep",
-    "effort 3": "stages per frame, two sweeps",
+    "effort 1": "the search, effort 1",
+    "effort 2": "the search, effort 2",
+    "effort 3": "the search, effort 3",
 }
 
 

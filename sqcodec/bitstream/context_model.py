@@ -66,7 +66,7 @@ class ContextModel:
         self.codewords = (self.size,) * self.books
         self._grid = arrays["codewords"].astype(np.int32)
         self._tanh = arrays["tanh"].astype(np.int32)
-        self._power = np.append(arrays["power"].astype(np.int64), 0)
+        self._power = np.append(arrays["power"].astype(np.int32), 0)
         self._shift = {name: int(arrays[f"{name}.shift"][0]) for name in _MATRICES}
         self._bias = {name: arrays[f"{name}.bias"] for name in _MATRICES if name != "stage.sum"}
         turned = {name: np.swapaxes(arrays[f"{name}.weight"], -1, -2) for name in _MATRICES}
@@ -149,9 +149,16 @@ def _product(inputs: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArra
     return (inputs @ weight).astype(np.int32)
 
 
-def _shared(weights: NDArray[np.int64]) -> Integers:
-    """`TOTAL` shared out by weights [N, V]: at least 1 each, rounded down, the rest to the first largest weight."""
-    shares: Integers = 1 + weights * (TOTAL - weights.shape[1]) // weights.sum(axis=1, keepdims=True)
+def _shared(weights: NDArray[np.int32]) -> Integers:
+    """`TOTAL` shared out by weights [N, V]: at least 1 each, rounded down, the rest to the first largest weight.
+
+    Floating-point division gives these integers too, in a seventh of the time: of a / b with a < 2^36 the next integer
+    is 1 / b away at least, and rounding to 53 bits moves it by less than 2^-17 / b.
+    """
+    parts = weights * float(TOTAL - weights.shape[1])
+    parts /= weights.sum(axis=1, keepdims=True, dtype=np.int64)
+    shares: Integers = parts.astype(np.int64)
+    shares += 1
     rows = np.arange(len(shares))
     shares[rows, weights.argmax(axis=1)] += TOTAL - shares.sum(axis=1)
     return shares

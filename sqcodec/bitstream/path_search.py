@@ -4,15 +4,17 @@ What a code costs depends on the codes before it, so frames are chosen in the or
 far go on (M-best search). One history counts what a code costs; several also see what it does to the frames after it.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sqcodec.bitstream.context_costs import ContextCosts
 from sqcodec.bitstream.context_model import ContextModel
 from sqcodec.bitstream.lowest import lowest
-from sqcodec.bitstream.rate_search import BITS, Latents
+from sqcodec.bitstream.rate_search import Latents
 
 _AT_ONCE = 128  # histories of all blocks that are searched side by side
 
@@ -28,9 +30,9 @@ def cheapest_codes(
     parts: Sequence[Latents], codebook: NDArray[np.float32], model: ContextModel, how: Paths
 ) -> Iterator[NDArray[np.uint16]]:
     """The codes [t] of each block; codebook [V, D] of a model of one codebook. A price of 0 gives the nearest ones."""
-    together = max(1, _AT_ONCE // how.histories)
+    costs, together = ContextCosts(model), max(1, _AT_ONCE // how.histories)
     for first in range(0, len(parts), together):
-        yield from _side_by_side(parts[first : first + together], _Distances(codebook), model, how)
+        yield from _side_by_side(parts[first : first + together], _Distances(codebook), costs, how)
 
 
 class _Distances:
@@ -50,42 +52,39 @@ class _Distances:
 
 
 def _side_by_side(
-    parts: Sequence[Latents], distances: _Distances, model: ContextModel, how: Paths
+    parts: Sequence[Latents], distances: _Distances, costs: ContextCosts, how: Paths
 ) -> Iterator[NDArray[np.uint16]]:
     lengths = np.array([len(part.z) for part in parts])
     shape = (int(lengths.max()), len(parts), how.histories)
     parents, codes = np.zeros(shape, np.uint16), np.zeros(shape, np.uint16)
-    states = np.zeros((*shape[1:], model.hidden), np.int32)
-    costs = np.full(shape[1:], np.inf, np.float32)
-    costs[:, 0] = 0  # all histories begin as one
+    states = np.zeros((*shape[1:], costs.hidden), np.float32)
+    total = np.full(shape[1:], np.inf, np.float32)
+    total[:, 0] = 0  # all histories begin as one
+    price = np.float32(how.price / math.log(2))  # of a nat
     for time in range(shape[0]):
         rows = np.flatnonzero(lengths > time)
         z = np.stack([parts[row].z[time] for row in rows.tolist()])
         weights = np.stack([np.atleast_1d(parts[row].weights[time]) for row in rows.tolist()])
-        bits = _bits(states[rows], model)
-        ways = costs[rows, :, None] + distances.of(z, weights)[:, None] + np.float32(how.price) * bits
-        best, costs[rows] = _least(ways.reshape(len(rows), -1), how.histories)
-        parent, code = best // model.size, best % model.size
-        states[rows] = _after(states[rows[:, None], parent], code, model)
+        ways = total[rows, :, None] + distances.of(z, weights)[:, None] + price * _nats(states[rows], costs)
+        best, total[rows] = _least(ways.reshape(len(rows), -1), how.histories)
+        parent, code = best // costs.size, best % costs.size
+        states[rows] = _after(states[rows[:, None], parent], code, costs)
         parents[time, rows], codes[time, rows] = parent, code
     for row, length in enumerate(lengths.tolist()):
-        yield _traced(parents[:length, row], codes[:length, row], int(costs[row].argmin()))
+        yield _traced(parents[:length, row], codes[:length, row], int(total[row].argmin()))
 
 
-def _bits(states: NDArray[np.int32], model: ContextModel) -> NDArray[np.float32]:
-    """Bits [n, M, V] of each code after states [n, M, hidden]."""
-    flat = states.reshape(-1, model.hidden)
-    none = np.zeros((len(flat), model.dim), np.int32)  # there is no stage before the first one
-    shares = model.frequencies(0, model.layers(flat, 1)[:, 0], none, ends=False)
-    bits: NDArray[np.float32] = BITS[shares].reshape(*states.shape[:2], -1)
-    return bits
+def _nats(states: NDArray[np.float32], costs: ContextCosts) -> NDArray[np.float32]:
+    """Nats [n, M, V] of each code after states [n, M, hidden]."""
+    flat = states.reshape(-1, costs.hidden)
+    none = np.zeros((len(flat), 1, costs.dim), np.float32)  # there is no stage before the first one
+    return costs.nats(0, costs.layers(flat, 1)[0], none, ends=False).reshape(*states.shape[:2], -1)
 
 
-def _after(states: NDArray[np.int32], codes: NDArray[np.int64], model: ContextModel) -> NDArray[np.int32]:
+def _after(states: NDArray[np.float32], codes: NDArray[np.int64], costs: ContextCosts) -> NDArray[np.float32]:
     """States [n, M, hidden] after frames of codes [n, M]."""
-    flat = states.reshape(-1, model.hidden)
-    sums = model.add(np.zeros((len(flat), model.dim), np.int32), 0, codes.ravel())
-    return model.advance(flat, sums, np.ones(len(flat), np.int64)).reshape(states.shape)
+    flat, sums = states.reshape(-1, costs.hidden), costs.words(0, codes.ravel())
+    return costs.advance(flat, sums, np.ones(len(flat), np.int64)).reshape(states.shape)
 
 
 def _least(ways: NDArray[np.float32], number: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -2,27 +2,32 @@
 
 Of each stage the best sums so far go on to the next one (M-best search), and a frame may end after any stage. What a
 code costs depends on the frames before it: a sweep chooses all frames at once, with the costs that the codes of the
-sweep before it give, and the first one starts from codes of equal prices. What a frame does to the frames after it is
-not looked at.
+sweep before it give; the first one starts from codes of equal prices (`sqcodec.bitstream.equal_prices`). What a frame
+does to the frames after it is not looked at.
+
+A sweep keeps the best way to end after each number of stages, and the price chooses among them. So the price of a size
+needs no search of its own.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sqcodec.bitstream.context_coder import Part, states_of
-from sqcodec.bitstream.context_model import ContextModel
-from sqcodec.bitstream.entropy_tables import TOTAL, TOTAL_BITS
+from sqcodec.bitstream.context_coder import Part
+from sqcodec.bitstream.context_costs import ContextCosts
 from sqcodec.bitstream.lowest import lowest
 
-_KEPT = 4  # sums that go on to the next stage where bits cost nothing
-_SPAN = 1.5  # how many times the mean number of stages, and one, a frame may have (docs/results/rate.md)
 CHEAPEST, DEAREST = 1e-4, 1e3  # prices of a bit
-_FRAMES = 128  # searched at once, so that memory stays small
-BITS = TOTAL_BITS - np.log2(np.maximum(np.arange(TOTAL + 1), 1), dtype=np.float32)  # of each frequency
+_LOWER = 0.8  # of the price, at which it is seen whether a frame goes on: somewhat lower ones may choose as well
+_SAMPLE = 512  # frames, roughly, of which the bits of all are told
+_GUESSES = 6  # searches of them at most
+_CLOSE, _NEAR = 0.02, 0.25  # where they end: logarithms of the ratios of bits, and of a price to the next one
+_FAR = 2.0  # how much larger or smaller the next price may be
+_ROWS = 512  # sums that are searched at once
+_LN_2 = math.log(2)
 
 
 class Latents(NamedTuple):
@@ -40,187 +45,184 @@ class Search(NamedTuple):
     kept: int
 
 
-class Prefixes(NamedTuple):
-    """The best codes for every number of stages n: codes [K, K, T] uint16, those of n stages in row n - 1, 0 beyond
-    them; errors [K, T], weighed."""
+class Ways(NamedTuple):
+    """The best way to code each of T frames that a search found, with n stages in column n - 1: weighed squared errors
+    and nats [T, L], infinite where it found none; codes [T, L, L], 0 beyond the stages."""
 
-    codes: NDArray[np.uint16]
     errors: NDArray[np.float32]
+    nats: NDArray[np.float32]
+    codes: NDArray[np.uint16]
+
+    def best(self, price: float) -> NDArray[np.int64]:
+        """The stages [T] of the least costs at a price of a bit."""
+        stages: NDArray[np.int64] = 1 + (self.errors + np.float32(price / _LN_2) * self.nats).argmin(axis=1)
+        return stages
+
+    def bits(self, price: float) -> float:
+        """What the codes at a price take."""
+        taken = np.take_along_axis(self.nats, self.best(price)[:, None] - 1, axis=1)
+        return float(taken.sum(dtype=np.float64)) / _LN_2
+
+    def part(self, price: float) -> Part:
+        """The codes at a price."""
+        stages = self.best(price)
+        codes = self.codes[np.arange(len(stages)), stages - 1]
+        return Part(np.ascontiguousarray(codes.T), stages.astype(np.uint8))
+
+    def price_of(self, bits: float) -> float:
+        """The price at which the codes take so many bits."""
+        return least_price(lambda price: self.bits(price) > bits)
 
 
-def best_prefixes(latents: Latents, codebook: NDArray[np.float32]) -> Prefixes:
-    """M-best search over the stages as if bits cost nothing; codebook [K, V, D]."""
-    words = _Codebook(codebook)
-    parts = [
-        _prefixes(latents.z[first : first + _FRAMES], codebook, words) for first in range(0, len(latents.z), _FRAMES)
-    ]
-    codes, errors = (np.concatenate(values, axis=-1) for values in zip(*parts, strict=True))
-    return Prefixes(codes, errors * latents.weights)
+class Codewords:
+    """A codebook [K, V, D] as searches need it."""
 
-
-def _prefixes(
-    z: NDArray[np.float32], codebook: NDArray[np.float32], words: "_Codebook"
-) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
-    books, size, _ = codebook.shape
-    every, rows = np.arange(len(z))[:, None], len(z)
-    left, errors = z[:, None], np.square(z).sum(axis=1)[:, None]
-    paths = np.zeros((rows, 1, 0), np.uint16)
-    codes, least = np.zeros((books, books, rows), np.uint16), np.zeros((books, rows), np.float32)
-    for stage in range(books):
-        costs = (left.reshape(-1, left.shape[-1]) @ words.turned[stage]).reshape(*left.shape[:2], size)
-        costs += words.squares[stage] + errors[..., None]
-        costs = costs.reshape(rows, -1)
-        kept = min(_KEPT, costs.shape[1])
-        best = lowest(costs, kept)
-        errors, parent, code = costs[every, best], best // size, best % size
-        left = left[every, parent] - words.words[stage][code]
-        paths = np.concatenate([paths[every, parent], code[..., None].astype(np.uint16)], axis=2)
-        first = errors.argmin(axis=1)
-        codes[stage, : stage + 1] = paths[every[:, 0], first].T
-        least[stage] = errors[every[:, 0], first]
-    return codes, least
-
-
-def priced(errors: NDArray[np.float32], price: float, width: float) -> NDArray[np.uint8]:
-    """How many stages [T] each frame has if every code takes `width` bits; errors: of `best_prefixes`."""
-    costs = errors + np.float32(price * width) * np.arange(1, len(errors) + 1, dtype=np.float32)[:, None]
-    stages: NDArray[np.uint8] = (1 + costs.argmin(axis=0)).astype(np.uint8)
-    return stages
-
-
-def most_stages(errors: NDArray[np.float32], price: float, width: float) -> int:
-    """How many stages a frame may have at a price: without a limit, loud frames take what would make the others
-    intelligible."""
-    mean = priced(errors, price, width).mean(dtype=np.float64)
-    return min(len(errors), 1 + round(_SPAN * float(mean)))
-
-
-def ends(errors: NDArray[np.float32], price: float, width: float) -> NDArray[np.uint8]:
-    """As `priced`, with no more stages than `most_stages`."""
-    return priced(errors[: most_stages(errors, price, width)], price, width)
-
-
-def price_of(errors: NDArray[np.float32], stages: float, width: float) -> float:
-    """The price at which `ends` gives so many stages in all."""
-    low, high = math.log(CHEAPEST), math.log(DEAREST)
-    for _ in range(16):
-        middle = (low + high) / 2
-        is_too_many = int(ends(errors, math.exp(middle), width).sum(dtype=np.int64)) > stages
-        low, high = (middle, high) if is_too_many else (low, middle)
-    return math.exp(high)
-
-
-def sweep(
-    parts: Sequence[Latents], former: Sequence[Part], codebook: NDArray[np.float32], model: ContextModel, how: Search
-) -> list[Part]:
-    """The codes of each block, with the costs that its former codes give; codebook [K, V, D]."""
-    words = _Codebook(codebook[: how.limit])
-    found = []
-    for latents, states in zip(parts, states_of(former, model), strict=True):
-        best = [
-            _frames(latents.z[rows], latents.weights[rows], model.layers(states[rows], how.limit), words, model, how)
-            for rows in (slice(first, first + _FRAMES) for first in range(0, len(latents.z), _FRAMES))
-        ]
-        codes, stages = np.concatenate([one.paths for one in best]), np.concatenate([one.stages for one in best])
-        found.append(Part(np.ascontiguousarray(codes.T), stages))
-    return found
-
-
-class _Codebook:
     def __init__(self, books: NDArray[np.float32]) -> None:
         self.words = books
-        self.turned = [np.ascontiguousarray(-2 * book.T) for book in books]
-        self.squares = [np.square(book).sum(axis=1) for book in books]
+        self._turned = [np.ascontiguousarray(-2 * book.T) for book in books]
+        self._squares = [np.square(book).sum(axis=1) for book in books]
+
+    def distances(self, stage: int, left: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Squared distances [N, V] of `left` [N, D] to the codewords of a stage, without the squared norm of `left`."""
+        every: NDArray[np.float32] = left @ self._turned[stage]
+        every += self._squares[stage]
+        return every
 
 
-class _Best:
-    """The best way to code each frame so far, [N] each; paths [N, limit], 0 beyond the stages."""
+class Sweep:
+    """All frames of a recording, each with the costs that fixed codes of the frames before it give: `former`, block by
+    block."""
 
-    def __init__(self, rows: int, limit: int) -> None:
-        self.costs = np.full(rows, np.inf, np.float32)
-        self.stages, self.paths = np.zeros(rows, np.uint8), np.zeros((rows, limit), np.uint16)
+    def __init__(self, latents: Latents, former: Sequence[Part], codewords: Codewords, costs: ContextCosts) -> None:
+        self._costs, self._codewords, self._latents = costs, codewords, latents
+        self._states = np.concatenate(list(costs.states(former)))
+        ordered = np.argsort(latents.weights * np.square(latents.z).sum(axis=1))  # loud and quiet have their shares
+        step = max(1, len(ordered) // _SAMPLE)
+        self._sample = np.sort(ordered[step // 2 :: step])
 
-    def offer_(self, costs: NDArray[np.float32], going: "_Going", stage: int) -> None:
-        """Ways [n, P] for the frames that go on to end after `stage` stages."""
-        which = costs.argmin(axis=1)
-        least = costs[np.arange(len(costs)), which]
-        better = np.flatnonzero(least < self.costs[going.rows])
-        rows = going.rows[better]
-        self.costs[rows], self.stages[rows] = least[better], stage
-        self.paths[rows, :stage] = going.paths[better, which[better]]
+    def ways(self, how: Search) -> Ways:
+        """How every frame can be coded, at prices near that of the search."""
+        return self._ways(np.arange(len(self._states)), how)
+
+    def price_of(self, bits: float, how: Search) -> float:
+        """The price at which all frames take so many bits, roughly, by a sample of them; how: a first guess."""
+        bits *= len(self._sample) / len(self._states)
+        known: dict[bool, tuple[float, float]] = {}  # of too few bits and of too many: price and ratio, as logarithms
+        for _ in range(_GUESSES):
+            ways, price = self._ways(self._sample, how), how.price
+            over = math.log(max(1.0, ways.bits(price)) / bits)
+            known[over > 0] = math.log(price), over
+            if len(known) == 2:
+                (dear, below), (cheap, above) = known[False], known[True]
+                how = how._replace(price=math.exp(dear + (cheap - dear) * below / (below - above)))
+            else:
+                chosen = ways.price_of(bits)
+                how = how._replace(price=min(_FAR * price, max(price / _FAR, chosen)))
+            if abs(over) <= _CLOSE or abs(math.log(how.price / price)) <= _NEAR:
+                break
+        return how.price
+
+    def _ways(self, rows: NDArray[np.int64], how: Search) -> Ways:
+        at_once = max(1, _ROWS // how.kept)
+        runs = [rows[first : first + at_once] for first in range(0, len(rows), at_once)]
+        z, weights = self._latents
+        found = [_ways(z[run], weights[run], self._states[run], self._codewords, self._costs, how) for run in runs]
+        return Ways(*map(np.concatenate, zip(*found, strict=True)))
 
 
 class _Going(NamedTuple):
-    """Frames that go on, and P sums for each: rows [n], what is left of z [n, P, D], its squared norm and the bits so
-    far [n, P], the sums as integers [n, P, D], the codes [n, P, stages]."""
+    """Frames that go on, and P sums for each: rows [n], what is left of z [n, P, D], its squared norm and the nats so
+    far [n, P], the sums as the network sees them [n, P, D], the codes [n, P, stages]."""
 
     rows: NDArray[np.int64]
     left: NDArray[np.float32]
     errors: NDArray[np.float32]
-    bits: NDArray[np.float32]
-    sums: NDArray[np.int32]
+    nats: NDArray[np.float32]
+    sums: NDArray[np.float32]
     paths: NDArray[np.uint16]
 
     def only(self, kept: NDArray[np.bool_]) -> "_Going":
         """Some of the frames."""
         return _Going(
-            self.rows[kept], self.left[kept], self.errors[kept], self.bits[kept], self.sums[kept], self.paths[kept]
+            self.rows[kept], self.left[kept], self.errors[kept], self.nats[kept], self.sums[kept], self.paths[kept]
         )
 
 
-def _frames(
+def _ways(
     z: NDArray[np.float32],
     weights: NDArray[np.float32],
-    layers: NDArray[np.int32],
-    codebook: _Codebook,
-    model: ContextModel,
+    states: NDArray[np.float32],
+    codewords: Codewords,
+    costs: ContextCosts,
     how: Search,
-) -> _Best:
-    """Code frames z [N, D] of weights [N]; layers: [N, limit, width], of their states."""
+) -> Ways:
+    """Of frames z [N, D] of weights [N] after states [N, hidden]."""
     rows, dim = z.shape
-    best = _Best(rows, how.limit)
+    errors, nats = np.full((2, rows, how.limit), np.inf, np.float32)
+    ways = Ways(errors, nats, np.zeros((rows, how.limit, how.limit), np.uint16))
+    prices = np.float32(how.price / _LN_2) / weights[:, None]  # of a nat, in units of squared error
+    least = np.full(rows, np.inf, np.float32)  # costs so far at a lower price
+    layers = costs.layers(states, how.limit)
     going = _Going(np.arange(rows), z[:, None], np.square(z).sum(axis=1)[:, None], np.zeros((rows, 1), np.float32),
-                   np.zeros((rows, 1, dim), np.int32), np.zeros((rows, 1, 0), np.uint16))  # fmt: skip
+                   np.zeros((rows, 1, dim), np.float32), np.zeros((rows, 1, 0), np.uint16))  # fmt: skip
     for stage in range(how.limit):
-        many = going.left.shape[1]
-        layer = np.repeat(layers[going.rows, stage], many, axis=0)
-        shares = model.frequencies(stage, layer, going.sums.reshape(-1, dim), ends=stage > 0)
-        bits = BITS[shares].reshape(len(going.rows), many, -1) + going.bits[..., None]
+        price = prices[going.rows]
+        more = costs.nats(stage, layers[stage, going.rows], going.sums, ends=stage > 0)
         if stage:
-            best.offer_(weights[going.rows, None] * going.errors + how.price * bits[..., -1], going, stage)
-        going = _one_more(going, bits[..., : model.size], weights[going.rows], stage, codebook, model, how)
-        costs = weights[going.rows, None] * going.errors + how.price * going.bits
+            _note_(ways, going, going.nats + more[..., -1], price, stage)
+            ended = errors[going.rows, stage - 1] + _LOWER * price[:, 0] * nats[going.rows, stage - 1]
+            least[going.rows] = np.minimum(least[going.rows], ended)
+        going = _one_more(going, more[..., : costs.size], price, stage, codewords, costs, how)
         if stage + 1 == how.limit:
-            best.offer_(costs, going, how.limit)
-        going = going.only(costs.min(axis=1) < best.costs[going.rows])  # where one more cost more, so do two
+            _note_(ways, going, going.nats, price, how.limit)
+        else:  # where one more cost more, so do two
+            going = going.only((going.errors + _LOWER * price * going.nats).min(axis=1) < least[going.rows])
         if not len(going.rows):
             break
-    return best
+    errors *= weights[:, None]
+    return ways
+
+
+def _note_(ways: Ways, going: _Going, nats: NDArray[np.float32], price: NDArray[np.float32], stages: int) -> None:
+    """The best of the sums to end with; nats [n, P]: with the end's."""
+    every, which = np.arange(len(nats)), (going.errors + price * nats).argmin(axis=1)
+    ways.errors[going.rows, stages - 1] = going.errors[every, which]
+    ways.nats[going.rows, stages - 1] = nats[every, which]
+    ways.codes[going.rows, stages - 1, :stages] = going.paths[every, which]
 
 
 def _one_more(
     going: _Going,
-    bits: NDArray[np.float32],
-    weights: NDArray[np.float32],
+    nats: NDArray[np.float32],
+    price: NDArray[np.float32],
     stage: int,
-    codebook: _Codebook,
-    model: ContextModel,
+    codewords: Codewords,
+    costs: ContextCosts,
     how: Search,
 ) -> _Going:
-    """The best sums with one codeword more; bits: [n, P, V] with that codeword."""
+    """The best sums with one codeword more; nats: [n, P, V] of that codeword; price [n, 1]."""
     rows, _, dim = going.left.shape
-    errors = (going.left.reshape(-1, dim) @ codebook.turned[stage]).reshape(bits.shape)
-    errors += codebook.squares[stage] + going.errors[..., None]
-    costs = (weights[:, None, None] * errors + how.price * bits).reshape(rows, -1)
-    every = np.arange(rows)[:, None]
-    kept = min(how.kept, costs.shape[1])
-    best = lowest(costs, kept)
-    parent, code = best // model.size, best % model.size
+    errors = codewords.distances(stage, going.left.reshape(-1, dim)).reshape(nats.shape)
+    ways = nats * price[..., None]
+    ways += errors
+    ways += (going.errors + price * going.nats)[..., None]
+    ways = ways.reshape(rows, -1)
+    best, every = lowest(ways, min(how.kept, ways.shape[1])), np.arange(rows)[:, None]
+    parent, code = best // costs.size, best % costs.size
     return _Going(
         going.rows,
-        going.left[every, parent] - codebook.words[stage][code],
-        errors.reshape(rows, -1)[every, best],
-        bits.reshape(rows, -1)[every, best],
-        model.add(going.sums[every, parent], stage, code),
+        going.left[every, parent] - codewords.words[stage][code],
+        going.errors[every, parent] + errors[every, parent, code],
+        going.nats[every, parent] + nats[every, parent, code],
+        going.sums[every, parent] + costs.words(stage, code),
         np.concatenate([going.paths[every, parent], code[..., None].astype(np.uint16)], axis=2),
     )
+
+
+def least_price(is_too_cheap: Callable[[float], bool]) -> float:
+    """The least price from `CHEAPEST` to `DEAREST` that is not too cheap."""
+    low, high = math.log(CHEAPEST), math.log(DEAREST)
+    for _ in range(16):
+        middle = (low + high) / 2
+        low, high = (middle, high) if is_too_cheap(math.exp(middle)) else (low, middle)
+    return math.exp(high)

@@ -8,6 +8,7 @@ the speech. The size of the file decides, header and checksums included.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -16,31 +17,28 @@ from numpy.typing import NDArray
 from sqcodec.bitstream import sqc
 from sqcodec.bitstream.code_space import CodeSpace
 from sqcodec.bitstream.context_coder import Part
-from sqcodec.bitstream.rate_search import (
-    CHEAPEST,
-    DEAREST,
-    Latents,
-    Search,
-    best_prefixes,
-    ends,
-    most_stages,
-    price_of,
-    sweep,
-)
+from sqcodec.bitstream.context_costs import ContextCosts
+from sqcodec.bitstream.equal_prices import ends, most_stages, nearest_prefixes, price_of
+from sqcodec.bitstream.rate_search import CHEAPEST, Codewords, Latents, Search, Sweep, Ways
 from sqcodec.bitstream.sqc_header import BLOCK
 from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
 from sqcodec.pipeline.coding.one_codebook import File, OneCodebook
+from sqcodec.runtime.search import search
 
 Effort = Literal[0, 1, 2, 3]
 DEFAULT_EFFORT: Effort = 1
-_SWEEPS: dict[int, int] = {1: 0, 2: 1, 3: 2}  # of each effort: sweeps of the search, and sums that go on
-_KEPT: dict[int, int] = {1: 1, 2: 4, 3: 16}
+_SWEEPS: dict[int, int] = {1: 1, 2: 2, 3: 2}  # of each effort: sweeps of the search, and sums of a frame that go on,
+_SUMS: dict[int, int] = {1: 24, 2: 48, 3: 128}  # of all stages together
 _HISTORIES: dict[int, int] = {1: 4, 2: 8, 3: 16}  # of one codebook: one alone ends in cheap codes that fit nothing
 _TOLERANCE = 0.01  # of the size, within which a price is good
-_TRIES = 6  # prices that are tried
+_TRIES = 6  # files that are tried
+_CODE, _MORE = 0.8, 0.25  # the first guess: a code takes so much of its width, and there are more by so many a frame
+_FEWEST = 1.05  # codes a frame, at equal prices, of the dearest price: beyond it codes are cheap and fit nothing
+_MOST = 0.975  # of all codes, where the price hardly changes their number
+_HEADER, _BLOCK = 16, 5  # bytes of a file beside its codes, and of each block, roughly
 _BEST = 300.0  # decibels of a quality, beyond which a price is no number
-_STEEP = 1.6  # of the price as a power of the size, roughly
+_STEEP = 2.5  # of the price as a power of the size, roughly
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,51 +195,62 @@ class _Fitting:
         pack: Callable[[Codes], bytes],
     ) -> None:
         assert space.context is not None
-        self._codebook, self._model = codebook, space.context
         self._effort, self._pack = goal.effort, pack
-        spans = [slice(each.start, each.stop) for each in sqc.blocks(len(latents.z), block)]
-        self._latents = [Latents(latents.z[span], latents.weights[span]) for span in spans]
-        self._spans, self._width = spans, math.log2(codebook.shape[1])
-        self._prefixes = best_prefixes(latents, codebook)
-        self._whole = replace(codes, indices=self._prefixes.codes[-1])  # of all stages
+        self._spans = [slice(each.start, each.stop) for each in sqc.blocks(len(latents.z), block)]
+        self._codes, self._latents = codes, latents
+        self._costs, self._codewords = ContextCosts(space.context), Codewords(codebook)
+        self._prefixes, self._width = nearest_prefixes(latents, self._codewords), math.log2(codebook.shape[1])
+        self._dearest = self._price_of(_FEWEST * len(latents.z))
 
     def rated(self, bit_rate: float) -> Fitted:
         """The file of a bit rate."""
-        size = bit_rate * self._whole.seconds / 8
+        size = bit_rate * self._codes.seconds / 8
         best = self._sought(size)
-        if best.size < (1 - 3 * _TOLERANCE) * size and self._stages(CHEAPEST) >= self._most * 0.999:
-            full = self._file(self._whole)
+        if best.size < (1 - 3 * _TOLERANCE) * size and self._stages(CHEAPEST) >= 0.999 * self._prefixes.codes.size:
+            full = self._whole
             if full.size <= size:
-                rate = 8 * full.size / self._whole.seconds
+                rate = 8 * full.size / self._codes.seconds
                 note = f"`bitrate` {bit_rate:g}: all codebooks take {rate:.0f} bit/s here, which is the most"
                 return Fitted(*full, note)
-        if best.size > (1 + 3 * _TOLERANCE) * size and best.price >= 0.9 * DEAREST:
-            rate = 8 * best.size / self._whole.seconds
+        if best.size > (1 + 3 * _TOLERANCE) * size and best.price >= 0.9 * self._dearest:
+            rate = 8 * best.size / self._codes.seconds
             return Fitted(*best.file, f"`bitrate` {bit_rate:g}: the least is {rate:.0f} bit/s here, which is used")
         return Fitted(*best.file, "")
 
     def limited(self, most: int) -> Fitted:
         """The largest file of at most so many bytes."""
-        full = self._file(self._whole)
-        if full.size <= most:
-            return Fitted(*full, "")
+        if self._whole.size <= most:
+            return Fitted(*self._whole, "")
         best = self._sought(most * (1 - _TOLERANCE))
-        while best.size > most and best.price < DEAREST:
-            best = self.at(min(DEAREST, best.price * max(1.02, (best.size / most) ** _STEEP)), best.parts)
+        while best.size > most and best.price < self._dearest:
+            dearer = min(self._dearest, best.price * max(1.02, (best.size / most) ** _STEEP))
+            best = self._tried(self._sweep(best.parts).ways(self._how(dearer)), dearer)
         if best.size > most:
             raise CodesError(f"`max_bytes` {most}: this recording takes {best.size} bytes at least")
         return Fitted(*best.file, "")
 
-    def at(self, price: float, former: list[Part] | None = None) -> _Tried:
-        """The file of a price; former: codes of a similar one, from which the search may go on."""
-        parts = former
-        sweeps = _SWEEPS[self._effort]
-        if parts is None or not sweeps:
-            parts = self._priced(price)
-        how = Search(price, most_stages(self._prefixes.errors, price, self._width), _KEPT[self._effort])
-        for _ in range(sweeps if former is None else min(1, sweeps)):
-            parts = sweep(self._latents, parts, self._codebook, self._model, how)
+    def at(self, price: float) -> _Tried:
+        """The file of a price."""
+        parts, how = self._priced(price), self._how(price)
+        for _ in range(_SWEEPS[self._effort] - 1):
+            parts = self._parts(self._sweep(parts).ways(how), price)
+        return self._tried(self._sweep(parts).ways(how), price)
+
+    def _sweep(self, former: list[Part]) -> Sweep:
+        return Sweep(self._latents, former, self._codewords, self._costs)
+
+    def _tried(self, ways: Ways, price: float) -> _Tried:
+        parts = self._parts(ways, price)
         return _Tried(price, parts, self._file(self._codes_of(parts)))
+
+    def _parts(self, ways: Ways, price: float) -> list[Part]:
+        whole = ways.part(price)
+        return [Part(whole.codes[:, span], whole.stages[span]) for span in self._spans]
+
+    def _how(self, price: float) -> Search:
+        """The search at a price: with as many stages at most as it allows, and as many sums as the effort."""
+        limit = most_stages(self._prefixes.errors, price, self._width)
+        return Search(price, limit, max(1, round(_SUMS[self._effort] / limit)))
 
     def _file(self, codes: Codes) -> File:
         return File(codes, self._pack(codes))
@@ -251,27 +260,38 @@ class _Fitting:
         stages = np.concatenate([part.stages for part in parts])
         used = int(stages.max())
         indices = np.concatenate([part.codes for part in parts], axis=1)[:used]
-        return replace(self._whole, indices=indices, stages=None if stages.min() == used else stages)
+        return replace(self._codes, indices=indices, stages=None if stages.min() == used else stages)
 
     def _sought(self, size: float) -> _Tried:
-        """The file whose size is nearest, of those whose prices were tried: by how the number of codes follows them."""
-        price, per_code = self._price_of(size / 0.8), 0.8  # bytes of a code, roughly
-        best: _Tried | None = None
+        """The file whose size is nearest, of those that were tried."""
+        bits = 8 * max(size / 2, size - _HEADER - _BLOCK * len(self._spans))
+        ways = self._ways(bits, size)
+        best, price = None, 0.0
         for _ in range(_TRIES):
-            tried = self.at(price, best.parts if best else None)
+            price, former = min(self._dearest, ways.price_of(bits)), price
+            if price == former:
+                break
+            tried = self._tried(ways, price)
             if best is None or abs(math.log(tried.size / size)) < abs(math.log(best.size / size)):
                 best = tried
             if abs(tried.size / size - 1) <= _TOLERANCE:
-                return best
-            per_code = tried.size / self._stages(price)
-            following = self._price_of(size / per_code)
-            if following == price and _SWEEPS[self._effort]:  # a sweep's codes change where their number cannot
-                following = min(DEAREST, max(CHEAPEST, price * (tried.size / size) ** _STEEP))
-            if following == price:
-                return best
-            price = following
+                break
+            bits *= size / tried.size
         assert best is not None
         return best
+
+    def _ways(self, bits: float, size: float) -> Ways:
+        """Those of the last sweep, for codes that take `bits` of a file of `size`."""
+        codes = 8 * size / (_CODE * self._width) + _MORE * len(self._latents.z)
+        how = self._how(min(self._dearest, self._price_of(min(codes, _MOST * self._prefixes.codes.size))))
+        parts = self._priced(how.price)
+        for number in range(1, _SWEEPS[self._effort] + 1):
+            sweep = self._sweep(parts)
+            how = how._replace(price=min(self._dearest, sweep.price_of(bits, how)))
+            ways = sweep.ways(how)
+            if number < _SWEEPS[self._effort]:
+                parts = self._parts(ways, min(self._dearest, ways.price_of(bits)))
+        return ways
 
     def _price_of(self, stages: float) -> float:
         """The price at which the recording has so many codes."""
@@ -280,11 +300,12 @@ class _Fitting:
     def _stages(self, price: float) -> int:
         return int(ends(self._prefixes.errors, price, self._width).sum(dtype=np.int64))
 
-    @property
-    def _most(self) -> int:
-        return self._whole.indices.size
+    @cached_property
+    def _whole(self) -> File:
+        """The file of all stages."""
+        return self._file(replace(self._codes, indices=search(self._latents.z, self._codewords.words)))
 
     def _priced(self, price: float) -> list[Part]:
         stages = ends(self._prefixes.errors, price, self._width)
-        codes = self._prefixes.codes[stages.astype(np.int64) - 1, :, np.arange(len(stages))].T
+        codes = np.where(np.arange(len(self._prefixes.codes))[:, None] < stages, self._prefixes.codes, np.uint16(0))
         return [Part(codes[:, span], stages[span]) for span in self._spans]

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sqcodec.bitstream.rate_search import ends, price_of
+from sqcodec.bitstream.equal_prices import ends, price_of
 from sqcodec.corpus.store import StoreSplit
 from sqcodec.recipe import VocoderTrainConfig
 from sqcodec.spectrogram import FeatureConfig
