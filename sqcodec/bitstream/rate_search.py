@@ -10,7 +10,7 @@ needs no search of its own.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -94,22 +94,26 @@ class Sweep:
     block."""
 
     def __init__(self, latents: Latents, former: Sequence[Part], codewords: Codewords, costs: ContextCosts) -> None:
-        self._costs, self._codewords, self._latents = costs, codewords, latents
-        self._states = np.concatenate(list(costs.states(former)))
+        self._latents, self._former, self._codewords, self._costs = latents, former, codewords, costs
+        self._stops = np.cumsum([len(part.stages) for part in former])
         ordered = np.argsort(latents.weights * np.square(latents.z).sum(axis=1))  # loud and quiet have their shares
         step = max(1, len(ordered) // _SAMPLE)
-        self._sample = np.sort(ordered[step // 2 :: step])
+        rows = np.sort(ordered[step // 2 :: step])
+        self._sample = Latents(latents.z[rows], latents.weights[rows])
+        states = zip(np.split(rows, np.searchsorted(rows, self._stops[:-1])), self._blocks(), strict=True)
+        self._states = np.concatenate([block[here - span.start] for here, (span, block) in states])
 
     def ways(self, how: Search) -> Ways:
         """How every frame can be coded, at prices near that of the search."""
-        return self._ways(np.arange(len(self._states)), how)
+        z, weights = self._latents
+        return _joined([self._ways(Latents(z[span], weights[span]), states, how) for span, states in self._blocks()])
 
     def price_of(self, bits: float, how: Search) -> float:
         """The price at which all frames take so many bits, roughly, by a sample of them; how: a first guess."""
-        bits *= len(self._sample) / len(self._states)
+        bits *= len(self._states) / len(self._latents.z)
         known: dict[bool, tuple[float, float]] = {}  # of too few bits and of too many: price and ratio, as logarithms
         for _ in range(_GUESSES):
-            ways, price = self._ways(self._sample, how), how.price
+            ways, price = self._ways(self._sample, self._states, how), how.price
             over = math.log(max(1.0, ways.bits(price)) / bits)
             known[over > 0] = math.log(price), over
             if len(known) == 2:
@@ -122,12 +126,20 @@ class Sweep:
                 break
         return how.price
 
-    def _ways(self, rows: NDArray[np.int64], how: Search) -> Ways:
+    def _blocks(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """The frames of each block and the states before them, which are made anew: of an hour they take 140 MB."""
+        for stop, states in zip(self._stops.tolist(), self._costs.states(self._former), strict=True):
+            yield slice(stop - len(states), stop), states
+
+    def _ways(self, latents: Latents, states: NDArray[np.float32], how: Search) -> Ways:
         at_once = max(1, _ROWS // how.kept)
-        runs = [rows[first : first + at_once] for first in range(0, len(rows), at_once)]
-        z, weights = self._latents
-        found = [_ways(z[run], weights[run], self._states[run], self._codewords, self._costs, how) for run in runs]
-        return Ways(*map(np.concatenate, zip(*found, strict=True)))
+        runs = [slice(first, first + at_once) for first in range(0, len(states), at_once)]
+        z, weights = latents
+        return _joined([_ways(z[run], weights[run], states[run], self._codewords, self._costs, how) for run in runs])
+
+
+def _joined(ways: Sequence[Ways]) -> Ways:
+    return Ways(*map(np.concatenate, zip(*ways, strict=True)))
 
 
 class _Going(NamedTuple):
