@@ -11,6 +11,7 @@ needs no search of its own.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -22,9 +23,11 @@ from sqcodec.bitstream.lowest import lowest
 
 CHEAPEST, DEAREST = 1e-4, 1e3  # prices of a bit
 _LOWER = 0.8  # of the price, at which it is seen whether a frame goes on: somewhat lower ones may choose as well
-_SAMPLE = 512  # frames, roughly, of which the bits of all are told
+_SHORT = 20000  # frames whose states are kept
+_SAMPLE = 400  # frames, roughly, of which the bits of all are told
 _GUESSES = 6  # searches of them at most
-_CLOSE, _NEAR = 0.02, 0.25  # where they end: logarithms of the ratios of bits, and of a price to the next one
+_CLOSE = 0.03  # logarithm of the ratio of bits at which they end
+_NEAR = 0.5  # logarithm of the ratio of two prices
 _FAR = 2.0  # how much larger or smaller the next price may be
 _ROWS = 512  # sums that are searched at once
 _LN_2 = math.log(2)
@@ -95,13 +98,7 @@ class Sweep:
 
     def __init__(self, latents: Latents, former: Sequence[Part], codewords: Codewords, costs: ContextCosts) -> None:
         self._latents, self._former, self._codewords, self._costs = latents, former, codewords, costs
-        self._stops = np.cumsum([len(part.stages) for part in former])
-        ordered = np.argsort(latents.weights * np.square(latents.z).sum(axis=1))  # loud and quiet have their shares
-        step = max(1, len(ordered) // _SAMPLE)
-        rows = np.sort(ordered[step // 2 :: step])
-        self._sample = Latents(latents.z[rows], latents.weights[rows])
-        states = zip(np.split(rows, np.searchsorted(rows, self._stops[:-1])), self._blocks(), strict=True)
-        self._states = np.concatenate([block[here - span.start] for here, (span, block) in states])
+        self._kept = list(costs.states(former)) if len(latents.z) <= _SHORT else None
 
     def ways(self, how: Search) -> Ways:
         """How every frame can be coded, at prices near that of the search."""
@@ -109,11 +106,16 @@ class Sweep:
         return _joined([self._ways(Latents(z[span], weights[span]), states, how) for span, states in self._blocks()])
 
     def price_of(self, bits: float, how: Search) -> float:
-        """The price at which all frames take so many bits, roughly, by a sample of them; how: a first guess."""
-        bits *= len(self._states) / len(self._latents.z)
+        """The price at which all frames take so many bits, roughly: by a sample of them, and half the sums.
+
+        how: a first guess.
+        """
+        latents, states = self.sample
+        bits *= len(states) / len(self._latents.z)
+        how = how._replace(kept=(how.kept + 1) // 2)
         known: dict[bool, tuple[float, float]] = {}  # of too few bits and of too many: price and ratio, as logarithms
         for _ in range(_GUESSES):
-            ways, price = self._ways(self._sample, self._states, how), how.price
+            ways, price = self._ways(latents, states, how), how.price
             over = math.log(max(1.0, ways.bits(price)) / bits)
             known[over > 0] = math.log(price), over
             if len(known) == 2:
@@ -122,14 +124,28 @@ class Sweep:
             else:
                 chosen = ways.price_of(bits)
                 how = how._replace(price=min(_FAR * price, max(price / _FAR, chosen)))
-            if abs(over) <= _CLOSE or abs(math.log(how.price / price)) <= _NEAR:
+            if abs(over) <= _CLOSE or abs(math.log(how.price / price)) <= _NEAR / 2:
                 break
         return how.price
 
+    @cached_property
+    def sample(self) -> tuple[Latents, NDArray[np.float32]]:
+        """Frames of all loudness, and the states before them."""
+        z, weights = self._latents
+        ordered = np.argsort(weights * np.square(z).sum(axis=1))
+        step = max(1, len(ordered) // _SAMPLE)
+        rows = np.sort(ordered[step // 2 :: step])
+        found = [
+            states[rows[(span.start <= rows) & (rows < span.stop)] - span.start] for span, states in self._blocks()
+        ]
+        return Latents(z[rows], weights[rows]), np.concatenate(found)
+
     def _blocks(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """The frames of each block and the states before them, which are made anew: of an hour they take 140 MB."""
-        for stop, states in zip(self._stops.tolist(), self._costs.states(self._former), strict=True):
-            yield slice(stop - len(states), stop), states
+        """The frames of each block and the states before them: of an hour they take 140 MB, so they are made anew."""
+        start = 0
+        for states in self._kept or self._costs.states(self._former):
+            yield slice(start, start + len(states)), states
+            start += len(states)
 
     def _ways(self, latents: Latents, states: NDArray[np.float32], how: Search) -> Ways:
         at_once = max(1, _ROWS // how.kept)
@@ -229,6 +245,11 @@ def _one_more(
         going.sums[every, parent] + costs.words(stage, code),
         np.concatenate([going.paths[every, parent], code[..., None].astype(np.uint16)], axis=2),
     )
+
+
+def are_near(first: float, second: float) -> bool:
+    """Whether codes of two prices can be chosen among the ways of either."""
+    return abs(math.log(first / second)) <= _NEAR
 
 
 def least_price(is_too_cheap: Callable[[float], bool]) -> float:

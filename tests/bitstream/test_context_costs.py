@@ -1,16 +1,19 @@
 """The costs that a search sees are nearly those that the context model has."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import sqcodec
 from sqcodec.bitstream.context_coder import Part, states_of
 from sqcodec.bitstream.context_costs import ContextCosts
 from sqcodec.bitstream.context_model import STATE_BITS
 from sqcodec.bitstream.entropy_tables import TOTAL
-from sqcodec.pipeline.coding.codec import load
 from tests.bitstream.examples import make_context, walk
 
 LENGTHS = (60, 41)
+SHIPPED = Path(sqcodec.__file__).parent / "models" / "speech16k" / "model.safetensors"
 
 
 def parts_of(books: int, size: int) -> list[Part]:
@@ -25,7 +28,7 @@ def parts_of(books: int, size: int) -> list[Part]:
 
 
 def test_costs_of_the_model_that_ships() -> None:
-    model = load("speech16k", device="cpu").space.context
+    model = sqcodec.load(SHIPPED, device="cpu").space.context
     assert model is not None
     parts, costs = parts_of(model.books, model.size), ContextCosts(model)
     for part, exact, state in zip(parts, states_of(parts, model), costs.states(parts), strict=True):

@@ -12,7 +12,7 @@ from sqcodec.bitstream.rate_search import Latents
 from sqcodec.codes import Codes
 from sqcodec.engine import Analysed, EncodedBlock, Engine
 from sqcodec.errors import CodesError, ModelError
-from sqcodec.features.loudness import code_weights
+from sqcodec.features.loudness import code_weights, frame_powers
 from sqcodec.features.mel import Statistics, features_of
 from sqcodec.model.model_header import ModelHeader
 from sqcodec.pipeline.coding.fitting import index_of
@@ -104,12 +104,24 @@ class Encoder:
             raise CodesError(f"{self._header.path}: true bit rates need a context model")
         codebooks = len(self._header.codewords) if self._header.speakers else 1  # all say who is nearest
         for recording, statistics, encoded in self._blocks(recordings, speaker, codebooks):
-            blocks, who = list(encoded), speaker
+            latents, powers = list[NDArray[np.float32]](), list[NDArray[np.float64]]()
+            blocks = self._noted(encoded, latents, powers)
+            who = speaker
             if speaker is None and self._header.speakers:
-                _, who = self._with_speaker(blocks)
-            codes = self._codes(recording, statistics, [block.codes for block in blocks], who)
-            weights = code_weights([block.features for block in blocks], self._header.features, self._loudness)
-            yield codes, self._measured(np.concatenate([block.latents for block in blocks]), weights)
+                indices, who = self._with_speaker(blocks)
+            else:
+                indices = [block.codes for block in blocks]
+            weights = code_weights(powers, self._header.features, self._loudness)
+            yield self._codes(recording, statistics, indices, who), self._measured(np.concatenate(latents), weights)
+
+    def _noted(
+        self, blocks: Iterable[EncodedBlock], latents: list[NDArray[np.float32]], powers: list[NDArray[np.float64]]
+    ) -> Iterator[EncodedBlock]:
+        """The blocks, of which latents and powers of the frames are kept; features would take 115 MB an hour."""
+        for block in blocks:
+            latents.append(block.latents)
+            powers.append(frame_powers(block.features, self._header.features))
+            yield block
 
     def _measured(self, encoded: NDArray[np.float32], weights: NDArray[np.float32]) -> Latents:
         """What is to be coded, of the encoder's output [T, channels] and the weights [T] of errors."""

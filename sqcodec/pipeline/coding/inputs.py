@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.codes import Codes
-from sqcodec.corpus.audio import CANCELLED, MAX_SAMPLE, AudioSource
+from sqcodec.corpus.audio import CANCELLED, AudioSource
 from sqcodec.errors import AudioError, CodesError, SqcodecError
 from sqcodec.recording import ArrayRecording, Recording
 from sqcodec.spectrogram import FeatureConfig
@@ -24,6 +24,7 @@ class Tensor(Protocol):
 
 Audio = str | os.PathLike[str] | NDArray[Any] | Tensor | Mapping[str, Any] | Recording
 _MAX_CHANNELS = 8
+LOUDEST = 100.0  # times full scale: beyond it these are integers that were taken for floats
 _GIVE_RATE = "give it in Hz: codec.encode(samples, 16000)"
 
 
@@ -114,7 +115,7 @@ def _mono(values: NDArray[Any]) -> NDArray[np.float32]:
     scale = np.float32(1.0 if kind.kind == "f" else 2.0 ** (8 * kind.itemsize - 1))
     if not np.isfinite(channels).all():
         raise AudioError("got samples that are not finite: NaN or infinity; repair or leave out the recording")
-    if kind.kind == "f" and (loudest := float(np.abs(channels).max())) > MAX_SAMPLE:
+    if kind.kind == "f" and (loudest := float(np.abs(channels).max())) > LOUDEST:
         raise AudioError(f"got samples up to {loudest:.3g}, expected -1 to 1; divide by the value of full scale")
     return _mixed(channels.astype(np.float32) / scale)
 

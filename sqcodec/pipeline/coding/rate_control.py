@@ -19,7 +19,7 @@ from sqcodec.bitstream.code_space import CodeSpace
 from sqcodec.bitstream.context_coder import Part
 from sqcodec.bitstream.context_costs import ContextCosts
 from sqcodec.bitstream.equal_prices import ends, most_stages, nearest_prefixes, price_of
-from sqcodec.bitstream.rate_search import CHEAPEST, Codewords, Latents, Search, Sweep, Ways
+from sqcodec.bitstream.rate_search import CHEAPEST, Codewords, Latents, Search, Sweep, Ways, are_near
 from sqcodec.bitstream.sqc_header import BLOCK
 from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
@@ -29,16 +29,14 @@ from sqcodec.runtime.search import search
 Effort = Literal[0, 1, 2, 3]
 DEFAULT_EFFORT: Effort = 1
 _SWEEPS: dict[int, int] = {1: 1, 2: 2, 3: 2}  # of each effort: sweeps of the search, and sums of a frame that go on,
-_SUMS: dict[int, int] = {1: 24, 2: 48, 3: 128}  # of all stages together
+_SUMS: dict[int, int] = {1: 32, 2: 64, 3: 128}  # of all stages together
 _HISTORIES: dict[int, int] = {1: 4, 2: 8, 3: 16}  # of one codebook: one alone ends in cheap codes that fit nothing
 _TOLERANCE = 0.01  # of the size, within which a price is good
 _TRIES = 6  # files that are tried
-_CODE, _MORE = 0.8, 0.25  # the first guess: a code takes so much of its width, and there are more by so many a frame
-_FEWEST = 1.05  # codes a frame, at equal prices, of the dearest price: beyond it codes are cheap and fit nothing
+_CODE, _MORE = 0.8, 0.25  # a first guess: a code takes so much of its width, and each frame has so many more
 _MOST = 0.975  # of all codes, where the price hardly changes their number
 _HEADER, _BLOCK = 16, 5  # bytes of a file beside its codes, and of each block, roughly
 _BEST = 300.0  # decibels of a quality, beyond which a price is no number
-_STEEP = 2.5  # of the price as a power of the size, roughly
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,19 +197,23 @@ class _Fitting:
         self._spans = [slice(each.start, each.stop) for each in sqc.blocks(len(latents.z), block)]
         self._codes, self._latents = codes, latents
         self._costs, self._codewords = ContextCosts(space.context), Codewords(codebook)
-        self._prefixes, self._width = nearest_prefixes(latents, self._codewords), math.log2(codebook.shape[1])
-        self._dearest = self._price_of(_FEWEST * len(latents.z))
+        self._prefixes, self._width = nearest_prefixes(latents, self._codewords), max(1.0, math.log2(codebook.shape[1]))
+        self._dearest = max(CHEAPEST, float(self._prefixes.errors[0].mean(dtype=np.float64)) / self._width)
 
     def rated(self, bit_rate: float) -> Fitted:
         """The file of a bit rate."""
-        size = bit_rate * self._codes.seconds / 8
+        size = max(1.0, min(bit_rate * self._codes.seconds / 8, self._beyond))
         best = self._sought(size)
-        if best.size < (1 - 3 * _TOLERANCE) * size and self._stages(CHEAPEST) >= 0.999 * self._prefixes.codes.size:
-            full = self._whole
-            if full.size <= size:
-                rate = 8 * full.size / self._codes.seconds
-                note = f"`bitrate` {bit_rate:g}: all codebooks take {rate:.0f} bit/s here, which is the most"
-                return Fitted(*full, note)
+        if best.size < (1 - 3 * _TOLERANCE) * size:
+            is_whole = self._whole.size <= size
+            file = self._whole if is_whole else best.file
+            what = (
+                "all codebooks take {} bit/s here, which is the most"
+                if is_whole
+                else "more than {} bit/s bring nothing here"
+            )
+            rate = 8 * file.size / self._codes.seconds
+            return Fitted(*file, f"`bitrate` {bit_rate:g}: {what.format(round(rate))}")
         if best.size > (1 + 3 * _TOLERANCE) * size and best.price >= 0.9 * self._dearest:
             rate = 8 * best.size / self._codes.seconds
             return Fitted(*best.file, f"`bitrate` {bit_rate:g}: the least is {rate:.0f} bit/s here, which is used")
@@ -219,14 +221,11 @@ class _Fitting:
 
     def limited(self, most: int) -> Fitted:
         """The largest file of at most so many bytes."""
-        if self._whole.size <= most:
-            return Fitted(*self._whole, "")
-        best = self._sought(most * (1 - _TOLERANCE))
-        while best.size > most and best.price < self._dearest:
-            dearer = min(self._dearest, best.price * max(1.02, (best.size / most) ** _STEEP))
-            best = self._tried(self._sweep(best.parts).ways(self._how(dearer)), dearer)
+        best = self._sought((1 - _TOLERANCE) * min(most, self._beyond), most)
         if best.size > most:
             raise CodesError(f"`max_bytes` {most}: this recording takes {best.size} bytes at least")
+        if best.size < (1 - 3 * _TOLERANCE) * most and self._whole.size <= most:
+            return Fitted(*self._whole, "")
         return Fitted(*best.file, "")
 
     def at(self, price: float) -> _Tried:
@@ -235,6 +234,22 @@ class _Fitting:
         for _ in range(_SWEEPS[self._effort] - 1):
             parts = self._parts(self._sweep(parts).ways(how), price)
         return self._tried(self._sweep(parts).ways(how), price)
+
+    @property
+    def _beyond(self) -> float:
+        """Bytes that no file has."""
+        return _HEADER + self._prefixes.codes.size * self._width
+
+    @cached_property
+    def _least(self) -> _Tried:
+        """The least file: the codes of the dearest price, searched again until they are no likelier to each other."""
+        how, best = self._how(self._dearest), self.at(self._dearest)
+        for _ in range(_TRIES):
+            one = self._tried(self._sweep(best.parts).ways(how), self._dearest)
+            if one.size >= best.size:
+                break
+            best = one
+        return best
 
     def _sweep(self, former: list[Part]) -> Sweep:
         return Sweep(self._latents, former, self._codewords, self._costs)
@@ -262,43 +277,51 @@ class _Fitting:
         indices = np.concatenate([part.codes for part in parts], axis=1)[:used]
         return replace(self._codes, indices=indices, stages=None if stages.min() == used else stages)
 
-    def _sought(self, size: float) -> _Tried:
-        """The file whose size is nearest, of those that were tried."""
-        bits = 8 * max(size / 2, size - _HEADER - _BLOCK * len(self._spans))
-        ways = self._ways(bits, size)
-        best, price = None, 0.0
+    def _sought(self, size: float, most: float = math.inf) -> _Tried:
+        """The file whose size is nearest, of those that were tried and have at most `most` bytes, if any has."""
+        wanted = 8 * max(size / 2, size - _HEADER - _BLOCK * len(self._spans))
+        how, ways = self._first(wanted, size)
+        bits, parts, tried = wanted, self._parts(ways, how.price), list[_Tried]()
+        former, steep = (wanted, size), 1.0  # of the last try; by which power the bits follow the size
         for _ in range(_TRIES):
-            price, former = min(self._dearest, ways.price_of(bits)), price
-            if price == former:
+            price = min(self._dearest, ways.price_of(bits))
+            is_short = ways.bits(CHEAPEST) < bits and how.limit < len(self._prefixes.errors)
+            if is_short or not are_near(price, how.price):  # among these ways there is none of so many bits
+                how = self._with_more(how) if is_short else how._replace(price=price)
+                ways, bits, former, steep = self._sweep(parts).ways(how), wanted, (wanted, size), 1.0
+                price = min(self._dearest, ways.price_of(bits))
+            one = self._tried(ways, price)
+            tried.append(one)
+            if abs(one.size / size - 1) <= _TOLERANCE and one.size <= most:
                 break
-            tried = self._tried(ways, price)
-            if best is None or abs(math.log(tried.size / size)) < abs(math.log(best.size / size)):
-                best = tried
-            if abs(tried.size / size - 1) <= _TOLERANCE:
+            if one.size < size and price <= 1.1 * CHEAPEST and how.limit == len(self._prefixes.errors):
                 break
-            bits *= size / tried.size
-        assert best is not None
-        return best
+            if one.size > size and price == self._dearest:
+                tried.append(self._least)
+                break
+            if bits != former[0] and one.size != former[1]:
+                steep = min(4.0, max(0.5, math.log(bits / former[0]) / math.log(one.size / former[1])))
+            former, bits, parts = (bits, one.size), bits * (size / one.size) ** steep, one.parts
+        if all(one.size > most for one in tried):
+            tried.append(self._least)
+        fitting = [one for one in tried if one.size <= most]
+        return min(fitting or tried, key=lambda one: abs(math.log(one.size / size)) if fitting else one.size)
 
-    def _ways(self, bits: float, size: float) -> Ways:
-        """Those of the last sweep, for codes that take `bits` of a file of `size`."""
-        codes = 8 * size / (_CODE * self._width) + _MORE * len(self._latents.z)
-        how = self._how(min(self._dearest, self._price_of(min(codes, _MOST * self._prefixes.codes.size))))
+    def _first(self, bits: float, size: float) -> tuple[Search, Ways]:
+        """The last sweep, for codes that take `bits` of a file of `size`."""
+        codes = min(8 * size / (_CODE * self._width) + _MORE * len(self._latents.z), _MOST * self._prefixes.codes.size)
+        how = self._how(min(self._dearest, price_of(self._prefixes.errors, codes, self._width)))
         parts = self._priced(how.price)
-        for number in range(1, _SWEEPS[self._effort] + 1):
+        for _ in range(_SWEEPS[self._effort]):
             sweep = self._sweep(parts)
             how = how._replace(price=min(self._dearest, sweep.price_of(bits, how)))
             ways = sweep.ways(how)
-            if number < _SWEEPS[self._effort]:
-                parts = self._parts(ways, min(self._dearest, ways.price_of(bits)))
-        return ways
+            parts = self._parts(ways, min(self._dearest, ways.price_of(bits)))
+        return how, ways
 
-    def _price_of(self, stages: float) -> float:
-        """The price at which the recording has so many codes."""
-        return price_of(self._prefixes.errors, stages, self._width)
-
-    def _stages(self, price: float) -> int:
-        return int(ends(self._prefixes.errors, price, self._width).sum(dtype=np.int64))
+    def _with_more(self, how: Search) -> Search:
+        """The search with more stages."""
+        return how._replace(limit=min(len(self._prefixes.errors), how.limit + 2))
 
     @cached_property
     def _whole(self) -> File:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from sqcodec.bitstream import packets
 from sqcodec.bitstream.packets import PacketCoder
-from sqcodec.corpus.audio import MAX_SAMPLE
 from sqcodec.errors import AudioError, CodesError, ModelError
 from sqcodec.features.mel_stream import MelStream
 from sqcodec.pipeline.coding.codec import Codec, load
 from sqcodec.pipeline.coding.concealment import Concealment, Step
+from sqcodec.pipeline.coding.inputs import LOUDEST
 from sqcodec.pipeline.coding.modes import mode_of
 from sqcodec.pipeline.coding.silence import SilenceDetector
 from sqcodec.resampling import check_rate
@@ -273,8 +273,10 @@ def _checked(samples: NDArray[Any]) -> _Samples:
         raise AudioError(f"got samples of {samples.dtype}, expected floats in -1 to 1, or int16")
     if samples.dtype == np.int16:
         return np.asarray(samples / np.float32(_FULL_SCALE), np.float32)
-    if len(samples) and not float(np.abs(samples).max()) <= MAX_SAMPLE:
-        raise AudioError("got samples that are not finite, or no sound; expected -1 to 1: send zeros instead")
+    if not np.isfinite(samples).all():
+        raise AudioError("got samples that are not finite; expected -1 to 1: send zeros instead")
+    if len(samples) and (loudest := float(np.abs(samples).max())) > LOUDEST:
+        raise AudioError(f"got samples up to {loudest:.3g}, expected -1 to 1; divide by the value of full scale")
     return np.asarray(samples, np.float32)
 
 

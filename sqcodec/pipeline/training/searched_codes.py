@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 
 from sqcodec.corpus.store import StoreRow, StoreSplit
-from sqcodec.features.loudness import code_weights
+from sqcodec.features.loudness import code_weights, frame_powers
 from sqcodec.model.blockwise import encode_latents
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.train.prefix_codes import PrefixCodes
@@ -30,7 +30,9 @@ def _searched(
     every = [latents for _, latents in encode_latents(codec, [features], row.frames, device)]
     encoded = torch.cat(every)[None]
     loudness = float(getattr(codec.recipe.target, "loudness", 0.0))
-    weights = torch.from_numpy(code_weights([features.numpy()], codec.features, loudness)).to(device)
+    weights = torch.from_numpy(
+        code_weights([frame_powers(features.numpy(), codec.features)], codec.features, loudness)
+    ).to(device)
     prefixes = codec.quantizer.encode_prefixes(encoded)
     latents = encoded[0, :, : codec.quantizer.dim]
     errors = [(latents - codec.quantizer.decode(codes)[0]).square().sum(-1) * weights for codes in prefixes]

@@ -98,6 +98,7 @@ def test_a_list_gives_a_list_of_the_same(codec: Codec) -> None:
             16000,
             "got samples up to 1e+20, expected -1 to 1; divide by the value of full",
         ),
+        (np.full(90, 9000.0), 16000, "got samples up to 9e+03, expected -1 to 1; divide by the value of full"),
         (None, 16000, "got NoneType, expected samples as an array of NumPy or a tensor of torch, or a path"),
         ([0.1, 0.2], 16000, "got float, expected samples as an array of NumPy or a tensor of torch, or a path"),
         ({"audio": SOUND}, None, "got a mapping of audio; expected `array` and `sampling_rate`"),

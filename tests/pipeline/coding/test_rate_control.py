@@ -14,7 +14,7 @@ from sqcodec.bitstream.equal_prices import nearest_prefixes, priced
 from sqcodec.bitstream.rate_search import Codewords, Latents, Search, Sweep
 from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
-from sqcodec.features.loudness import code_weights
+from sqcodec.features.loudness import code_weights, frame_powers
 from sqcodec.pipeline.coding.rate_control import Goal, Options
 from sqcodec.recording import ArrayRecording
 from sqcodec.spectrogram import FEATURES
@@ -208,11 +208,12 @@ def test_a_sample_tells_the_price_of_so_many_bits() -> None:
 def test_weights_follow_the_loudness_and_average_to_one() -> None:
     config = FEATURES["log-mel"]
     features = np.log(np.array([0.01, 0.01, 1.0, 1.0, 0.1], np.float32))[None].repeat(80, 0)
-    weights = code_weights([features[:, :2], features[:, 2:]], config, 0.46)
+    powers = [frame_powers(block, config) for block in (features[:, :2], features[:, 2:])]
+    weights = code_weights(powers, config, 0.46)
     assert weights.shape == (3,)
     assert weights.mean() == pytest.approx(1.0, abs=1e-6)
     assert weights[1] > weights[2] > weights[0] > 0.5
-    assert code_weights([features], config, 0.0) == pytest.approx(1.0)
+    assert code_weights(powers, config, 0.0) == pytest.approx(1.0)
 
 
 def test_options_that_need_a_context_model() -> None:
