@@ -214,7 +214,7 @@ class _Fitting:
             )
             rate = 8 * file.size / self._codes.seconds
             return Fitted(*file, f"`bitrate` {bit_rate:g}: {what.format(round(rate))}")
-        if best.size > (1 + 3 * _TOLERANCE) * size and best.price >= 0.9 * self._dearest:
+        if best.size > (1 + 3 * _TOLERANCE) * size and best.size <= self._least.size:
             rate = 8 * best.size / self._codes.seconds
             return Fitted(*best.file, f"`bitrate` {bit_rate:g}: the least is {rate:.0f} bit/s here, which is used")
         return Fitted(*best.file, "")
@@ -278,7 +278,7 @@ class _Fitting:
         return replace(self._codes, indices=indices, stages=None if stages.min() == used else stages)
 
     def _sought(self, size: float, most: float = math.inf) -> _Tried:
-        """The file whose size is nearest, of those that were tried and have at most `most` bytes, if any has."""
+        """The file whose size is nearest, of those that were tried and have at most `most` bytes; else the least."""
         wanted = 8 * max(size / 2, size - _HEADER - _BLOCK * len(self._spans))
         how, ways = self._first(wanted, size)
         bits, parts, tried = wanted, self._parts(ways, how.price), list[_Tried]()
@@ -296,16 +296,16 @@ class _Fitting:
                 break
             if one.size < size and price <= 1.1 * CHEAPEST and how.limit == len(self._prefixes.errors):
                 break
-            if one.size > size and price == self._dearest:
-                tried.append(self._least)
-                break
+            if one.size > size and price == self._dearest:  # codes that are likelier to each other may be as small
+                ways, bits, former, steep = self._sweep(one.parts).ways(how), wanted, (wanted, size), 1.0
+                continue
             if bits != former[0] and one.size != former[1]:
                 steep = min(4.0, max(0.5, math.log(bits / former[0]) / math.log(one.size / former[1])))
             former, bits, parts = (bits, one.size), bits * (size / one.size) ** steep, one.parts
-        if all(one.size > most for one in tried):
+        if all(one.size > min(most, (1 + 3 * _TOLERANCE) * size) for one in tried):
             tried.append(self._least)
-        fitting = [one for one in tried if one.size <= most]
-        return min(fitting or tried, key=lambda one: abs(math.log(one.size / size)) if fitting else one.size)
+        fitting = [one for one in tried if one.size <= most] or [self._least]
+        return min(fitting, key=lambda one: abs(math.log(one.size / size)))
 
     def _first(self, bits: float, size: float) -> tuple[Search, Ways]:
         """The last sweep, for codes that take `bits` of a file of `size`."""

@@ -36,7 +36,7 @@ def recording() -> ArrayRecording:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rate", "effort"), [(500, 1), (800, 1), (1600, 1), (800, 2)])
+@pytest.mark.parametrize(("rate", "effort"), [(450, 1), (600, 1), (800, 1), (1600, 1), (800, 2)])
 def test_a_minute_has_its_bit_rate_within_2_per_cent(codec, recording, rate, effort) -> None:
     fitted = codec.encode_for(recording, Goal(bit_rate=rate, effort=effort))
     content = codec.pack(fitted.codes)
@@ -70,8 +70,50 @@ def test_a_recording_fits_into_so_many_bytes(codec) -> None:
         assert fitted.content == codec.pack(fitted.codes)
         assert size <= most
         assert size > 0.9 * most or most == 5000
-    with pytest.raises(CodesError, match=r"`max_bytes` 20: this recording takes \d+ bytes at least"):
+    with pytest.raises(CodesError, match=r"`max_bytes` 20: this recording takes \d+ bytes at least") as caught:
         codec.encode_for(short, Goal(max_bytes=20))
+    least = int(str(caught.value).split()[-4])
+    for most in range(least, least + 40, 8):
+        assert 0.8 * most < len(codec.encode_for(short, Goal(max_bytes=most)).content) <= most
+
+
+@pytest.mark.slow
+def test_more_bits_are_never_a_smaller_file_and_the_least_is_one(codec) -> None:
+    short = ArrayRecording(speech_like(16000 * 2), 16000)
+    every = [codec.encode_for(short, Goal(bit_rate=rate)) for rate in (20, 100, 300, 400, 500, 700, 1000, 9000)]
+    sizes = [len(each.content) for each in every]
+    assert sizes == sorted(sizes)
+    least = {each.note.partition(": ")[2] for each in every if "least" in each.note}
+    assert len(least) == 1
+
+
+@pytest.mark.slow
+def test_digital_silence_takes_what_it_needs_and_the_rest_has_its_rate(codec) -> None:
+    sound, silence = speech_like(16000 * 6), np.zeros(16000 * 6, np.float32)
+    half = ArrayRecording(np.concatenate([sound, silence]), 16000)
+    for rate in (800, 1600):
+        fitted = codec.encode_for(half, Goal(bit_rate=rate))
+        assert (8 * len(fitted.content) / 12, fitted.note) == (pytest.approx(rate, rel=0.03), "")
+    assert "more than" in codec.encode_for(half, Goal(bit_rate=1900)).note
+    assert "all codebooks take" in codec.encode_for(half, Goal(bit_rate=3000)).note
+    alone = ArrayRecording(silence, 16000)
+    least = codec.encode_for(alone, Goal(bit_rate=20))
+    assert "the least is" in least.note
+    assert codec.encode_for(alone, Goal(max_bytes=len(least.content))).content == least.content
+    assert codec.encode_for(alone, Goal(bit_rate=1e308)).codes.stages is None
+
+
+def test_more_effort_costs_less_at_one_price(codec) -> None:
+    short = ArrayRecording(speech_like(16000 * 3), 16000)
+    _, latents = next(codec.encoder.latents([short], speaker=None))
+    words, costs = codec.embeddings(), []
+    for effort in (1, 2, 3):
+        fitted = codec.encode_for(short, Goal(quality=8, effort=effort))
+        codes = fitted.codes
+        bits = np.array([8 * len(fitted.content)])
+        part = Part(codes.indices, codes.stages)
+        costs.append(cost(part, latents, words, bits, 10**-0.8))
+    assert costs[0] > costs[1] > costs[2]
 
 
 @pytest.mark.parametrize("bit_rate", [0, -5, float("nan")])
@@ -186,6 +228,19 @@ def test_ways_of_one_sweep_serve_near_prices() -> None:
     bits = ways.bits(0.05)
     assert ways.bits(ways.price_of(0.97 * bits)) == pytest.approx(0.97 * bits, rel=0.01)
     assert ways.price_of(0.97 * bits) > 0.05
+
+
+def test_a_sample_of_all_frames_has_the_states_before_them() -> None:
+    model = make_context(3, 6)
+    rng = np.random.default_rng(9)
+    codebook = rng.normal(size=(3, 6, 5)).astype(np.float32)
+    latents = random_latents(120, codebook)
+    codes = rng.integers(0, 6, (3, 120)).astype(np.uint16)
+    parts = [Part(codes[:, :70], np.full(70, 3, np.uint8)), Part(codes[:, 70:], np.full(50, 2, np.uint8))]
+    costs = ContextCosts(model)
+    sample, states = Sweep(latents, parts, Codewords(codebook), costs).sample
+    assert np.array_equal(sample.z, latents.z)
+    assert np.array_equal(states, np.concatenate(list(costs.states(parts))))
 
 
 def test_a_sample_tells_the_price_of_so_many_bits() -> None:
