@@ -1,6 +1,6 @@
 """What codes will cost: the context model without its roundings, in float32.
 
-A search weighs costs against errors and needs no exact ones; without integers it takes a third of the time. What is
+A search weighs costs against errors and needs no exact ones; without integers it takes a quarter of the time. What is
 written goes through `sqcodec.bitstream.context_model`, whose frequencies every reader has to the bit.
 """
 

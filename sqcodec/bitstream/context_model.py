@@ -3,7 +3,8 @@
 A gated recurrent network runs over the frames of a block; a layer a stage sees its state and the sum of the codewords
 of the stages before. docs/bitstream.md has every operation. Weights and activations have 8 bits, so a matrix product's
 sums stay below 2^24 (`LIMIT`^2 times the inputs), where float32 holds every integer: products are exact whatever the
-order, the instruction set and the number of threads. All else is int32 and int64.
+order, the instruction set and the number of threads. All else is int32 and int64, but for a division
+that float64 has exactly.
 """
 
 import hashlib

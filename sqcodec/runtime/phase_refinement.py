@@ -64,7 +64,7 @@ class _Step:
     def __init__(self, config: FeatureConfig, momentum: float, fades: tuple[float, float] | None) -> None:
         self._n_fft, self._length = refinement_fft(config), config.win_length
         self._window, self._momentum = hann_window(config.win_length), np.float32(momentum)
-        self._analysis = np.float32(self._n_fft) * self._window  # its FFT is scaled: NumPy computes others in float64
+        self._analysis = np.float32(self._n_fft) * self._window  # makes up for the FFT's norm
         self._filters, self._spread = spreading(config)
         self._strength = None if fades is None else fading(config, *fades)
         self.bins = self._n_fft // 2 + 1
@@ -80,7 +80,7 @@ class _Step:
         size = len(frames)
         padded, (spectrum, pushed) = self._padded[:size], self._spectra[:, :size]
         np.multiply(frames, self._analysis, out=padded[:, : self._length])
-        np.fft.rfft(padded, norm="forward", out=spectrum)
+        np.fft.rfft(padded, norm="forward", out=spectrum)  # without norm its factor is the integer 1: all in float64
         magnitude = np.maximum(np.abs(spectrum), _MIN_AMPLITUDE)
         error = mel / np.maximum(magnitude @ self._filters, _MIN_AMPLITUDE)
         np.clip(error, 1 / _LIMIT, _LIMIT, out=error)

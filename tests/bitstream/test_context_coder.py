@@ -94,9 +94,12 @@ def test_products_in_float32_are_exact() -> None:
 
 
 def test_shares_are_those_of_the_tables() -> None:
-    weights = np.random.default_rng(1).integers(0, 65537, (20, 257))
+    weights = np.random.default_rng(1).integers(0, 65537, (20, 257)).astype(np.int32)
+    weights[0], weights[1] = 65536, 2 ** np.arange(257).clip(0, 16)  # quotients that are integers, or nearly
     got = context_model._shared(weights)
-    assert all(np.array_equal(row, frequencies(weight)) for row, weight in zip(got, weights, strict=True))
+    assert all(
+        np.array_equal(row, frequencies(weight)) for row, weight in zip(got, weights.astype(np.int64), strict=True)
+    )
     assert (got.sum(axis=1) == TOTAL).all()
 
 

@@ -28,13 +28,13 @@ from sqcodec.runtime.search import search
 
 Effort = Literal[0, 1, 2, 3]
 DEFAULT_EFFORT: Effort = 1
-_SWEEPS: dict[int, int] = {1: 1, 2: 2, 3: 2}  # of each effort: sweeps of the search, and sums of a frame that go on,
-_SUMS: dict[int, int] = {1: 32, 2: 64, 3: 128}  # of all stages together
+_SWEEPS: dict[int, int] = {1: 1, 2: 2, 3: 2}  # of each effort
+_SUMS: dict[int, int] = {1: 32, 2: 64, 3: 128}  # of a frame that go on, of all stages together
 _HISTORIES: dict[int, int] = {1: 4, 2: 8, 3: 16}  # of one codebook: one alone ends in cheap codes that fit nothing
 _TOLERANCE = 0.01  # of the size, within which a price is good
 _TRIES = 6  # files that are tried
-_CODE, _MORE = 0.8, 0.25  # a first guess: a code takes so much of its width, and each frame has so many more
-_MOST = 0.975  # of all codes, where the price hardly changes their number
+_FILLED, _EXTRA = 0.8, 0.25  # a first guess: a code takes so much of its width, and each frame has so many more
+_NEARLY_ALL = 0.975  # of all codes, where the price hardly changes their number
 _HEADER, _BLOCK = 16, 5  # bytes of a file beside its codes, and of each block, roughly
 _BEST = 300.0  # decibels of a quality, beyond which a price is no number
 
@@ -309,7 +309,9 @@ class _Fitting:
 
     def _first(self, bits: float, size: float) -> tuple[Search, Ways]:
         """The last sweep, for codes that take `bits` of a file of `size`."""
-        codes = min(8 * size / (_CODE * self._width) + _MORE * len(self._latents.z), _MOST * self._prefixes.codes.size)
+        codes = min(
+            8 * size / (_FILLED * self._width) + _EXTRA * len(self._latents.z), _NEARLY_ALL * self._prefixes.codes.size
+        )
         how = self._how(min(self._dearest, price_of(self._prefixes.errors, codes, self._width)))
         parts = self._priced(how.price)
         for _ in range(_SWEEPS[self._effort]):
