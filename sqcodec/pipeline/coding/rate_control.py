@@ -25,6 +25,7 @@ from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
 from sqcodec.pipeline.coding.one_codebook import File, OneCodebook
 from sqcodec.runtime.search import search
+from sqcodec.runtime.threads import one_thread
 
 Effort = Literal[0, 1, 2, 3]
 DEFAULT_EFFORT: Effort = 1
@@ -126,6 +127,7 @@ class _Tried(NamedTuple):
         return self.file.size
 
 
+@one_thread()
 def fit(
     codes: Codes,
     latents: Latents,
