@@ -29,6 +29,7 @@ from sqcodec.pipeline.finding.publication import publish
 from sqcodec.pipeline.finding.vocoders import FoundVocoder, find_vocoder
 from sqcodec.recording import ArrayRecording, Recording
 from sqcodec.resampling import check_rate, resampled
+from sqcodec.runtime.threads import one_thread
 from sqcodec.vocoder.interface import VocoderPrecision
 
 if TYPE_CHECKING:
@@ -269,7 +270,8 @@ class Codec:
 
     def pack(self, codes: Codes) -> bytes:
         """The bytes of a `.sqc` file. Raises CodesError: the codes do not fit the model."""
-        return sqc.pack(codes, self.space)
+        with one_thread():
+            return sqc.pack(codes, self.space)
 
     def unpack(self, content: bytes) -> Codes:
         """The codes in the bytes of a `.sqc` file. Raises CodesError: it is damaged, or another model wrote it."""

@@ -31,6 +31,7 @@ from sqcodec.pipeline.coding.watched import ShowProgress, WatchedRecording, watc
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.paths import check_target, is_pipe, is_special, shown, spooled, written
 from sqcodec.resampling import resampled
+from sqcodec.runtime.threads import one_thread
 from sqcodec.vocoder.interface import VocoderPrecision
 
 CodesFormat = Literal["sqc", "npy"]
@@ -114,7 +115,8 @@ def encode_with(
         if form == "npy":
             content = npy.pack(codes, dtype or "uint16")
         else:
-            content = sqc.pack(codes, codec.space, coder=options.coder, block=length)
+            with one_thread():
+                content = sqc.pack(codes, codec.space, coder=options.coder, block=length)
     else:
         codes, content, text = codec.encode_for(recording, goal, speaker=speaker, block=length)
     with written(target) as draft:
