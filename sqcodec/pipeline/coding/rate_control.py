@@ -36,6 +36,7 @@ _TOLERANCE = 0.01  # of the size, within which a price is good
 _TRIES = 6  # files that are tried
 _FILLED, _EXTRA = 0.8, 0.25  # a first guess: a code takes so much of its width, and each frame has so many more
 _NEARLY_ALL = 0.975  # of all codes, where the price hardly changes their number
+_FLOOR = 1.1 * CHEAPEST  # up to which a price is the cheapest one
 _HEADER, _BLOCK = 16, 5  # bytes of a file beside its codes, and of each block, roughly
 _BEST = 300.0  # decibels of a quality, beyond which a price is no number
 
@@ -206,20 +207,17 @@ class _Fitting:
         """The file of a bit rate."""
         size = max(1.0, min(bit_rate * self._codes.seconds / 8, self._beyond))
         best = self._sought(size)
-        if best.size < (1 - 3 * _TOLERANCE) * size:
-            is_whole = self._whole.size <= size
-            file = self._whole if is_whole else best.file
-            what = (
-                "all codebooks take {} bit/s here, which is the most"
-                if is_whole
-                else "more than {} bit/s bring nothing here"
-            )
-            rate = 8 * file.size / self._codes.seconds
-            return Fitted(*file, f"`bitrate` {bit_rate:g}: {what.format(round(rate))}")
-        if best.size > (1 + 3 * _TOLERANCE) * size and best.size <= self._least.size:
-            rate = 8 * best.size / self._codes.seconds
-            return Fitted(*best.file, f"`bitrate` {bit_rate:g}: the least is {rate:.0f} bit/s here, which is used")
-        return Fitted(*best.file, "")
+        if abs(best.size - size) <= max(3 * _TOLERANCE * size, _BLOCK):
+            return Fitted(*best.file, "")
+        file, what = best.file, "the nearest file that was found has {} bit/s"
+        if best.size < size and self._whole.size <= size:
+            file, what = self._whole, "all codebooks take {} bit/s here, which is the most"
+        elif best.size < size and best.price <= _FLOOR:
+            what = "more than {} bit/s bring nothing here"
+        elif best.size > size and best.size <= self._least.size:
+            what = "the least is {} bit/s here, which is used"
+        rate = round(8 * file.size / self._codes.seconds)
+        return Fitted(*file, f"`bitrate` {bit_rate:g}: {what.format(rate)}")
 
     def limited(self, most: int) -> Fitted:
         """The largest file of at most so many bytes."""
@@ -296,7 +294,7 @@ class _Fitting:
             tried.append(one)
             if abs(one.size / size - 1) <= _TOLERANCE and one.size <= most:
                 break
-            if one.size < size and price <= 1.1 * CHEAPEST and how.limit == len(self._prefixes.errors):
+            if one.size < size and price <= _FLOOR and how.limit == len(self._prefixes.errors):
                 break
             if one.size > size and price == self._dearest:  # codes that are likelier to each other may be as small
                 ways, bits, former, steep = self._sweep(one.parts).ways(how), wanted, (wanted, size), 1.0
