@@ -195,7 +195,7 @@ class Codec:
     def encode_for(self, recording: Recording, goal: Goal, *, speaker: str | None = None, block: int = BLOCK) -> Fitted:
         """As `encode_recording`, with the codes that fit a bit rate, a quality or a size in bytes.
 
-        block: codes a book in a block of the file. Memory grows with the recording, by 70 MB an hour. Raises
+        block: codes a book in a block of the file. Memory grows with the recording, by 350 MB an hour. Raises
         CodesError: the model has no context model, or no file is as small; otherwise as `encode_recording`.
         """
         return next(self.encoder.encode_for([recording], goal, speaker=speaker, block=block))

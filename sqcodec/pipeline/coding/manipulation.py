@@ -19,6 +19,7 @@ from sqcodec.pipeline.coding.notes import recording_notes
 from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, clipping_note, sound_format, write_sound
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.paths import check_target, shown, spooled, written
+from sqcodec.recording import ArrayRecording
 
 _PAUSE = 0.25  # seconds between the steps of a morph
 _MAX_SECONDS = 60  # seconds per recording of a morph, which is not processed in blocks
@@ -133,7 +134,8 @@ class _Latents:
         with torch.inference_mode():
             encoded = codec.model.encoder(with_context(codec.model, features)[None].to(codec.device))
         notes = tuple(note.text for note in recording_notes(audio, where))
-        return cls(codec.encode(samples, codec.sample_rate, speaker=speaker), encoded, notes)
+        recording = ArrayRecording(samples, codec.sample_rate)
+        return cls(codec.encode_recording(recording, speaker=speaker), encoded, notes)
 
 
 def _interpolate(codec: Codec, first: _Latents, second: _Latents, weight: float) -> Codes:

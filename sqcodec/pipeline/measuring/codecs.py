@@ -112,12 +112,12 @@ class ModelUnderTest:
         """
         codec = _opened(self.path, self.device)
         known = speaker if speaker in codec.speakers else None
+        recording = ArrayRecording(samples, codec.sample_rate)
         if self.goal is not None:
-            recording = ArrayRecording(samples, codec.sample_rate)
             codes, content, note = codec.encode_for(recording, self.goal, speaker=known)
             sound = codec.decode(codes, vocoder=self.vocoder)
             return Coded(sound=sound, bits=8 * len(content), codes=content, note=note)
-        codes = codec.encode(samples, codec.sample_rate, speaker=known, codebooks=self.codebooks)
+        codes = codec.encode_recording(recording, speaker=known, codebooks=self.codebooks)
         sound = codec.decode(codes, vocoder=self.vocoder)
         bits = codes.indices.shape[1] * sum((size - 1).bit_length() for size in codec.space.codewords[: self.codebooks])
         return Coded(

@@ -144,9 +144,7 @@ def _speak(
     for name, voice in entries:
         known = voice in codec.speakers
         unknown |= set() if known else {voice}
-        codes = codec.encode(
-            AudioSource(test[name]).read(codec.sample_rate), codec.sample_rate, speaker=voice if known else None
-        )
+        codes = codec.encode_recording(AudioSource(test[name]), speaker=voice if known else None)
         sound = codec.decode(codes, vocoder=vocoder)
         number = name.partition("_")[2] or name
         soundfile.write(target / f"{voice}_{number}.wav", sound, codec.sample_rate, subtype="PCM_16")
