@@ -254,7 +254,10 @@ def _kill_once(
         process.join(wait)
         ended = not process.is_alive()
         if not ended:
-            os.kill(process.pid or 0, number)
+            try:
+                os.kill(process.pid or 0, number)
+            except ProcessLookupError:  # it ended between the two lines
+                ended = True
         process.join()
     half = sum(not _is_whole(place / name, output.get(name)) for name in scenario.present(place))
     left = drafts(place)
