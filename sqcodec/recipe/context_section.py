@@ -7,9 +7,18 @@ from pydantic import Field
 from sqcodec.recipe.section import Count, Positive, Precision, Section
 
 
+class SearchedConfig(Section):
+    """How the context model goes on with the codes that a search finds which counts its bits. steps: of this part;
+    part: of the windows, the others are as before."""
+
+    steps: Count
+    learning_rate: Positive
+    part: Annotated[float, Field(ge=0, le=1)]
+
+
 class ContextConfig(Section):
     """The context model of codes files. hidden, width: units of the recurrent network, and of each stage's layer;
-    frames, batch: codes of a window, windows of a step."""
+    frames, batch: codes of a window, windows of a step. searched: of several codebooks alone; None: not at all."""
 
     hidden: Annotated[int, Field(ge=1, le=960, strict=True)]
     width: Annotated[int, Field(ge=1, le=960, strict=True)]
@@ -22,3 +31,10 @@ class ContextConfig(Section):
     precision: Precision
     evaluate_every: Count
     seed: Annotated[int, Field(ge=0, strict=True)]
+    searched: SearchedConfig | None = None
+
+    @property
+    def on_searched(self) -> "ContextConfig":
+        """The training that goes on with searched codes."""
+        assert self.searched is not None
+        return self.model_copy(update={"steps": self.searched.steps, "learning_rate": self.searched.learning_rate})

@@ -16,21 +16,33 @@ from sqcodec.train.context_network import CodedWindows, ContextNetwork
 from sqcodec.train.crops import step_seed
 from sqcodec.train.log import TrainingLog
 from sqcodec.train.prefix_codes import PrefixCodes
+from sqcodec.train.searched_codes import SearchedCodes
 from sqcodec.train.trainer import Milestones, Trainer
 
 _WHOLE = 0.3  # of the windows: every frame has all stages that the window may have
 _LOWEST_PRICE, _HIGHEST_PRICE = 0.04, 2.0  # of a bit, in units of weighed squared error; drawn between them
 _TEST_WINDOWS = 64  # a number of stages, for the evaluation
+_BLOCK = 500  # codes of a block of a file
+
+
+class Searched(NamedTuple):
+    """Codes that were searched with a context model of this digest."""
+
+    train: SearchedCodes
+    test: SearchedCodes
+    digest: str
 
 
 class ContextCorpus(NamedTuple):
-    """What to train and to test on. grid: the codewords, see `integer_grid`; digest: of the feature store."""
+    """What to train and to test on. grid: the codewords, see `integer_grid`; digest: of the feature store; searched:
+    codes beside the nearest ones."""
 
     train: PrefixCodes
     test: PrefixCodes
     grid: Tensor
     fingerprint: str
     digest: str
+    searched: Searched | None = None
 
 
 class ContextTrainer(Trainer):
@@ -49,6 +61,7 @@ class ContextTrainer(Trainer):
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         self._train = _Windows(corpus.train, self.network, config, fabric.device)
+        self._searched = None if corpus.searched is None else self._windows(corpus.searched.train)
 
     def begin_with(self, network: Mapping[str, Any], path: Path) -> None:
         """Take the weights of a network that was trained along with the codec. Raises TrainingError, naming `path`: it
@@ -64,7 +77,7 @@ class ContextTrainer(Trainer):
         """One update; loss: nats a symbol."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * _schedule(self.step, self.config)
-        windows = self._train.draw(self.config.batch, step_seed(self.config.seed, self.step, 0))
+        windows = self._draw(step_seed(self.config.seed, self.step, 0))
         with torch.autocast(self.fabric.device.type, torch.bfloat16, enabled=self.config.precision == "bf16-mixed"):
             nats = self.network.nats(windows).mean()
         self.optimizer.zero_grad(set_to_none=True)
@@ -74,17 +87,37 @@ class ContextTrainer(Trainer):
         self.network.clamp_()
         return {"loss": nats.double()}
 
+    def _draw(self, seed: int) -> CodedWindows:
+        if self._searched is None:
+            return self._train.draw(self.config.batch, seed)
+        assert self.config.searched is not None
+        number = round(self.config.searched.part * self.config.batch)
+        parts = self._searched.draw(number, seed), self._train.draw(self.config.batch - number, seed)
+        return CodedWindows(*(torch.cat(values) for values in zip(*parts, strict=True)))
+
+    def _windows(self, searched: SearchedCodes) -> "_SearchedWindows":
+        return _SearchedWindows(searched, self.network.books, self.config.frames, self.fabric.device)
+
     def log_entry(self, means: dict[str, float]) -> dict[str, Any]:
         """Bits a symbol in training."""
         return {"bits": means["loss"] / math.log(2)} if means else {}
 
     def evaluate(self, _log: TrainingLog) -> dict[str, Any]:
-        """Bits a frame on the test utterances, with 1, 2, 4, ... stages in every frame."""
+        """Bits a frame on the test utterances, with 1, 2, 4, ... stages in every frame, and of searched codes."""
         test = _Windows(self.corpus.test, self.network, self.config, self.fabric.device)
         numbers = [2**power for power in range(self.network.books.bit_length())]
         with torch.inference_mode():
             bits = {stages: _bits(self.network, test.whole(stages)) for stages in numbers}
-        return {"test_bits": bits[numbers[-1]], **{f"test_bits_{stages}": value for stages, value in bits.items()}}
+            searched = self.corpus.searched
+            more = {} if searched is None else {"test_bits_searched": self._bits_of(searched.test)}
+        return {
+            "test_bits": bits[numbers[-1]],
+            **{f"test_bits_{stages}": value for stages, value in bits.items()},
+            **more,
+        }
+
+    def _bits_of(self, searched: SearchedCodes) -> float:
+        return _bits(self.network, self._windows(searched).first())
 
     def state(self) -> dict[str, Any]:
         """Weights and the optimiser."""
@@ -108,6 +141,7 @@ class ContextTrainer(Trainer):
             "context (batch or seed)": {key: config[key] for key in ("batch", "seed")},
             "the feature store": self.corpus.digest,
             "the codes": self.corpus.fingerprint,
+            "the context model that searched": None if self.corpus.searched is None else self.corpus.searched.digest,
         }
 
     def cause(self, _losses: Mapping[str, float]) -> str:
@@ -174,3 +208,41 @@ class _Windows:
         cost = self._errors[index] + price[:, None, None] * self._price
         beyond = torch.arange(self.books) >= limit[:, None]
         return cost.masked_fill(beyond[:, None], math.inf).argmin(-1) + 1
+
+
+class _SearchedWindows:
+    """Draws windows of `frames` codes as files have them: half of them begin with a block, half anywhere."""
+
+    def __init__(self, searched: SearchedCodes, books: int, frames: int, device: torch.device) -> None:
+        self._frames, self._books, self._device = frames, books, device
+        self._codes = torch.from_numpy(searched.codes.astype("i4"))
+        self._stages = torch.from_numpy(searched.stages.astype("i8"))
+        lengths = torch.tensor(searched.lengths)
+        self._ends = lengths.cumsum(0)
+        self._starts = self._ends - lengths
+        utterances = [self._stages[first:end] for first, end in zip(self._starts, self._ends, strict=True)]
+        self._limits = torch.stack([stages.max() for stages in utterances])
+        self._stop = torch.stack([stages.min() for stages in utterances]) < self._limits
+
+    def draw(self, batch: int, seed: int) -> CodedWindows:
+        generator = torch.Generator().manual_seed(seed)
+        place = torch.randint(len(self._codes), (batch,), generator=generator)
+        which = torch.searchsorted(self._ends, place, right=True)
+        start = self._starts[which]
+        anywhere = torch.maximum(start, place - self._frames // 2)
+        block = start + (place - start) // _BLOCK * _BLOCK
+        return self._cut(torch.where(torch.rand(batch, generator=generator) < 0.5, block, anywhere), which)
+
+    def first(self) -> CodedWindows:
+        """The beginnings of the first utterances."""
+        which = torch.arange(min(_TEST_WINDOWS, len(self._starts)))
+        return self._cut(self._starts[which], which)
+
+    def _cut(self, begin: Tensor, which: Tensor) -> CodedWindows:
+        index = begin[:, None] + torch.arange(self._frames)
+        inside = index < self._ends[which, None]
+        index = index.clamp_max(len(self._codes) - 1)
+        codes = self._codes[index].long() * inside[..., None]
+        stages = torch.where(inside, self._stages[index], 0)
+        every = codes.transpose(1, 2), stages, self._limits[which], self._stop[which]
+        return CodedWindows(*(value.to(self._device) for value in every))

@@ -81,3 +81,45 @@ def test_python_reads_and_writes_version_2(folder: Path) -> None:
     content = codec.pack(codes)
     assert content[3] >> 4 == 2
     assert np.array_equal(codec.unpack(content).indices, codes.indices)
+
+
+RESIDUAL = (
+    "quantizer={kind: residual, stages: 3, codewords: 16, dim: 4, initial_variance: 1.0, ratio: 0.5, dropout: 0.5,"
+    " warmup_steps: 0, freeze_step: 3}"
+)
+
+
+@pytest.mark.slow
+def test_a_model_of_stages_goes_on_with_searched_codes(tmp_path: Path) -> None:
+    """A second part with the codes that the first one's bits find, kept in a file; it resumes to the same integers."""
+    small = (*(f"context.{text}" for text in SMALL), "context.searched={steps: 8, learning_rate: 1.0e-2, part: 0.5}")
+    arguments = trained(tmp_path, RESIDUAL, *small)
+    model, folder = tmp_path / "run" / "model.safetensors", tmp_path / "run" / "context" / "searched"
+    shutil.copy(model, tmp_path / "before.safetensors")
+    result = run(*arguments, "--stage", "context")
+    assert result.exit_code == 0, result.output
+    log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in log] == [4, 8]
+    assert all(0 < entry["test_bits_searched"] < 13 for entry in log)
+    assert (folder / "curves.png").is_file()
+    expected, kept = read_header(model).context, sorted(folder.glob("*.npz"))
+    assert len(kept) == 2
+    with np.load(next(path for path in kept if path.name.startswith("train"))) as searched:
+        stages, codes = searched["stages"], searched["codes"]
+        assert searched["lengths"].sum() == len(stages) == len(codes)
+    assert (stages.min(), stages.max()) == (1, 3)
+    assert (codes[np.arange(3) >= stages[:, None]] == 0).all()
+    shutil.copy(tmp_path / "before.safetensors", model)
+    (folder / "checkpoint.pt").unlink()
+    made = [path.stat().st_mtime_ns for path in kept]
+    again = run(*arguments, "--stage", "context", "--resume")
+    assert again.exit_code == 0, again.output
+    assert read_header(model).context == expected
+    assert [path.stat().st_mtime_ns for path in kept] == made
+
+
+def test_searched_codes_need_stages(tmp_path: Path) -> None:
+    result = run("train", "folder", "--stage", "context", "--out", tmp_path, "--set",
+                 "context.searched={steps: 8, learning_rate: 1.0e-2, part: 0.5}")  # fmt: skip
+    assert result.exit_code == 1
+    assert "context.searched needs quantizer.kind residual: stages to search over" in result.stderr

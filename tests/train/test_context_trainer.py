@@ -8,12 +8,14 @@ import torch
 
 from sqcodec.bitstream.context_coder import Part, frame_bits
 from sqcodec.bitstream.context_model import from_arrays
+from sqcodec.errors import TrainingError
 from sqcodec.pipeline.training.launch import make_fabric
 from sqcodec.recipe import ContextConfig
 from sqcodec.train.context_network import CodedWindows, ContextNetwork, integer_grid, to_integers
-from sqcodec.train.context_trainer import ContextCorpus, ContextTrainer
+from sqcodec.train.context_trainer import ContextCorpus, ContextTrainer, Searched
 from sqcodec.train.log import TrainingLog, read_log
 from sqcodec.train.prefix_codes import PrefixCodes
+from sqcodec.train.searched_codes import SearchedCodes
 
 BOOKS, SIZE, DIM = 2, 8, 3
 
@@ -35,10 +37,18 @@ def coded(length: int, seed: int) -> PrefixCodes:
     return PrefixCodes(codes.astype(np.uint16), errors.astype(np.float16), [length // 2, length - length // 2])
 
 
-def make_trainer(folder, config: ContextConfig) -> ContextTrainer:
+def searched(length: int) -> SearchedCodes:
+    """The first code is always 5; every third frame has a second one, 6. The last utterance has two of each frame."""
+    stages = np.where(np.arange(length) % 3 == 0, 2, 1).astype(np.uint8)
+    stages[length // 2 :] = 2
+    codes = np.stack([np.full(length, 5), np.where(stages > 1, 6, 0)], axis=1).astype(np.uint16)
+    return SearchedCodes(codes, stages, [length // 2, length - length // 2])
+
+
+def make_trainer(folder, config: ContextConfig, more: Searched | None = None) -> ContextTrainer:
     folder.mkdir(exist_ok=True)
     grid = integer_grid(torch.randn(BOOKS, SIZE, DIM, generator=torch.Generator().manual_seed(0)))
-    corpus = ContextCorpus(coded(600, 0), coded(100, 1), grid, "codes", "store")
+    corpus = ContextCorpus(coded(600, 0), coded(100, 1), grid, "codes", "store", more)
     return ContextTrainer(config, corpus, folder, make_fabric("cpu", "32-true"))
 
 
@@ -134,3 +144,50 @@ def test_the_grid_keeps_the_codewords_apart() -> None:
     scale = 2.0 ** round(math.log2(grid.abs().max() / book.abs().max()))
     assert (grid - scale * book.double()).abs().max() <= 0.5  # a power of two, rounded
     assert integer_grid(book[0]).shape == (1, 16, 4)
+
+
+ON_SEARCHED = {"steps": 60, "learning_rate": 1e-2, "part": 0.75}
+
+
+@pytest.mark.slow
+def test_it_goes_on_with_searched_codes(tmp_path) -> None:
+    """It learns what is in them alone, and forgets little of the others."""
+    config = make_config(searched=ON_SEARCHED)
+    first = make_trainer(tmp_path / "run", config)
+    before = train(first)[-1]
+    more = Searched(searched(400), searched(80), "digest")
+    second = make_trainer(tmp_path / "run" / "searched", config.on_searched, more)
+    second.begin_with(first.network.state_dict(), first.checkpoint)
+    with torch.inference_mode():
+        untrained = second.evaluate(None)["test_bits_searched"]
+    after = train(second)[-1]
+    assert after["step"] == 60
+    assert after["test_bits_searched"] < 0.5 < 2 < untrained
+    assert after["test_bits_1"] < before["test_bits_1"] + 0.6
+
+
+def test_windows_of_searched_codes_are_those_of_files(tmp_path) -> None:
+    """Codes 0 beyond a frame's stages and behind the end; frames end early where some of their utterance do."""
+    config = make_config(searched=ON_SEARCHED, batch=200)
+    trainer = make_trainer(tmp_path / "run", config.on_searched, Searched(searched(1200), searched(80), "digest"))
+    windows = trainer._searched.draw(200, 3)
+    used = windows.stages > 0
+    assert (windows.codes[:, 0][used] == 5).all()
+    assert (windows.codes[:, 1] == torch.where(windows.stages > 1, 6, 0)).all()
+    assert (windows.limit == 2).all()
+    assert 40 < int(windows.stops.sum()) < 160
+    assert (windows.stages[~windows.stops][used[~windows.stops]] == 2).all()
+    assert not used.all()
+    drawn = trainer._draw(3)
+    assert drawn.codes.shape == (200, BOOKS, 20)
+    assert int((drawn.codes[:, 0, 0] == 5).sum()) >= 150
+
+
+def test_a_training_on_codes_of_another_search_does_not_go_on(tmp_path) -> None:
+    config = make_config(searched=ON_SEARCHED).on_searched
+    one = make_trainer(tmp_path / "run", config, Searched(searched(80), searched(80), "one"))
+    one.advance()
+    one.save()
+    other = make_trainer(tmp_path / "run", config, Searched(searched(80), searched(80), "other"))
+    with pytest.raises(TrainingError, match="the context model that searched"):
+        other.resume()

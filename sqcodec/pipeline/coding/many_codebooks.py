@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from sqcodec.bitstream import sqc
 from sqcodec.bitstream.context_coder import Part
-from sqcodec.bitstream.context_costs import ContextCosts
 from sqcodec.bitstream.context_model import ContextModel
-from sqcodec.bitstream.equal_prices import ends, most_stages, nearest_prefixes, price_of
-from sqcodec.bitstream.rate_search import CHEAPEST, Codewords, Latents, Search, Sweep, Ways, are_near
+from sqcodec.bitstream.equal_prices import price_of
+from sqcodec.bitstream.priced_codes import PricedCodes
+from sqcodec.bitstream.rate_search import CHEAPEST, Latents, Search, Ways, are_near
 from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
 from sqcodec.pipeline.coding.one_codebook import File
@@ -59,12 +59,10 @@ class ManyCodebooks:
         block: int,
         pack: Callable[[Codes], bytes],
     ) -> None:
-        self._sweeps, self._sums, self._pack = sweeps, sums, pack
-        self._spans = [slice(each.start, each.stop) for each in sqc.blocks(len(latents.z), block)]
-        self._codes, self._latents = codes, latents
-        self._costs, self._codewords = ContextCosts(model), Codewords(codebook)
-        self._prefixes, self._width = nearest_prefixes(latents, self._codewords), max(1.0, math.log2(codebook.shape[1]))
-        self._dearest = max(CHEAPEST, float(self._prefixes.errors[0].mean(dtype=np.float64)) / self._width)
+        spans = [slice(each.start, each.stop) for each in sqc.blocks(len(latents.z), block)]
+        self._priced = PricedCodes(latents, codebook, model, sweeps=sweeps, sums=sums, spans=spans)
+        self._codes, self._latents, self._codebook, self._pack = codes, latents, codebook, pack
+        self._blocks = len(spans)
 
     def rated(self, bit_rate: float) -> tuple[File, str]:
         """The file of a bit rate, and a note where it is missed."""
@@ -96,42 +94,35 @@ class ManyCodebooks:
         return self._at(price).file
 
     def _at(self, price: float) -> _Tried:
-        parts, how = self._priced(price), self._how(price)
-        for _ in range(self._sweeps - 1):
-            parts = self._parts(self._sweep(parts).ways(how), price)
-        return self._tried(self._sweep(parts).ways(how), price)
+        return self._filed(self._priced.at(price), price)
+
+    @property
+    def _stages(self) -> int:
+        """Of a frame at most."""
+        return len(self._codebook)
 
     @property
     def _beyond(self) -> float:
         """Bytes that no file has."""
-        return _HEADER + self._prefixes.codes.size * self._width
+        return _HEADER + self._priced.prefixes.codes.size * self._priced.width
 
     @cached_property
     def _least(self) -> _Tried:
         """The least file: the codes of the dearest price, searched again until they are no likelier to each other."""
-        how, best = self._how(self._dearest), self._at(self._dearest)
+        dearest = self._priced.dearest
+        how, best = self._priced.search(dearest), self._at(dearest)
         for _ in range(_TRIES):
-            one = self._tried(self._sweep(best.parts).ways(how), self._dearest)
+            one = self._tried(self._priced.sweep(best.parts).ways(how), dearest)
             if one.size >= best.size:
                 break
             best = one
         return best
 
-    def _sweep(self, former: list[Part]) -> Sweep:
-        return Sweep(self._latents, former, self._codewords, self._costs)
-
     def _tried(self, ways: Ways, price: float) -> _Tried:
-        parts = self._parts(ways, price)
+        return self._filed(self._priced.cut(ways, price), price)
+
+    def _filed(self, parts: list[Part], price: float) -> _Tried:
         return _Tried(price, parts, self._file(self._codes_of(parts)))
-
-    def _parts(self, ways: Ways, price: float) -> list[Part]:
-        whole = ways.part(price)
-        return [Part(whole.codes[:, span], whole.stages[span]) for span in self._spans]
-
-    def _how(self, price: float) -> Search:
-        """The search at a price: with as many stages at most as it allows, and as many sums as the effort."""
-        limit = most_stages(self._prefixes.errors, price, self._width)
-        return Search(price, limit, max(1, round(self._sums / limit)))
 
     def _file(self, codes: Codes) -> File:
         return File(codes, self._pack(codes))
@@ -145,25 +136,25 @@ class ManyCodebooks:
 
     def _sought(self, size: float, most: float = math.inf) -> _Tried:
         """The file whose size is nearest, of those that were tried and have at most `most` bytes; else the least."""
-        wanted = 8 * max(size / 2, size - _HEADER - _BLOCK * len(self._spans))
+        wanted = 8 * max(size / 2, size - _HEADER - _BLOCK * self._blocks)
         how, ways = self._first(wanted, size)
-        bits, parts, tried = wanted, self._parts(ways, how.price), list[_Tried]()
+        bits, parts, tried = wanted, self._priced.cut(ways, how.price), list[_Tried]()
         former, steep = (wanted, size), 1.0  # of the last try; by which power the bits follow the size
         for _ in range(_TRIES):
-            price = min(self._dearest, ways.price_of(bits))
-            is_short = ways.bits(CHEAPEST) < bits and how.limit < len(self._prefixes.errors)
+            price = min(self._priced.dearest, ways.price_of(bits))
+            is_short = ways.bits(CHEAPEST) < bits and how.limit < self._stages
             if is_short or not are_near(price, how.price):  # among these ways there is none of so many bits
                 how = self._with_more(how) if is_short else how._replace(price=price)
-                ways, bits, former, steep = self._sweep(parts).ways(how), wanted, (wanted, size), 1.0
-                price = min(self._dearest, ways.price_of(bits))
+                ways, bits, former, steep = self._priced.sweep(parts).ways(how), wanted, (wanted, size), 1.0
+                price = min(self._priced.dearest, ways.price_of(bits))
             one = self._tried(ways, price)
             tried.append(one)
             if abs(one.size / size - 1) <= _TOLERANCE and one.size <= most:
                 break
-            if one.size < size and price <= _FLOOR and how.limit == len(self._prefixes.errors):
+            if one.size < size and price <= _FLOOR and how.limit == self._stages:
                 break
-            if one.size > size and price == self._dearest:  # codes that are likelier to each other may be as small
-                ways, bits, former, steep = self._sweep(one.parts).ways(how), wanted, (wanted, size), 1.0
+            if one.size > size and price == self._priced.dearest:  # likelier codes may be as small
+                ways, bits, former, steep = self._priced.sweep(one.parts).ways(how), wanted, (wanted, size), 1.0
                 continue
             if bits != former[0] and one.size != former[1]:
                 steep = min(4.0, max(0.5, math.log(bits / former[0]) / math.log(one.size / former[1])))
@@ -175,28 +166,22 @@ class ManyCodebooks:
 
     def _first(self, bits: float, size: float) -> tuple[Search, Ways]:
         """The last sweep, for codes that take `bits` of a file of `size`."""
-        codes = min(
-            8 * size / (_FILLED * self._width) + _EXTRA * len(self._latents.z), _NEARLY_ALL * self._prefixes.codes.size
-        )
-        how = self._how(min(self._dearest, price_of(self._prefixes.errors, codes, self._width)))
-        parts = self._priced(how.price)
-        for _ in range(self._sweeps):
-            sweep = self._sweep(parts)
-            how = how._replace(price=min(self._dearest, sweep.price_of(bits, how)))
+        errors, width = self._priced.prefixes.errors, self._priced.width
+        codes = min(8 * size / (_FILLED * width) + _EXTRA * len(self._latents.z), _NEARLY_ALL * errors.size)
+        how = self._priced.search(min(self._priced.dearest, price_of(errors, codes, width)))
+        parts = self._priced.equal_prices(how.price)
+        for _ in range(self._priced.sweeps):
+            sweep = self._priced.sweep(parts)
+            how = how._replace(price=min(self._priced.dearest, sweep.price_of(bits, how)))
             ways = sweep.ways(how)
-            parts = self._parts(ways, min(self._dearest, ways.price_of(bits)))
+            parts = self._priced.cut(ways, min(self._priced.dearest, ways.price_of(bits)))
         return how, ways
 
     def _with_more(self, how: Search) -> Search:
         """The search with more stages."""
-        return how._replace(limit=min(len(self._prefixes.errors), how.limit + 2))
+        return how._replace(limit=min(self._stages, how.limit + 2))
 
     @cached_property
     def _whole(self) -> File:
         """The file of all stages."""
-        return self._file(replace(self._codes, indices=search(self._latents.z, self._codewords.words)))
-
-    def _priced(self, price: float) -> list[Part]:
-        stages = ends(self._prefixes.errors, price, self._width)
-        codes = np.where(np.arange(len(self._prefixes.codes))[:, None] < stages, self._prefixes.codes, np.uint16(0))
-        return [Part(codes[:, span], stages[span]) for span in self._spans]
+        return self._file(replace(self._codes, indices=search(self._latents.z, self._codebook)))

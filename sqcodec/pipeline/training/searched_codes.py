@@ -1,38 +1,81 @@
 """The codes that a codec finds in a feature store, for the trainings that learn from codes."""
 
+import math
+import os
+import zlib
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sqcodec.bitstream import sqc
+from sqcodec.bitstream.context_model import ContextModel
+from sqcodec.bitstream.priced_codes import PricedCodes
+from sqcodec.bitstream.rate_search import Latents
+from sqcodec.bitstream.sqc_header import BLOCK
 from sqcodec.corpus.store import StoreRow, StoreSplit
 from sqcodec.features.loudness import code_weights, frame_powers
 from sqcodec.model.blockwise import encode_latents
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.train.prefix_codes import PrefixCodes
+from sqcodec.train.searched_codes import SearchedCodes
 
 _LARGEST = 60000.0  # error that 16 bits hold
+_SPAN = 125.0  # from the dearest price of a bit to the cheapest: of speech16k from 180 to 3100 bit/s
+_SUMS = 32  # of a frame that go on in the search, as of `encode`
 
 
 def prefix_codes(codec: SpectrogramCodec, split: StoreSplit) -> PrefixCodes:
     """The codes of all utterances of a split, of every number of stages."""
-    every = [_searched(codec, split, row) for row in split.rows]
+    every = [_prefixes(codec, split, row) for row in split.rows]
     codes, errors = (np.concatenate(values) for values in zip(*every, strict=True))
     return PrefixCodes(codes, errors, [len(part) for part, _ in every])
 
 
+def searched_codes(codec: SpectrogramCodec, split: StoreSplit, model: ContextModel) -> SearchedCodes:
+    """The codes of all utterances of a split by the search that counts the bits of `model`, each at a price of its own,
+    which its name decides."""
+    codebook: NDArray[np.float32] = codec.quantizer.effective_codebook.detach().float().numpy(force=True)
+    every = [_priced(codec, split, row, codebook, model) for row in split.rows]
+    codes, stages = (np.concatenate(values) for values in zip(*every, strict=True))
+    return SearchedCodes(codes, stages, [len(part) for part, _ in every])
+
+
+def _priced(
+    codec: SpectrogramCodec, split: StoreSplit, row: StoreRow, codebook: NDArray[np.float32], model: ContextModel
+) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+    """Codes [T, K] and stages [T]."""
+    encoded, weights = _encoded(codec, split, row)
+    latents = Latents(np.ascontiguousarray(encoded[0, :, : codec.quantizer.dim].numpy(force=True)), weights)
+    spans = [slice(each.start, each.stop) for each in sqc.blocks(len(latents.z), BLOCK)]
+    priced = PricedCodes(latents, codebook, model, sweeps=1, sums=_SUMS, spans=spans)
+    place = zlib.crc32(os.fsencode(row.name)) / 2**32
+    parts = priced.at(priced.dearest * math.exp(-place * math.log(_SPAN)))
+    stages = np.concatenate([part.stages for part in parts])
+    codes = np.zeros((len(stages), len(codebook)), np.uint16)
+    found = np.concatenate([part.codes for part in parts], axis=1).T
+    codes[:, : found.shape[1]] = np.where(np.arange(found.shape[1]) < stages[:, None], found, 0)
+    return codes, stages
+
+
 @torch.inference_mode()
-def _searched(
-    codec: SpectrogramCodec, split: StoreSplit, row: StoreRow
-) -> tuple[NDArray[np.uint16], NDArray[np.float16]]:
-    """Codes [T, K (K + 1) / 2] of every number of stages, and weighed errors [T, K]."""
+def _encoded(codec: SpectrogramCodec, split: StoreSplit, row: StoreRow) -> tuple[torch.Tensor, NDArray[np.float32]]:
+    """The encoder's output [1, T, channels] and the weights [T] of errors."""
     features = torch.from_numpy(split.features_of(row))
     device = next(codec.parameters()).device
     every = [latents for _, latents in encode_latents(codec, [features], row.frames, device)]
-    encoded = torch.cat(every)[None]
     loudness = float(getattr(codec.recipe.target, "loudness", 0.0))
-    weights = torch.from_numpy(
-        code_weights([frame_powers(features.numpy(), codec.features)], codec.features, loudness)
-    ).to(device)
+    powers = frame_powers(features.numpy(), codec.features)
+    return torch.cat(every)[None], code_weights([powers], codec.features, loudness)
+
+
+@torch.inference_mode()
+def _prefixes(
+    codec: SpectrogramCodec, split: StoreSplit, row: StoreRow
+) -> tuple[NDArray[np.uint16], NDArray[np.float16]]:
+    """Codes [T, K (K + 1) / 2] of every number of stages, and weighed errors [T, K]."""
+    encoded, every = _encoded(codec, split, row)
+    weights = torch.from_numpy(every).to(encoded.device)
     prefixes = codec.quantizer.encode_prefixes(encoded)
     latents = encoded[0, :, : codec.quantizer.dim]
     errors = [(latents - codec.quantizer.decode(codes)[0]).square().sum(-1) * weights for codes in prefixes]

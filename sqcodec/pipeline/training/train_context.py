@@ -7,24 +7,28 @@ import numpy as np
 
 from sqcodec.bitstream.context_coder import Part, frame_bits
 from sqcodec.bitstream.context_model import ContextModel
+from sqcodec.corpus.store import StoreSplit
 from sqcodec.errors import ModelError, TrainingError
 from sqcodec.model.model_file import add_context, load_model
 from sqcodec.model.model_header import read_header
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.training.launch import make_fabric, refuse_processes
 from sqcodec.pipeline.training.run_folder import refuse_second, run_training, stage_folder
-from sqcodec.pipeline.training.searched_codes import prefix_codes
+from sqcodec.pipeline.training.searched_codes import prefix_codes, searched_codes
 from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.recipe import CodecRecipe
+from sqcodec.storage import written
 from sqcodec.train.checkpoint import load_checkpoint
 from sqcodec.train.context_network import integer_grid, to_integers
-from sqcodec.train.context_trainer import ContextCorpus, ContextTrainer
+from sqcodec.train.context_trainer import ContextCorpus, ContextTrainer, Searched
 from sqcodec.train.curves import CONTEXT_CURVES, draw_curves
 from sqcodec.train.log import read_log
 from sqcodec.train.prefix_codes import PrefixCodes
+from sqcodec.train.searched_codes import SearchedCodes
 from sqcodec.train.trainer import Progress, Report
 
 MODEL, CHECKPOINT = "model.safetensors", "checkpoint.pt"
+_SEARCHED = "searched"  # the folder of its second part
 _TEST_BLOCKS = 64  # that are coded at the end, of the test split
 _BLOCK = 500  # codes of a block
 
@@ -74,6 +78,10 @@ def train_context(
         _begin_with(trainer, run / CHECKPOINT)
     run_training(trainer, recipe, report, progress)
     draw_curves(read_log(folder / "log.jsonl"), CONTEXT_CURVES, folder / "curves.png")
+    if config.searched is not None:
+        trainer = _on_searched(recipe, trainer, codec, features)
+        run_training(trainer, recipe, report, progress)
+        draw_curves(read_log(trainer.folder / "log.jsonl"), CONTEXT_CURVES, trainer.folder / "curves.png")
     model = to_integers(trainer.network)
     bits = _bits(model, trainer.corpus.test)
     add_context(path, path, model.arrays, model.digest)  # last: until then the training can be resumed
@@ -97,6 +105,37 @@ def _corpus(codec: SpectrogramCodec, recipe: CodecRecipe, features: Path) -> Con
         fingerprint=codec.fingerprint,
         digest=store.digest,
     )
+
+
+def _on_searched(
+    recipe: CodecRecipe, former: ContextTrainer, codec: SpectrogramCodec, features: Path
+) -> ContextTrainer:
+    """The training that goes on with codes which are searched with the context model so far."""
+    assert recipe.context is not None
+    model, folder = to_integers(former.network), former.folder / _SEARCHED
+    store = open_store_of(recipe, features, recipe.train.evaluate_split)
+    train, test = (
+        _searched(codec, store.splits[split], model, folder / f"{split}-{model.digest}.npz")
+        for split in ("train", recipe.train.evaluate_split)
+    )
+    corpus = former.corpus._replace(searched=Searched(train, test, model.digest))
+    trainer = ContextTrainer(recipe.context.on_searched, corpus, folder, former.fabric)
+    if trainer.checkpoint.is_file():
+        trainer.resume()
+    else:
+        trainer.begin_with(former.network.state_dict(), former.checkpoint)
+    return trainer
+
+
+def _searched(codec: SpectrogramCodec, split: StoreSplit, model: ContextModel, path: Path) -> SearchedCodes:
+    """The codes of all utterances; kept in a file, since the search takes minutes."""
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        found = searched_codes(codec, split, model)
+        with written(path, error=TrainingError) as draft, draft.open("wb") as file:
+            np.savez(file, codes=found.codes, stages=found.stages, lengths=found.lengths)
+    with np.load(path, allow_pickle=False) as kept:
+        return SearchedCodes(kept["codes"], kept["stages"], kept["lengths"].tolist())
 
 
 def _bits(model: ContextModel, test: PrefixCodes) -> float:
