@@ -8,11 +8,17 @@ from numpy.typing import NDArray
 
 
 class SearchedCodes(NamedTuple):
-    """The codes of all utterances, one after the other, each at a price of its own.
+    """Codes of utterances, one after the other, each at a price of its own; an utterance may be there several times.
 
-    codes: [N, K], 0 beyond a frame's stages; stages: [N], 1 to K; lengths: codes of each utterance.
+    codes: [N, K], 0 beyond a frame's stages; stages: [N], 1 to K; lengths: codes of each.
     """
 
     codes: NDArray[np.unsignedinteger[Any]]
     stages: NDArray[np.unsignedinteger[Any]]
     lengths: Sequence[int]
+
+    def cut(self, rows: slice) -> NDArray[np.int64]:
+        """The codes [K, n] of `rows`; -1 beyond a frame's stages."""
+        codes, stages = self.codes[rows].astype(np.int64), self.stages[rows]
+        found: NDArray[np.int64] = np.where(np.arange(codes.shape[1]) < stages[:, None], codes, -1).T
+        return found
