@@ -5,12 +5,13 @@ from numpy.typing import NDArray
 
 from sqcodec.arrays import mel_amplitude, pre_emphasise
 from sqcodec.mel_scale import fading, hann_window, refinement_fft, spreading
-from sqcodec.runtime.spectra import frames_same, inverse_fft, overlap_add_same, window_weights
+from sqcodec.runtime.spectra import forward_fft, frames_same, inverse_fft, overlap_add_same, window_weights
 from sqcodec.runtime.weights import Array
 from sqcodec.spectrogram import FeatureConfig
 
 _MIN_AMPLITUDE = np.float32(1e-9)  # amplitude below which a phase means nothing
 _LIMIT = np.float32(100.0)  # a band is raised or lowered by 40 dB at most in one iteration
+_PIECES = 4  # of a banded matrix: more are smaller products and more calls
 _ROWS = 128  # frames at once: their spectra stay in the cache, and calls of NumPy are few
 
 
@@ -33,14 +34,15 @@ def refine(
     step = _Step(config, momentum, fades)
     mel = _target(features, contrast, config)
     sound = pre_emphasise(sound, 0.0, config.pre_emphasis) if config.pre_emphasis else sound
-    former = np.empty((len(features), step.bins), np.complex64)
+    spectra = np.empty((2, len(features), step.bins), np.complex64)  # of this iteration and of the last one
     corrected = np.empty((len(features), config.win_length), np.float32)
     weights = window_weights(len(features), config.win_length, config.hop_length)
     for iteration in range(iterations):
         frames = frames_same(sound, config.win_length, config.hop_length)
+        now, former = spectra[iteration % 2], spectra[1 - iteration % 2]
         for start in range(0, len(features), _ROWS):
             rows = slice(start, start + _ROWS)
-            step(frames[rows], mel[rows], former[rows], corrected[rows], first=not iteration)
+            step(frames[rows], mel[rows], now[rows], former[rows] if iteration else None, corrected[rows])
         sound = overlap_add_same(corrected, config.hop_length, weights)
     return _de_emphasise(sound, config.pre_emphasis)
 
@@ -64,42 +66,74 @@ class _Step:
     def __init__(self, config: FeatureConfig, momentum: float, fades: tuple[float, float] | None) -> None:
         self._n_fft, self._length = refinement_fft(config), config.win_length
         self._window, self._momentum = hann_window(config.win_length), np.float32(momentum)
-        self._analysis = np.float32(self._n_fft) * self._window  # makes up for the FFT's norm
-        self._filters, self._spread = spreading(config)
+        self._analysis = np.float32(self._n_fft) * self._window  # makes up for the norm of `forward_fft`
+        filters, spread = spreading(config)
+        self._filters, self._spread = _Banded(filters), _Banded(spread)
         self._strength = None if fades is None else fading(config, *fades)
         self.bins = self._n_fft // 2 + 1
         self._padded = np.zeros((_ROWS, self._n_fft), np.float32)
-        self._spectra = np.empty((2, _ROWS, self.bins), np.complex64)
+        self._pushed = np.empty((_ROWS, self.bins), np.complex64)
         self._sound = np.empty((_ROWS, self._n_fft), np.float32)
+        self._magnitudes, self._factors = np.empty((2, _ROWS, self.bins), np.float32)
+        self._errors = np.empty((_ROWS, filters.shape[1]), np.float32)
 
-    def __call__(self, frames: Array, mel: Array, former: NDArray[np.complex64], out: Array, *, first: bool) -> None:
+    def __call__(
+        self,
+        frames: Array,
+        mel: Array,
+        spectrum: NDArray[np.complex64],
+        former: NDArray[np.complex64] | None,
+        out: Array,
+    ) -> None:
         """frames [t, n] and target amplitudes mel [t, F] -> out [t, n], corrected and windowed once more.
 
-        former [t, bins]: the spectrum of the last iteration, replaced by that of this one.
+        spectrum [t, bins]: becomes that of the frames; former: that of the last iteration.
         """
         size = len(frames)
-        padded, (spectrum, pushed) = self._padded[:size], self._spectra[:, :size]
+        padded, pushed, sound = self._padded[:size], self._pushed[:size], self._sound[:size]
+        magnitude, factor, error = self._magnitudes[:size], self._factors[:size], self._errors[:size]
         np.multiply(frames, self._analysis, out=padded[:, : self._length])
-        np.fft.rfft(padded, norm="forward", out=spectrum)  # without norm its factor is the integer 1: all in float64
-        magnitude = np.maximum(np.abs(spectrum), _MIN_AMPLITUDE)
-        error = mel / np.maximum(magnitude @ self._filters, _MIN_AMPLITUDE)
-        np.clip(error, 1 / _LIMIT, _LIMIT, out=error)
+        forward_fft(padded, out=spectrum)
+        np.abs(spectrum, out=magnitude)
+        np.maximum(magnitude, _MIN_AMPLITUDE, out=magnitude)
+        self._filters.apply(magnitude, out=error)
+        np.maximum(error, _MIN_AMPLITUDE, out=error)
+        np.divide(mel, error, out=error)
+        np.maximum(error, 1 / _LIMIT, out=error)
+        np.minimum(error, _LIMIT, out=error)
         if self._strength is not None:
             np.power(error, self._strength, out=error)
-        factor = error @ self._spread
-        if first:
+        self._spread.apply(error, out=factor)
+        if former is None:
             np.multiply(spectrum, factor, out=pushed)
         else:  # phases extrapolated from the last iteration
             np.subtract(spectrum, former, out=pushed)
             pushed *= self._momentum
             pushed += spectrum
             factor *= magnitude
-            factor /= np.maximum(np.abs(pushed), _MIN_AMPLITUDE)
+            np.abs(pushed, out=magnitude)
+            np.maximum(magnitude, _MIN_AMPLITUDE, out=magnitude)
+            factor /= magnitude
             pushed *= factor
-        former[...] = spectrum
-        sound = self._sound[:size]
         inverse_fft(pushed, self._n_fft, out=sound)
         np.multiply(sound[:, : self._length], self._window, out=out)
+
+
+class _Banded:
+    """A matrix [inputs, outputs] that is 0 far from its diagonal: pieces of it, each with the inputs that it needs."""
+
+    def __init__(self, matrix: Array) -> None:
+        self._pieces = list[tuple[slice, slice, Array]]()
+        for outputs in np.array_split(np.arange(matrix.shape[1]), min(_PIECES, matrix.shape[1])):
+            columns = slice(int(outputs[0]), int(outputs[-1]) + 1)
+            used = np.flatnonzero(matrix[:, columns].any(axis=1))
+            rows = slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 1)
+            self._pieces.append((rows, columns, np.ascontiguousarray(matrix[rows, columns])))
+
+    def apply(self, values: Array, *, out: Array) -> None:
+        """values [t, inputs] -> out [t, outputs]."""
+        for rows, columns, part in self._pieces:
+            np.matmul(values[:, rows], part, out=out[:, columns])
 
 
 def _de_emphasise(samples: Array, coefficient: float) -> Array:

@@ -15,6 +15,12 @@ def frames_same(sound: Array, win_length: int, hop_length: int) -> Array:
     return frames_of(np.pad(sound, (win_length - hop_length) // 2), win_length, hop_length)
 
 
+def forward_fft(frames: Array, *, out: NDArray[np.complex64]) -> None:
+    """Frames [T, n_fft] -> out [T, n_fft // 2 + 1], divided by n_fft: without a norm NumPy computes in float64."""
+    rfft: Any = np.fft.rfft  # its types know float64 alone
+    rfft(frames, norm="forward", out=out)
+
+
 def inverse_fft(spectrum: NDArray[np.complex64], n_fft: int, *, out: Array) -> None:
     """Spectrum [T, n_fft // 2 + 1] -> out [T, n_fft], in float32."""
     irfft: Any = np.fft.irfft  # its types know float64 alone

@@ -7,7 +7,7 @@ import torch
 from sqcodec import dsp
 from sqcodec.features.mel import extract
 from sqcodec.runtime.istft_vocoder import inverse_stft_same, spread
-from sqcodec.runtime.phase_refinement import refine
+from sqcodec.runtime.phase_refinement import _Banded, refine
 from sqcodec.runtime.spectra import frames_same
 from sqcodec.spectrogram import FEATURES, FeatureKind
 from sqcodec.vocoder import refinement
@@ -84,3 +84,16 @@ def test_no_iterations_change_nothing() -> None:
 def test_the_spread_is_that_of_torch(kind: FeatureKind) -> None:
     config = FEATURES[kind]
     assert spread(config.win_length, config.hop_length) == refinement.spread(config)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(321, 80), (80, 321), (5, 3), (4, 1)])
+def test_pieces_of_a_banded_matrix_give_its_product(inputs: int, outputs: int) -> None:
+    """As the filters of a spectrum are: triangles along a diagonal, and an output that nothing reaches."""
+    rng = np.random.default_rng(inputs)
+    centres = np.linspace(0, inputs - 1, outputs)
+    distance = np.abs(np.arange(inputs)[:, None] - centres)
+    matrix = np.maximum(0, 1 - distance / (1 + inputs / outputs)).astype(np.float32)
+    matrix[:, outputs // 2] = 0 if outputs > 1 else matrix[:, 0]
+    values, out = rng.standard_normal((7, inputs), np.float32), np.full((7, outputs), np.nan, np.float32)
+    _Banded(matrix).apply(values, out=out)
+    np.testing.assert_allclose(out, values.astype(np.float64) @ matrix, atol=1e-5)
