@@ -12,16 +12,13 @@ from sqcodec.errors import ModelError, RecipeError, TrainingError
 from sqcodec.model.assembly import build_codec
 from sqcodec.model.blockwise import with_context
 from sqcodec.model.decoder_lookahead import with_decoder_lookahead
-from sqcodec.model.model_file import add_context, load_model, open_model, save_model
+from sqcodec.model.model_file import open_model, save_model
 from sqcodec.model.model_header import NO_SPEAKER
-from sqcodec.model.model_header import read_header as read_model_header
 from sqcodec.pipeline.training.give_contrast import contrast_lost_by, give_contrast
-from sqcodec.pipeline.training.train_joint import _codes, _searched, train_joint
+from sqcodec.pipeline.training.train_joint import _codes, train_joint
 from sqcodec.pipeline.training.train_vocoder import FineTuning, fine_tuning, train_vocoder
 from sqcodec.recipe import load_recipe
-from sqcodec.train.context_network import ContextNetwork, integer_grid, to_integers
 from sqcodec.train.log import read_log
-from sqcodec.train.searched_codes import SearchedCodes
 from sqcodec.train.vocoder.joint_trainer import JointTrainer
 from sqcodec.vocoder.contrast import with_contrast
 from sqcodec.vocoder.refinement import refine
@@ -275,50 +272,6 @@ def test_the_codes_of_a_store_are_those_that_the_codec_finds_with_any_number_of_
     np.testing.assert_array_equal(kept.codes, found.codes)
     np.testing.assert_array_equal(kept.errors, found.errors)
     assert kept.lengths == found.lengths
-
-
-def with_context_model(path, target):
-    """The model, with an untrained context model of its codes."""
-    torch.manual_seed(1)
-    network = ContextNetwork(integer_grid(load_model(path).quantizer.effective_codebook), hidden=8, width=8)
-    model = to_integers(network)
-    add_context(path, target, model.arrays, model.digest)
-    return target
-
-
-def test_searched_codes_of_a_store_are_there_at_three_prices(begun, tmp_path):
-    store, run = begun
-    path = with_context_model(run / "model.safetensors", tmp_path / "model.safetensors")
-    split, codec = open_store(store).splits["train"], load_model(path).eval()
-    assert _searched(split, codec, run / "model.safetensors", tmp_path / "none.npz") is None
-    found = _searched(split, codec, path, tmp_path / "codes.npz")
-    lengths = [-(-row.frames // 2) for row in split.rows]
-    assert found.lengths == [length for length in lengths for _ in range(3)]
-    assert ((found.codes == 0) | (np.arange(3) < found.stages[:, None])).all()
-    assert (found.stages.min(), found.stages.max()) == (1, 3)
-    ends = np.cumsum(found.lengths)
-    means = np.array([part.mean() for part in np.split(found.stages.astype(float), ends[:-1])]).reshape(-1, 3)
-    assert (np.diff(means, axis=1) >= 0).all()
-    assert means[:, 2].mean() > means[:, 0].mean() + 0.5
-    made = (tmp_path / "codes.npz").stat().st_mtime_ns
-    kept = _searched(split, codec, path, tmp_path / "codes.npz")
-    assert (tmp_path / "codes.npz").stat().st_mtime_ns == made
-    np.testing.assert_array_equal(kept.codes, found.codes)
-    np.testing.assert_array_equal(kept.stages, found.stages)
-
-
-@pytest.mark.slow
-def test_a_model_that_has_a_context_model_learns_from_codes_that_count_its_bits(begun, tmp_path, monkeypatch):
-    store, run = begun
-    shutil.copytree(run, tmp_path / "run")
-    with_context_model(run / "model.safetensors", tmp_path / "run" / "model.safetensors")
-    drawn = []
-    cut = SearchedCodes.cut
-    monkeypatch.setattr(SearchedCodes, "cut", lambda self, rows: drawn.append(rows) or cut(self, rows))
-    train((store, tmp_path / "run"), tmp_path / "joint")
-    assert len(drawn) > 4
-    assert len(list((tmp_path / "joint").glob("searched-*.npz"))) == 1
-    assert read_model_header(tmp_path / "joint" / "model.safetensors").context is not None
 
 
 @pytest.mark.parametrize("override", ["joint.live.decoder_lookahead=3", "joint.live.vocoder.lookahead=5"])
