@@ -8,17 +8,11 @@ from numpy.typing import NDArray
 
 
 class SearchedCodes(NamedTuple):
-    """Codes of utterances, one after the other, each at a price of its own; an utterance may be there several times.
+    """The codes of all utterances, one after the other, each at a price of its own.
 
-    codes: [N, K], 0 beyond a frame's stages; stages: [N], 1 to K; lengths: codes of each.
+    codes: [N, K], 0 beyond a frame's stages; stages: [N], 1 to K; lengths: codes of each utterance.
     """
 
     codes: NDArray[np.unsignedinteger[Any]]
     stages: NDArray[np.unsignedinteger[Any]]
     lengths: Sequence[int]
-
-    def cut(self, rows: slice) -> NDArray[np.int64]:
-        """The codes [K, n] of `rows`; -1 beyond a frame's stages."""
-        codes, stages = self.codes[rows].astype(np.int64), self.stages[rows]
-        found: NDArray[np.int64] = np.where(np.arange(codes.shape[1]) < stages[:, None], codes, -1).T
-        return found

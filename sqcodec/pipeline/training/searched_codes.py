@@ -3,8 +3,6 @@
 import math
 import os
 import zlib
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,18 +14,15 @@ from sqcodec.bitstream.priced_codes import PricedCodes
 from sqcodec.bitstream.rate_search import Latents
 from sqcodec.bitstream.sqc_header import BLOCK
 from sqcodec.corpus.store import StoreRow, StoreSplit
-from sqcodec.errors import TrainingError
 from sqcodec.features.loudness import code_weights, frame_powers
 from sqcodec.model.blockwise import encode_latents
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
-from sqcodec.storage import written
 from sqcodec.train.prefix_codes import PrefixCodes
 from sqcodec.train.searched_codes import SearchedCodes
 
 _LARGEST = 60000.0  # error that 16 bits hold
 _SPAN = 125.0  # from the dearest price of a bit to the cheapest: of speech16k from 180 to 3100 bit/s
 _SUMS = 32  # of a frame that go on in the search, as of `encode`
-_VERSIONS = 3  # of an utterance
 
 
 def prefix_codes(codec: SpectrogramCodec, split: StoreSplit) -> PrefixCodes:
@@ -38,44 +33,29 @@ def prefix_codes(codec: SpectrogramCodec, split: StoreSplit) -> PrefixCodes:
 
 
 def searched_codes(codec: SpectrogramCodec, split: StoreSplit, model: ContextModel) -> SearchedCodes:
-    """The codes of all utterances of a split by the search that counts the bits of `model`.
-
-    Each utterance is there three times in a row, at a dear, a fair and a cheap price of a bit, as its name decides.
-    """
+    """The codes of all utterances of a split by the search that counts the bits of `model`, each at a price of its own,
+    which its name decides."""
     codebook: NDArray[np.float32] = codec.quantizer.effective_codebook.detach().float().numpy(force=True)
-    every = [version for row in split.rows for version in _priced(codec, split, row, codebook, model)]
+    every = [_priced(codec, split, row, codebook, model) for row in split.rows]
     codes, stages = (np.concatenate(values) for values in zip(*every, strict=True))
     return SearchedCodes(codes, stages, [len(part) for part, _ in every])
 
 
-def kept_searched_codes(codec: SpectrogramCodec, split: StoreSplit, model: ContextModel, path: Path) -> SearchedCodes:
-    """As `searched_codes`, kept in a file, since the search takes minutes."""
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        found = searched_codes(codec, split, model)
-        with written(path, error=TrainingError) as draft, draft.open("wb") as file:
-            np.savez(file, codes=found.codes, stages=found.stages, lengths=found.lengths)
-    with np.load(path, allow_pickle=False) as kept:
-        return SearchedCodes(kept["codes"], kept["stages"], kept["lengths"].tolist())
-
-
 def _priced(
     codec: SpectrogramCodec, split: StoreSplit, row: StoreRow, codebook: NDArray[np.float32], model: ContextModel
-) -> Iterator[tuple[NDArray[np.uint16], NDArray[np.uint8]]]:
-    """Codes [T, K] and stages [T] of each version."""
+) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+    """Codes [T, K] and stages [T]."""
     encoded, weights = _encoded(codec, split, row)
     latents = Latents(np.ascontiguousarray(encoded[0, :, : codec.quantizer.dim].numpy(force=True)), weights)
     spans = [slice(each.start, each.stop) for each in sqc.blocks(len(latents.z), BLOCK)]
     priced = PricedCodes(latents, codebook, model, sweeps=1, sums=_SUMS, spans=spans)
     place = zlib.crc32(os.fsencode(row.name)) / 2**32
-    for version in range(_VERSIONS):
-        cheaper = (version + place) / _VERSIONS  # 0: the dearest price, 1: the cheapest
-        parts = priced.at(priced.dearest * math.exp(-cheaper * math.log(_SPAN)))
-        stages = np.concatenate([part.stages for part in parts])
-        codes = np.zeros((len(stages), len(codebook)), np.uint16)
-        found = np.concatenate([part.codes for part in parts], axis=1).T
-        codes[:, : found.shape[1]] = np.where(np.arange(found.shape[1]) < stages[:, None], found, 0)
-        yield codes, stages
+    parts = priced.at(priced.dearest * math.exp(-place * math.log(_SPAN)))
+    stages = np.concatenate([part.stages for part in parts])
+    codes = np.zeros((len(stages), len(codebook)), np.uint16)
+    found = np.concatenate([part.codes for part in parts], axis=1).T
+    codes[:, : found.shape[1]] = np.where(np.arange(found.shape[1]) < stages[:, None], found, 0)
+    return codes, stages
 
 
 @torch.inference_mode()

@@ -7,21 +7,24 @@ import numpy as np
 
 from sqcodec.bitstream.context_coder import Part, frame_bits
 from sqcodec.bitstream.context_model import ContextModel
+from sqcodec.corpus.store import StoreSplit
 from sqcodec.errors import ModelError, TrainingError
 from sqcodec.model.model_file import add_context, load_model
 from sqcodec.model.model_header import read_header
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.training.launch import make_fabric, refuse_processes
 from sqcodec.pipeline.training.run_folder import refuse_second, run_training, stage_folder
-from sqcodec.pipeline.training.searched_codes import kept_searched_codes, prefix_codes
+from sqcodec.pipeline.training.searched_codes import prefix_codes, searched_codes
 from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.recipe import CodecRecipe
+from sqcodec.storage import written
 from sqcodec.train.checkpoint import load_checkpoint
 from sqcodec.train.context_network import integer_grid, to_integers
 from sqcodec.train.context_trainer import ContextCorpus, ContextTrainer, Searched
 from sqcodec.train.curves import CONTEXT_CURVES, draw_curves
 from sqcodec.train.log import read_log
 from sqcodec.train.prefix_codes import PrefixCodes
+from sqcodec.train.searched_codes import SearchedCodes
 from sqcodec.train.trainer import Progress, Report
 
 MODEL, CHECKPOINT = "model.safetensors", "checkpoint.pt"
@@ -112,7 +115,7 @@ def _on_searched(
     model, folder = to_integers(former.network), former.folder / _SEARCHED
     store = open_store_of(recipe, features, recipe.train.evaluate_split)
     train, test = (
-        kept_searched_codes(codec, store.splits[split], model, folder / f"{split}-{model.digest}.npz")
+        _searched(codec, store.splits[split], model, folder / f"{split}-{model.digest}.npz")
         for split in ("train", recipe.train.evaluate_split)
     )
     corpus = former.corpus._replace(searched=Searched(train, test, model.digest))
@@ -122,6 +125,17 @@ def _on_searched(
     else:
         trainer.begin_with(former.network.state_dict(), former.checkpoint)
     return trainer
+
+
+def _searched(codec: SpectrogramCodec, split: StoreSplit, model: ContextModel, path: Path) -> SearchedCodes:
+    """The codes of all utterances; kept in a file, since the search takes minutes."""
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        found = searched_codes(codec, split, model)
+        with written(path, error=TrainingError) as draft, draft.open("wb") as file:
+            np.savez(file, codes=found.codes, stages=found.stages, lengths=found.lengths)
+    with np.load(path, allow_pickle=False) as kept:
+        return SearchedCodes(kept["codes"], kept["stages"], kept["lengths"].tolist())
 
 
 def _bits(model: ContextModel, test: PrefixCodes) -> float:

@@ -5,24 +5,21 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from sqcodec.bitstream.context_model import from_arrays
 from sqcodec.corpus.store import StoreSplit
 from sqcodec.errors import RecipeError, TrainingError
 from sqcodec.model.decoder_lookahead import with_decoder_lookahead
-from sqcodec.model.model_header import read_context
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.training.coded_store import codec_for
 from sqcodec.pipeline.training.give_contrast import contrast_lost_by
 from sqcodec.pipeline.training.launch import make_fabric, refuse_processes
 from sqcodec.pipeline.training.run_folder import refuse_second, run_training
-from sqcodec.pipeline.training.searched_codes import kept_searched_codes, prefix_codes
+from sqcodec.pipeline.training.searched_codes import prefix_codes
 from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.pipeline.training.train_vocoder import FineTuning, TrainedVocoder, figures_of
 from sqcodec.recipe import CodecRecipe
 from sqcodec.spectrogram import FeatureConfig
 from sqcodec.storage import file_digest, written
 from sqcodec.train.prefix_codes import PrefixCodes
-from sqcodec.train.searched_codes import SearchedCodes
 from sqcodec.train.trainer import Progress, Report
 from sqcodec.train.vocoder.joint_trainer import Coded, JointTrainer
 from sqcodec.train.vocoder.perceptual import shortest
@@ -58,10 +55,9 @@ def train_joint(
     folder.mkdir(parents=True, exist_ok=True)
     made_from = f"{store.digest[:12]}-{file_digest(tuning.model)}"
     codes = _codes(store.splits["train"], codec, folder / f"codes-{made_from}.npz")
-    searched = _searched(store.splits["train"], codec, tuning.model, folder / f"searched-{made_from}.npz")
     changed = with_decoder_lookahead(codec, recipe.joint.decoder_lookahead).to(fabric.device)
     lost = None if resume else _lost(recipe, store.splits["train"], changed, tuning)
-    trainer = JointTrainer(recipe, store, folder, fabric, Coded(changed, tuning.model, codes, lost, searched))
+    trainer = JointTrainer(recipe, store, folder, fabric, Coded(changed, tuning.model, codes, lost))
     if resume:
         trainer.resume()
     else:
@@ -93,14 +89,6 @@ def _lost(recipe: CodecRecipe, split: StoreSplit, codec: SpectrogramCodec, tunin
     if start.kind != "istft" or start.network.contrast is not None:
         return None
     return contrast_lost_by(codec, split, tuning.model)
-
-
-def _searched(split: StoreSplit, codec: SpectrogramCodec, path: Path, kept: Path) -> SearchedCodes | None:
-    """As encoders write them for a rate, where the model has a context model of several stages."""
-    arrays = read_context(path)
-    if not arrays or codec.quantizer.codebooks < 2:
-        return None
-    return kept_searched_codes(codec, split, from_arrays(arrays, where=str(path)), kept)
 
 
 def _codes(split: StoreSplit, codec: SpectrogramCodec, path: Path) -> PrefixCodes:

@@ -12,7 +12,6 @@ from sqcodec.corpus.store import StoreSplit
 from sqcodec.recipe import VocoderTrainConfig
 from sqcodec.spectrogram import FeatureConfig
 from sqcodec.train.prefix_codes import PrefixCodes
-from sqcodec.train.searched_codes import SearchedCodes
 from sqcodec.train.vocoder.sound_crops import Crop, Draw, features_of, sound_of
 
 _WHOLE = 0.5  # of the crops: every frame has as many stages
@@ -34,12 +33,9 @@ class CodedBatch(NamedTuple):
 
 
 class CodeCrops:
-    """Crops of a split with the codes of its utterances, as encoders write them. Half of the crops have 1 to K whole
-    codebooks, every octave of the rate as likely. The others have the codes of a search, of one of its prices; without
-    `searched` each frame has the stages that it would have in a file whose mean is between 1 and K.
-
-    searched: as many versions of each utterance in a row. before, after: codes of context.
-    """
+    """Crops of a split with the codes of its utterances, as encoders write them: half of the crops have 1 to K whole
+    codebooks; in the others each frame has the stages that it would have in a file whose mean is between 1 and K. Every
+    octave of the rate is as likely. before, after: codes of context."""
 
     def __init__(
         self,
@@ -51,23 +47,20 @@ class CodeCrops:
         *,
         before: int,
         after: int,
-        searched: SearchedCodes | None = None,
     ) -> None:
         self._draw, self._split, self._coded, self._config = Draw(split.rows, config, train), split, coded, config
         self._frames, self._device, self._before = train.frames, device, before
         self._length = before + -(-train.frames // config.frames_per_code) + 1 + after
         lengths = [-(-row.frames // config.frames_per_code) for row in split.rows]
         self._first = {row.name: int(first) for row, first in zip(split.rows, np.cumsum([0, *lengths]), strict=False)}
-        self._searched, self._versions = searched, 0 if searched is None else len(searched.lengths) // len(lengths)
 
     def draw(self, seed: int) -> CodedBatch:
         """A batch that the seed alone decides."""
         drawing, per_code = self._draw.draw(seed), self._config.frames_per_code
         random, number = np.random.default_rng([seed, 1]), len(drawing.crops)
         books, means = rates(random, number, self._coded.stages)
-        versions = random.integers(0, max(1, self._versions), number)
-        wanted = zip(drawing.crops, books.tolist(), means.tolist(), versions.tolist(), strict=True)
-        cuts, stages = zip(*(self._cut(*each) for each in wanted), strict=True)
+        wanted = zip(drawing.crops, books.tolist(), means.tolist(), strict=True)
+        cuts, stages = zip(*(self._cut(crop, book, mean) for crop, book, mean in wanted), strict=True)
         skipped = [self._before * per_code + crop.start % per_code for crop in drawing.crops]
         levelled = self._config.dynamic_range is None
         louder = [np.log(crop.gain / crop.row.gain) if levelled else 0.0 for crop in drawing.crops]
@@ -81,21 +74,17 @@ class CodeCrops:
             list(stages),
         )
 
-    def _cut(self, crop: Crop, books: int, mean: float, version: int) -> tuple[NDArray[np.int64], float]:
+    def _cut(self, crop: Crop, books: int, mean: float) -> tuple[NDArray[np.int64], float]:
         """Codes [K, n] around a crop; -1 beyond the utterance, and in the codebooks that a frame does not have. And the
-        mean number of stages of the utterance. mean: 0: of `books` whole ones."""
+        mean number of stages of the utterance."""
         per_code, first = self._config.frames_per_code, self._first[crop.row.name]
         total = -(-crop.row.frames // per_code)
         start = crop.start // per_code - self._before
         inside = slice(max(0, start), min(total, start + self._length))
-        cut = np.full((self._coded.stages, self._length), -1, np.int64)
-        found = cut[:, inside.start - start : inside.stop - start]
-        if mean and self._searched is not None:
-            begin = self._versions * first + version * total
-            found[...] = self._searched.cut(slice(begin + inside.start, begin + inside.stop))
-            return cut, float(self._searched.stages[begin : begin + total].mean())
         stages = np.full(total, books) if mean == 0 else self._ends(slice(first, first + total), mean)
-        found[...] = self._coded.cut(slice(first + inside.start, first + inside.stop), stages[inside])
+        cut = np.full((self._coded.stages, self._length), -1, np.int64)
+        rows = slice(first + inside.start, first + inside.stop)
+        cut[:, inside.start - start : inside.stop - start] = self._coded.cut(rows, stages[inside])
         return cut, float(stages.mean())
 
     def _ends(self, utterance: slice, mean: float) -> NDArray[np.int64]:

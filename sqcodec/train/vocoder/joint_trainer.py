@@ -26,7 +26,6 @@ from sqcodec.spectrogram import FeatureConfig
 from sqcodec.train.checkpoint import load_checkpoint, unlike
 from sqcodec.train.log import TrainingLog
 from sqcodec.train.prefix_codes import PrefixCodes
-from sqcodec.train.searched_codes import SearchedCodes
 from sqcodec.train.vocoder.code_crops import CodeCrops
 from sqcodec.train.vocoder.istft_trainer import IstftTrainer, Made, Part
 from sqcodec.train.vocoder.perceptual import perceptual_loss
@@ -60,14 +59,12 @@ class JointNetwork(nn.Module):
 
 class Coded(NamedTuple):
     """The codec whose decoder learns, the file that it is from, and the codes of the training split. lost: the contrast
-    [F] that its decoder smooths away (`sqcodec.vocoder.contrast`); None: not measured, the refinement has none.
-    searched: codes that count the bits of its context model; None: it has none."""
+    [F] that its decoder smooths away (`sqcodec.vocoder.contrast`); None: not measured, the refinement has none."""
 
     codec: SpectrogramCodec
     path: Path
     codes: PrefixCodes
     lost: Tensor | None = None
-    searched: SearchedCodes | None = None
 
 
 class JointTrainer(IstftTrainer):
@@ -82,14 +79,7 @@ class JointTrainer(IstftTrainer):
         split, train = store.splits["train"], self.config.train
         after = cast(ConvNextDecoder, coded.codec.decoder).lookahead // self.features.frames_per_code
         self._code_crops = CodeCrops(
-            split,
-            coded.codes,
-            self.features,
-            train,
-            fabric.device,
-            before=_CONTEXT,
-            after=after,
-            searched=coded.searched,
+            split, coded.codes, self.features, train, fabric.device, before=_CONTEXT, after=after
         )
 
     def _new_generator(self) -> JointNetwork:

@@ -6,16 +6,15 @@ import torch
 
 from sqcodec.recipe import load_recipe
 from sqcodec.train.prefix_codes import PrefixCodes
-from sqcodec.train.searched_codes import SearchedCodes
 from sqcodec.train.vocoder.code_crops import CodeCrops, rates
 from tests.train.vocoder.conftest import ISTFT
 
 BOOKS, BEFORE, AFTER, FRAMES = 3, 5, 2, 16
 
 
-def make_crops(opened, *, versions: int = 0):
-    """Codes that name their utterance and place: in the first book code t of utterance u is 1000 u + t; in version v of
-    searched ones 1000 u + 300 v + t, v + 1 of them at even places, one at odd ones."""
+@pytest.fixture
+def crops(opened):
+    """Codes that name their utterance and place: in the first book code t of utterance u is 1000 u + t."""
     split = opened.splits["train"]
     lengths = [-(-row.frames // 2) for row in split.rows]
     first = np.concatenate([1000 * u + np.arange(length) for u, length in enumerate(lengths)])
@@ -24,23 +23,9 @@ def make_crops(opened, *, versions: int = 0):
     errors = loud[:, None] * 0.25 ** np.arange(BOOKS)
     coded = PrefixCodes((first[:, None] + columns).astype(np.uint16), errors.astype(np.float16), lengths)
     config = load_recipe("istft", (*ISTFT, "vocoder.train.batch=8")).vocoder
-    searched = searched_of(lengths, versions) if versions else None
     return CodeCrops(
-        split, coded, opened.features, config.train, torch.device("cpu"), before=BEFORE, after=AFTER, searched=searched
+        split, coded, opened.features, config.train, torch.device("cpu"), before=BEFORE, after=AFTER
     ), split
-
-
-def searched_of(lengths: list[int], versions: int) -> SearchedCodes:
-    every = [(u, v, np.arange(length)) for u, length in enumerate(lengths) for v in range(versions)]
-    first = np.concatenate([1000 * u + 300 * v + places for u, v, places in every])
-    stages = np.concatenate([np.where(places % 2 == 0, v + 1, 1) for _, v, places in every])
-    codes = np.where(np.arange(BOOKS) < stages[:, None], first[:, None], 0)
-    return SearchedCodes(codes.astype(np.uint16), stages.astype(np.uint8), [len(places) for *_, places in every])
-
-
-@pytest.fixture
-def crops(opened):
-    return make_crops(opened)
 
 
 def test_codes_features_and_sound_are_of_one_place(crops):
@@ -90,33 +75,6 @@ def test_half_of_the_crops_have_whole_books_and_half_have_stages_that_follow_the
                 assert stages[loud].min() >= stages[~loud].max()
     assert used == {1, 2, 3}
     assert 0.2 < mixed / crops_seen < 0.6  # some means leave no choice
-
-
-def test_the_other_half_has_the_codes_of_a_search_where_there_are_such(opened):
-    """All versions are met; the place in an utterance is that of its sound; the mean is the whole utterance's."""
-    crops, _ = make_crops(opened, versions=3)
-    plain, _ = make_crops(opened)
-    met = dict[float, int]()
-    for seed in range(8):
-        batch, former = crops.draw(seed), plain.draw(seed)
-        for row, other, mean in zip(batch.codes.numpy(), former.codes.numpy(), batch.stages, strict=True):
-            inside = row[0] >= 0
-            assert np.array_equal(inside, other[0] >= 0)
-            version = (row[0][inside] - other[0][inside]) // 300
-            assert len(set(version.tolist())) == 1
-            if row[1][inside].max() == row[0][inside].max() + 1:  # of whole codebooks
-                assert version[0] == 0
-                continue
-            if version[0] == 0 and float(mean) != 1.0:  # whole codebooks too: two or more of them
-                continue
-            place = row[0][inside] % 1000 - 300 * version[0]
-            expected = np.where(place % 2 == 0, version[0] + 1, 1)
-            if version[0]:
-                assert np.array_equal((row[:, inside] >= 0).sum(axis=0), expected)
-                assert mean == pytest.approx(1 + version[0] / 2, abs=0.05)
-            met[int(version[0])] = met.get(int(version[0]), 0) + 1
-    assert set(met) == {0, 1, 2}
-    assert 10 < met[1] + met[2] < 40  # two thirds of half of 64
 
 
 def test_a_seed_decides(crops):
