@@ -215,8 +215,8 @@ def test_on_the_codec_the_vocoder_trains_with_changes_of_its_own():
     assert (tuned.train.steps, tuned.train.learning_rate, tuned.train.smoothing) == (32000, 5e-4, 0)
     assert (natural.refinement.iterations, natural.refinement.fades) == (8, None)
     refinement = tuned.refinement.model_dump()
-    more = {"stages": 6.0, "iterations": 16, "contrast": 0.75}
-    assert refinement == {"iterations": 6, "momentum": 0.99, "stages": 2.2, "fades": (2000, 8000), "more": more}
+    more = {"stages": 6.0, "iterations": 8, "contrast": 0.75}
+    assert refinement == {"iterations": 6, "momentum": 0.99, "stages": 1.4, "fades": (2000, 8000), "more": more}
     assert (natural.discriminators.start, tuned.discriminators.start) == (None, 24000)
     assert natural.discriminators.families == tuned.discriminators.families  # so that the second can go on
     changed = {"on_codec": None, "refinement": None, "train": None, "discriminators": None}

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 
 class SearchedCodes(NamedTuple):
-    """The codes of all utterances, one after the other, each at a price of its own.
+    """Codes of utterances, one after the other, each at a price of its own; an utterance may be there several times.
 
-    codes: [N, K], 0 beyond a frame's stages; stages: [N], 1 to K; lengths: codes of each utterance.
+    codes: [N, K], 0 beyond a frame's stages; stages: [N], 1 to K; lengths: codes of each.
     """
 
     codes: NDArray[np.unsignedinteger[Any]]

@@ -90,8 +90,8 @@ def test_a_complexity_card_has_layers_sides_look_ahead_memory_and_start(no_proce
     # docs/live.md has the same without the refinement, by `python -m benchmarks needs`: 469.7
     assert rows["receiving"] == ["5,926,178", "519.8"]
     assert rows["together"] == ["9,365,090", "697.1"]
-    assert "2                    800           0.171             0.470" in lines
-    assert "6                   2400           0.184             0.602" in lines
+    assert "1                    400           0.167             0.470" in lines
+    assert "6                   2400           0.184             0.536" in lines
     assert "Look-ahead: 180 ms: packet 40, features 20, encoder 20, decoder 40, vocoder 40, inverse STFT 20." in lines
     assert "Memory: weights 37.5 MB as float32, a process that codes 1 s has 100 MB at most." in lines
     assert any(

@@ -3,6 +3,7 @@
 import math
 import os
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from sqcodec.train.searched_codes import SearchedCodes
 _LARGEST = 60000.0  # error that 16 bits hold
 _SPAN = 125.0  # from the dearest price of a bit to the cheapest: of speech16k from 180 to 3100 bit/s
 _SUMS = 32  # of a frame that go on in the search, as of `encode`
+_VERSIONS = 2  # of an utterance
 
 
 def prefix_codes(codec: SpectrogramCodec, split: StoreSplit) -> PrefixCodes:
@@ -33,29 +35,33 @@ def prefix_codes(codec: SpectrogramCodec, split: StoreSplit) -> PrefixCodes:
 
 
 def searched_codes(codec: SpectrogramCodec, split: StoreSplit, model: ContextModel) -> SearchedCodes:
-    """The codes of all utterances of a split by the search that counts the bits of `model`, each at a price of its own,
-    which its name decides."""
+    """The codes of all utterances of a split by the search that counts the bits of `model`.
+
+    Each utterance is there twice, at a dear and a cheap price of a bit, as its name decides.
+    """
     codebook: NDArray[np.float32] = codec.quantizer.effective_codebook.detach().float().numpy(force=True)
-    every = [_priced(codec, split, row, codebook, model) for row in split.rows]
+    every = [version for row in split.rows for version in _priced(codec, split, row, codebook, model)]
     codes, stages = (np.concatenate(values) for values in zip(*every, strict=True))
     return SearchedCodes(codes, stages, [len(part) for part, _ in every])
 
 
 def _priced(
     codec: SpectrogramCodec, split: StoreSplit, row: StoreRow, codebook: NDArray[np.float32], model: ContextModel
-) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
-    """Codes [T, K] and stages [T]."""
+) -> Iterator[tuple[NDArray[np.uint16], NDArray[np.uint8]]]:
+    """Codes [T, K] and stages [T] of each version."""
     encoded, weights = _encoded(codec, split, row)
     latents = Latents(np.ascontiguousarray(encoded[0, :, : codec.quantizer.dim].numpy(force=True)), weights)
     spans = [slice(each.start, each.stop) for each in sqc.blocks(len(latents.z), BLOCK)]
     priced = PricedCodes(latents, codebook, model, sweeps=1, sums=_SUMS, spans=spans)
     place = zlib.crc32(os.fsencode(row.name)) / 2**32
-    parts = priced.at(priced.dearest * math.exp(-place * math.log(_SPAN)))
-    stages = np.concatenate([part.stages for part in parts])
-    codes = np.zeros((len(stages), len(codebook)), np.uint16)
-    found = np.concatenate([part.codes for part in parts], axis=1).T
-    codes[:, : found.shape[1]] = np.where(np.arange(found.shape[1]) < stages[:, None], found, 0)
-    return codes, stages
+    for version in range(_VERSIONS):
+        cheaper = (version + place) / _VERSIONS  # 0: the dearest price, 1: the cheapest
+        parts = priced.at(priced.dearest * math.exp(-cheaper * math.log(_SPAN)))
+        stages = np.concatenate([part.stages for part in parts])
+        codes = np.zeros((len(stages), len(codebook)), np.uint16)
+        found = np.concatenate([part.codes for part in parts], axis=1).T
+        codes[:, : found.shape[1]] = np.where(np.arange(found.shape[1]) < stages[:, None], found, 0)
+        yield codes, stages
 
 
 @torch.inference_mode()
