@@ -8,12 +8,16 @@ from sqcodec.recipe.section import Count, Positive, Precision, Section
 
 
 class SearchedConfig(Section):
-    """How the context model goes on with the codes that a search finds which counts its bits. steps: of this part;
-    part: of the windows, the others are as before."""
+    """How the context model goes on with the codes that a search finds which counts its bits.
+
+    part: of the windows, the others are as before. share: of these weights in the mean with those before, so that whole
+    codebooks take no more bits than they did.
+    """
 
     steps: Count
     learning_rate: Positive
     part: Annotated[float, Field(ge=0, le=1)]
+    share: Annotated[float, Field(ge=0, le=1)] = 1.0
 
 
 class ContextConfig(Section):

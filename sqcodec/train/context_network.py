@@ -123,6 +123,13 @@ def integer_grid(codebook: Tensor) -> Tensor:
     return (every * scale * (1 << CODEWORD_BITS)).round().int()
 
 
+@torch.no_grad()
+def blend_(network: ContextNetwork, other: ContextNetwork, share: float) -> None:
+    """Make the weights the mean with those of another network; share: of what they were."""
+    for weight, former in zip(network.parameters(), other.parameters(), strict=True):
+        weight.lerp_(former, 1 - share)
+
+
 def to_integers(network: ContextNetwork) -> ContextModel:
     """The network with 8-bit weights, each matrix in units of a power of two."""
     log2_e = 1 / math.log(2)

@@ -92,7 +92,10 @@ RESIDUAL = (
 @pytest.mark.slow
 def test_a_model_of_stages_goes_on_with_searched_codes(tmp_path: Path) -> None:
     """A second part with the codes that the first one's bits find, kept in a file; it resumes to the same integers."""
-    small = (*(f"context.{text}" for text in SMALL), "context.searched={steps: 8, learning_rate: 1.0e-2, part: 0.5}")
+    small = (
+        *(f"context.{text}" for text in SMALL),
+        "context.searched={steps: 8, learning_rate: 1.0e-2, part: 0.5, share: 0.7}",
+    )
     arguments = trained(tmp_path, RESIDUAL, *small)
     model, folder = tmp_path / "run" / "model.safetensors", tmp_path / "run" / "context" / "searched"
     shutil.copy(model, tmp_path / "before.safetensors")

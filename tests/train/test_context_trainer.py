@@ -11,7 +11,7 @@ from sqcodec.bitstream.context_model import from_arrays
 from sqcodec.errors import TrainingError
 from sqcodec.pipeline.training.launch import make_fabric
 from sqcodec.recipe import ContextConfig
-from sqcodec.train.context_network import CodedWindows, ContextNetwork, integer_grid, to_integers
+from sqcodec.train.context_network import CodedWindows, ContextNetwork, blend_, integer_grid, to_integers
 from sqcodec.train.context_trainer import ContextCorpus, ContextTrainer, Searched
 from sqcodec.train.log import TrainingLog, read_log
 from sqcodec.train.prefix_codes import PrefixCodes
@@ -191,3 +191,17 @@ def test_a_training_on_codes_of_another_search_does_not_go_on(tmp_path) -> None:
     other = make_trainer(tmp_path / "run", config, Searched(searched(80), searched(80), "other"))
     with pytest.raises(TrainingError, match="the context model that searched"):
         other.resume()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.6, 1.0])
+def test_two_networks_blend(share: float) -> None:
+    torch.manual_seed(0)
+    one, other = (ContextNetwork(integer_grid(torch.randn(BOOKS, SIZE, DIM)), hidden=4, width=4) for _ in range(2))
+    before = [
+        (weight.detach().clone(), former.detach().clone())
+        for weight, former in zip(one.parameters(), other.parameters(), strict=True)
+    ]
+    blend_(one, other, share)
+    for weight, former, (was, kept) in zip(one.parameters(), other.parameters(), before, strict=True):
+        torch.testing.assert_close(weight.detach(), share * was + (1 - share) * kept)
+        assert torch.equal(former, kept)

@@ -19,7 +19,7 @@ from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.recipe import CodecRecipe
 from sqcodec.storage import written
 from sqcodec.train.checkpoint import load_checkpoint
-from sqcodec.train.context_network import integer_grid, to_integers
+from sqcodec.train.context_network import blend_, integer_grid, to_integers
 from sqcodec.train.context_trainer import ContextCorpus, ContextTrainer, Searched
 from sqcodec.train.curves import CONTEXT_CURVES, draw_curves
 from sqcodec.train.log import read_log
@@ -79,9 +79,10 @@ def train_context(
     run_training(trainer, recipe, report, progress)
     draw_curves(read_log(folder / "log.jsonl"), CONTEXT_CURVES, folder / "curves.png")
     if config.searched is not None:
-        trainer = _on_searched(recipe, trainer, codec, features)
+        former, trainer = trainer, _on_searched(recipe, trainer, codec, features)
         run_training(trainer, recipe, report, progress)
         draw_curves(read_log(trainer.folder / "log.jsonl"), CONTEXT_CURVES, trainer.folder / "curves.png")
+        blend_(trainer.network, former.network, config.searched.share)
     model = to_integers(trainer.network)
     bits = _bits(model, trainer.corpus.test)
     add_context(path, path, model.arrays, model.digest)  # last: until then the training can be resumed
