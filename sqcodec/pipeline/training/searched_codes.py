@@ -18,6 +18,7 @@ from sqcodec.corpus.store import StoreRow, StoreSplit
 from sqcodec.features.loudness import code_weights, frame_powers
 from sqcodec.model.blockwise import encode_latents
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
+from sqcodec.runtime.threads import one_thread
 from sqcodec.train.prefix_codes import PrefixCodes
 from sqcodec.train.searched_codes import SearchedCodes
 
@@ -52,11 +53,13 @@ def _priced(
     encoded, weights = _encoded(codec, split, row)
     latents = Latents(np.ascontiguousarray(encoded[0, :, : codec.quantizer.dim].numpy(force=True)), weights)
     spans = [slice(each.start, each.stop) for each in sqc.blocks(len(latents.z), BLOCK)]
-    priced = PricedCodes(latents, codebook, model, sweeps=1, sums=_SUMS, spans=spans)
+    with one_thread():
+        priced = PricedCodes(latents, codebook, model, sweeps=1, sums=_SUMS, spans=spans)
     place = zlib.crc32(os.fsencode(row.name)) / 2**32
     for version in range(_VERSIONS):
         cheaper = (version + place) / _VERSIONS  # 0: the dearest price, 1: the cheapest
-        parts = priced.at(priced.dearest * math.exp(-cheaper * math.log(_SPAN)))
+        with one_thread():
+            parts = priced.at(priced.dearest * math.exp(-cheaper * math.log(_SPAN)))
         stages = np.concatenate([part.stages for part in parts])
         codes = np.zeros((len(stages), len(codebook)), np.uint16)
         found = np.concatenate([part.codes for part in parts], axis=1).T
