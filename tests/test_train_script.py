@@ -32,7 +32,7 @@ SHORT = (
     "vocoder.on_codec.train.steps=5", "vocoder.discriminators.margins=[0, 0]",
     "joint.vocoder.train={steps: 4, learning_rate: 3.0e-4}", "joint.live.vocoder.train={steps: 5}",
     "context.hidden=12", "context.width=8", "context.frames=16",
-    "context.batch=4", "context.steps=4", "context.evaluate_every=4", "context.warmup=2",
+    "context.batch=4", "context.steps=4", "context.evaluate_every=4", "context.warmup=2", "context.searched.steps=4",
 )  # fmt: skip
 
 

@@ -214,7 +214,17 @@ def _train_context(plan: "Plan", *, device: str, progress: "_Progress") -> list[
     from sqcodec.pipeline.training.train_context import train_context
 
     recipe = plan.recipe.codec
-    steps = recipe.context.steps if recipe.context else 0
+
+    def report(entry: dict[str, Any]) -> None:
+        searched = entry.get("test_bits_searched")
+        context = recipe.context if searched is None or recipe.context is None else recipe.context.on_searched
+        codes = "" if searched is None else f", of searched codes {searched:.2f}"
+        echo(
+            f"step {entry['step']}/{context.steps if context else 0}: {entry['bits']:.2f} bits per symbol,"
+            f" {entry['test_bits']:.2f} per frame on test{codes}",
+            err=True,
+        )
+
     trained = train_context(
         recipe,
         plan.features,
@@ -222,11 +232,7 @@ def _train_context(plan: "Plan", *, device: str, progress: "_Progress") -> list[
         device=device,
         resume=plan.resume,
         progress=progress,
-        report=lambda entry: echo(
-            f"step {entry['step']}/{steps}: {entry['bits']:.2f} bits per symbol, {entry['test_bits']:.2f} per frame"
-            " on test",
-            err=True,
-        ),
+        report=report,
     )
     return [
         f"{trained.path}: {trained.bits:.2f} bits per code on test, {trained.fixed:.0f} at fixed width",

@@ -11,7 +11,7 @@ class SearchedConfig(Section):
     """How the context model goes on with the codes that a search finds which counts its bits.
 
     part: of the windows, the others are as before. share: of these weights in the mean with those before, so that whole
-    codebooks take no more bits than they did.
+    codebooks take hardly more bits than they did.
     """
 
     steps: Count

@@ -167,8 +167,6 @@ class CodecRecipe(_Common):
     def _rates_need_a_context_model(self) -> Self:
         if self.train.rate is not None and (self.context is None or not self.quantizer.has_posterior):
             raise ValueError("train.rate needs a section context, and quantizer.kind residual")
-        if self.context is not None and self.context.searched is not None and self.quantizer.kind != "residual":
-            raise ValueError("context.searched needs quantizer.kind residual: stages to search over")
         return self
 
     @model_validator(mode="after")

@@ -9,20 +9,20 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from sqcodec.bitstream.sqc import blocks
 from sqcodec.errors import TrainingError
 from sqcodec.recipe import ContextConfig
 from sqcodec.train.checkpoint import unlike
+from sqcodec.train.codes_at_prices import SearchedCodes
 from sqcodec.train.context_network import CodedWindows, ContextNetwork
 from sqcodec.train.crops import step_seed
 from sqcodec.train.log import TrainingLog
 from sqcodec.train.prefix_codes import PrefixCodes
-from sqcodec.train.searched_codes import SearchedCodes
 from sqcodec.train.trainer import Milestones, Trainer
 
 _WHOLE = 0.3  # of the windows: every frame has all stages that the window may have
 _LOWEST_PRICE, _HIGHEST_PRICE = 0.04, 2.0  # of a bit, in units of weighed squared error; drawn between them
 _TEST_WINDOWS = 64  # a number of stages, for the evaluation
-_BLOCK = 500  # codes of a block of a file
 
 
 class Searched(NamedTuple):
@@ -64,8 +64,8 @@ class ContextTrainer(Trainer):
         self._searched = None if corpus.searched is None else self._windows(corpus.searched.train)
 
     def begin_with(self, network: Mapping[str, Any], path: Path) -> None:
-        """Take the weights of a network that was trained along with the codec. Raises TrainingError, naming `path`: it
-        has another size than the recipe's."""
+        """Take the weights of a network that was trained before, or along with the codec. Raises TrainingError, naming
+        `path`: it has another size than the recipe's."""
         state = {**network, "grid": self.network.grid}
         if wrong := unlike(self.network.state_dict(), state, "its context model"):
             raise TrainingError(
@@ -87,12 +87,16 @@ class ContextTrainer(Trainer):
         self.network.clamp_()
         return {"loss": nats.double()}
 
+    @property
+    def _part(self) -> float | None:
+        """Of the windows that have searched codes; None: there are no such codes."""
+        return None if self._searched is None or self.config.searched is None else self.config.searched.part
+
     def _draw(self, seed: int) -> CodedWindows:
-        if self._searched is None:
+        if self._searched is None or self._part is None:
             return self._train.draw(self.config.batch, seed)
-        assert self.config.searched is not None
-        number = round(self.config.searched.part * self.config.batch)
-        parts = self._searched.draw(number, seed), self._train.draw(self.config.batch - number, seed)
+        number = round(self._part * self.config.batch)
+        parts = self._searched.draw(number, seed), self._train.draw(self.config.batch - number, seed + 1)
         return CodedWindows(*(torch.cat(values) for values in zip(*parts, strict=True)))
 
     def _windows(self, searched: SearchedCodes) -> "_SearchedWindows":
@@ -142,6 +146,7 @@ class ContextTrainer(Trainer):
             "the feature store": self.corpus.digest,
             "the codes": self.corpus.fingerprint,
             "the context model that searched": None if self.corpus.searched is None else self.corpus.searched.digest,
+            "context.searched.part": self._part,
         }
 
     def cause(self, _losses: Mapping[str, float]) -> str:
@@ -211,18 +216,21 @@ class _Windows:
 
 
 class _SearchedWindows:
-    """Draws windows of `frames` codes as files have them: half of them begin with a block, half anywhere."""
+    """Draws windows of `frames` codes, each in one block of a file: half of them begin with it, half anywhere in it."""
 
     def __init__(self, searched: SearchedCodes, books: int, frames: int, device: torch.device) -> None:
         self._frames, self._books, self._device = frames, books, device
         self._codes = torch.from_numpy(searched.codes.astype("i4"))
         self._stages = torch.from_numpy(searched.stages.astype("i8"))
-        lengths = torch.tensor(searched.lengths)
+        utterances = self._stages.tensor_split(torch.tensor(searched.lengths).cumsum(0)[:-1])
+        parts = [list(blocks(length)) for length in searched.lengths]
+        repeats = torch.tensor([len(part) for part in parts])
+        lengths = torch.tensor([block.stop - block.start for part in parts for block in part])
         self._ends = lengths.cumsum(0)
         self._starts = self._ends - lengths
-        utterances = [self._stages[first:end] for first, end in zip(self._starts, self._ends, strict=True)]
-        self._limits = torch.stack([stages.max() for stages in utterances])
-        self._stop = torch.stack([stages.min() for stages in utterances]) < self._limits
+        self._limits = torch.stack([stages.max() for stages in utterances]).repeat_interleave(repeats)
+        least = torch.stack([stages.min() for stages in utterances]).repeat_interleave(repeats)
+        self._stop = least < self._limits
 
     def draw(self, batch: int, seed: int) -> CodedWindows:
         generator = torch.Generator().manual_seed(seed)
@@ -230,11 +238,10 @@ class _SearchedWindows:
         which = torch.searchsorted(self._ends, place, right=True)
         start = self._starts[which]
         anywhere = torch.maximum(start, place - self._frames // 2)
-        block = start + (place - start) // _BLOCK * _BLOCK
-        return self._cut(torch.where(torch.rand(batch, generator=generator) < 0.5, block, anywhere), which)
+        return self._cut(torch.where(torch.rand(batch, generator=generator) < 0.5, start, anywhere), which)
 
     def first(self) -> CodedWindows:
-        """The beginnings of the first utterances."""
+        """The beginnings of the first blocks."""
         which = torch.arange(min(_TEST_WINDOWS, len(self._starts)))
         return self._cut(self._starts[which], which)
 

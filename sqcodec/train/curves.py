@@ -23,6 +23,7 @@ CODEC_CURVES = {  # entropy and log variance are the two of self-annealing
 
 
 CONTEXT_CURVES = {"bits": "training, bits a symbol", "test_bits": "test, bits a frame of all stages"}
+SEARCHED_CURVES = {**CONTEXT_CURVES, "test_bits_searched": "test, bits a frame of searched codes"}
 PRIOR_CURVES = {"bits": "training, bits a code", "test_bits": "test, bits a code"}
 
 

@@ -11,6 +11,7 @@ import soundfile
 
 import sqcodec
 from sqcodec.model.model_header import read_header
+from sqcodec.recipe import load_recipe
 from tests.cli.runner import run, trained
 from tests.conftest import speech_like
 
@@ -119,10 +120,29 @@ def test_a_model_of_stages_goes_on_with_searched_codes(tmp_path: Path) -> None:
     assert again.exit_code == 0, again.output
     assert read_header(model).context == expected
     assert [path.stat().st_mtime_ns for path in kept] == made
+    shutil.copy(tmp_path / "before.safetensors", model)  # as if it had ended before the model file got it
+    assert run(*arguments, "--stage", "context", "--resume").exit_code == 0
+    assert read_header(model).context == expected
+    shutil.copy(tmp_path / "before.safetensors", model)
+    (folder.parent / "checkpoint.pt").unlink()  # the second part alone is left
+    refused = run(*arguments, "--stage", "context")
+    assert refused.exit_code == 1
+    assert f"{folder} holds a training already" in refused.stderr
 
 
 def test_searched_codes_need_stages(tmp_path: Path) -> None:
     result = run("train", "folder", "--stage", "context", "--out", tmp_path, "--set",
                  "context.searched={steps: 8, learning_rate: 1.0e-2, part: 0.5}")  # fmt: skip
-    assert result.exit_code == 1
-    assert "context.searched needs quantizer.kind residual: stages to search over" in result.stderr
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "Error: recipe folder: context.searched needs quantizer.kind residual, whose stages are searched over; --set"
+        " context.searched=null leaves it out\n",
+    )
+
+
+def test_another_quantiser_may_take_the_place_of_the_stages() -> None:
+    """`compare` and `train` load the recipe with one: what needs stages is refused where it runs."""
+    recipe = load_recipe(
+        "speech16k", ("quantizer={kind: gaussian, variance: I, codewords: 64, dim: 64, initial_variance: 1.0}",)
+    ).codec
+    assert recipe.context.searched is not None

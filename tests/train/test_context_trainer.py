@@ -11,11 +11,11 @@ from sqcodec.bitstream.context_model import from_arrays
 from sqcodec.errors import TrainingError
 from sqcodec.pipeline.training.launch import make_fabric
 from sqcodec.recipe import ContextConfig
+from sqcodec.train.codes_at_prices import SearchedCodes
 from sqcodec.train.context_network import CodedWindows, ContextNetwork, blend_, integer_grid, to_integers
 from sqcodec.train.context_trainer import ContextCorpus, ContextTrainer, Searched
 from sqcodec.train.log import TrainingLog, read_log
 from sqcodec.train.prefix_codes import PrefixCodes
-from sqcodec.train.searched_codes import SearchedCodes
 
 BOOKS, SIZE, DIM = 2, 8, 3
 
@@ -183,6 +183,19 @@ def test_windows_of_searched_codes_are_those_of_files(tmp_path) -> None:
     assert int((drawn.codes[:, 0, 0] == 5).sum()) >= 150
 
 
+def test_windows_of_searched_codes_stay_in_a_block(tmp_path) -> None:
+    """1200 codes are a block of 500 and one of 700 in a file, each without a past."""
+    block = np.where(np.arange(1300) < 500, 3, np.where(np.arange(1300) < 1200, 4, 5))
+    codes = SearchedCodes(np.stack([block, 0 * block], axis=1), np.ones(1300, np.uint8), [1200, 100])
+    config = make_config(searched=ON_SEARCHED)
+    trainer = make_trainer(tmp_path / "run", config.on_searched, Searched(codes, codes, "digest"))
+    windows = trainer._searched.draw(300, 4)
+    used = windows.stages > 0
+    first = windows.codes[:, 0, 0]
+    assert (windows.codes[:, 0] == torch.where(used, first[:, None], 0)).all()
+    assert set(first.tolist()) == {3, 4, 5}
+
+
 def test_a_training_on_codes_of_another_search_does_not_go_on(tmp_path) -> None:
     config = make_config(searched=ON_SEARCHED).on_searched
     one = make_trainer(tmp_path / "run", config, Searched(searched(80), searched(80), "one"))
@@ -205,3 +218,13 @@ def test_two_networks_blend(share: float) -> None:
     for weight, former, (was, kept) in zip(one.parameters(), other.parameters(), before, strict=True):
         torch.testing.assert_close(weight.detach(), share * was + (1 - share) * kept)
         assert torch.equal(former, kept)
+
+
+def test_a_training_with_another_part_of_searched_codes_does_not_go_on(tmp_path) -> None:
+    more = Searched(searched(80), searched(80), "one")
+    one = make_trainer(tmp_path / "run", make_config(searched=ON_SEARCHED).on_searched, more)
+    one.advance()
+    one.save()
+    other = make_trainer(tmp_path / "run", make_config(searched=ON_SEARCHED | {"part": 0.5}).on_searched, more)
+    with pytest.raises(TrainingError, match=r"context\.searched\.part"):
+        other.resume()

@@ -19,8 +19,8 @@ from sqcodec.features.loudness import code_weights, frame_powers
 from sqcodec.model.blockwise import encode_latents
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.runtime.threads import one_thread
+from sqcodec.train.codes_at_prices import SearchedCodes
 from sqcodec.train.prefix_codes import PrefixCodes
-from sqcodec.train.searched_codes import SearchedCodes
 
 _LARGEST = 60000.0  # error that 16 bits hold
 _SPAN = 125.0  # from the dearest price of a bit to the cheapest: of speech16k from 180 to 3100 bit/s

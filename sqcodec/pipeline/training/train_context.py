@@ -19,12 +19,12 @@ from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.recipe import CodecRecipe
 from sqcodec.storage import written
 from sqcodec.train.checkpoint import load_checkpoint
+from sqcodec.train.codes_at_prices import SearchedCodes
 from sqcodec.train.context_network import blend_, integer_grid, to_integers
 from sqcodec.train.context_trainer import ContextCorpus, ContextTrainer, Searched
-from sqcodec.train.curves import CONTEXT_CURVES, draw_curves
+from sqcodec.train.curves import CONTEXT_CURVES, SEARCHED_CURVES, draw_curves
 from sqcodec.train.log import read_log
 from sqcodec.train.prefix_codes import PrefixCodes
-from sqcodec.train.searched_codes import SearchedCodes
 from sqcodec.train.trainer import Progress, Report
 
 MODEL, CHECKPOINT = "model.safetensors", "checkpoint.pt"
@@ -55,16 +55,23 @@ def train_context(
 ) -> TrainedContext:
     """Train the recipe's context model on the codes that the model in `run` makes of a store, and add it to that model.
 
-    `run`/context receives checkpoint, log and pictures. Raises TrainingError: the recipe has no context model, `run`
+    `run`/context receives checkpoint, log and pictures, context/searched those of the second part, with the codes that
+    it learned from. Raises TrainingError: the recipe has no context model, `run`
     holds a training of one already, nothing to resume, diverged, or asked to stop; ModelError: no model in `run`, one
     without codes, or one that has a context model; CorpusError: no store.
     """
     config = recipe.context
     if config is None:
         raise TrainingError(f"recipe {recipe.name} has no section 'context'; recipes/speech16k shows one")
+    if config.searched is not None and recipe.quantizer.kind != "residual":
+        raise TrainingError(
+            f"recipe {recipe.name}: context.searched needs quantizer.kind residual, whose stages are searched over;"
+            " `overrides` context.searched=null leaves it out"
+        )
     refuse_processes("context")
     folder, path = stage_folder(run, "context"), run / MODEL
-    refuse_second(folder, resume=resume, remedy="remove that folder")
+    for part in (folder, folder / _SEARCHED):
+        refuse_second(part, resume=resume, remedy="remove that folder")
     if read_header(path).context is not None:
         raise ModelError(f"{path}: has a context model, which files may have been written with; train in a copy")
     fabric = make_fabric(device, "32-true")
@@ -81,7 +88,7 @@ def train_context(
     if config.searched is not None:
         former, trainer = trainer, _on_searched(recipe, trainer, codec, features)
         run_training(trainer, recipe, report, progress)
-        draw_curves(read_log(trainer.folder / "log.jsonl"), CONTEXT_CURVES, trainer.folder / "curves.png")
+        draw_curves(read_log(trainer.folder / "log.jsonl"), SEARCHED_CURVES, trainer.folder / "curves.png")
         blend_(trainer.network, former.network, config.searched.share)
     model = to_integers(trainer.network)
     bits = _bits(model, trainer.corpus.test)
