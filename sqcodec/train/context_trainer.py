@@ -77,7 +77,7 @@ class ContextTrainer(Trainer):
         """One update; loss: nats a symbol."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * _schedule(self.step, self.config)
-        windows = self._draw(step_seed(self.config.seed, self.step, 0))
+        windows = self._draw()
         with torch.autocast(self.fabric.device.type, torch.bfloat16, enabled=self.config.precision == "bf16-mixed"):
             nats = self.network.nats(windows).mean()
         self.optimizer.zero_grad(set_to_none=True)
@@ -92,15 +92,17 @@ class ContextTrainer(Trainer):
         """Of the windows that have searched codes; None: there are no such codes."""
         return None if self._searched is None or self.config.searched is None else self.config.searched.part
 
-    def _draw(self, seed: int) -> CodedWindows:
+    def _draw(self) -> CodedWindows:
+        """The windows of this step."""
+        nearest, searched = (step_seed(self.config.seed, self.step, stream) for stream in range(2))
         if self._searched is None or self._part is None:
-            return self._train.draw(self.config.batch, seed)
+            return self._train.draw(self.config.batch, nearest)
         number = round(self._part * self.config.batch)
-        parts = self._searched.draw(number, seed), self._train.draw(self.config.batch - number, seed + 1)
+        parts = self._searched.draw(number, searched), self._train.draw(self.config.batch - number, nearest)
         return CodedWindows(*(torch.cat(values) for values in zip(*parts, strict=True)))
 
     def _windows(self, searched: SearchedCodes) -> "_SearchedWindows":
-        return _SearchedWindows(searched, self.network.books, self.config.frames, self.fabric.device)
+        return _SearchedWindows(searched, self.config.frames, self.fabric.device)
 
     def log_entry(self, means: dict[str, float]) -> dict[str, Any]:
         """Bits a symbol in training."""
@@ -112,16 +114,13 @@ class ContextTrainer(Trainer):
         numbers = [2**power for power in range(self.network.books.bit_length())]
         with torch.inference_mode():
             bits = {stages: _bits(self.network, test.whole(stages)) for stages in numbers}
-            searched = self.corpus.searched
-            more = {} if searched is None else {"test_bits_searched": self._bits_of(searched.test)}
+            searched = self.corpus.searched and self._windows(self.corpus.searched.test).first()
+            more = {"test_bits_searched": _bits(self.network, searched)} if searched else {}
         return {
             "test_bits": bits[numbers[-1]],
             **{f"test_bits_{stages}": value for stages, value in bits.items()},
             **more,
         }
-
-    def _bits_of(self, searched: SearchedCodes) -> float:
-        return _bits(self.network, self._windows(searched).first())
 
     def state(self) -> dict[str, Any]:
         """Weights and the optimiser."""
@@ -218,8 +217,8 @@ class _Windows:
 class _SearchedWindows:
     """Draws windows of `frames` codes, each in one block of a file: half of them begin with it, half anywhere in it."""
 
-    def __init__(self, searched: SearchedCodes, books: int, frames: int, device: torch.device) -> None:
-        self._frames, self._books, self._device = frames, books, device
+    def __init__(self, searched: SearchedCodes, frames: int, device: torch.device) -> None:
+        self._frames, self._device = frames, device
         self._codes = torch.from_numpy(searched.codes.astype("i4"))
         self._stages = torch.from_numpy(searched.stages.astype("i8"))
         utterances = self._stages.tensor_split(torch.tensor(searched.lengths).cumsum(0)[:-1])

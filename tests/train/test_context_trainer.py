@@ -178,9 +178,17 @@ def test_windows_of_searched_codes_are_those_of_files(tmp_path) -> None:
     assert 40 < int(windows.stops.sum()) < 160
     assert (windows.stages[~windows.stops][used[~windows.stops]] == 2).all()
     assert not used.all()
-    drawn = trainer._draw(3)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.75, 1.0])
+def test_so_many_windows_have_searched_codes(tmp_path, part: float) -> None:
+    config = make_config(searched=ON_SEARCHED | {"part": part}, batch=200)
+    trainer = make_trainer(tmp_path / "run", config.on_searched, Searched(searched(1200), searched(80), "digest"))
+    drawn = trainer._draw()
     assert drawn.codes.shape == (200, BOOKS, 20)
-    assert int((drawn.codes[:, 0, 0] == 5).sum()) >= 150
+    always = (drawn.codes[:, 0] == torch.where(drawn.stages > 0, 5, 0)).all(dim=1)  # the nearest codes never stay
+    assert int(always.sum()) == round(200 * part)
+    assert torch.isfinite(trainer.network.nats(drawn)).all()
 
 
 def test_windows_of_searched_codes_stay_in_a_block(tmp_path) -> None:

@@ -56,9 +56,9 @@ def train_context(
     """Train the recipe's context model on the codes that the model in `run` makes of a store, and add it to that model.
 
     `run`/context receives checkpoint, log and pictures, context/searched those of the second part, with the codes that
-    it learned from. Raises TrainingError: the recipe has no context model, `run`
-    holds a training of one already, nothing to resume, diverged, or asked to stop; ModelError: no model in `run`, one
-    without codes, or one that has a context model; CorpusError: no store.
+    it learned from. Raises TrainingError: the recipe has no context model, or no stages to search over, `run` holds a
+    training of one already, nothing to resume, diverged, or asked to stop; ModelError: no model in `run`, one without
+    codes, or one that has a context model; CorpusError: no store.
     """
     config = recipe.context
     if config is None:
