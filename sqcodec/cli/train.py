@@ -103,6 +103,10 @@ class _Progress:
         self._begun = True
         self._show("step", step, steps)
 
+    def finding(self, done: int, total: int) -> None:
+        """Of utterances whose codes are found, before the first step."""
+        self._show("codes of utterances", done, total)
+
     def _begin(self, step: int, steps: int) -> None:
         from sqcodec.pipeline.device import find_device
         from sqcodec.pipeline.training.run_folder import cpu_advice
@@ -172,6 +176,7 @@ def _train_joint(plan: "Plan", *, device: str, start: Path | None, progress: "_P
         device=device,
         resume=plan.resume,
         progress=progress,
+        finding=progress.finding,
         report=_echo_vocoder,
     )
     return _vocoder_end(trained, f"encode in.wav out.sqc --model {trained.folder}")
@@ -232,6 +237,7 @@ def _train_context(plan: "Plan", *, device: str, progress: "_Progress") -> list[
         device=device,
         resume=plan.resume,
         progress=progress,
+        finding=progress.finding,
         report=report,
     )
     return [

@@ -25,7 +25,8 @@ class GriffinLimConfig(Section):
 class VocoderTrainConfig(Section):
     """Optimiser and bookkeeping of a vocoder's training; every number is in steps unless its name says otherwise.
 
-    betas: of AdamW. averaging: decay of the moving average of the weights, which is what the vocoder file holds.
+    betas: of AdamW. cooldown: part of the steps, the last, in which learning rates fall in a line towards 0 (Hägele et
+    al., arXiv 2405.18392). averaging: decay of the moving average of the weights, which is what the vocoder file holds.
     level: range of the recording's peak, dB of full scale, drawn uniformly (features that carry a level). smoothing:
     fraction of crops whose features are blurred as by a codec.
     evaluate_files: number of recordings of evaluate_split to score and log as audio.
@@ -47,6 +48,7 @@ class VocoderTrainConfig(Section):
     evaluate_every: Count
     evaluate_split: str
     evaluate_files: Count
+    cooldown: Probability = 0.0
 
 
 class WorldConfig(Section):

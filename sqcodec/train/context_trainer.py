@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -172,8 +173,7 @@ class _Windows:
         self, coded: PrefixCodes, network: ContextNetwork, config: ContextConfig, device: torch.device
     ) -> None:
         self.frames, self.books, self.device = config.frames, network.books, device
-        self._codes = torch.from_numpy(coded.codes.astype("i4"))
-        self._errors = torch.from_numpy(coded.errors.astype("f4"))
+        self._codes, self._errors = coded.codes, coded.errors  # as they are: hundreds of megabytes
         lengths = torch.tensor(coded.lengths)
         self._stops = lengths.cumsum(0)
         self._starts = self._stops - lengths
@@ -202,14 +202,16 @@ class _Windows:
         stages = torch.where(stops[:, None], self._best(index, limit, price), limit[:, None])
         first = stages * (stages - 1) // 2  # column of the first code of so many stages
         column = first[..., None] + torch.arange(self.books)
-        codes = self._codes[index[..., None], column.clamp_max(self._codes.shape[1] - 1)].long()
+        chosen = index[..., None].numpy(), column.clamp_max(self._codes.shape[1] - 1).numpy()
+        codes = torch.from_numpy(self._codes[chosen].astype(np.int64))
         stages = torch.where(inside, stages, 0)
         codes = torch.where(torch.arange(self.books) < stages[..., None], codes, 0)
         return CodedWindows(*(value.to(self.device) for value in (codes.transpose(1, 2), stages, limit, stops)))
 
     def _best(self, index: Tensor, limit: Tensor, price: Tensor) -> Tensor:
         """Stages [B, T] of the least weighed error + price x bits, 1 to `limit` of each row."""
-        cost = self._errors[index] + price[:, None, None] * self._price
+        errors = torch.from_numpy(self._errors[index.numpy()].astype(np.float32))
+        cost = errors + price[:, None, None] * self._price
         beyond = torch.arange(self.books) >= limit[:, None]
         return cost.masked_fill(beyond[:, None], math.inf).argmin(-1) + 1
 

@@ -15,6 +15,7 @@ from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.finding.vocoders import vocoder_file
 from sqcodec.pipeline.paths import written
 from sqcodec.pipeline.training.give_contrast import give_contrast
+from sqcodec.pipeline.training.kept_codes import Finding
 from sqcodec.pipeline.training.prepare import count_reasons, prepare
 from sqcodec.pipeline.training.run_folder import last_vocoder, stage_folder
 from sqcodec.pipeline.training.shipping import ship_model, ship_receiver, ship_vocoder
@@ -26,6 +27,7 @@ from sqcodec.recipe import CodecRecipe, TrainedVocoderConfig, load_recipe
 from sqcodec.vocoder.vocoder_header import read_header
 
 MODEL, VOCODER, CHECKPOINT = "model.safetensors", "vocoder.safetensors", "checkpoint.pt"  # of a run folder
+_TENTHS = 10
 Report = Callable[[str], None]
 
 
@@ -53,6 +55,15 @@ class _Stage:
             self.report(f"{training}, step {entry['step']}: {', '.join(values)}")
 
         return report
+
+    def finding_of(self, training: str) -> Finding:
+        """Reports each tenth of the utterances whose codes are found."""
+
+        def finding(done: int, total: int) -> None:
+            if done * _TENTHS // total > (done - 1) * _TENTHS // total:
+                self.report(f"{training}: codes of {done} of {total} utterances")
+
+        return finding
 
 
 def make_model(
@@ -140,6 +151,7 @@ def _train_context(recipe: CodecRecipe, run: Path, stage: _Stage) -> None:
         device=stage.device,
         resume=(stage_folder(run, "context") / CHECKPOINT).is_file(),
         report=stage.report_of("context"),
+        finding=stage.finding_of("context"),
     )
 
 
@@ -157,6 +169,7 @@ def _train_joint(recipe: CodecRecipe, name: Literal["joint", "live"], run: Path,
         device=stage.device,
         resume=(folder / CHECKPOINT).is_file(),
         report=stage.report_of(name),
+        finding=stage.finding_of(name),
     )
 
 

@@ -1,4 +1,4 @@
-"""The codes that a codec finds in a feature store, for the trainings that learn from codes."""
+"""The codes that a codec finds for an utterance of a store, as the trainings need them that learn from codes."""
 
 import math
 import os
@@ -19,8 +19,6 @@ from sqcodec.features.loudness import code_weights, frame_powers
 from sqcodec.model.blockwise import encode_latents
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.runtime.threads import one_thread
-from sqcodec.train.codes_at_prices import SearchedCodes
-from sqcodec.train.prefix_codes import PrefixCodes
 
 _LARGEST = 60000.0  # error that 16 bits hold
 _SPAN = 125.0  # from the dearest price of a bit to the cheapest: of speech16k from 180 to 3100 bit/s
@@ -28,28 +26,28 @@ _SUMS = 32  # of a frame that go on in the search, as of `encode`
 _VERSIONS = 2  # of an utterance
 
 
-def prefix_codes(codec: SpectrogramCodec, split: StoreSplit) -> PrefixCodes:
-    """The codes of all utterances of a split, of every number of stages."""
-    every = [_prefixes(codec, split, row) for row in split.rows]
-    codes, errors = (np.concatenate(values) for values in zip(*every, strict=True))
-    return PrefixCodes(codes, errors, [len(part) for part, _ in every])
+@torch.inference_mode()
+def codes_of_every_number(
+    codec: SpectrogramCodec, split: StoreSplit, row: StoreRow
+) -> tuple[NDArray[np.uint16], NDArray[np.float16]]:
+    """Codes [T, K (K + 1) / 2] of an utterance, of every number of stages, and weighed errors [T, K]."""
+    encoded, every = _encoded(codec, split, row)
+    weights = torch.from_numpy(every).to(encoded.device)
+    prefixes = codec.quantizer.encode_prefixes(encoded)
+    latents = encoded[0, :, : codec.quantizer.dim]
+    errors = [(latents - codec.quantizer.decode(codes)[0]).square().sum(-1) * weights for codes in prefixes]
+    return (
+        torch.cat([codes[0].T for codes in prefixes], dim=1).cpu().numpy().astype(np.uint16),
+        torch.stack(errors, dim=1).clamp_max(_LARGEST).cpu().numpy().astype(np.float16),
+    )
 
 
-def searched_codes(codec: SpectrogramCodec, split: StoreSplit, model: ContextModel) -> SearchedCodes:
-    """The codes of all utterances of a split by the search that counts the bits of `model`.
-
-    Each utterance is there twice, at a dear and a cheap price of a bit, as its name decides.
-    """
-    codebook: NDArray[np.float32] = codec.quantizer.effective_codebook.detach().float().numpy(force=True)
-    every = [version for row in split.rows for version in _priced(codec, split, row, codebook, model)]
-    codes, stages = (np.concatenate(values) for values in zip(*every, strict=True))
-    return SearchedCodes(codes, stages, [len(part) for part, _ in every])
-
-
-def _priced(
-    codec: SpectrogramCodec, split: StoreSplit, row: StoreRow, codebook: NDArray[np.float32], model: ContextModel
+def codes_of_search(
+    codec: SpectrogramCodec, split: StoreSplit, row: StoreRow, model: ContextModel
 ) -> Iterator[tuple[NDArray[np.uint16], NDArray[np.uint8]]]:
-    """Codes [T, K] and stages [T] of each version."""
+    """Codes [T, K], 0 beyond a frame's stages, and stages [T] of an utterance by the search that counts the bits of
+    `model`: twice, at a dear and a cheap price of a bit, as its name decides."""
+    codebook: NDArray[np.float32] = codec.quantizer.effective_codebook.detach().float().numpy(force=True)
     encoded, weights = _encoded(codec, split, row)
     latents = Latents(np.ascontiguousarray(encoded[0, :, : codec.quantizer.dim].numpy(force=True)), weights)
     spans = [slice(each.start, each.stop) for each in sqc.blocks(len(latents.z), BLOCK)]
@@ -76,19 +74,3 @@ def _encoded(codec: SpectrogramCodec, split: StoreSplit, row: StoreRow) -> tuple
     loudness = float(getattr(codec.recipe.target, "loudness", 0.0))
     powers = frame_powers(features.numpy(), codec.features)
     return torch.cat(every)[None], code_weights([powers], codec.features, loudness)
-
-
-@torch.inference_mode()
-def _prefixes(
-    codec: SpectrogramCodec, split: StoreSplit, row: StoreRow
-) -> tuple[NDArray[np.uint16], NDArray[np.float16]]:
-    """Codes [T, K (K + 1) / 2] of every number of stages, and weighed errors [T, K]."""
-    encoded, every = _encoded(codec, split, row)
-    weights = torch.from_numpy(every).to(encoded.device)
-    prefixes = codec.quantizer.encode_prefixes(encoded)
-    latents = encoded[0, :, : codec.quantizer.dim]
-    errors = [(latents - codec.quantizer.decode(codes)[0]).square().sum(-1) * weights for codes in prefixes]
-    return (
-        torch.cat([codes[0].T for codes in prefixes], dim=1).cpu().numpy().astype(np.uint16),
-        torch.stack(errors, dim=1).clamp_max(_LARGEST).cpu().numpy().astype(np.float16),
-    )

@@ -7,19 +7,16 @@ import numpy as np
 
 from sqcodec.bitstream.context_coder import Part, frame_bits
 from sqcodec.bitstream.context_model import ContextModel
-from sqcodec.corpus.store import StoreSplit
 from sqcodec.errors import ModelError, TrainingError
 from sqcodec.model.model_file import add_context, load_model
 from sqcodec.model.model_header import read_header
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
+from sqcodec.pipeline.training.kept_codes import Finding, prefix_codes, searched_codes
 from sqcodec.pipeline.training.launch import make_fabric, refuse_processes
 from sqcodec.pipeline.training.run_folder import refuse_second, run_training, stage_folder
-from sqcodec.pipeline.training.searched_codes import prefix_codes, searched_codes
 from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.recipe import CodecRecipe
-from sqcodec.storage import written
 from sqcodec.train.checkpoint import load_checkpoint
-from sqcodec.train.codes_at_prices import SearchedCodes
 from sqcodec.train.context_network import blend_, integer_grid, to_integers
 from sqcodec.train.context_trainer import ContextCorpus, ContextTrainer, Searched
 from sqcodec.train.curves import CONTEXT_CURVES, SEARCHED_CURVES, draw_curves
@@ -52,6 +49,7 @@ def train_context(
     resume: bool,
     report: Report,
     progress: Progress | None = None,
+    finding: Finding | None = None,
 ) -> TrainedContext:
     """Train the recipe's context model on the codes that the model in `run` makes of a store, and add it to that model.
 
@@ -78,15 +76,16 @@ def train_context(
     codec = load_model(path, fabric.device)
     if not codec.quantizer.codebooks:
         raise ModelError(f"{path}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer")
-    trainer = ContextTrainer(config, _corpus(codec, recipe, features), folder, fabric)
+    trainer = ContextTrainer(config, _corpus(codec, recipe, features, run, finding), folder, fabric)
     if resume:
         trainer.resume()
+        _refuse_foreign_second(trainer)
     else:
         _begin_with(trainer, run / CHECKPOINT)
     run_training(trainer, recipe, report, progress)
     draw_curves(read_log(folder / "log.jsonl"), CONTEXT_CURVES, folder / "curves.png")
     if config.searched is not None:
-        former, trainer = trainer, _on_searched(recipe, trainer, codec, features)
+        former, trainer = trainer, _on_searched(recipe, trainer, codec, features, finding)
         run_training(trainer, recipe, report, progress)
         draw_curves(read_log(trainer.folder / "log.jsonl"), SEARCHED_CURVES, trainer.folder / "curves.png")
         blend_(trainer.network, former.network, config.searched.share)
@@ -103,9 +102,21 @@ def _begin_with(trainer: ContextTrainer, checkpoint: Path) -> None:
         trainer.begin_with(state["context"]["network"], checkpoint)
 
 
-def _corpus(codec: SpectrogramCodec, recipe: CodecRecipe, features: Path) -> ContextCorpus:
+def _refuse_foreign_second(first: ContextTrainer) -> None:
+    """Where the first part has steps to do, a second part is not its own."""
+    second = first.folder / _SEARCHED
+    if not first.is_last and (second / CHECKPOINT).is_file():
+        raise TrainingError(
+            f"{second}: holds a second part, but the first has steps to do ({first.step} of {first.config.steps}), so"
+            " it is of another training; remove that folder, then `resume` goes on"
+        )
+
+
+def _corpus(
+    codec: SpectrogramCodec, recipe: CodecRecipe, features: Path, run: Path, finding: Finding | None
+) -> ContextCorpus:
     store = open_store_of(recipe, features, recipe.train.evaluate_split)
-    train, test = (prefix_codes(codec, store.splits[split]) for split in ("train", recipe.train.evaluate_split))
+    train, test = (prefix_codes(codec, store, split, run, finding) for split in ("train", recipe.train.evaluate_split))
     return ContextCorpus(
         train=train,
         test=test,
@@ -116,15 +127,14 @@ def _corpus(codec: SpectrogramCodec, recipe: CodecRecipe, features: Path) -> Con
 
 
 def _on_searched(
-    recipe: CodecRecipe, former: ContextTrainer, codec: SpectrogramCodec, features: Path
+    recipe: CodecRecipe, former: ContextTrainer, codec: SpectrogramCodec, features: Path, finding: Finding | None
 ) -> ContextTrainer:
     """The training that goes on with codes which are searched with the context model so far."""
     assert recipe.context is not None
     model, folder = to_integers(former.network), former.folder / _SEARCHED
     store = open_store_of(recipe, features, recipe.train.evaluate_split)
     train, test = (
-        _searched(codec, store.splits[split], model, folder / f"{split}-{model.digest}.npz")
-        for split in ("train", recipe.train.evaluate_split)
+        searched_codes(codec, store, split, model, folder, finding) for split in ("train", recipe.train.evaluate_split)
     )
     corpus = former.corpus._replace(searched=Searched(train, test, model.digest))
     trainer = ContextTrainer(recipe.context.on_searched, corpus, folder, former.fabric)
@@ -133,17 +143,6 @@ def _on_searched(
     else:
         trainer.begin_with(former.network.state_dict(), former.checkpoint)
     return trainer
-
-
-def _searched(codec: SpectrogramCodec, split: StoreSplit, model: ContextModel, path: Path) -> SearchedCodes:
-    """The codes of all utterances; kept in a file, since the search takes minutes."""
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        found = searched_codes(codec, split, model)
-        with written(path, error=TrainingError) as draft, draft.open("wb") as file:
-            np.savez(file, codes=found.codes, stages=found.stages, lengths=found.lengths)
-    with np.load(path, allow_pickle=False) as kept:
-        return SearchedCodes(kept["codes"], kept["stages"], kept["lengths"].tolist())
 
 
 def _bits(model: ContextModel, test: PrefixCodes) -> float:

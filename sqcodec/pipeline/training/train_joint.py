@@ -2,24 +2,21 @@
 
 from pathlib import Path
 
-import numpy as np
 from torch import Tensor
 
 from sqcodec.corpus.store import StoreSplit
-from sqcodec.errors import RecipeError, TrainingError
+from sqcodec.errors import RecipeError
 from sqcodec.model.decoder_lookahead import with_decoder_lookahead
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.training.coded_store import codec_for
 from sqcodec.pipeline.training.give_contrast import contrast_lost_by
+from sqcodec.pipeline.training.kept_codes import Finding, prefix_codes
 from sqcodec.pipeline.training.launch import make_fabric, refuse_processes
 from sqcodec.pipeline.training.run_folder import refuse_second, run_training
-from sqcodec.pipeline.training.searched_codes import prefix_codes
 from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.pipeline.training.train_vocoder import FineTuning, TrainedVocoder, figures_of
 from sqcodec.recipe import CodecRecipe
 from sqcodec.spectrogram import FeatureConfig
-from sqcodec.storage import file_digest, written
-from sqcodec.train.prefix_codes import PrefixCodes
 from sqcodec.train.trainer import Progress, Report
 from sqcodec.train.vocoder.joint_trainer import Coded, JointTrainer
 from sqcodec.train.vocoder.perceptual import shortest
@@ -36,9 +33,10 @@ def train_joint(
     resume: bool,
     report: Report,
     progress: Progress | None = None,
+    finding: Finding | None = None,
 ) -> TrainedVocoder:
-    """Go on with the decoder of the model `tuning.model` and the vocoder in `tuning.start`; `folder` receives a model
-    with the same codes, its vocoder, checkpoint and log.
+    """Go on with the decoder of the model `tuning.model` and the vocoder in `tuning.start`; `folder`, of a stage in the
+    run folder above it, receives a model with the same codes, its vocoder, checkpoint and log.
 
     recipe: `load_recipe(..., on_codec=True)`. device: as of `train_vocoder`. Raises RecipeError: no
     section `joint`, or one that does not fit; TrainingError: as `train_vocoder`; ModelError: no model, or one of other
@@ -53,8 +51,7 @@ def train_joint(
     fabric = make_fabric(device, config.train.precision)
     codec = codec_for(store, tuning.model, fabric.device)
     folder.mkdir(parents=True, exist_ok=True)
-    made_from = f"{store.digest[:12]}-{file_digest(tuning.model)}"
-    codes = _codes(store.splits["train"], codec, folder / f"codes-{made_from}.npz")
+    codes = prefix_codes(codec, store, "train", folder.parent, finding)
     changed = with_decoder_lookahead(codec, recipe.joint.decoder_lookahead).to(fabric.device)
     lost = None if resume else _lost(recipe, store.splits["train"], changed, tuning)
     trainer = JointTrainer(recipe, store, folder, fabric, Coded(changed, tuning.model, codes, lost))
@@ -89,13 +86,3 @@ def _lost(recipe: CodecRecipe, split: StoreSplit, codec: SpectrogramCodec, tunin
     if start.kind != "istft" or start.network.contrast is not None:
         return None
     return contrast_lost_by(codec, split, tuning.model)
-
-
-def _codes(split: StoreSplit, codec: SpectrogramCodec, path: Path) -> PrefixCodes:
-    """The codes of all utterances; kept in a file, since the search takes minutes."""
-    if not path.is_file():
-        found = prefix_codes(codec, split)
-        with written(path, error=TrainingError) as draft, draft.open("wb") as file:
-            np.savez(file, codes=found.codes, errors=found.errors, lengths=found.lengths)
-    with np.load(path, allow_pickle=False) as kept:
-        return PrefixCodes(kept["codes"], kept["errors"], kept["lengths"].tolist())

@@ -139,11 +139,17 @@ class VocoderTrainer(Trainer):
         """One step of the optimiser `name`; the rate is set anew, so that a resume may change it."""
         optimizer = self.optimizers[name]
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate * self._warmth()
         optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         self.fabric.clip_gradients(network, optimizer, max_norm=self.config.train.clip, error_if_nonfinite=False)
         optimizer.step()
+
+    def _warmth(self) -> float:
+        """Part of its learning rate that the step has: all of it before the cooldown, a little in the last step."""
+        train = self.config.train
+        cooling = train.cooldown * train.steps
+        return min(1.0, (train.steps - self.step + 1) / cooling) if cooling else 1.0
 
     @torch.no_grad()
     def _follow(self) -> None:

@@ -94,6 +94,18 @@ def test_the_generators_learning_rate_changes_when_it_hears_them(sound_store, tm
     assert rates == [ordinary, ordinary, 1e-6, 1e-6]
 
 
+def test_learning_rates_fall_in_a_line_at_the_end(sound_store, tmp_path):
+    changes = ("vocoder.train.steps=6", "vocoder.train.cooldown=0.5")
+    training = trainer(sound_store, tmp_path / "run", *changes, "vocoder.discriminators.generator_learning_rate=1e-6")
+    rates = []
+    for _ in range(6):
+        training.advance()
+        rates.append([training.optimizers[name].param_groups[0]["lr"] for name in ("generator", "discriminators")])
+    ordinary, judging = training.config.train.learning_rate, training.config.discriminators.learning_rate
+    assert [rate for rate, _ in rates] == pytest.approx([ordinary, ordinary, 1e-6, 1e-6, 1e-6 * 2 / 3, 1e-6 / 3])
+    assert [rate for _, rate in rates[2:]] == pytest.approx([judging, judging, judging * 2 / 3, judging / 3])
+
+
 def test_a_vocoder_without_checkpoint_is_a_start(sound_store, tmp_path):
     run("istft", sound_store, tmp_path / "run")
     (tmp_path / "run" / "checkpoint.pt").unlink()

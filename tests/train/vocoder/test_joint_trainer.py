@@ -10,12 +10,11 @@ import sqcodec
 from sqcodec.corpus.store import open_store
 from sqcodec.errors import ModelError, RecipeError, TrainingError
 from sqcodec.model.assembly import build_codec
-from sqcodec.model.blockwise import with_context
 from sqcodec.model.decoder_lookahead import with_decoder_lookahead
 from sqcodec.model.model_file import open_model, save_model
 from sqcodec.model.model_header import NO_SPEAKER
 from sqcodec.pipeline.training.give_contrast import contrast_lost_by, give_contrast
-from sqcodec.pipeline.training.train_joint import _codes, train_joint
+from sqcodec.pipeline.training.train_joint import train_joint
 from sqcodec.pipeline.training.train_vocoder import FineTuning, fine_tuning, train_vocoder
 from sqcodec.recipe import load_recipe
 from sqcodec.train.log import read_log
@@ -249,29 +248,6 @@ def test_the_vocoder_and_its_discriminators_are_taken(begun, tmp_path, monkeypat
     checkpoint = torch.load(run / "vocoder" / "checkpoint.pt", weights_only=True)
     judging = trainer.networks["discriminators"].state_dict()
     assert all(torch.equal(value, judging[name]) for name, value in checkpoint["networks"]["discriminators"].items())
-
-
-def test_the_codes_of_a_store_are_those_that_the_codec_finds_with_any_number_of_stages(tmp_path):
-    lengths = (16000, 24240, 170_080)  # 1.0 and 1.5 s, and more than a block; frames: 101, 152, 1064
-    split = open_store(make_sound_store(tmp_path / "corpus", lengths=lengths)).splits["train"]
-    torch.manual_seed(0)
-    codec = build_codec(recipe_of()).eval()
-    found = _codes(split, codec, tmp_path / "codes.npz")
-    assert found.lengths == [51, 76, 532]
-    first = 0
-    for row, length in zip(split.rows, found.lengths, strict=True):
-        padded = with_context(codec, torch.from_numpy(split.features_of(row)))
-        for stages in (1, 2, 3):
-            alone = codec.encode(padded[None], codebooks=stages)[0].numpy()
-            cut = found.cut(slice(first, first + length), np.full(length, stages))
-            np.testing.assert_array_equal(cut[:stages], alone)
-            assert (cut[stages:] == -1).all()
-        first += length
-    assert (np.diff(found.errors.astype(float), axis=1).mean(axis=0) < 0).all()
-    kept = _codes(split, None, tmp_path / "codes.npz")
-    np.testing.assert_array_equal(kept.codes, found.codes)
-    np.testing.assert_array_equal(kept.errors, found.errors)
-    assert kept.lengths == found.lengths
 
 
 @pytest.mark.parametrize("override", ["joint.live.decoder_lookahead=3", "joint.live.vocoder.lookahead=5"])
