@@ -10,6 +10,7 @@ from sqcodec.recipe.plain_yaml import parse
 from sqcodec.recipe.quantizer_section import FORMER_KEYS, current_keys
 
 _ON_CODEC = "vocoder.on_codec."
+_CHANGES = (_ON_CODEC, "joint.vocoder.", "joint.live.vocoder.")  # of other sections: what they leave out stays as it is
 
 
 def override_(tree: dict[str, Any], override: str) -> None:
@@ -21,14 +22,19 @@ def override_(tree: dict[str, Any], override: str) -> None:
         tree["quantizer"] = current_keys(tree["quantizer"])  # the file may have the former key, and --set today's
         last = _current_key(last, tree["quantizer"])
     for index, section in enumerate(sections):
-        near = difflib.get_close_matches(section, list(map(str, node)), n=1) if isinstance(node, dict) else []
-        node = node.get(section) if isinstance(node, dict) else None
-        if sep and node is None and near:
+        keys = list(map(str, node)) if isinstance(node, dict) else []
+        near = [] if section in keys else difflib.get_close_matches(section, keys, n=1)
+        if sep and near:
             meant = ".".join([*sections[:index], near[0], *sections[index + 1 :], last])
             raise RecipeError(f"`overrides` {override}: no section {section!r}; did you mean {meant}?")
-    if sep and last and node is None and len(sections) > 1:
-        whole = ".".join(sections)
-        raise RecipeError(f"`overrides` {override}: {whole} is not set; set it whole: {whole}={{{last}: {text}}}")
+        if isinstance(node, dict) and section not in keys and f"{'.'.join(sections[:index])}.".startswith(_CHANGES):
+            node[section] = {}
+        node = node.get(section) if isinstance(node, dict) else None
+        if sep and last and node is None and len(sections) > 1:
+            whole, value = ".".join(sections[: index + 1]), text
+            for name in [last, *sections[:index:-1]]:
+                value = f"{{{name}: {value}}}"
+            raise RecipeError(f"`overrides` {override}: {whole} is not set; set it whole: {whole}={value}")
     if not sep or not isinstance(node, dict) or not last:
         raise RecipeError(f"`overrides` {override}: expected section.key=value, such as `overrides` train.steps=1000")
     try:
