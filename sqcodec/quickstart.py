@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from sqcodec.errors import SqcodecError
+from sqcodec.file_names import CHECKPOINT, MODEL
 
 _PACKAGE = Path(__file__).resolve().parent
 _RECIPES = next(path for path in (_PACKAGE / "recipes", _PACKAGE.parent / "recipes") if path.is_dir())
@@ -55,14 +56,14 @@ def _train(out: Path) -> Path:
     from sqcodec.pipeline.finding.models import unfit
 
     store, run = out / "data" / "tiny", out / "runs" / "tiny"
-    if not unfit(run / "model.safetensors"):
+    if not unfit(run / MODEL):
         _say(f"The model of an earlier run is used: {run} (remove {out} to start again)")
         return run
     recipe = _shown(_RECIPES / "tiny")
     _say("Features of the speech that ships with sqcodec")
     _run("prep", recipe, "--data", _shown(_SPEECH), "--out", store)
     _say("Train a small Gaussian SQ-VAE on it (a few minutes)")
-    resume = ["--resume"] if (run / "checkpoint.pt").is_file() else []
+    resume = ["--resume"] if (run / CHECKPOINT).is_file() else []
     _run("train", recipe, "--features", store, "--out", run, *resume)
     return run
 

@@ -266,6 +266,14 @@ def test_an_override_reaches_what_a_section_of_changes_leaves_out():
         load_recipe("speech16k", ("vocoder.on_codec=null", "vocoder.on_codec.train.steps=3"))
 
 
+@pytest.mark.parametrize("section", ["joint.vocoder", "joint.live.vocoder"])
+def test_the_joint_training_takes_no_changes_for_another_one(section):
+    with pytest.raises(RecipeError, match=rf"{section}\.on_codec: has no effect, expected its values in {section}"):
+        load_recipe("speech16k", (f"{section}.on_codec.train.steps=3",), on_codec=True)
+    with pytest.raises(RecipeError, match=r"expected section\.key=value"):
+        load_recipe("speech16k", ("joint.vocoder=3", "joint.vocoder.train.steps=3"))
+
+
 def test_the_recipe_of_a_run_folder_takes_the_overrides_that_it_began_with(tmp_path):
     own = ("vocoder.on_codec.train.steps=5", "vocoder.on_codec.discriminators.start=0", "vocoder.train.batch=3")
     begun = load_recipe("speech16k", own, on_codec=True)

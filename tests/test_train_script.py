@@ -88,11 +88,25 @@ def test_from_speech_to_what_ships(tmp_path: Path) -> None:
     assert again.stdout == done.stdout
     assert "step" in done.stderr
     assert "step" not in again.stderr
-    more = train(tmp_path, "vocoder.on_codec.train.steps=6")  # one training has a step to go
+    more = train(tmp_path, "joint.live.vocoder.train={steps: 6}")  # one training has a step to go
     assert more.returncode == 0, more.stderr
-    assert [line.partition(":")[0] for line in more.stderr.splitlines() if "step" in line] == [
-        "vocoder-on-codec, step 6"
-    ]
+    assert [line.partition(":")[0] for line in more.stderr.splitlines() if "step" in line] == ["live, step 6"]
+    check_no_stage_leaves_those_after_it_behind(tmp_path)
+
+
+def check_no_stage_leaves_those_after_it_behind(folder: Path) -> None:
+    """What was made from a training is not shipped as if it were made from that training's further steps."""
+    tuned = Path("work-speech16k") / "on-codec"
+    for change, later in (
+        ("train.steps=8", tuned / "model.safetensors"),
+        ("vocoder.train.steps=4", tuned / "vocoder-on-codec" / "checkpoint.pt"),
+        ("vocoder.on_codec.train.steps=6", tuned / "joint" / "checkpoint.pt"),
+        ("joint.vocoder.train={steps: 6}", tuned / "live" / "checkpoint.pt"),
+    ):
+        refused = train(folder, change)
+        assert refused.returncode == 1
+        text = f"has steps to do, but {later} was made from it before; remove {later.parent} to make what follows anew"
+        assert refused.stderr.splitlines()[-1].endswith(text), refused.stderr
 
 
 def check_what_is_live_learned_together(tuned: Path, model: Path) -> None:

@@ -24,18 +24,21 @@ def progress_bar(*, quiet: bool = False) -> Iterator[ShowProgress]:
             yield show
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks, meters = {}, {}
+        tasks, meters = dict[str, TaskID](), dict[str, Meter]()
 
         def show(what: str, done: int, total: int) -> None:
             if what not in tasks:
-                tasks[what], meters[what] = bar.add_task(what, total=total, rate=""), Meter(done, time.monotonic())
+                tasks[what] = bar.add_task(what, total=total, rate="")
+            if what not in meters or not meters[what].goes_on(done, total):  # another count of such things has begun
+                meters[what] = Meter(done, time.monotonic(), total)
+                bar.reset(tasks[what])
             rate = meters[what].rate(done, time.monotonic())
             bar.update(tasks[what], completed=done, total=total, rate=f"{rate:.3g}/s" if rate else "")
 
@@ -51,7 +54,8 @@ def plain_lines(
     finished = threading.Event()
 
     def show(what: str, done: int, total: int) -> None:
-        meter = state[what][0] if what in state else Meter(done, time.monotonic())
+        known = what in state and state[what][0].goes_on(done, total)
+        meter = state[what][0] if known else Meter(done, time.monotonic(), total)
         state.pop(what, None)  # the one reported last stands at the end
         state[what] = meter, done, total
 
@@ -73,10 +77,16 @@ def plain_lines(
 
 
 class Meter:
-    """The speed of one kind of work since it was first reported: `done` at `now` (seconds of any clock)."""
+    """The speed of one kind of work since it was first reported: `done` of `total` at `now` (seconds of any clock)."""
 
-    def __init__(self, done: int, now: float) -> None:
-        self._done, self._since = done, now
+    def __init__(self, done: int, now: float, total: int | None = None) -> None:
+        self._done, self._since, self._last, self._total = done, now, done, total
+
+    def goes_on(self, done: int, total: int) -> bool:
+        """Whether the same work has come to `done`; a smaller number, or another total, is of other work."""
+        same = done >= self._last and total == self._total
+        self._last = done
+        return same
 
     def rate(self, done: int, now: float) -> float:
         """Per second; 0 while nothing was done."""

@@ -56,22 +56,22 @@ def encode_features(
     features: Iterable[Tensor],
     frames: int,
     device: torch.device,
-    *,
-    codebooks: int | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Encode a recording given in blocks of features [F, t]: yields (features [F, t], codes [K, t / 2]), on the CPU.
 
-    frames: length of the recording. codebooks: how many to use; None: all. 2 stands for the frames per code. The last
-    frame is repeated up to a whole code.
+    frames: length of the recording. 2 stands for the frames per code. The last frame is repeated up to a whole code.
     """
-    blocks = chain.from_iterable(encode_each(model, [(features, frames)], device, codebooks=codebooks))
+    blocks = chain.from_iterable(encode_each(model, [(features, frames)], device, codebooks=None))
     return ((block.features, block.codes) for block in blocks)
 
 
 def encode_each(
     model: SpectrogramCodec, recordings: Iterable[_Analysed], device: torch.device, *, codebooks: int | None
 ) -> Iterator[Iterator[Encoded]]:
-    """As `encode_features`, of each of several recordings; the blocks of one must be taken before the next."""
+    """As `encode_features`, of each of several recordings; the blocks of one must be taken before the next.
+
+    codebooks: how many to use; None: all.
+    """
     for blocks in _windows_of_each(model, recordings, device, partial(_encoded, model, device, codebooks)):
         yield (Encoded(part, *found) for part, found in blocks)
 

@@ -1,5 +1,6 @@
 """The spectrogram codec: features -> codes -> features."""
 
+import hashlib
 from typing import NamedTuple
 
 import torch
@@ -151,3 +152,13 @@ class SpectrogramCodec(nn.Module):
         """The name of what its codes mean; see `codes.fingerprint`."""
         codebook = self.quantizer.codebook.detach().cpu().contiguous().numpy()
         return fingerprint(self.features, codebook, codebooks=self.quantizer.codebooks)
+
+    @property
+    def sender_digest(self) -> str:
+        """12 hexadecimal digits of SHA-256 over what encoding depends on: features, encoder and quantiser, and how loud
+        values are weighed."""
+        digest = hashlib.sha256(f"{self.fingerprint} {getattr(self.recipe.target, 'loudness', 0.0)}".encode())
+        for part in (self.encoder, self.quantizer):
+            for name, value in part.state_dict().items():
+                digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:12]

@@ -49,6 +49,16 @@ class JointConfig(Section):
     live: LiveConfig | None = None
 
     @model_validator(mode="after")
+    def _changes_are_of_this_training(self) -> Self:
+        for name, part in (("joint", self), ("joint.live", self.live)):
+            if part is not None and "on_codec" in part.vocoder:
+                raise ValueError(
+                    f"{name}.vocoder.on_codec: has no effect, expected its values in {name}.vocoder, or in"
+                    " vocoder.on_codec for the training before"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _live_adds_no_lookahead(self) -> Self:
         if self.live is None:
             return self

@@ -22,14 +22,16 @@ def override_(tree: dict[str, Any], override: str) -> None:
         tree["quantizer"] = current_keys(tree["quantizer"])  # the file may have the former key, and --set today's
         last = _current_key(last, tree["quantizer"])
     for index, section in enumerate(sections):
-        keys = list(map(str, node)) if isinstance(node, dict) else []
+        if not isinstance(node, dict):
+            break
+        keys = list(map(str, node))
         near = [] if section in keys else difflib.get_close_matches(section, keys, n=1)
         if sep and near:
             meant = ".".join([*sections[:index], near[0], *sections[index + 1 :], last])
             raise RecipeError(f"`overrides` {override}: no section {section!r}; did you mean {meant}?")
-        if isinstance(node, dict) and section not in keys and f"{'.'.join(sections[:index])}.".startswith(_CHANGES):
+        if section not in keys and f"{'.'.join(sections[:index])}.".startswith(_CHANGES):
             node[section] = {}
-        node = node.get(section) if isinstance(node, dict) else None
+        node = node.get(section)
         if sep and last and node is None and len(sections) > 1:
             whole, value = ".".join(sections[: index + 1]), text
             for name in [last, *sections[:index:-1]]:

@@ -25,8 +25,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     """What `save_checkpoint` wrote. Raises TrainingError: missing or damaged."""
-    if not path.is_file():
-        raise TrainingError(f"{path}: there is no checkpoint to resume from; leave `resume` out to start a training")
+    require_checkpoint(path)
     try:
         state = load_plain(path, device)
         step = state.get("step") if isinstance(state, dict) else None
@@ -42,6 +41,12 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     if "quantizer" in identity:
         identity["quantizer"] = current_keys(identity["quantizer"])  # as today's recipes name them
     return dict(state)
+
+
+def require_checkpoint(path: Path) -> None:
+    """Raises TrainingError: missing. For work that takes long and comes before `load_checkpoint`."""
+    if not path.is_file():
+        raise TrainingError(f"{path}: there is no checkpoint to resume from; leave `resume` out to start a training")
 
 
 def unlike(expected: Any, got: Any, name: str = "state") -> str | None:

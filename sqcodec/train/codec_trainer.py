@@ -13,6 +13,7 @@ from torch import Tensor
 from sqcodec import ranks
 from sqcodec.corpus.store import FeatureStore
 from sqcodec.errors import TrainingError
+from sqcodec.file_names import MODEL
 from sqcodec.metrics.codebook_usage import codewords_in_use, count_codes, perplexity
 from sqcodec.model.assembly import build_codec, find_target_classes
 from sqcodec.model.model_file import save_model
@@ -99,7 +100,7 @@ class CodecTrainer(Trainer):
 
     def save_weights(self) -> None:
         """Write the model."""
-        save_model(self.folder / "model.safetensors", self.codec, self.step)
+        save_model(self.folder / MODEL, self.codec, self.step)
 
     def train_step(self) -> dict[str, Tensor]:
         """One update by this rank's part of the batch; losses of the whole batch."""

@@ -35,13 +35,13 @@ class Searched(NamedTuple):
 
 
 class ContextCorpus(NamedTuple):
-    """What to train and to test on. grid: the codewords, see `integer_grid`; digest: of the feature store; searched:
-    codes beside the nearest ones."""
+    """What to train and to test on. grid: the codewords, see `integer_grid`; sender: digest of what made the codes;
+    digest: of the feature store; searched: codes beside the nearest ones."""
 
     train: PrefixCodes
     test: PrefixCodes
     grid: Tensor
-    fingerprint: str
+    sender: str
     digest: str
     searched: Searched | None = None
 
@@ -112,7 +112,8 @@ class ContextTrainer(Trainer):
     def evaluate(self, _log: TrainingLog) -> dict[str, Any]:
         """Bits a frame on the test utterances, with 1, 2, 4, ... stages in every frame, and of searched codes."""
         test = _Windows(self.corpus.test, self.network, self.config, self.fabric.device)
-        numbers = [2**power for power in range(self.network.books.bit_length())]
+        books = self.network.books
+        numbers = sorted({*(2**power for power in range(books.bit_length())), books})
         with torch.inference_mode():
             bits = {stages: _bits(self.network, test.whole(stages)) for stages in numbers}
             searched = self.corpus.searched and self._windows(self.corpus.searched.test).first()
@@ -144,7 +145,7 @@ class ContextTrainer(Trainer):
             "context": {key: config[key] for key in ("hidden", "width", "frames")},
             "context (batch or seed)": {key: config[key] for key in ("batch", "seed")},
             "the feature store": self.corpus.digest,
-            "the codes": self.corpus.fingerprint,
+            "the codes": self.corpus.sender,
             "the context model that searched": None if self.corpus.searched is None else self.corpus.searched.digest,
             "context.searched.part": self._part,
         }

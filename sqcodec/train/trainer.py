@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sqcodec import ranks
 from sqcodec.errors import StoppedError, TrainingError
+from sqcodec.file_names import CHECKPOINT
 from sqcodec.train.checkpoint import load_checkpoint, save_checkpoint, unlike
 from sqcodec.train.interruption import stop_signals
 from sqcodec.train.log import TrainingLog
@@ -84,7 +85,7 @@ class Trainer(ABC):
     @property
     def checkpoint(self) -> Path:
         """Where the training's whole state is kept."""
-        return self.folder / "checkpoint.pt"
+        return self.folder / CHECKPOINT
 
     @property
     def is_last(self) -> bool:

@@ -70,6 +70,32 @@ def test_a_context_model_is_never_replaced(folder: Path) -> None:
     )
 
 
+def test_a_codec_with_a_context_model_does_not_go_on_learning(folder: Path, tmp_path: Path) -> None:
+    """Its files would lose the model that they were coded with."""
+    shutil.copytree(folder / "run", tmp_path / "run")
+    words = ("train", "folder", "--features", folder / "store", "--out", tmp_path / "run", "--resume", "--set")
+    steps = read_header(tmp_path / "run" / "model.safetensors").step + 1
+    again = run(*words, f"train.steps={steps}")
+    assert again.exit_code == 1
+    assert (
+        f"{tmp_path}/run/model.safetensors: has a context model, which files may have been written with" in again.stderr
+    )
+    assert read_header(tmp_path / "run" / "model.safetensors").context is not None
+    (tmp_path / "run" / "model.safetensors").unlink()  # as it says, in a copy
+    assert run(*words, f"train.steps={steps}").exit_code == 0
+    header = read_header(tmp_path / "run" / "model.safetensors")
+    assert (header.step, header.context) == (steps, None)
+
+
+def test_there_must_be_something_to_resume_before_codes_are_sought(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "run", tmp_path / "run", ignore=shutil.ignore_patterns("context", "codes"))
+    shutil.copy(folder / "before.safetensors", tmp_path / "run" / "model.safetensors")
+    words = ("train", "folder", "--features", folder / "store", "--out", tmp_path / "run", "--stage", "context")
+    result = run(*words, "--resume")
+    assert (result.exit_code, "there is no checkpoint to resume from" in result.stderr) == (1, True)
+    assert not (tmp_path / "run" / "codes").exists()
+
+
 def test_a_recipe_without_the_section_is_refused(folder: Path, tmp_path: Path) -> None:
     result = run("train", "istft", "--stage", "context", "--out", tmp_path)
     assert result.exit_code == 1

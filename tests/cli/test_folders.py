@@ -171,6 +171,19 @@ def test_codes_of_another_model_are_encoded_again(recordings: Path) -> None:
     assert read_header(Path("out/a.sqc").read_bytes(), where="x").identity != before
 
 
+def test_a_model_that_was_replaced_is_opened_anew(recordings: Path) -> None:
+    """In one process, such as a notebook's or a worker's."""
+    make_model(Path("runs/other/model.safetensors"), seed=1)
+    identities = []
+    for seed in (1, 2):
+        make_model(Path("runs/other/model.safetensors"), seed=seed)
+        result = run("encode", "in", "out", "--speaker", "s5", "--model", "other")
+        assert result.exit_code == 0, result.output
+        identities.append(read_header(Path("out/a.sqc").read_bytes(), where="x").identity)
+    assert "5 redone" in result.stdout
+    assert identities[0] != identities[1]
+
+
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_failures_are_listed_and_do_not_stop_the_others(recordings: Path, jobs) -> None:
     Path("in/bad.wav").write_bytes(b"junk")

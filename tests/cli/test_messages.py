@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from sqcodec.pipeline.coding import messages
 from tests.cli.runner import refused, run
 from tests.conftest import speech_like
 
@@ -84,6 +85,12 @@ def test_the_name_of_several_says_how_to_decode_them() -> None:
     assert text == "Error: m.bin: is not there, but m-001.bin is: decode all of them, m-*.bin\n"
 
 
+def test_names_of_a_thousand_parts_sort_as_their_numbers() -> None:
+    for number, last in ((2, "m-002.bin"), (999, "m-999.bin"), (1000, "m-1000.bin"), (12_345, "m-12345.bin")):
+        names = [path.name for path in messages._names(Path("m.bin"), number)]
+        assert (len(names), names[-1], names) == (number, last, sorted(names))
+
+
 def test_parts_of_another_encoding_are_not_joined() -> None:
     soundfile.write("short.wav", speech_like(20_000), 16000)
     for name in ("m-002.bin", "m-003.bin", "m-005.bin", "o-001.bin"):
@@ -91,6 +98,9 @@ def test_parts_of_another_encoding_are_not_joined() -> None:
     text = refused("encode", "in.wav", "m.bin", "--max-bytes", "200")
     assert "m-003.bin m-005.bin: left of another encoding, and would be decoded with these 2" in text
     assert not Path("m-001.bin").exists()
+    Path("m-0001.bin").write_bytes(b"of a thousand")
+    assert "m-0001.bin m-003.bin m-005.bin: left of" in refused("encode", "in.wav", "m.bin", "--max-bytes", "200")
+    Path("m-0001.bin").unlink()
     for name in ("m-002.bin", "m-003.bin", "m-005.bin"):
         Path(name).unlink()
     Path("m-002.bin").mkdir()

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,6 +23,20 @@ def test_a_meter_gives_rate_and_time_left() -> None:
     meter = Meter(10, now=100.0)
     assert meter.line("files", 10, 130, now=100.0) == "files: 10 of 130"
     assert meter.line("files", 30, 130, now=140.0) == "files: 30 of 130, 0.5 per second, 3 min left"
+
+
+def test_another_count_of_the_same_things_has_its_own_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    lines: list[str] = []
+    with plain_lines(lines.append, first=0.01, every=0.01) as show:
+        for begin, counts, total in ((0.0, range(0, 501, 100), 500), (1000.0, range(5), 20), (2000.0, range(1, 4), 20)):
+            for count in counts:
+                now[0] = begin + count
+                show("utterances", count, total)
+            expected = f"utterances: {count} of {total}, 1 per second"
+            wait_for(lines, len(lines) + 2)
+            assert lines[-1].startswith(expected)
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,19 @@ def test_it_learns_what_is_in_the_codes(tmp_path) -> None:
     assert log[0]["test_bits"] > log[-1]["test_bits"] > 1.0
 
 
+@pytest.mark.parametrize(("books", "numbers"), [(1, [1]), (3, [1, 2, 3]), (10, [1, 2, 4, 8, 10])])
+def test_the_last_test_is_of_all_stages(tmp_path, books: int, numbers: list[int]) -> None:
+    rows, columns = 100, books * (books + 1) // 2
+    codes = np.random.default_rng(0).integers(0, SIZE, (rows, columns)).astype(np.uint16)
+    every = PrefixCodes(codes, np.ones((rows, books), np.float16), [60, 40])
+    grid = integer_grid(torch.randn(books, SIZE, DIM, generator=torch.Generator().manual_seed(0)))
+    corpus = ContextCorpus(every, every, grid, "codes", "store")
+    figures = ContextTrainer(make_config(), corpus, tmp_path, make_fabric("cpu", "32-true")).evaluate(None)
+    assert list(figures) == ["test_bits", *(f"test_bits_{number}" for number in numbers)]
+    assert figures["test_bits"] == figures[f"test_bits_{books}"]
+    assert figures["test_bits"] == pytest.approx(3 * books, rel=0.2)  # of a network that begins near uniform
+
+
 @pytest.mark.slow
 def test_the_integers_agree_with_the_network(tmp_path) -> None:
     """With 8-bit weights and activations a code costs the same within 2 per cent: 0.03 in the network that ships."""

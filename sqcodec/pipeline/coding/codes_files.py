@@ -43,11 +43,6 @@ class Opened(NamedTuple):
     lost: tuple[Span, ...]
 
 
-def read_codes_file(path: Path) -> CodesFile:
-    """Read a codes file and find its format. Raises CodesError: it cannot be read, or is no codes file."""
-    return identify(npy.read_bytes(path), str(path))
-
-
 def identify(content: bytes, where: str) -> CodesFile:
     """Find the format (by its first bytes) and the model's identity. Raises CodesError: no codes file, or damaged."""
     if content.startswith(MAGIC):
@@ -82,7 +77,7 @@ def recovered(codec: Codec, file: CodesFile) -> Opened:
 
 
 def spooled_codes(source: Path) -> CodesFile:
-    """As `read_codes_file`, also of a pipe. Raises CodesError: it cannot be read, or is no codes file."""
+    """Read a codes file, or a pipe, and find its format. Raises CodesError: it cannot be read, or is no codes file."""
     with spooled(source) as path:
         return identify(npy.read_bytes(path), shown(source))
 

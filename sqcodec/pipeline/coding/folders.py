@@ -304,7 +304,12 @@ def _renamed(path: Path, suffix: str, stems: Counter[Path], taken: Collection[Pa
     return path.with_suffix(suffix) if stems[stem] == 1 and stem not in taken else path.with_name(path.name + suffix)
 
 
-@lru_cache(maxsize=4)
 def cached_codec(path: str, device: str, precision: VocoderPrecision = "float32") -> Codec:
-    """The codec of a model file, opened once per process."""
+    """The codec of a model file, opened once per process, and again when the file is another one."""
+    stamp = Path(path).stat()
+    return _opened(path, device, precision, (stamp.st_ino, stamp.st_mtime_ns, stamp.st_size))
+
+
+@lru_cache(maxsize=4)
+def _opened(path: str, device: str, precision: VocoderPrecision, _stamp: tuple[int, int, int]) -> Codec:
     return open_codec(Path(path), device, precision)

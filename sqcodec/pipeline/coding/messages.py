@@ -27,6 +27,7 @@ from sqcodec.pipeline.paths import check_target, shown, spooled, written
 from sqcodec.recording import Recording
 
 DEFAULT_BYTES = 230  # fits a packet of Meshtastic and of LXMF
+_DIGITS = 3  # of the number in a name, at least
 _MIN_RATE = 600.0  # bit/s of a message: a recording that would have less is split
 
 
@@ -139,7 +140,8 @@ def decode_messages(
 
 def _read(path: Path) -> bytes:
     """A message's bytes. Raises CodesError: it cannot be read, or there are several of that name."""
-    if not path.exists() and (first := _numbered(path, 1)).exists():
+    firsts = (_numbered(path, 1, digits) for digits in range(_DIGITS, 2 * _DIGITS))
+    if not path.exists() and (first := next((each for each in firsts if each.exists()), None)):
         every = path.with_name(f"{path.stem}-*{path.suffix}")
         raise CodesError(f"{path}: is not there, but {first} is: decode all of them, {every}")
     return npy.read_bytes(path)
@@ -170,8 +172,10 @@ def _check_names(source: Path, target: Path, files: Sequence[Path]) -> None:
         check_target(source, file, [message.SUFFIX])
     if len(files) == 1:
         return
-    numbered = target.parent.glob(f"{glob.escape(target.stem)}-[0-9][0-9][0-9]{glob.escape(target.suffix)}")
-    if left := sorted(path for path in numbered if path.name > files[-1].name):
+    numbered = target.parent.glob(f"{glob.escape(target.stem)}-[0-9]*{glob.escape(target.suffix)}")
+    last, least = files[-1].stem, len(target.stem) + 1 + _DIGITS
+    parts = (path for path in numbered if path.stem[len(target.stem) + 1 :].isdecimal() and len(path.stem) >= least)
+    if left := sorted(path for path in parts if len(path.stem) != len(last) or path.stem > last):
         raise SqcodecError(
             f"{' '.join(map(str, left))}: left of another encoding, and would be decoded with these {len(files)};"
             " remove what is left, or write to another name"
@@ -182,9 +186,10 @@ def _names(target: Path, number: int) -> Iterator[Path]:
     if number == 1:
         yield target
         return
+    digits = max(_DIGITS, len(str(number)))  # their names sort as their numbers do
     for each in range(1, number + 1):
-        yield _numbered(target, each)
+        yield _numbered(target, each, digits)
 
 
-def _numbered(target: Path, number: int) -> Path:
-    return target.with_name(f"{target.stem}-{number:03d}{target.suffix}")
+def _numbered(target: Path, number: int, digits: int = _DIGITS) -> Path:
+    return target.with_name(f"{target.stem}-{number:0{digits}d}{target.suffix}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sqcodec.errors import ModelError
+from sqcodec.file_names import CHECKPOINT, MODEL
 from sqcodec.model.model_header import ModelHeader, read_header
 from sqcodec.pipeline.finding.code_spaces import names_of
 from sqcodec.pipeline.finding.older_models import OLDER, checked, older_model, where_to_get
@@ -14,7 +15,6 @@ from sqcodec.pipeline.finding.older_models import OLDER, checked, older_model, w
 ENVIRONMENT = "SQCODEC_MODEL"
 RUNS = Path("runs")  # relative to the working folder, where `sqcodec train` writes
 SHIPPED = Path(__file__).parents[2] / "models"
-MODEL_FILE = "model.safetensors"
 # a version that ships -> its folder; the name without a version is the newest. speech16k-live has the codes of
 # speech16k and a receiver that looks less far ahead. Where none is named, the first by name is taken.
 VERSIONS = {"speech16k-2": "speech16k", "speech16k-live-2": "speech16k-live"}
@@ -37,7 +37,7 @@ def model_name(path: Path) -> str:
     """How texts call a model: speech16k for one that ships, runs/vctk for one in a run folder, else its path."""
     if _ships(path):
         return path.parent.name
-    return str(path.parent) if path.name == MODEL_FILE else str(path)
+    return str(path.parent) if path.name == MODEL else str(path)
 
 
 def versioned_name(path: Path) -> str:
@@ -57,13 +57,13 @@ def resolve(model: str | Path) -> Path:
     Raises ModelError: there is none; the text lists the paths that were tried.
     """
     path = Path(model)
-    paths = [path, path / MODEL_FILE, RUNS / path / MODEL_FILE, SHIPPED / VERSIONS.get(str(model), path) / MODEL_FILE]
+    paths = [path, path / MODEL, RUNS / path / MODEL, SHIPPED / VERSIONS.get(str(model), path) / MODEL]
     for candidate in paths:
         if candidate.is_file():
             return _whole(candidate)
     if str(model) in OLDER:
         raise ModelError(f"model {str(model)!r}: {where_to_get(str(model), paths[-1])}")
-    names = sorted(found.parent.name for found in SHIPPED.glob(f"*/{MODEL_FILE}"))
+    names = sorted(found.parent.name for found in SHIPPED.glob(f"*/{MODEL}"))
     ships = f"no such model ships (those that do: {', '.join(names)})" if names else "none ships with this version"
     raise ModelError(
         f"model {str(model)!r}: no such file, none at {paths[1]} or {paths[2]}, and {ships}; give a model.safetensors"
@@ -117,7 +117,7 @@ def find_for_programs(model: str | Path | None) -> FoundModel:
 
 def trained_models() -> Iterator[Path]:
     """The models of the runs under runs/, newest first; those of `compare` and all that lie deeper are left out."""
-    yield from sorted(RUNS.glob(f"*/{MODEL_FILE}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    yield from sorted(RUNS.glob(f"*/{MODEL}"), key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 def unfit(path: Path) -> str:
@@ -127,7 +127,7 @@ def unfit(path: Path) -> str:
     except ModelError:
         return f"{path.parent} holds no model that can be read"
     steps = header.recipe.get("train", {}).get("steps", 0)
-    if path.with_name("checkpoint.pt").is_file() and header.step < steps:
+    if path.with_name(CHECKPOINT).is_file() and header.step < steps:
         return f"{path.parent} is not finished (step {header.step} of {steps})"
     return "" if header.codewords else f"{path.parent} has no codes (a plain VAE)"
 
@@ -150,7 +150,7 @@ def _trained_here() -> tuple[Path | None, list[str]]:
 
 
 def _shipped() -> Path | None:
-    return next(iter(sorted(SHIPPED.glob(f"**/{MODEL_FILE}"))), None)
+    return next(iter(sorted(SHIPPED.glob(f"**/{MODEL}"))), None)
 
 
 def _shipped_name() -> str:
@@ -178,7 +178,7 @@ def find_for_decoding(fingerprint: str, model: str | Path | None) -> FoundModel:
         if fingerprint in names_of(header):
             return FoundModel(_whole(header.path), "")
     if older := older_model(fingerprint):
-        place = SHIPPED / older / MODEL_FILE
+        place = SHIPPED / older / MODEL
         raise ModelError(f"codes of {older}, fingerprint {fingerprint}: {where_to_get(older, place)}")
     raise ModelError(
         f"no model of fingerprint {fingerprint}, which the codes were written with: searched {_environment_text()},"
@@ -202,7 +202,7 @@ def _candidates() -> Iterator[ModelHeader]:
     named = os.environ.get(ENVIRONMENT)
     if named:
         yield read_header(resolve(named))
-    for path in sorted([*RUNS.glob(f"**/{MODEL_FILE}"), *SHIPPED.glob(f"**/{MODEL_FILE}")]):
+    for path in sorted([*RUNS.glob(f"**/{MODEL}"), *SHIPPED.glob(f"**/{MODEL}")]):
         try:
             yield read_header(path)
         except ModelError:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from sqcodec.errors import ModelError
+from sqcodec.file_names import MODEL
 from sqcodec.model.model_header import KIND, ModelHeader, read_header, read_whole
 from sqcodec.pipeline.finding.model_card import CARD, card_of, metadata_text, with_metadata
-from sqcodec.pipeline.finding.models import MODEL_FILE
 from sqcodec.pipeline.finding.vocoders import vocoder_file
 from sqcodec.storage import write_bytes, write_json, write_text
 from sqcodec.tensor_files import save_arrays
@@ -43,12 +43,12 @@ def publish(
         raise ModelError(f"{folder}: cannot be written: {error.strerror}") from error
     if header.neighbour:
         tree, arrays = read_whole(model)
-        save_arrays(folder / MODEL_FILE, arrays, tree, KIND)
+        save_arrays(folder / MODEL, arrays, tree, KIND)
     else:
-        _copy(model, folder / MODEL_FILE)
+        _copy(model, folder / MODEL)
     if vocoder is not None:
         _copy(vocoder, vocoder_file(folder))
-    write_json(folder / CONFIG, _config(read_header(folder / MODEL_FILE), vocoder), error=ModelError)
+    write_json(folder / CONFIG, _config(read_header(folder / MODEL), vocoder), error=ModelError)
     given = {"license": licence, "language": language, "datasets": [*datasets] or None}
     metadata = with_metadata(metadata_text(model), {name: value for name, value in given.items() if value})
     known = set(re.findall(r"^(\w+):", metadata, re.M))

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sqcodec.errors import VocoderError
 from sqcodec.extras import required
+from sqcodec.file_names import VOCODER
 from sqcodec.pipeline.device import find_device, is_gpu
 from sqcodec.pipeline.finding.models import RUNS, SHIPPED
 from sqcodec.pipeline.finding.older_models import shared_vocoder
@@ -16,7 +17,6 @@ from sqcodec.vocoder.vocoder_header import VocoderHeader, header_for, read_heade
 
 KINDS = ("istft", "world", "griffin-lim")  # best first
 STAGE = "vocoder"  # folder of the vocoder within a run folder
-_FILE = "vocoder.safetensors"
 
 
 class FoundVocoder(NamedTuple):
@@ -82,7 +82,7 @@ def choose_vocoder(
 
 def vocoder_file(folder: Path) -> Path:
     """The vocoder file of a run folder."""
-    return folder / STAGE / _FILE
+    return folder / STAGE / VOCODER
 
 
 def vocoder_name(path: Path | None) -> str:
@@ -95,20 +95,20 @@ def vocoder_name(path: Path | None) -> str:
 def resolve_vocoder(name: str) -> Path:
     """The vocoder file of a path, a run folder or a run's name. Raises VocoderError: there is none."""
     path = Path(name)
-    paths = [path, path / _FILE, vocoder_file(path), vocoder_file(RUNS / path), vocoder_file(SHIPPED / path)]
+    paths = [path, path / VOCODER, vocoder_file(path), vocoder_file(RUNS / path), vocoder_file(SHIPPED / path)]
     for candidate in paths:
         if candidate.is_file():
             return candidate
     raise VocoderError(
         f"vocoder {name!r}: no such file, and none at {vocoder_file(path)} or {vocoder_file(RUNS / path)}; expected"
-        f" {', '.join(KINDS)}, a {_FILE} or a run folder"
+        f" {', '.join(KINDS)}, a {VOCODER} or a run folder"
     )
 
 
 def _usable(features: FeatureConfig, kind: str | None, own: Path | None) -> Iterator[VocoderHeader]:
     """Headers of the vocoders for these features. Files that are no vocoders of sqcodec are skipped."""
     beside = [own] if own and own.is_file() else []
-    for path in sorted({*beside, *RUNS.glob(f"**/{_FILE}"), *SHIPPED.glob(f"**/{_FILE}")}):
+    for path in sorted({*beside, *RUNS.glob(f"**/{VOCODER}"), *SHIPPED.glob(f"**/{VOCODER}")}):
         try:
             header = read_header(path)
         except VocoderError:

@@ -63,9 +63,12 @@ def _coded(split: StoreSplit, codec: SpectrogramCodec, path: Path) -> StoreSplit
                 known = codec.knows(row.speaker)
                 decoded = reconstructed(split, row, codec) if known else unknown.repeat(row.frames, axis=0)
                 file.write(decoded.astype("<f2").tobytes())
-    features = np.load(path, mmap_mode="r", allow_pickle=False)
-    if features.shape != split.features.shape:
-        raise TrainingError(f"{path}: made from another store; start the training anew with another `folder`")
+    try:
+        features = np.load(path, mmap_mode="r", allow_pickle=False)
+        if features.shape != split.features.shape:
+            raise ValueError(f"shape {features.shape}, expected {split.features.shape}")
+    except (OSError, EOFError, ValueError) as error:
+        raise TrainingError(f"{path}: damaged, or of another store ({error}); remove it, it is made anew") from None
     return StoreSplit(features=features, audio=split.audio, rows=rows)
 
 

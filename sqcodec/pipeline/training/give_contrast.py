@@ -10,6 +10,7 @@ import torch
 
 from sqcodec.corpus.store import StoreRow, StoreSplit
 from sqcodec.errors import TrainingError, VocoderError
+from sqcodec.file_names import MODEL
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.finding.vocoders import vocoder_file
@@ -44,7 +45,7 @@ def give_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: str
     if recipe.contrast is None:
         raise TrainingError(f"recipe {recipe.name} has no key 'contrast'; recipe speech16k shows one")
     store = open_store_of(recipe, features, recipe.evaluate_split)
-    model = run / "model.safetensors"
+    model = run / MODEL
     codec = codec_for(store, model, find_device(device))
     path = last_vocoder(run)
     header = read_header(path)

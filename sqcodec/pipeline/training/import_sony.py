@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from sqcodec.errors import ModelError
+from sqcodec.file_names import MODEL
 from sqcodec.model.model_file import save_model
 from sqcodec.model.sony_weights import convert, read_checkpoint
 from sqcodec.recipe import load_recipe
@@ -29,7 +30,7 @@ def import_sony(checkpoint: Path, speakers: Path, out: Path) -> Imported:
 
     Raises ModelError: a file is missing or invalid, the two do not match, or `out` holds a model already.
     """
-    path = out / "model.safetensors"
+    path = out / MODEL
     if path.exists():
         raise ModelError(f"{path}: there is a model already; choose another folder")
     names, found = _speakers(speakers), read_checkpoint(checkpoint)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sqcodec.errors import RecipeError, StoppedError
+from sqcodec.errors import RecipeError, StoppedError, TrainingError
+from sqcodec.file_names import CHECKPOINT, MODEL, VOCODER
 from sqcodec.model import model_header
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.finding.vocoders import vocoder_file
@@ -26,7 +27,6 @@ from sqcodec.pipeline.training.train_vocoder import FineTuning, fine_tuning, tra
 from sqcodec.recipe import CodecRecipe, TrainedVocoderConfig, load_recipe
 from sqcodec.vocoder.vocoder_header import read_header
 
-MODEL, VOCODER, CHECKPOINT = "model.safetensors", "vocoder.safetensors", "checkpoint.pt"  # of a run folder
 _TENTHS = 10
 Report = Callable[[str], None]
 
@@ -98,18 +98,18 @@ def make_model(
     for line in (*prepared.remarks, *count_reasons(prepared.reports)):
         report(line)
     try:
-        _train_codec(natural, run, stage)
-        _train_vocoder(natural, stage_folder(run, "vocoder"), stage)
+        on_codec_folder, joint = stage_folder(tuned, "vocoder-on-codec"), stage_folder(tuned, "joint")
+        _train_codec(natural, run, stage, later=tuned / MODEL)
+        _train_vocoder(natural, stage_folder(run, "vocoder"), stage, later=on_codec_folder / CHECKPOINT)
         if not _has_tables(tuned / MODEL):  # the model that ships: its vocoder learns from what it returns
             ship_model(run / MODEL, tuned / MODEL, stage.features, device=device)
         _train_context(on_codec, tuned, stage)
-        _train_vocoder(
-            on_codec, stage_folder(tuned, "vocoder-on-codec"), stage, fine_tuning(tuned, run, "vocoder-on-codec")
-        )
+        tuning = fine_tuning(tuned, run, "vocoder-on-codec")
+        _train_vocoder(on_codec, on_codec_folder, stage, tuning, later=joint / CHECKPOINT)
         if on_codec.joint:
-            _train_joint(on_codec, "joint", tuned, stage)
+            _train_joint(on_codec, "joint", tuned, stage, later=stage_folder(tuned, "live") / CHECKPOINT)
             if on_codec.joint.live:
-                _train_joint(on_codec.live, "live", tuned, stage)
+                _train_joint(on_codec.live, "live", tuned, stage, later=None)
     except StoppedError:
         raise StoppedError(f"stopped, all saved in {work}; the same command goes on from here") from None
     made.codec.mkdir(parents=True, exist_ok=True)
@@ -125,10 +125,20 @@ def make_model(
     return made
 
 
-def _train_codec(recipe: CodecRecipe, folder: Path, stage: _Stage) -> None:
+def _refuse_stale(folder: Path, later: Path | None) -> None:
+    """Raise TrainingError: the training in `folder` is to go on, and `later` was made from it before."""
+    if later is not None and later.exists():
+        raise TrainingError(
+            f"{folder}: has steps to do, but {later} was made from it before; remove {later.parent} to make what"
+            " follows anew"
+        )
+
+
+def _train_codec(recipe: CodecRecipe, folder: Path, stage: _Stage, *, later: Path) -> None:
     """Unless the model there has all its steps and, last of all, its entropy tables."""
     if _has_tables(folder / MODEL) and model_header.read_header(folder / MODEL).step >= recipe.train.steps:
         return
+    _refuse_stale(folder, later)
     train(
         recipe,
         stage.features,
@@ -155,12 +165,15 @@ def _train_context(recipe: CodecRecipe, run: Path, stage: _Stage) -> None:
     )
 
 
-def _train_joint(recipe: CodecRecipe, name: Literal["joint", "live"], run: Path, stage: _Stage) -> None:
+def _train_joint(
+    recipe: CodecRecipe, name: Literal["joint", "live"], run: Path, stage: _Stage, *, later: Path | None
+) -> None:
     """Unless the vocoder there has all its steps."""
     folder = stage_folder(run, name)
     vocoder = vocoder_file(folder)
     if vocoder.is_file() and read_header(vocoder).step >= recipe.joint_vocoder.train.steps:
         return
+    _refuse_stale(folder, later)
     train_joint(
         recipe,
         stage.features,
@@ -184,11 +197,14 @@ def _has_tables(model: Path) -> bool:
     return model.is_file() and model_header.read_header(model).tables is not None
 
 
-def _train_vocoder(recipe: CodecRecipe, folder: Path, stage: _Stage, tuning: FineTuning | None = None) -> None:
+def _train_vocoder(
+    recipe: CodecRecipe, folder: Path, stage: _Stage, tuning: FineTuning | None = None, *, later: Path
+) -> None:
     """Unless the vocoder there has all its steps."""
     assert isinstance(recipe.vocoder, TrainedVocoderConfig)
     if (folder / VOCODER).is_file() and read_header(folder / VOCODER).step >= recipe.vocoder.train.steps:
         return
+    _refuse_stale(folder, later)
     train_vocoder(
         recipe,
         stage.features,

@@ -1,5 +1,6 @@
 """The folder of a training: where it is, the recipe that it began with, its log, and what to do when it exists."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -7,6 +8,7 @@ from typing import Any, Literal
 import yaml
 
 from sqcodec.errors import TrainingError
+from sqcodec.file_names import CHECKPOINT, VOCODER
 from sqcodec.locking import alone
 from sqcodec.pipeline.finding.vocoders import STAGE, vocoder_file
 from sqcodec.recipe import PaperNetworkConfig, Recipe, load_recipe
@@ -70,14 +72,26 @@ def begin(
     recipe: a path or a name. features: None: data/NAME of the recipe; out: the run folder, None: runs/NAME.
     Raises RecipeError: no such recipe, or a wrong override.
     """
-    changes = overrides if seed is None else (*overrides, f"{_SEEDS[stage]}={seed}")
-    run = out or Path("runs") / load_recipe(recipe).name
+    named = load_recipe(recipe, tuple(override for override in overrides if override.startswith("name=")))
+    changes = overrides if seed is None else (*overrides, *_seeding(named, stage, seed))
+    run = out or Path("runs") / named.name
     begun = stage_folder(run, stage) / "recipe.yaml"
     again = resume and begun.is_file()
+    if stage == "live" and again:  # its recipe has values of `joint.live` in place of those of `joint`
+        changes = tuple(re.sub(r"^joint\.live\.", "joint.", change) for change in changes)
     chosen = load_recipe(str(begun) if again else recipe, changes, on_codec=stage in _ON_CODEC)
     if stage == "live" and not again:
         chosen = chosen.codec.live
     return Plan(recipe=chosen, features=features or Path("data") / chosen.name, run=run, stage=stage, resume=resume)
+
+
+def _seeding(recipe: Recipe, stage: Stage, seed: int) -> tuple[str, ...]:
+    """The override of a stage's seed; none where the recipe lacks its section, which the stage itself refuses."""
+    section: Any = recipe.model_dump(mode="json")
+    *sections, _ = _SEEDS[stage].split(".")
+    for name in sections:
+        section = section.get(name) or {}
+    return (f"{_SEEDS[stage]}={seed}",) if section else ()
 
 
 def cpu_advice(plan: Plan, steps: int) -> str:
@@ -102,13 +116,13 @@ def stage_folder(run: Path, stage: Stage) -> Path:
 
 def last_vocoder(run: Path) -> Path:
     """The vocoder file of a run: of the one that was tuned on the codec's output, where there is one."""
-    tuned = stage_folder(run, "vocoder-on-codec") / "vocoder.safetensors"
+    tuned = stage_folder(run, "vocoder-on-codec") / VOCODER
     return tuned if tuned.is_file() else vocoder_file(run)
 
 
 def refuse_second(folder: Path, *, resume: bool, remedy: str = "`folder` DIR") -> None:
     """Raises TrainingError: `folder` holds a training that is not to be resumed."""
-    if (folder / "checkpoint.pt").is_file() and not resume:
+    if (folder / CHECKPOINT).is_file() and not resume:
         raise TrainingError(
             f"{folder} holds a training already: add `resume` to go on with it, or {remedy} to start another"
         )

@@ -7,8 +7,9 @@ from sqcodec.errors import TrainingError
 from sqcodec.recipe import Recipe
 
 
-def open_store_of(recipe: Recipe, features: Path, evaluate_split: str) -> FeatureStore:
-    """The store in `features`, which must have the features of the recipe, a training split and the evaluation split.
+def open_store_of(recipe: Recipe, features: Path, evaluate_split: str, section: str = "train") -> FeatureStore:
+    """The store in `features`, which must have the features of the recipe, a training split and the evaluation split
+    that `section` names.
 
     Raises CorpusError: no store; TrainingError: other features, or a split is missing.
     """
@@ -22,7 +23,7 @@ def open_store_of(recipe: Recipe, features: Path, evaluate_split: str) -> Featur
     for split in ("train", evaluate_split):
         if split not in store.splits:
             raise TrainingError(
-                f"{features} has no split {split!r}, it has {', '.join(store.splits)}; set train.evaluate_split to one"
-                " of them or prepare the corpus again"
+                f"{features} has no split {split!r}, it has {', '.join(store.splits)}; set {section}.evaluate_split to"
+                " one of them or prepare the corpus again"
             )
     return store

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqcodec.errors import TrainingError
+from sqcodec.file_names import MODEL
 from sqcodec.model.model_file import add_tables
+from sqcodec.model.model_header import read_header
 from sqcodec.pipeline.training.count_tables import count_tables
 from sqcodec.pipeline.training.launch import make_fabric, part, started_processes
 from sqcodec.pipeline.training.run_folder import last_evaluation, refuse_second, run_training
@@ -51,14 +54,24 @@ def train(
     trainer = CodecTrainer(recipe, store, folder, fabric, compiled=compiled)
     if resume:
         trainer.resume()
+        _refuse_context(trainer, folder / MODEL)
     run_training(trainer, recipe, report, progress)
     done = _finish(trainer, folder) if fabric.is_global_zero else None
     part(fabric)
     return done
 
 
+def _refuse_context(trainer: CodecTrainer, model: Path) -> None:
+    """Another codec would take the place of one that files with a context model may have been written with."""
+    if model.is_file() and not trainer.is_last and read_header(model).context is not None:
+        raise TrainingError(
+            f"{model}: has a context model, which files may have been written with, and which a codec that goes on"
+            " learning would lose; copy the folder, remove model.safetensors from the copy, and resume there"
+        )
+
+
 def _finish(trainer: CodecTrainer, folder: Path) -> Trained:
-    _count_tables(trainer, folder / "model.safetensors")
+    _count_tables(trainer, folder / MODEL)
     draw_curves(read_log(folder / "log.jsonl"), CODEC_CURVES, folder / "curves.png")
     split = trainer.store.splits[trainer.recipe.train.evaluate_split]
     some, rate = reconstruct_some(trainer.codec, split, trainer.fabric.device, 3), trainer.codec.features.frame_rate

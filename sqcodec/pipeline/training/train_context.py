@@ -8,6 +8,7 @@ import numpy as np
 from sqcodec.bitstream.context_coder import Part, frame_bits
 from sqcodec.bitstream.context_model import ContextModel
 from sqcodec.errors import ModelError, TrainingError
+from sqcodec.file_names import CHECKPOINT, MODEL
 from sqcodec.model.model_file import add_context, load_model
 from sqcodec.model.model_header import read_header
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
@@ -16,7 +17,7 @@ from sqcodec.pipeline.training.launch import make_fabric, refuse_processes
 from sqcodec.pipeline.training.run_folder import refuse_second, run_training, stage_folder
 from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.recipe import CodecRecipe
-from sqcodec.train.checkpoint import load_checkpoint
+from sqcodec.train.checkpoint import load_checkpoint, require_checkpoint
 from sqcodec.train.context_network import blend_, integer_grid, to_integers
 from sqcodec.train.context_trainer import ContextCorpus, ContextTrainer, Searched
 from sqcodec.train.curves import CONTEXT_CURVES, SEARCHED_CURVES, draw_curves
@@ -24,7 +25,6 @@ from sqcodec.train.log import read_log
 from sqcodec.train.prefix_codes import PrefixCodes
 from sqcodec.train.trainer import Progress, Report
 
-MODEL, CHECKPOINT = "model.safetensors", "checkpoint.pt"
 _SEARCHED = "searched"  # the folder of its second part
 _TEST_BLOCKS = 64  # that are coded at the end, of the test split
 _BLOCK = 500  # codes of a block
@@ -54,9 +54,9 @@ def train_context(
     """Train the recipe's context model on the codes that the model in `run` makes of a store, and add it to that model.
 
     `run`/context receives checkpoint, log and pictures, context/searched those of the second part, with the codes that
-    it learned from. Raises TrainingError: the recipe has no context model, or no stages to search over, `run` holds a
-    training of one already, nothing to resume, diverged, or asked to stop; ModelError: no model in `run`, one without
-    codes, or one that has a context model; CorpusError: no store.
+    it learned from; `run`/codes has those of the first. Raises TrainingError: the recipe has no context model, or no
+    stages to search over, `run` holds a training of one already, nothing to resume, diverged, or asked to stop;
+    ModelError: no model in `run`, one without codes, or one that has a context model; CorpusError: no store.
     """
     config = recipe.context
     if config is None:
@@ -72,6 +72,8 @@ def train_context(
         refuse_second(part, resume=resume, remedy="remove that folder")
     if read_header(path).context is not None:
         raise ModelError(f"{path}: has a context model, which files may have been written with; train in a copy")
+    if resume:
+        require_checkpoint(folder / CHECKPOINT)
     fabric = make_fabric(device, "32-true")
     codec = load_model(path, fabric.device)
     if not codec.quantizer.codebooks:
@@ -105,7 +107,7 @@ def _begin_with(trainer: ContextTrainer, checkpoint: Path) -> None:
 def _refuse_foreign_second(first: ContextTrainer) -> None:
     """Where the first part has steps to do, a second part is not its own."""
     second = first.folder / _SEARCHED
-    if not first.is_last and (second / CHECKPOINT).is_file():
+    if first.step < first.config.steps and (second / CHECKPOINT).is_file():
         raise TrainingError(
             f"{second}: holds a second part, but the first has steps to do ({first.step} of {first.config.steps}), so"
             " it is of another training; remove that folder, then `resume` goes on"
@@ -121,7 +123,7 @@ def _corpus(
         train=train,
         test=test,
         grid=integer_grid(codec.quantizer.effective_codebook),
-        fingerprint=codec.fingerprint,
+        sender=codec.sender_digest,
         digest=store.digest,
     )
 

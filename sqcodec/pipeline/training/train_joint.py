@@ -6,6 +6,7 @@ from torch import Tensor
 
 from sqcodec.corpus.store import StoreSplit
 from sqcodec.errors import RecipeError
+from sqcodec.file_names import CHECKPOINT, VOCODER
 from sqcodec.model.decoder_lookahead import with_decoder_lookahead
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.training.coded_store import codec_for
@@ -17,10 +18,12 @@ from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.pipeline.training.train_vocoder import FineTuning, TrainedVocoder, figures_of
 from sqcodec.recipe import CodecRecipe
 from sqcodec.spectrogram import FeatureConfig
+from sqcodec.train.checkpoint import require_checkpoint
 from sqcodec.train.trainer import Progress, Report
 from sqcodec.train.vocoder.joint_trainer import Coded, JointTrainer
 from sqcodec.train.vocoder.perceptual import shortest
 from sqcodec.vocoder.vocoder_file import load_vocoder
+from sqcodec.vocoder.vocoder_header import read_header
 
 
 def train_joint(
@@ -36,7 +39,8 @@ def train_joint(
     finding: Finding | None = None,
 ) -> TrainedVocoder:
     """Go on with the decoder of the model `tuning.model` and the vocoder in `tuning.start`; `folder`, of a stage in the
-    run folder above it, receives a model with the same codes, its vocoder, checkpoint and log.
+    run folder above it, receives a model with the same codes, its vocoder, checkpoint and log; `codes` beside it the
+    codes that it learned from.
 
     recipe: `load_recipe(..., on_codec=True)`. device: as of `train_vocoder`. Raises RecipeError: no
     section `joint`, or one that does not fit; TrainingError: as `train_vocoder`; ModelError: no model, or one of other
@@ -45,10 +49,14 @@ def train_joint(
     refuse_processes("joint")
     config = recipe.joint_vocoder
     assert recipe.joint is not None
-    store = open_store_of(recipe, features, config.train.evaluate_split)
+    store = open_store_of(recipe, features, config.train.evaluate_split, "joint.vocoder.train")
     check_heard(recipe, store.features)
     refuse_second(folder, resume=resume)
     fabric = make_fabric(device, config.train.precision)
+    if resume:
+        require_checkpoint(folder / CHECKPOINT)
+    else:
+        read_header(tuning.start / VOCODER)
     codec = codec_for(store, tuning.model, fabric.device)
     folder.mkdir(parents=True, exist_ok=True)
     codes = prefix_codes(codec, store, "train", folder.parent, finding)
@@ -72,8 +80,8 @@ def check_heard(recipe: CodecRecipe, features: FeatureConfig) -> None:
     least = judged + sum(vocoder.discriminators.margins)
     if vocoder.train.frames < least:
         raise RecipeError(
-            f"recipe {recipe.name}: joint.heard needs vocoder.train.frames of {least} or more ({judged} and"
-            f" vocoder.discriminators.margins), got {vocoder.train.frames}"
+            f"recipe {recipe.name}: joint.heard needs joint.vocoder.train.frames of {least} or more ({judged} and"
+            f" the margins of the discriminators), got {vocoder.train.frames}"
         )
 
 
@@ -82,7 +90,7 @@ def _lost(recipe: CodecRecipe, split: StoreSplit, codec: SpectrogramCodec, tunin
     assert recipe.joint is not None
     if recipe.joint.heard is None or recipe.contrast is None:
         return None
-    start = load_vocoder(tuning.start / "vocoder.safetensors", codec.features)
+    start = load_vocoder(tuning.start / VOCODER, codec.features)
     if start.kind != "istft" or start.network.contrast is not None:
         return None
     return contrast_lost_by(codec, split, tuning.model)

@@ -8,6 +8,7 @@ import torch
 
 from sqcodec.corpus.store import StoreSplit
 from sqcodec.errors import TrainingError
+from sqcodec.file_names import MODEL
 from sqcodec.model.model_file import load_model
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.training.count_tables import codes_of
@@ -55,7 +56,7 @@ def train_prior_of(
     folder = stage_folder(run, "prior")
     refuse_second(folder, resume=resume, remedy="remove that folder")
     fabric = make_fabric(device, "32-true")
-    corpus = _coded_corpus(load_model(run / "model.safetensors", fabric.device), recipe, features, run)
+    corpus = _coded_corpus(load_model(run / MODEL, fabric.device), recipe, features, run)
     trainer = PriorTrainer(config, corpus, folder, fabric, path=run / PRIOR)
     if resume:
         trainer.resume()

@@ -7,6 +7,7 @@ from lightning_fabric import Fabric
 
 from sqcodec.corpus.store import FeatureStore
 from sqcodec.errors import TrainingError
+from sqcodec.file_names import MODEL, VOCODER
 from sqcodec.pipeline.finding.vocoders import vocoder_file
 from sqcodec.pipeline.training.coded_store import coded_store
 from sqcodec.pipeline.training.launch import make_fabric, refuse_processes
@@ -44,12 +45,13 @@ def fine_tuning(run: Path, start: Path | None, stage: Stage) -> FineTuning:
     """
     first = start or run
     if stage == "live":
-        model = stage_folder(run, "joint") / "model.safetensors"
+        model = stage_folder(run, "joint") / MODEL
         if not model.is_file():
             raise TrainingError(f"{model}: not there; `stage` live goes on from `stage` joint, train that one first")
         return FineTuning(model=model, start=vocoder_file(stage_folder(first, "joint")).parent)
     natural, tuned = stage_folder(first, "vocoder"), stage_folder(first, "vocoder-on-codec")
-    return FineTuning(model=run / "model.safetensors", start=tuned if stage == "joint" and tuned.is_dir() else natural)
+    is_tuned = stage == "joint" and (tuned / VOCODER).is_file()
+    return FineTuning(model=run / MODEL, start=tuned if is_tuned else natural)
 
 
 def train_vocoder(
@@ -79,7 +81,7 @@ def train_vocoder(
             f"recipe {recipe.name}: its vocoder is {config.kind}, which needs no training; expected istft or world, as"
             " in the recipes of these names"
         )
-    store = open_store_of(recipe, features, config.train.evaluate_split)
+    store = open_store_of(recipe, features, config.train.evaluate_split, "vocoder.train")
     refuse_second(folder, resume=resume)
     fabric, codec = make_fabric(device, config.train.precision), None
     if tuning:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sqcodec.corpus.store import FeatureStore
 from sqcodec.errors import TrainingError
+from sqcodec.file_names import CHECKPOINT, MODEL, VOCODER
 from sqcodec.model.blockwise import with_context
 from sqcodec.model.convnext_network import ConvNextDecoder
 from sqcodec.model.model_file import replace_decoder
@@ -70,6 +71,8 @@ class Coded(NamedTuple):
 class JointTrainer(IstftTrainer):
     """The trainer of the vocoder, with the decoder before it."""
 
+    section = "joint.vocoder"
+
     def __init__(self, recipe: CodecRecipe, store: FeatureStore, folder: Path, fabric: Fabric, coded: Coded) -> None:
         assert recipe.joint is not None
         self._coded, self._joint = coded, recipe.joint
@@ -93,7 +96,7 @@ class JointTrainer(IstftTrainer):
 
         Raises TrainingError: another network; VocoderError: no vocoder there.
         """
-        path = folder / "vocoder.safetensors"
+        path = folder / VOCODER
         former, trained = config_of(read_header(path)), load_vocoder(path, self.features)
         network = cast(JointNetwork, self.networks["generator"]).vocoder
         if former.kind != "istft" or former.layers != self.config.layers or former.lookahead < self.config.lookahead:
@@ -115,8 +118,8 @@ class JointTrainer(IstftTrainer):
         network.load_state_dict(weights)
         self.average.load_state_dict(self.networks["generator"].state_dict())
         whole = folder.parent if folder.parent.name == "joint" else folder  # that stage keeps all in one checkpoint
-        if (whole / "checkpoint.pt").is_file():
-            self._take_discriminators(load_checkpoint(whole / "checkpoint.pt", self.fabric.device))
+        if (whole / CHECKPOINT).is_file():
+            self._take_discriminators(load_checkpoint(whole / CHECKPOINT, self.fabric.device))
 
     def _istft(self, network: nn.Module) -> IstftNetwork:
         return cast(JointNetwork, network).vocoder
@@ -136,12 +139,10 @@ class JointTrainer(IstftTrainer):
         """Write the model with its new decoder, and the vocoder beside it."""
         average = cast(JointNetwork, self.average)
         network = cast(ConvNextConfig, self._coded.codec.recipe.network)
-        replace_decoder(
-            self._coded.path, self.folder / "model.safetensors", average.decoder, lookahead=network.decoder_lookahead
-        )
+        replace_decoder(self._coded.path, self.folder / MODEL, average.decoder, lookahead=network.decoder_lookahead)
         (self.folder / "vocoder").mkdir(exist_ok=True)
         save_vocoder(
-            self.folder / "vocoder" / "vocoder.safetensors",
+            self.folder / "vocoder" / VOCODER,
             average.vocoder,
             config=self.config,
             features=self.features,
@@ -169,6 +170,7 @@ class JointTrainer(IstftTrainer):
     def identity(self) -> dict[str, Any]:
         """As of the vocoder's training, with the look-ahead of the decoder."""
         return super().identity() | {
+            "the encoder": self._coded.codec.sender_digest,
             "joint.decoder_lookahead": self._joint.decoder_lookahead,
             "joint.heard (set or not)": True if self._joint.heard else None,
             "contrast (of joint.heard)": self._contrast,

@@ -53,7 +53,7 @@ class Draw:
             longest = max((row.frames for row in rows), default=0)
             raise TrainingError(
                 f"no utterance of the training split has {train.frames + 2} frames or more (the longest has {longest});"
-                " lower vocoder.train.frames or prepare longer recordings"
+                " lower vocoder.train.frames (stage joint: joint.vocoder.train.frames) or prepare longer recordings"
             )
         self._train, self._levelled = train, config.dynamic_range is None
         # Frame 0 would make half a hop before the first sample, and the last frame some after the end: neither is in a

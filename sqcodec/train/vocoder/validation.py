@@ -56,7 +56,7 @@ class Validator:
             except MetricError:  # no package, or nothing in the recording that PESQ calls speech
                 continue
         if not np.isfinite(distances).all():
-            raise TrainingError("the vocoder's sound is not finite; lower vocoder.train.learning_rate")
+            raise TrainingError("the vocoder's sound is not finite; lower the learning rate of its training")
         figures = {"test_mel_distance": float(np.mean(distances))}
         return Validation(figures | ({"test_pesq": float(np.mean(scores))} if scores else {}), sounds)
 

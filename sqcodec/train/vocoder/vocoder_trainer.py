@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sqcodec.corpus.store import FeatureStore
 from sqcodec.errors import TrainingError
+from sqcodec.file_names import CHECKPOINT, VOCODER
 from sqcodec.recipe import Recipe, TrainedVocoderConfig
 from sqcodec.train.checkpoint import load_optimizer_
 from sqcodec.train.log import TrainingLog
@@ -25,8 +26,11 @@ INITIAL, CROPS, WINDOW, STATISTICS = range(4)  # the random streams
 class VocoderTrainer(Trainer):
     """One training of a recipe's vocoder; `folder` receives checkpoint, vocoder and log.
 
-    store: features of recordings, or those decoded by the codec with fingerprint `codec`.
+    store: features of recordings, or those decoded by the codec with fingerprint `codec`. section: of the recipe, that
+    has the values of this training.
     """
+
+    section = "vocoder"
 
     def __init__(
         self,
@@ -64,7 +68,7 @@ class VocoderTrainer(Trainer):
         Where there is no checkpoint but a vocoder, as beside a model that ships, its weights alone are taken.
         Raises TrainingError: there is neither, or it is of another network; VocoderError: the vocoder is damaged.
         """
-        checkpoint, weights = folder / "checkpoint.pt", folder / "vocoder.safetensors"
+        checkpoint, weights = folder / CHECKPOINT, folder / VOCODER
         if checkpoint.is_file() or not weights.is_file():
             self.take(self.read(checkpoint, {"vocoder": self.identity()["vocoder"]}), checkpoint)
             return
@@ -103,7 +107,7 @@ class VocoderTrainer(Trainer):
     def save_weights(self) -> None:
         """Write the vocoder."""
         save_vocoder(
-            self.folder / "vocoder.safetensors",
+            self.folder / VOCODER,
             self.average,
             config=self.config,
             features=self.features,
@@ -130,7 +134,7 @@ class VocoderTrainer(Trainer):
 
     def cause(self, _losses: Mapping[str, float]) -> str:
         """Most often a learning rate that is too high."""
-        return f"most often vocoder.train.learning_rate ({self.config.train.learning_rate:g}) is too high"
+        return f"most often {self.section}.train.learning_rate ({self.config.train.learning_rate:g}) is too high"
 
     def _optimizer(self, network: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
         return torch.optim.AdamW(network.parameters(), lr=learning_rate, betas=self.config.train.betas, fused=True)

@@ -6,7 +6,6 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import repeat
 from multiprocessing import get_context
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from sqcodec.corpus.store import FeatureStore, StoreRow, StoreSplit
 from sqcodec.errors import TrainingError
 from sqcodec.processors import usable_processors
 from sqcodec.spectrogram import FeatureConfig
-from sqcodec.storage import written
+from sqcodec.train.kept_arrays import read_arrays, write_arrays
 from sqcodec.vocoder.world import analyse
 
 _Values = NDArray[np.float32]
@@ -36,12 +35,12 @@ def world_targets(store: FeatureStore, rows: Sequence[StoreRow], *, envelope: in
     All processors work on what `<store>/train/world-<n>.npz` does not hold yet.
     """
     path = store.folder / "train" / f"world-{envelope}.npz"
-    known = dict(np.load(path, allow_pickle=False)) if path.is_file() else {}
+    known = read_arrays(path) if path.is_file() else {}
     missing = [row for row in rows if row.name not in known]
     if missing:
         analysed = _in_processes(store, missing, envelope)
         known |= {row.name: values for row, values in zip(missing, analysed, strict=True)}
-        _write(path, known)
+        write_arrays(path, known)
     return [known[row.name] for row in rows]
 
 
@@ -62,8 +61,3 @@ def _analysed(sound: NDArray[np.float32], config: FeatureConfig, frames: int, en
     f0, coded, aperiodicity = analyse(sound, config, envelope=envelope)
     values = np.concatenate([f0[:, None], coded, aperiodicity], axis=1).astype(np.float32)
     return np.concatenate([values, values[-1:]])[:frames]  # WORLD may have one frame less than the features
-
-
-def _write(path: Path, values: dict[str, _Values]) -> None:
-    with written(path) as draft, draft.open("wb") as file:
-        np.savez(file, allow_pickle=False, **values)

@@ -9,10 +9,11 @@ import torch
 
 from sqcodec.bitstream.context_model import ContextModel
 from sqcodec.corpus.store import FeatureStore, open_store
-from sqcodec.errors import StoppedError
+from sqcodec.errors import StoppedError, TrainingError
 from sqcodec.model.assembly import build_codec
 from sqcodec.model.blockwise import with_context
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
+from sqcodec.pipeline.training import kept_codes
 from sqcodec.pipeline.training.kept_codes import prefix_codes, searched_codes
 from sqcodec.train.context_network import ContextNetwork, integer_grid, to_integers
 from tests.train.vocoder.conftest import make_sound_store
@@ -70,9 +71,12 @@ def test_they_are_found_once(store, codec, model, tmp_path):
     assert searched[0].lengths == np.repeat(CODES, 2).tolist()  # at two prices
     prefix_codes(codec, store, "test", tmp_path, finding)  # another split
     with torch.no_grad():
-        codec.quantizer.codebook.mul_(1.5)
-    prefix_codes(codec, store, "train", tmp_path, finding)  # other codewords
+        next(codec.encoder.parameters()).mul_(1.5)
+    others = prefix_codes(codec, store, "train", tmp_path, finding)  # of another encoder, with the same codewords
     assert seen[6:] == [(1, 1), (1, 3), (2, 3), (3, 3)]
+    assert not np.array_equal(others.codes, prefixes[0].codes)
+    names = sorted(path.name.partition("-")[0] for path in (tmp_path / "codes").iterdir())
+    assert names == ["test", "train"]  # what nobody needs any more is gone
 
 
 @pytest.mark.parametrize("searching", [False, True])
@@ -91,7 +95,7 @@ def test_a_stop_keeps_those_that_are_found(store, codec, model, tmp_path, search
 
     folder = tmp_path / "stopped"
     for stop_at in (1, 2, 3):  # asked to at the last one, it stops all the same
-        text = rf"^stopped at utterance {stop_at} of 3, all saved in .*; the same command .*goes on from here$"
+        text = rf"^stopped at utterance {stop_at} of 3, their codes are saved in .*; the same command goes on from here"
         with pytest.raises(StoppedError, match=text):
             find(folder, stop_at)
     parts, whole = find(folder, None), find(tmp_path / "whole", None)
@@ -101,3 +105,40 @@ def test_a_stop_keeps_those_that_are_found(store, codec, model, tmp_path, search
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(one, other)
     assert len(list(folder.rglob("*.npz"))) == 1  # what was kept for a while is gone
+
+
+def test_now_and_then_those_that_are_found_are_saved(store, codec, tmp_path, monkeypatch):
+    """So that a process that is killed has lost minutes."""
+    monkeypatch.setattr(kept_codes, "_EVERY", 0.0)
+    there = []
+
+    def finding(done, _total):
+        there.append(len(list(tmp_path.rglob("*.first.npz"))))
+        if done == 3:
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        prefix_codes(codec, store, "train", tmp_path, finding)
+    assert there == [0, 1, 1]
+    seen: list[int] = []
+    prefix_codes(codec, store, "train", tmp_path, lambda done, _total: seen.append(done))
+    assert seen == [3]
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 cut", None])
+@pytest.mark.parametrize("suffix", [".npz", ".first.npz"])
+def test_a_damaged_file_is_named(store, codec, tmp_path, content, suffix):
+    prefix_codes(codec, store, "train", tmp_path)
+    path = next(tmp_path.rglob("*.npz"))
+    path.unlink()
+    damaged = path.with_suffix(suffix)
+    if content is None:
+        np.savez(damaged, others=np.zeros(3))
+    else:
+        damaged.write_bytes(content)
+    with pytest.raises(
+        TrainingError, match=rf"^{damaged}: damaged, or not of sqcodec \(.+\); remove it, it is made anew$"
+    ):
+        prefix_codes(codec, store, "train", tmp_path)
+    damaged.unlink()
+    assert prefix_codes(codec, store, "train", tmp_path).lengths == CODES

@@ -15,6 +15,7 @@ FOLDERS = {
     "vocoder": "vocoder",
     "vocoder-on-codec": "vocoder-on-codec",
     "joint": "joint",
+    "context": "context",
     "contrast": "contrast",
     "prior": "prior",
 }
@@ -49,6 +50,34 @@ def test_a_resume_takes_the_recipe_that_the_training_began_with(stage, tmp_path)
     assert begin("vctk", (), stage=stage, out=tmp_path).recipe == load_recipe("vctk")
     nothing_begun = begin("vctk", (), stage=stage, out=tmp_path / "nothing", resume=True)
     assert nothing_begun.recipe == load_recipe("vctk")
+
+
+def test_a_new_name_names_folder_and_store() -> None:
+    plan = begin("vctk", ("train.steps=3", "name=mine"), stage="model")
+    assert (plan.run, plan.features) == (Path("runs/mine"), Path("data/mine"))
+
+
+@pytest.mark.parametrize(("recipe", "stage"), [("istft", "context"), ("vctk", "vocoder"), ("istft", "model")])
+def test_a_seed_is_nothing_to_a_recipe_without_the_section(recipe, stage) -> None:
+    """The stage itself says what is missing."""
+    assert begin(recipe, (), stage=stage, seed=3).recipe == load_recipe(recipe)
+
+
+def test_the_receiver_that_follows_has_its_folder() -> None:
+    assert begin("speech16k", (), stage="live").folder == Path("runs/speech16k/live")
+    with pytest.raises(RecipeError, match="recipe vctk has no section 'joint.live'"):
+        begin("vctk", (), stage="live")
+
+
+def test_the_overrides_of_the_receiver_that_follows_count_in_its_resume_too(tmp_path) -> None:
+    change = ("joint.live.vocoder.train.steps=77",)
+    begun = begin("speech16k", change, stage="live", out=tmp_path)
+    assert begun.recipe.joint_vocoder.train.steps == 77
+    begun.folder.mkdir()
+    (begun.folder / "recipe.yaml").write_text(yaml.safe_dump(begun.recipe.model_dump(mode="json")), "utf-8")
+    for more in ("joint.live.vocoder.train.steps=99", "joint.vocoder.train.steps=99"):
+        again = begin("speech16k", (more,), stage="live", out=tmp_path, resume=True)
+        assert again.recipe.joint_vocoder.train.steps == 99
 
 
 def test_wrong_overrides_are_refused() -> None:

@@ -11,6 +11,7 @@ import yaml
 
 from sqcodec.corpus.store import open_store
 from sqcodec.errors import StoppedError, TrainingError
+from sqcodec.file_names import CHECKPOINT
 from sqcodec.locking import alone
 from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.pipeline.training.comparison.charts import draw_comparison
@@ -111,7 +112,7 @@ def _run(
             features,
             run,
             device=device,
-            resume=(run / "checkpoint.pt").is_file(),
+            resume=(run / CHECKPOINT).is_file(),
             report=lambda entry: _report_test(cell, entry, report_line),
             progress=partial(progress, f"{cell.name}, steps"),
         )

@@ -1,0 +1,30 @@
+"""Arrays that took long to make and are kept in one file beside a training or a store."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sqcodec.errors import TrainingError
+from sqcodec.storage import written
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write arrays by name, whole or not at all. Raises TrainingError: the file cannot be written."""
+    with written(path, error=TrainingError) as draft, draft.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def read_arrays(path: Path, names: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
+    """What `write_arrays` wrote. Raises TrainingError: damaged, or one of `names` is not in it."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+            arrays = dict(kept)
+        if missing := [name for name in names if name not in arrays]:
+            raise ValueError(f"has no array {missing[0]!r}")
+    except (OSError, EOFError, ValueError, TypeError, AttributeError, BadZipFile) as error:
+        raise TrainingError(f"{path}: damaged, or not of sqcodec ({error}); remove it, it is made anew") from None
+    return arrays
