@@ -16,7 +16,7 @@ PACKAGE = ROOT / "sqcodec"
 
 GROUND = {
     "errors", "former_names", "spectrogram", "codes", "layouts", "processors", "recording", "resampling", "storage",
-    "tensor_files", "locking", "extras", "arrays", "mel_scale", "windows", "batching", "engine",
+    "tensor_files", "locking", "extras", "arrays", "mel_scale", "windows", "batching", "engine", "file_names",
 }  # fmt: skip
 STAGES = {"corpus", "features", "quantizers", "model", "bitstream", "vocoder", "prior", "metrics", "report", "runtime"}
 VERBS = {"pipeline.finding", "pipeline.coding", "pipeline.training", "pipeline.measuring"}
@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "windows": {"arrays"},
     "batching": set(),
     "engine": set(),
+    "file_names": set(),
     "codes": {"spectrogram"},
     "processors": set(),
     "resampling": {"errors"},
@@ -58,7 +59,7 @@ MAY_IMPORT = {
     "pipeline.measuring": (BELOW_VERBS - {"train"}) | {"pipeline.finding", "pipeline.coding", ""},
     "cli": {"pipeline", *VERBS, "recipe", "errors", "extras", "processors", ""},  # "": sqcodec itself, for its version
     "adapters": {"", "errors", "features", "recording"},
-    "quickstart": {"", "bitstream", "errors", "pipeline.finding"},  # a program that runs the commands
+    "quickstart": {"", "bitstream", "errors", "file_names", "pipeline.finding"},  # a program that runs the commands
     "": GROUND | {"pipeline.coding", "metrics"},
 }
 

@@ -55,9 +55,9 @@ def train_joint(
     fabric = make_fabric(device, config.train.precision)
     if resume:
         require_checkpoint(folder / CHECKPOINT)
-    else:
-        read_header(tuning.start / VOCODER)
     codec = codec_for(store, tuning.model, fabric.device)
+    if not resume:
+        read_header(tuning.start / VOCODER)  # before the codes are sought
     folder.mkdir(parents=True, exist_ok=True)
     codes = prefix_codes(codec, store, "train", folder.parent, finding)
     changed = with_decoder_lookahead(codec, recipe.joint.decoder_lookahead).to(fabric.device)

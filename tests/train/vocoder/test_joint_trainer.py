@@ -223,7 +223,7 @@ def test_a_training_of_before_goes_on(begun, tmp_path):
 
 def test_crops_too_short_to_be_judged_are_refused(begun, tmp_path):
     with pytest.raises(
-        RecipeError, match=r"joint.heard needs vocoder.train.frames of 51 or more \(40 and .*margins\), got 50"
+        RecipeError, match=r"joint.heard needs joint.vocoder.train.frames of 51 or more \(40 and .*margins.*\), got 50"
     ):
         train(begun, tmp_path / "joint", *HEARD, "vocoder.discriminators.margins=[5, 6]", "vocoder.train.frames=50")
     assert not (tmp_path / "joint").exists()

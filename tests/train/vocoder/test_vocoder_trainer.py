@@ -134,6 +134,6 @@ def test_recordings_shorter_than_a_crop_are_named(tmp_path):
     with pytest.raises(TrainingError) as caught:
         run("istft", store, tmp_path / "run")
     assert str(caught.value) == (
-        "no utterance of the training split has 18 frames or more (the longest has 13); lower vocoder.train.frames or"
-        " prepare longer recordings"
+        "no utterance of the training split has 18 frames or more (the longest has 13); lower vocoder.train.frames"
+        " (stage joint: joint.vocoder.train.frames) or prepare longer recordings"
     )
