@@ -59,6 +59,7 @@ MAY_IMPORT = {
     "pipeline.measuring": (BELOW_VERBS - {"train"}) | {"pipeline.finding", "pipeline.coding", ""},
     "cli": {"pipeline", *VERBS, "recipe", "errors", "extras", "processors", ""},  # "": sqcodec itself, for its version
     "adapters": {"", "errors", "features", "recording"},
+    "__main__": {"cli"},
     "quickstart": {"", "bitstream", "errors", "file_names", "pipeline.finding"},  # a program that runs the commands
     "": GROUND | {"pipeline.coding", "metrics"},
 }

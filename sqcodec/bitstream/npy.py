@@ -27,7 +27,7 @@ from sqcodec.spectrogram import FEATURES, FeatureConfig
 VERSION = 2  # the highest; 1: every code uses all codebooks, 2: some use fewer, and "stages" says how many
 Dtype = Literal["uint16", "int32"]  # of the codes in a file
 _USUAL = FEATURES["log-mel"]  # whose rates a bare array is taken to have while its model is not known
-_MAGIC = b"\x93NUMPY"
+MAGIC = b"\x93NUMPY"
 _TAIL = re.compile(rb'"crc32": "([0-9a-f]{8})"}\Z')
 _DIGITS = 10  # the CRC's eight digits and the two characters that close the JSON
 LOUDEST = 1e12  # gain, far above that of the loudest recording that is read
@@ -119,7 +119,7 @@ class _Array(NamedTuple):
 
 def _read_array(content: bytes, start: int, where: str) -> _Array:
     """The npy array that begins at byte `start`. NumPy's own reader is more lenient, and may unpickle."""
-    if not content.startswith(_MAGIC, start):
+    if not content.startswith(MAGIC, start):
         expected = "expected the codes of 'sqcodec encode' (.sqc or .npy)"
         raise CodesError(f"{where}: got {kind_of(content[start:])}, {expected}")
     width = {1: 2, 2: 4, 3: 4}.get(content[start + 6] if len(content) > start + 6 else 1)

@@ -157,6 +157,8 @@ def encode(
         else:
             echo_messages(messages, quiet=quiet)
         return
+    if effort and bitrate is None and quality is None and max_bytes is None:
+        raise click.UsageError("--effort is of the search for --bitrate, --quality or --max-bytes; give one of them.")
     options = Options(
         codebooks=codebooks, bit_rate=bitrate, quality=quality, max_bytes=max_bytes, effort=effort, coder=coder
     )

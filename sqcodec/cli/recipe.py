@@ -1,5 +1,6 @@
 """`sqcodec recipe`: list, show and copy recipes."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def show(name: str) -> None:
 @click.argument("name")
 @click.argument("folder", type=PATH)
 def copy(name: str, folder: Path) -> None:
-    """Copy the recipe NAME and its split lists to FOLDER, where you can change them.
+    """Copy the recipe NAME and its split lists to FOLDER, where you can change them; the copy has FOLDER's name.
 
     Example: sqcodec recipe copy vctk mine
     """
@@ -56,6 +57,10 @@ def copy(name: str, folder: Path) -> None:
     if folder.exists():
         raise RecipeError(f"{folder}: exists already, expected a new folder; choose another name or remove it")
     shutil.copytree(source, folder, ignore=shutil.ignore_patterns("RESULTS.md", "__pycache__"))
+    path = folder / "recipe.yaml"  # its data and runs are its own
+    own = re.sub(r"[^A-Za-z0-9_.-]", "-", folder.resolve().name).lstrip("_.-") or name
+    renamed = re.sub(r"^name: .*$", f'name: "{own}"', path.read_text("utf-8"), flags=re.MULTILINE)
+    path.write_text(renamed, "utf-8")
     echo(f"{folder / 'recipe.yaml'}: a copy of {name}; next: sqcodec prep {folder} --data CORPUS")
 
 

@@ -40,6 +40,8 @@ SUFFIXES = {
     ".wve": "WVE",
     ".xi": "XI",
 }
+# suffixes of recordings that libsndfile cannot read
+UNREADABLE = frozenset({".m4a", ".mp4", ".aac", ".wma", ".amr", ".3gp", ".webm", ".mka", ".ape", ".wv", ".ac3", ".ra"})
 _ARCHIVERS = "__MACOSX"  # what macOS puts beside the files of an archive
 
 

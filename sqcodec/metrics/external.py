@@ -9,6 +9,7 @@ names stand for what packages carry: the recogniser `pocketsphinx`, the speaker 
 
 import json
 import shlex
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -21,6 +22,18 @@ from sqcodec.errors import MetricError
 from sqcodec.metrics import recogniser, speaker_encoder
 from sqcodec.metrics.onnx_session import open_session
 from sqcodec.metrics.signals import METRIC_RATE, Signal
+
+
+def check(model: str) -> None:
+    """Raises MetricError: there is no such file, program or package; before many recordings are scored with it."""
+    if model in (recogniser.PACKAGE, speaker_encoder.PACKAGE):
+        return
+    words = shlex.split(model)
+    if model.endswith(".onnx"):
+        open_session(model, "a model of yours")
+    elif not words or shutil.which(words[0]) is None:
+        packages = f"{recogniser.PACKAGE} (words) or {speaker_encoder.PACKAGE} (voices)"
+        raise MetricError(f"{model}: no such program; expected a command, MODEL.onnx, {packages}")
 
 
 def transcribe(signal: Signal, asr: str) -> str:

@@ -44,6 +44,8 @@ def check_target(source: Path, target: Path, suffixes: Iterable[str]) -> None:
     if is_pipe(target):
         return
     if target.suffix.lower() not in suffixes and not is_special(target):
+        if not is_pipe(source) and not source.exists():  # a folder was meant, so the target's suffix is not the mistake
+            raise SqcodecError(f"{source}: no such file or folder")
         raise SqcodecError(f"{target}: unknown suffix {target.suffix!r}, expected one of: {', '.join(suffixes)}")
 
 

@@ -143,6 +143,11 @@ class Trainer(ABC):
             self.take(state, self.checkpoint)
             self.losses.load_state(state)
         self.step = state["step"]
+        if self.step > self.milestones.steps:
+            raise TrainingError(
+                f"{self.checkpoint}: is at step {self.step}, beyond the {self.milestones.steps} that are asked for;"
+                " ask for as many or more"
+            )
 
     @final
     def take(self, state: Mapping[str, Any], path: Path) -> None:

@@ -258,3 +258,22 @@ def test_failures_in_a_folder_name_the_option(workplace: Path) -> None:
     result = run("decode", "codes", "back")
     assert result.exit_code == 1
     assert "  codes/a.npy: no speaker is stored; choose one with --speaker: p225, p226, s5" in result.stderr
+
+
+def test_recordings_that_cannot_be_read_are_counted(recordings: Path) -> None:
+    for name in ("in/e.m4a", "in/deep/f.WMA", "in/g.m4a"):
+        Path(name).write_bytes(b"whatever")
+    result = run("encode", "in", "out", "--speaker", "s5")
+    assert result.exit_code == 0
+    assert "in: left out 3 files that cannot be read (.m4a, .wma); convert them to FLAC\n" in result.stderr
+
+
+@pytest.mark.parametrize("verb", ["encode", "decode"])
+def test_a_missing_source_is_named_first(recordings: Path, verb) -> None:
+    assert refused(verb, "nowhere/", "out/") == "Error: nowhere: no such file or folder\n"
+    assert refused(verb, "nowhere.wav", "out") == "Error: nowhere.wav: no such file or folder\n"
+
+
+def test_an_effort_without_a_search_is_a_usage_error(recordings: Path) -> None:
+    text = "--effort is of the search for --bitrate, --quality or --max-bytes; give one of them."
+    assert text in refused("encode", "in/a.wav", "a.sqc", "--effort", "3", exit_code=2)

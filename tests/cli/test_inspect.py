@@ -11,6 +11,7 @@ import pytest
 import soundfile
 from PIL import Image
 
+import sqcodec
 from tests.bitstream.examples import make_codes, make_space
 from tests.cli.runner import refused, run
 from tests.conftest import make_model
@@ -173,3 +174,16 @@ def test_a_codebook_that_no_frame_uses_is_empty(workplace: Path) -> None:
     figure = sqcodec.plot({"": unused})
     assert np.ma.count(figure.axes[0].images[0].get_array()) == 2 * codes.indices.shape[1]
     assert Path("unused.png").is_file()
+
+
+def test_a_message_says_nothing_of_itself(workplace: Path) -> None:
+    Path("m.bin").write_bytes(bytes(range(40)))
+    assert refused("inspect", "m.bin") == (
+        "Error: m.bin: a message (.bin) names neither model nor length, so there is nothing to inspect; 'sqcodec"
+        " decode' reads it\n"
+    )
+
+
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run([sys.executable, "-m", "sqcodec", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"sqcodec {sqcodec.__version__}\n"

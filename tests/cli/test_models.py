@@ -175,3 +175,18 @@ def test_silence_decodes_to_silence(folder: Path) -> None:
     run("encode", "silence.wav", "codes.sqc")
     run("decode", "codes.sqc", "out.wav")
     assert not soundfile.read("out.wav")[0].any()
+
+
+def test_a_run_of_the_same_name_does_not_hide_what_ships(folder: Path) -> None:
+    copy_model(SHIPPED / "speech16k-1" / "model.safetensors", folder / "runs" / "speech16k" / "model.safetensors")
+    for name, model in (("speech16k", "speech16k"), ("runs/speech16k", "runs/speech16k")):
+        done = CliRunner().invoke(main, ["encode", "in.wav", "out.sqc", "--model", name])
+        assert f", model {model}\n" in done.stdout
+
+
+def test_a_model_that_was_trained_here_has_no_card(folder: Path) -> None:
+    copy_model(SHIPPED / "speech16k-1" / "model.safetensors", folder / "runs" / "mine" / "model.safetensors")
+    for name in ("mine", "runs/mine"):
+        done = CliRunner().invoke(main, ["models", name])
+        assert done.exit_code == 1
+        assert done.stderr.startswith(f"Error: model '{name}': was trained here and has no model card")

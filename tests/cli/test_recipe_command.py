@@ -30,7 +30,11 @@ def test_copy_can_be_used_as_a_recipe(tmp_path: Path) -> None:
     assert result.exit_code == 0
     copied = tmp_path / "mine" / "recipe.yaml"
     assert result.stdout == f"{copied}: a copy of vctk; next: sqcodec prep {tmp_path / 'mine'} --data CORPUS\n"
-    assert load_recipe(str(tmp_path / "mine")) == load_recipe("vctk")
+    mine = load_recipe(str(tmp_path / "mine"))
+    assert mine.name == "mine"  # so that data and runs are its own
+    assert mine.model_copy(update={"name": "vctk"}) == load_recipe("vctk")
+    assert invoke("copy", "vctk", tmp_path / "_my recipe 2").exit_code == 0
+    assert load_recipe(str(tmp_path / "_my recipe 2")).name == "my-recipe-2"
     assert (tmp_path / "mine" / "splits" / "unseen.txt").is_file()
 
 

@@ -173,3 +173,40 @@ def test_a_wrong_bit_rate_is_a_usage_error(tmp_path: Path) -> None:
     done = run("evaluate", "no-model", "--data", str(tmp_path), "--out", "out", "--bitrate", "400,low")
     assert done.exit_code == 2
     assert "--bitrate 400,low: expected bit/s separated by commas, such as 400,1600" in done.stderr
+
+
+NO_FILE = ("nosuch.onnx", "no such file; expected an ONNX model")
+NO_PROGRAM = ("nosuch --option", "no such program; expected a command, MODEL.onnx,")
+
+
+@pytest.mark.parametrize("option", ["--mos", "--asr", "--sv"])
+@pytest.mark.parametrize(("name", "text"), [NO_FILE, NO_PROGRAM])
+@pytest.mark.parametrize("verb", ["score", "evaluate"])
+def test_a_mistyped_judge_is_refused_before_the_first_recording(pairs: Path, verb, option, name, text) -> None:
+    recordings = {"score": ("ref", "deg"), "evaluate": ("speech16k", "--data", "ref", "--out", "results")}
+    result = run(verb, *recordings[verb], option, name)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {name}: {text}")
+    assert not Path("results").exists()
+
+
+def notes_of(*arguments: str) -> list[str]:
+    result = run("score", "ref", "deg", "--json", *arguments)
+    assert result.exit_code == 0
+    return json.loads(result.stdout)["notes"]
+
+
+@pytest.mark.slow
+def test_what_could_not_be_computed_says_why(pairs: Path) -> None:
+    text = "Predicted MOS: not computed for 2 of 2: echo many words: got could not convert"
+    assert any(note.startswith(text) for note in notes_of("--mos", "echo many words"))
+
+
+@pytest.mark.slow
+def test_lengths_that_differ_much_are_told(pairs: Path) -> None:
+    sound = soundfile.read("deg/1.wav")[0]
+    soundfile.write("deg/1.wav", sound[:3000], 16000)
+    text = "1 has 0.19 s, its reference 1.50 s: the reference's length is scored, what is missing counts as silence"
+    assert text in notes_of()
+    soundfile.write("deg/1.wav", sound[:20_000], 16000)  # a quarter of a second less
+    assert not any("its reference" in note for note in notes_of())

@@ -101,6 +101,16 @@ def test_a_missing_package_is_named(monkeypatch) -> None:
 
 
 @pytest.mark.slow
+def test_distillmos_of_a_long_recording_is_that_of_its_pieces(monkeypatch) -> None:
+    """All windows at once would take gigabytes."""
+    pytest.importorskip("distillmos", reason="the eval extra is not installed")
+    sound = speech_like(48_000)
+    halves = [distillmos.distillmos(half) for half in np.split(sound, 2)]
+    monkeypatch.setattr(distillmos, "_LONGEST", 32_000)
+    assert distillmos.distillmos(sound) == pytest.approx(np.mean(halves), abs=1e-6)
+
+
+@pytest.mark.slow
 def test_distillmos_is_the_packages_figure_and_prints_nothing(capsys) -> None:
     package = pytest.importorskip("distillmos", reason="the eval extra is not installed")
     speech = recording()

@@ -16,6 +16,7 @@ from sqcodec.bitstream.code_space import CodeSpace
 from sqcodec.bitstream.sqc_header import BLOCK
 from sqcodec.codes import Codes
 from sqcodec.engine import Engine
+from sqcodec.errors import CodesError
 from sqcodec.model.model_header import ModelHeader, read_model
 from sqcodec.pipeline.coding.encoder import Encoder
 from sqcodec.pipeline.coding.engines import open_engine, open_network
@@ -269,13 +270,21 @@ class Codec:
         return sound[: codes.samples_at(rate)].clip(-1.0, 1.0)
 
     def pack(self, codes: Codes) -> bytes:
-        """The bytes of a `.sqc` file. Raises CodesError: the codes do not fit the model."""
+        """The bytes of a `.sqc` file. Raises CodesError: the codes do not fit the model; ModelError: another model made
+        them."""
+        if not isinstance(codes, Codes):
+            raise CodesError(
+                f"pack: got {type(codes).__name__}, expected the Codes of one recording, as `encode` gives"
+            )
+        check_codes(codes, self.header, "codes")
         with one_thread():
             return sqc.pack(codes, self.space)
 
     def unpack(self, content: bytes) -> Codes:
         """The codes in the bytes of a `.sqc` file. Raises CodesError: it is damaged, or another model wrote it."""
-        return sqc.unpack(content, self.space, where="codes")
+        if not isinstance(content, bytes | bytearray | memoryview):
+            raise CodesError(f"unpack: got {type(content).__name__}, expected the bytes of a .sqc file")
+        return sqc.unpack(bytes(content), self.space, where="codes")
 
     def decode_blocks(
         self, codes: Codes, *, speaker: str | None = None, vocoder: str | None = None, where: str = "codes"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqcodec import __version__
 from sqcodec.bitstream import npy
 from sqcodec.corpus.audio import AudioSource
-from sqcodec.corpus.recordings import SUFFIXES, files_below
+from sqcodec.corpus.recordings import SUFFIXES, UNREADABLE, files_below
 from sqcodec.errors import SqcodecError
 from sqcodec.model.model_header import read_header as read_model_header
 from sqcodec.pipeline.coding.codec import Codec, open_codec
@@ -122,7 +122,7 @@ def encode_folder(
     record = FolderRecord(target)
     plans = [_Plan(task, record.state(task.output, task.source, settings), stamp_of(task.source)) for task in tasks]
     function = partial(_encode, str(found.path.resolve()), device, speaker, form, options, dtype, block)
-    notes = (found.note, bit_rate_note(codec, None if goal else asked))
+    notes = (found.note, bit_rate_note(codec, None if goal else asked), _left_out(source))
     report = partial(progress, workers.work(codec.engine.device))
     files = _run(function, plans, record, lambda _: settings, workers=workers, report=report)
     return FolderResult(files=files, notes=tuple(filter(None, notes)))
@@ -231,6 +231,8 @@ def _attempt(function: Callable[[_Task], _Done], work: tuple[int, _Task]) -> _Do
         return function(task)._replace(number=number)
     except BrokenPipeError:
         raise
+    except OSError as error:  # a folder that cannot be made or read
+        return _Done(number, reason=f"{error.filename or task.target}: {error.strerror or error}")
     except Exception as error:
         reason = str(error) if isinstance(error, SqcodecError) else f"{task.source}: {type(error).__name__}: {error}"
         return _Done(number, reason=reason.replace(str(task.source), str(task.shown)))
@@ -296,6 +298,13 @@ def _tasks(source: Path, target: Path, suffixes: Collection[str], suffix: str, w
         _Task(sources / path, targets / output, source / path, output.as_posix())
         for path, output in zip(paths, outputs, strict=True)
     ]
+
+
+def _left_out(source: Path) -> str:
+    """A note on recordings in formats that cannot be read; "" if there are none."""
+    found = files_below(source, UNREADABLE)
+    kinds = ", ".join(sorted({path.suffix.lower() for path in found}))
+    return f"{source}: left out {len(found)} files that cannot be read ({kinds}); convert them to FLAC" if found else ""
 
 
 def _renamed(path: Path, suffix: str, stems: Counter[Path], taken: Collection[Path]) -> Path:

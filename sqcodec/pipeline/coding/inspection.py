@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sqcodec.bitstream import npy, sqc
+from sqcodec.bitstream import message, npy, sqc
 from sqcodec.bitstream.code_space import Coder, CodeSpace
 from sqcodec.bitstream.context_coder import frame_bits
 from sqcodec.bitstream.sqc_header import MAGIC, Header, read_header
 from sqcodec.codes import Codes
-from sqcodec.errors import ModelError, SqcodecError
+from sqcodec.errors import CodesError, ModelError, SqcodecError
 from sqcodec.model.model_header import ModelHeader
 from sqcodec.model.model_header import read_header as read_model_header
 from sqcodec.pipeline.finding.code_spaces import read_space
@@ -95,6 +95,11 @@ def inspect_file(source: Path, *, model: str | None, plot: Path | None = None) -
     """
     with spooled(source) as path:
         content = npy.read_bytes(path)
+    if source.suffix.lower() == message.SUFFIX and not content.startswith((MAGIC, npy.MAGIC)):
+        raise CodesError(
+            f"{source}: a message ({message.SUFFIX}) names neither model nor length, so there is nothing to inspect;"
+            " 'sqcodec decode' reads it"
+        )
     read = _read(content, shown(source), model)
     if plot and read.codes is None:
         raise ModelError(read.note)

@@ -15,7 +15,7 @@ from sqcodec.bitstream import packets
 from sqcodec.bitstream.foreign import LONGEST_MARK, marked
 from sqcodec.errors import CodesError, SqcodecError
 from sqcodec.pipeline.coding.codec import Codec, open_codec
-from sqcodec.pipeline.coding.modes import check, mode_of, parse
+from sqcodec.pipeline.coding.modes import check, codebooks_of, mode_of, parse
 from sqcodec.pipeline.coding.streams import StreamDecoder, StreamEncoder
 from sqcodec.pipeline.finding.models import FoundModel, find_for_encoding
 from sqcodec.pipeline.paths import check_place, is_pipe, is_special
@@ -94,7 +94,7 @@ def decode_live(
     """
     check_place(source, target)
     found, codec, bit_rate = _agreed(agreed)
-    codebooks = codec.codebooks_for(codebooks=None, bit_rate=bit_rate)
+    codebooks = codebooks_of(codec, bit_rate)
     size = packets.CODES * (codebooks + (extras.protect > 0))
     decoder = StreamDecoder(codec, sample_rate=rate, protect=extras.protect)
     with ExitStack() as stack:

@@ -32,6 +32,15 @@ def check(mode: Mode, codec: Codec) -> None:
         raise CodesError(f"mode {mode}: {mode.model} has no rate of {mode.bit_rate} bit/s, expected one of {rates}")
 
 
+def codebooks_of(codec: Codec, bit_rate: float | None) -> int:
+    """How many codebooks packets of a nominal rate have; None: of the model's default. The receiver takes packets apart
+    by it, so it must be exact. Raises CodesError: a rate that is none of the model's."""
+    if bit_rate is not None and bit_rate not in codec.nominal_bitrates:
+        rates = ", ".join(map(str, codec.nominal_bitrates))
+        raise CodesError(f"`bitrate` {bit_rate:g}: no rate of {versioned_name(codec.path)}'s packets, expected {rates}")
+    return codec.codebooks_for(codebooks=None, bit_rate=bit_rate)
+
+
 def mode_of(codec: Codec, codebooks: int) -> Mode:
     """The mode of a model with so many codebooks."""
     return Mode(versioned_name(codec.path), codec.nominal_bitrates[codebooks - 1])

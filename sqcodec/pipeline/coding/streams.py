@@ -15,7 +15,7 @@ from sqcodec.features.mel_stream import MelStream
 from sqcodec.pipeline.coding.codec import Codec, load
 from sqcodec.pipeline.coding.concealment import Concealment, Step
 from sqcodec.pipeline.coding.inputs import LOUDEST
-from sqcodec.pipeline.coding.modes import mode_of
+from sqcodec.pipeline.coding.modes import codebooks_of, mode_of
 from sqcodec.pipeline.coding.silence import SilenceDetector
 from sqcodec.resampling import check_rate
 from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
@@ -53,7 +53,7 @@ class StreamEncoder:
         protect: int = 0,
     ) -> None:
         codec, engine = _streamable(model)
-        self.codec, self._count = codec, codec.codebooks_for(codebooks=None, bit_rate=bitrate)
+        self.codec, self._count = codec, codebooks_of(codec, bitrate)
         self.sample_rate = codec.sample_rate if sample_rate is None else sample_rate
         self._features, self._resampler = MelStream(codec.features), _Resampler(self.sample_rate, codec.sample_rate)
         self._codebook = engine.codebook[: self._count]

@@ -43,6 +43,8 @@ def shipped_model(name: str) -> ModelSummary:
     """The model of this name. Raises ModelError: no such model ships; the text lists those that do."""
     models = {model.name: model for model in shipped_models()}
     if name not in models:
+        if any(name in (model_name(path), path.parent.name) for path in trained_models()):
+            raise ModelError(f"model {name!r}: was trained here and has no model card; it is in the list of all models")
         raise ModelError(f"model {name!r}: no model of this name ships; expected one of: {', '.join(models) or 'none'}")
     return models[name]
 

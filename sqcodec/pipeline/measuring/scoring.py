@@ -1,6 +1,7 @@
 """The verb `score`: every metric of a pair of recordings, and of two folders of them."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,8 @@ from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.report.table import Column, Figure, figure_text, plain
 
 Signal = NDArray[np.float32]
+
+_PART, _SPARE = 0.1, METRIC_RATE // 2  # of the longer signal, and samples, by which lengths may differ without a note
 
 COLUMNS = {
     column.key: column
@@ -72,7 +75,8 @@ class Settings:
 class FileScores:
     """Scores of one file by column, why others could not be computed, and its delay in samples (None: not looked for).
 
-    words: of the transcript, where they were compared. aligned: the degraded signal as it was scored.
+    words: of the transcript, where they were compared. aligned: the degraded signal as it was scored. lengths: samples
+    of reference and degraded signal.
     """
 
     scores: dict[str, float]
@@ -80,6 +84,7 @@ class FileScores:
     delay: int | None
     words: int
     aligned: Signal = field(repr=False)
+    lengths: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +113,8 @@ def score_signals(reference: Signal, degraded: Signal, settings: Settings, *, te
         except MetricError as error:
             failed |= dict.fromkeys(keys, str(error))
     count = int(scores.pop("words", 0))
-    return FileScores(scores=scores, failed=failed, delay=delay, words=count, aligned=aligned)
+    lengths = len(reference), len(degraded)
+    return FileScores(scores=scores, failed=failed, delay=delay, words=count, aligned=aligned, lengths=lengths)
 
 
 def _groups(settings: Settings, text: str | None) -> list[tuple[tuple[str, ...], Group]]:
@@ -175,7 +181,10 @@ def _mean(files: Sequence[FileScores], key: str) -> Mean:
 def make_settings(
     *, mcd: str, align: bool, asr: str | None = None, sv: str | None = None, mos: str | None = None
 ) -> Settings:
-    """`Settings` of words from the command line, which has checked them."""
+    """`Settings` of words from the command line. Raises MetricError: no such recogniser, encoder or predictor."""
+    for name in (asr, sv, mos):
+        if name is not None:
+            external.check(name)
     return Settings(mcd=cast("McdDefinition", mcd), align=align, asr=asr, sv=sv, mos=mos)
 
 
@@ -217,9 +226,29 @@ def score_folders(
         means=means,
         failed=failed,
         files=len(read),
-        notes=(*unpaired, *left_out(settings)),
+        notes=(*unpaired, *_unlike(pairs, scored), *_reasons(read), *left_out(settings)),
         unread={name: reason for name in pairs if isinstance(reason := scored[name], str)},
     )
+
+
+def _unlike(names: Iterable[str], scored: Mapping[str, FileScores | str]) -> list[str]:
+    """A note on recordings that are far shorter or longer than their references, which lowers their figures."""
+    pairs = [(name, file.lengths) for name in names if isinstance(file := scored[name], FileScores)]
+    unlike = [(name, pair) for name, pair in pairs if max(pair) - min(pair) > max(_SPARE, _PART * max(pair))]
+    if not unlike:
+        return []
+    name, (one, other) = unlike[0]
+    text = f"{name} has {other / METRIC_RATE:.2f} s, its reference {one / METRIC_RATE:.2f} s"
+    more = f", and {len(unlike) - 1} more are as unlike" if len(unlike) > 1 else ""
+    return [f"{text}{more}: the reference's length is scored, what is missing counts as silence"]
+
+
+def _reasons(files: Sequence[FileScores]) -> list[str]:
+    """For each reason why a figure could not be computed, the columns and for how many files."""
+    reasons = Counter((reason, COLUMNS[key].title) for file in files for key, reason in file.failed.items())
+    return [
+        f"{title}: not computed for {count} of {len(files)}: {reason}" for (reason, title), count in reasons.items()
+    ]
 
 
 def _score_pair(pair: tuple[str, tuple[Path, Path]], *, settings: Settings) -> tuple[str, FileScores | str]:

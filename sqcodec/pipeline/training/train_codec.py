@@ -55,6 +55,8 @@ def train(
     if resume:
         trainer.resume()
         _refuse_context(trainer, folder / MODEL)
+        if trainer.is_last and fabric.is_global_zero and not (folder / MODEL).is_file():
+            trainer.save_weights()
     run_training(trainer, recipe, report, progress)
     done = _finish(trainer, folder) if fabric.is_global_zero else None
     part(fabric)

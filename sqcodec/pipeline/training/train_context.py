@@ -71,7 +71,11 @@ def train_context(
     for part in (folder, folder / _SEARCHED):
         refuse_second(part, resume=resume, remedy="remove that folder")
     if read_header(path).context is not None:
-        raise ModelError(f"{path}: has a context model, which files may have been written with; train in a copy")
+        raise ModelError(
+            f"{path}: has a context model, which files may have been written with; to train another,"
+            f" copy the run folder, remove context and {MODEL} from the copy, and let `stage` model with `resume` write"
+            " that file anew"
+        )
     if resume:
         require_checkpoint(folder / CHECKPOINT)
     fabric = make_fabric(device, "32-true")

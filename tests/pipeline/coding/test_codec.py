@@ -320,3 +320,26 @@ def test_a_model_file_is_opened_once(tmp_path: Path, monkeypatch) -> None:
     codec = load(tmp_path / "model.safetensors", device="cpu")
     assert opened == [tmp_path / "model.safetensors"]
     assert vars(codec.space) == vars(read_space(tmp_path / "model.safetensors"))
+
+
+def test_codes_of_another_model_are_not_packed(tmp_path):
+    """They would be a good file, of noise."""
+    for seed in (1, 2):
+        make_model(tmp_path / str(seed) / "model.safetensors", seed=seed)
+    codecs = [load(tmp_path / str(seed), device="cpu") for seed in (1, 2)]
+    codes = codecs[0].encode(speech_like(8000), 16000, speaker="p225")
+    assert codecs[0].unpack(memoryview(codecs[0].pack(codes))).indices.tolist() == codes.indices.tolist()
+    with pytest.raises(ModelError, match="codes: written with the model .*, got"):
+        codecs[1].pack(codes)
+
+
+@pytest.mark.parametrize("codes", ["indices", "list", "path"])
+def test_what_is_not_codes_is_named(tmp_path, codes):
+    make_model(tmp_path / "model.safetensors")
+    codec = load(tmp_path, device="cpu")
+    whole = codec.encode(speech_like(8000), 16000, speaker="p225")
+    wrong = {"indices": whole.indices, "list": [whole], "path": "out.sqc"}[codes]
+    with pytest.raises(CodesError, match=rf"^pack: got {type(wrong).__name__}, expected the Codes of one recording"):
+        codec.pack(wrong)
+    with pytest.raises(CodesError, match=rf"^unpack: got {type(wrong).__name__}, expected the bytes of a .sqc file$"):
+        codec.unpack(wrong)

@@ -328,3 +328,11 @@ def test_of_packets_with_a_wrong_one_none_is_taken(codec, speech):
     with pytest.raises(CodesError, match="a packet: got 21 bytes"):
         decoder.push_all([*packets[:10], bytes(21)])
     assert len(decoder.push_all(packets)) + len(decoder.flush()) == len(decoded(codec, packets))
+
+
+@pytest.mark.parametrize("rate", [300, 1000, 1600.5, 4400])
+def test_packets_have_rates_of_the_model_alone(codec, rate):
+    """A receiver takes them apart by the rate, so it is not rounded."""
+    with pytest.raises(CodesError, match=rf"`bitrate` {rate:g}: no rate of speech16k-2's packets, expected 400, 800,"):
+        sqcodec.StreamEncoder(codec, bitrate=rate)
+    assert sqcodec.StreamEncoder(codec, bitrate=1600).mode == "speech16k-2/1600"
