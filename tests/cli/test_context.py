@@ -65,9 +65,25 @@ def test_a_context_model_is_never_replaced(folder: Path) -> None:
     )
     assert (again.exit_code, again.stderr) == (
         1,
-        f"Error: {folder}/run/model.safetensors: has a context model, which files may have been written with; train in"
-        " a copy\n",
+        f"Error: {folder}/run/model.safetensors: has a context model, which files may have been written with; to train"
+        " another, copy the run folder, remove context and model.safetensors from the copy, and train it with --resume,"
+        " which writes that file anew\n",
     )
+
+
+@pytest.mark.slow
+def test_a_second_context_model_is_trained_as_the_error_says(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "run", tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "context")
+    (tmp_path / "run" / "model.safetensors").unlink()
+    words = ("train", "folder", "--features", folder / "store", "--out", tmp_path / "run")
+    assert run(*words, "--resume").exit_code == 0
+    assert read_header(tmp_path / "run" / "model.safetensors").context is None
+    small = (part for text in (*SMALL, "seed=1") for part in ("--set", f"context.{text}"))
+    assert run(*words, "--stage", "context", *small).exit_code == 0
+    one, other = (read_header(path / "run" / "model.safetensors") for path in (folder, tmp_path))
+    assert one.fingerprint == other.fingerprint
+    assert one.context != other.context is not None
 
 
 def test_a_codec_with_a_context_model_does_not_go_on_learning(folder: Path, tmp_path: Path) -> None:

@@ -91,10 +91,11 @@ def find_for_encoding(model: str | Path | None) -> FoundModel:
     if named := _named(model):
         return named
     trained, passed_over = _trained_here()
+    shipped = _shipped()
     if trained:
-        ships = f"; `model` {_shipped_name()} is the one that ships" if _shipped() else ""
+        ships = f"; `model` {shipped.parent.name} is the one that ships" if shipped else ""
         return FoundModel(trained, f"trained here{ships}")
-    if shipped := _shipped():
+    if shipped:
         return FoundModel(shipped, "; ".join(["which ships", *passed_over]))
     unfit = f" ({passed_over[0]})" if passed_over else ""
     raise ModelError(
@@ -151,14 +152,6 @@ def _trained_here() -> tuple[Path | None, list[str]]:
 
 def _shipped() -> Path | None:
     return next(iter(sorted(SHIPPED.glob(f"**/{MODEL}"))), None)
-
-
-def _shipped_name() -> str:
-    """What to give as `model` for the one that ships: its name, unless a run has the same."""
-    shipped = _shipped()
-    assert shipped is not None
-    name = shipped.parent.name
-    return name if resolve(name) == shipped else str(shipped)
 
 
 def find_for_decoding(fingerprint: str, model: str | Path | None) -> FoundModel:

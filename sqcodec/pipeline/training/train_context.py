@@ -73,7 +73,7 @@ def train_context(
     if read_header(path).context is not None:
         raise ModelError(
             f"{path}: has a context model, which files may have been written with; to train another,"
-            f" copy the run folder, remove context and {MODEL} from the copy, and let `stage` model with `resume` write"
+            f" copy the run folder, remove context and {MODEL} from the copy, and train it with `resume`, which writes"
             " that file anew"
         )
     if resume:

@@ -10,7 +10,7 @@ from sqcodec.errors import ModelError
 from sqcodec.model.model_header import read_header
 from sqcodec.pipeline.finding import models
 from sqcodec.pipeline.finding.code_spaces import names_of
-from sqcodec.pipeline.finding.models import SHIPPED, find_for_encoding, find_for_programs, model_name
+from sqcodec.pipeline.finding.models import SHIPPED, find_for_encoding, find_for_programs, model_name, resolve
 from tests.conftest import copy_model, make_model
 
 pytestmark = pytest.mark.ships
@@ -103,8 +103,10 @@ def test_the_environment_wins(folder: Path, made_model: Path, monkeypatch: pytes
 
 def test_a_run_of_the_name_of_what_ships(folder: Path, made_model: Path) -> None:
     trained(made_model, "speech16k", age=0)
-    assert find_for_encoding(None).reason == f"trained here; `model` {SHIPS} is the one that ships"
+    assert find_for_encoding(None).reason == "trained here; `model` speech16k is the one that ships"
     assert model_name(find_for_encoding(None).path) == "runs/speech16k"
+    assert resolve("speech16k") == SHIPS
+    assert resolve("runs/speech16k") == Path("runs/speech16k/model.safetensors")
 
 
 def test_nothing_at_all(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

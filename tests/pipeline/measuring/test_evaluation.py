@@ -275,7 +275,7 @@ def test_a_transcript_in_another_encoding_stops_nothing(recordings: Path, monkey
         return {"wer": 0.0, "words": 1}
 
     monkeypatch.setattr(scoring, "_word_errors", words)
-    settings = scoring.make_settings(mcd="textbook", align=True, asr="some command", sv=None)
+    settings = scoring.make_settings(mcd="textbook", align=True, asr="echo some words", sv=None)
     done = evaluation.evaluate(MODEL, Path("out"), settings, data=Path("data"))
     assert done.errors == 1
     assert any("data/p225/0.txt: not a transcript in UTF-8 ('utf-8' codec can't decode" in note for note in done.notes)

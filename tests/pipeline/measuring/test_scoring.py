@@ -88,7 +88,7 @@ def test_words_voices_and_quality_by_commands(tmp_path) -> None:
     assert done.scores["speaker"] == pytest.approx(1.0)
     assert done.scores["mos"] == 3.5
     assert scoring.columns_of(settings)["mos"].title == "Predicted MOS"
-    by_model = scoring.make_settings(mcd="versa", align=True, mos="models/utmos.onnx")
+    by_model = replace(settings, mos="models/utmos.onnx")
     assert scoring.columns_of(by_model)["mos"].title == "MOS (utmos)"
 
 
