@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("folder", metavar="OUT_DIR", type=PATH)
-@click.option("--seconds", type=Number(0.1, 600), default=5.0, show_default=True, help="Length of each recording.")
+@click.option("--seconds", type=Number(0.1, 600), default=5.0, show_default=True, help="Length, without the prompt.")
 @click.option("--number", type=click.IntRange(min=1), default=8, show_default=True, help="Number of recordings.")
 @click.option("--temperature", type=Number(0.01, 10), default=1.0, show_default=True)
 @click.option(

@@ -15,7 +15,7 @@ from sqcodec.features.mel_stream import MelStream
 from sqcodec.pipeline.coding.codec import Codec, load
 from sqcodec.pipeline.coding.concealment import Concealment, Step
 from sqcodec.pipeline.coding.inputs import LOUDEST
-from sqcodec.pipeline.coding.modes import codebooks_of, mode_of
+from sqcodec.pipeline.coding.modes import check, codebooks_of, mode_of, parse
 from sqcodec.pipeline.coding.silence import SilenceDetector
 from sqcodec.resampling import check_rate
 from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
@@ -31,12 +31,13 @@ _FULL_SCALE = 32768.0
 class StreamEncoder:
     """Samples as they come -> packets of 40 ms, each as soon as the model's look-ahead allows.
 
-    model: a `Codec`, or what `load` takes. bitrate: nominal, bit/s; None: the model's default. sample_rate: Hz of the
-    samples; None: the model's. The codes are those of `Codec.encode`, whatever the lengths of the pieces; the last
-    packet repeats the last code where there is an odd number. Its state has a constant size, and an instance codes one
-    recording. dtx: in silence packets are empty, and one in ten is a byte, the level. protect: each packet also has the
-    first stage of the one so many before it; 0: none. Raises ModelError: a model whose networks or features cannot be
-    streamed; CodesError: no such bitrate or protect; AudioError: no such rate.
+    model: a `Codec`, or what `load` takes. bitrate: nominal, bit/s; None: the model's default. mode: both in a word,
+    `speech16k-2/1600`. sample_rate: Hz of the samples; None: the model's. The codes are those of `Codec.encode`,
+    whatever the lengths of the pieces; the last packet repeats the last code where there is an odd number. Its state
+    has a constant size, and an instance codes one recording. dtx: in silence packets are empty, and one in ten is a
+    byte, the level. protect: each packet also has the first stage of the one so many before it; 0: none. Raises
+    ModelError: a model whose networks or features cannot be streamed; CodesError: no such bitrate, mode or protect;
+    AudioError: no such rate.
 
     >>> encoder = sqcodec.StreamEncoder("speech16k", bitrate=1600)
     >>> [len(packet) for packet in encoder.push(numpy.zeros(6400, numpy.float32))]
@@ -48,12 +49,15 @@ class StreamEncoder:
         model: "Codec | str | None" = None,
         *,
         bitrate: float | None = None,
+        mode: str | None = None,
         sample_rate: int | None = None,
         dtx: bool = False,
         protect: int = 0,
     ) -> None:
-        codec, engine = _streamable(model)
-        self.codec, self._count = codec, codebooks_of(codec, bitrate)
+        if mode is not None and bitrate is not None:
+            raise CodesError(f"mode {mode!r}: names the rate, got bitrate {bitrate:g} as well; leave one of them out")
+        codec, engine, agreed = _streamable(model, mode)
+        self.codec, self._count = codec, codebooks_of(codec, agreed or bitrate)
         self.sample_rate = codec.sample_rate if sample_rate is None else sample_rate
         self._features, self._resampler = MelStream(codec.features), _Resampler(self.sample_rate, codec.sample_rate)
         self._codebook = engine.codebook[: self._count]
@@ -149,7 +153,8 @@ class StreamEncoder:
 class StreamDecoder:
     """Packets as they come -> sound; None stands for a lost packet, which is concealed.
 
-    model: as `StreamEncoder`. sample_rate: Hz of the sound; None: the model's. The sound is that of `Codec.decode` by
+    model: as `StreamEncoder`. mode: as there; packets of another rate are refused then, else each may have its own.
+    sample_rate: Hz of the sound; None: the model's. The sound is that of `Codec.decode` by
     the model's vocoder without refinement, which would wait for more frames. A lost packet repeats the last codes, and
     from the second one in a row on the sound fades by 4 dB a packet. An empty packet or one of one byte is silence with
     comfort noise. protect: as the sender's; the sound comes so many packets later, and copies stand for lost packets.
@@ -159,8 +164,16 @@ class StreamDecoder:
     (0, 0)
     """
 
-    def __init__(self, model: "Codec | str | None" = None, *, sample_rate: int | None = None, protect: int = 0) -> None:
-        codec, engine = _streamable(model)
+    def __init__(
+        self,
+        model: "Codec | str | None" = None,
+        *,
+        mode: str | None = None,
+        sample_rate: int | None = None,
+        protect: int = 0,
+    ) -> None:
+        codec, engine, agreed = _streamable(model, mode)
+        self._mode, self._size = mode, agreed and packets.CODES * (codebooks_of(codec, agreed) + (protect > 0))
         vocoder = codec.vocoder(None).vocoder
         if not isinstance(vocoder, NumpyIstftVocoder):
             raise ModelError(f"{codec.path}: its vocoder is {vocoder.kind}, only istft can be streamed")
@@ -193,6 +206,8 @@ class StreamDecoder:
         received = list(received)
         for packet in received:
             self._received.check(packet)
+            if self._size and packet is not None and len(packet) not in (0, 1, self._size):
+                raise CodesError(f"got a packet of {len(packet)} bytes, those of mode {self._mode} have {self._size}")
         with one_thread():
             steps = [step for packet in received for step in self._received.push(packet)]
             return self._out(self._rendered(self._features(steps)))
@@ -286,12 +301,21 @@ def _checked_protect(protect: int) -> int:
     return protect
 
 
-def _streamable(model: "Codec | str | None") -> tuple[Codec, NumpyEngine]:
-    """Raises ModelError: networks, features or codebooks that cannot be streamed."""
-    codec = model if isinstance(model, Codec) else load(model)
+def _streamable(model: "Codec | str | None", mode: str | None) -> tuple[Codec, NumpyEngine, int | None]:
+    """The model that is given or named by a mode, its networks, and the mode's rate (bit/s).
+
+    Raises ModelError: networks, features or codebooks that cannot be streamed; CodesError: no mode of the model, or
+    both are given.
+    """
+    agreed = None if mode is None else parse(mode)
+    if agreed and model is not None:
+        raise CodesError(f"mode {mode!r}: names the model, got {model!r} as well; leave one of them out")
+    codec = model if isinstance(model, Codec) else load(agreed.model if agreed else model)
+    if agreed:
+        check(agreed, codec)
     if not isinstance(codec.engine, NumpyEngine) or set(codec.header.codewords) != {packets.CODEWORDS}:
         raise ModelError(
             f"{codec.path}: cannot be streamed, expected a model with ConvNeXt networks and residual codebooks of"
             f" {packets.CODEWORDS} codewords on the CPU; speech16k is one"
         )
-    return codec, codec.engine
+    return codec, codec.engine, agreed.bit_rate if agreed else None

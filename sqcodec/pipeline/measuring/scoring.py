@@ -274,5 +274,6 @@ def _pairs(reference: Path, degraded: Path) -> dict[str, tuple[Path, Path]]:
 
 def _named(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
-        raise AudioError(f"{folder}: missing: no such folder; expected two folders, or two recordings")
+        found = "a file" if folder.exists() else "missing: no such folder"
+        raise AudioError(f"{folder}: {found}; expected two folders, or two recordings")
     return find_recordings(folder)

@@ -336,3 +336,35 @@ def test_packets_have_rates_of_the_model_alone(codec, rate):
     with pytest.raises(CodesError, match=rf"`bitrate` {rate:g}: no rate of speech16k-2's packets, expected 400, 800,"):
         sqcodec.StreamEncoder(codec, bitrate=rate)
     assert sqcodec.StreamEncoder(codec, bitrate=1600).mode == "speech16k-2/1600"
+
+
+def test_a_mode_names_model_and_rate(speech):
+    """As `--mode` on the command line; a receiver that has it refuses packets of another rate."""
+    sender = sqcodec.StreamEncoder(mode="speech16k-2/800")
+    assert (sender.mode, sender.packet_bytes) == ("speech16k-2/800", 4)
+    sent = [*sender.push(speech), *sender.flush()]
+    one, other = sqcodec.StreamDecoder(mode="speech16k-2/800"), sqcodec.StreamDecoder("speech16k")
+    sounds = [np.concatenate([each.push_all(sent), each.flush()]) for each in (one, other)]
+    assert np.array_equal(*sounds)
+    receiver = sqcodec.StreamDecoder(mode="speech16k-live-2/800", protect=2)
+    for packet in (None, b"", b"\x40", bytes(6)):
+        receiver.push(packet)
+    with pytest.raises(CodesError, match="got a packet of 8 bytes, those of mode speech16k-live-2/800 have 6"):
+        receiver.push(bytes(8))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"mode": "speech16k-2/1000"}, "mode speech16k-2/1000: speech16k-2 has no rate of 1000 bit/s, expected one of"),
+        ({"mode": "speech16k-2"}, "mode 'speech16k-2': expected MODEL/RATE"),
+        ({"mode": "speech16k-2/800", "model": "speech16k"}, "names the model, got 'speech16k' as well"),
+        ({"mode": "speech16k-2/800", "bitrate": 800}, "names the rate, got bitrate 800 as well"),
+    ],
+)
+def test_a_wrong_mode_is_refused(arguments, text):
+    with pytest.raises(CodesError, match=text):
+        sqcodec.StreamEncoder(**arguments)
+    if "bitrate" not in arguments:
+        with pytest.raises(CodesError, match=text):
+            sqcodec.StreamDecoder(**arguments)
