@@ -28,7 +28,10 @@ def check(model: str) -> None:
     """Raises MetricError: there is no such file, program or package; before many recordings are scored with it."""
     if model in (recogniser.PACKAGE, speaker_encoder.PACKAGE):
         return
-    words = shlex.split(model)
+    try:
+        words = shlex.split(model)
+    except ValueError as error:
+        raise MetricError(f"{model}: {error}; expected a command") from None
     if model.endswith(".onnx"):
         open_session(model, "a model of yours")
     elif not words or shutil.which(words[0]) is None:

@@ -180,7 +180,9 @@ NO_PROGRAM = ("nosuch --option", "no such program; expected a command, MODEL.onn
 
 
 @pytest.mark.parametrize("option", ["--mos", "--asr", "--sv"])
-@pytest.mark.parametrize(("name", "text"), [NO_FILE, NO_PROGRAM])
+@pytest.mark.parametrize(
+    ("name", "text"), [NO_FILE, NO_PROGRAM, ("judge 'a", "No closing quotation; expected a command")]
+)
 @pytest.mark.parametrize("verb", ["score", "evaluate"])
 def test_a_mistyped_judge_is_refused_before_the_first_recording(pairs: Path, verb, option, name, text) -> None:
     recordings = {"score": ("ref", "deg"), "evaluate": ("speech16k", "--data", "ref", "--out", "results")}
