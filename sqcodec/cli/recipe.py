@@ -53,14 +53,18 @@ def copy(name: str, folder: Path) -> None:
     """
     from sqcodec.recipe import find_recipe
 
-    source = find_recipe(name).parent
+    found = find_recipe(name)
+    source = found.parent
+    own = re.sub(r"[^A-Za-z0-9_.-]", "-", folder.resolve().name).strip("_.-")
+    if not own:
+        raise RecipeError(f"{folder}: is to name the recipe, expected a letter of a to z or a digit in it")
     if folder.exists():
         raise RecipeError(f"{folder}: exists already, expected a new folder; choose another name or remove it")
     shutil.copytree(source, folder, ignore=shutil.ignore_patterns("RESULTS.md", "__pycache__"))
-    path = folder / "recipe.yaml"  # its data and runs are its own
-    own = re.sub(r"[^A-Za-z0-9_.-]", "-", folder.resolve().name).lstrip("_.-") or name
+    path = folder / found.name  # its data and runs are its own
     renamed = re.sub(r"^name: .*$", f'name: "{own}"', path.read_text("utf-8"), flags=re.MULTILINE)
-    path.write_text(renamed, "utf-8")
+    path.unlink()
+    (folder / "recipe.yaml").write_text(renamed, "utf-8")
     echo(f"{folder / 'recipe.yaml'}: a copy of {name}; next: sqcodec prep {folder} --data CORPUS")
 
 

@@ -25,16 +25,17 @@ from sqcodec.metrics.signals import METRIC_RATE, Signal
 
 
 def check(model: str) -> None:
-    """Raises MetricError: there is no such file, program or package; before many recordings are scored with it."""
+    """Raises MetricError: there is no such file or program; before many recordings are scored with it."""
     if model in (recogniser.PACKAGE, speaker_encoder.PACKAGE):
+        return
+    if model.endswith(".onnx"):
+        open_session(model, "a model of yours")
         return
     try:
         words = shlex.split(model)
     except ValueError as error:
         raise MetricError(f"{model}: {error}; expected a command") from None
-    if model.endswith(".onnx"):
-        open_session(model, "a model of yours")
-    elif not words or shutil.which(words[0]) is None:
+    if not words or shutil.which(words[0]) is None:
         packages = f"{recogniser.PACKAGE} (words) or {speaker_encoder.PACKAGE} (voices)"
         raise MetricError(f"{model}: no such program; expected a command, MODEL.onnx, {packages}")
 

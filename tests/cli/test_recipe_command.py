@@ -35,6 +35,11 @@ def test_copy_can_be_used_as_a_recipe(tmp_path: Path) -> None:
     assert mine.model_copy(update={"name": "vctk"}) == load_recipe("vctk")
     assert invoke("copy", "vctk", tmp_path / "_my recipe 2").exit_code == 0
     assert load_recipe(str(tmp_path / "_my recipe 2")).name == "my-recipe-2"
+    assert invoke("copy", "vctk", tmp_path / "ой").exit_code == 1
+    assert not (tmp_path / "ой").exists()
+    (tmp_path / "mine" / "recipe.yaml").rename(tmp_path / "mine" / "my.yaml")
+    assert invoke("copy", tmp_path / "mine" / "my.yaml", tmp_path / "three").exit_code == 0
+    assert load_recipe(str(tmp_path / "three")).name == "three"
     assert (tmp_path / "mine" / "splits" / "unseen.txt").is_file()
 
 

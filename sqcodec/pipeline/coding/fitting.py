@@ -24,7 +24,7 @@ def check_codes(codes: Codes, header: ModelHeader, where: str) -> None:
         raise CodesError(f"{where}: got {codebooks} rows of codes, expected {expected_rows}")
     if not codes.stages_fit:
         raise CodesError(f"{where}: got stages that are not 1 to {codebooks} of each code, with 0 for codes beyond")
-    if (highest := int(codes.indices.max())) >= available[0]:
+    if codes.indices.size and (highest := int(codes.indices.max())) >= available[0]:
         raise CodesError(
             f"{where}: got code {highest}, expected 0 to {available[0] - 1}; these are another model's codes"
         )

@@ -232,7 +232,7 @@ def _attempt(function: Callable[[_Task], _Done], work: tuple[int, _Task]) -> _Do
     except BrokenPipeError:
         raise
     except OSError as error:  # a folder that cannot be made or read
-        return _Done(number, reason=f"{error.filename or task.target}: {error.strerror or error}")
+        return _Done(number, reason=f"{task.shown}: {error.filename or task.output}: {error.strerror or error}")
     except Exception as error:
         reason = str(error) if isinstance(error, SqcodecError) else f"{task.source}: {type(error).__name__}: {error}"
         return _Done(number, reason=reason.replace(str(task.source), str(task.shown)))

@@ -93,9 +93,9 @@ def vocoder_name(path: Path | None) -> str:
 
 
 def resolve_vocoder(name: str) -> Path:
-    """The vocoder file of a path, a run folder or a run's name. Raises VocoderError: there is none."""
+    """The vocoder file of a path, a run folder, what ships or a run's name. Raises VocoderError: there is none."""
     path = Path(name)
-    paths = [path, path / VOCODER, vocoder_file(path), vocoder_file(RUNS / path), vocoder_file(SHIPPED / path)]
+    paths = [path, path / VOCODER, vocoder_file(path), vocoder_file(SHIPPED / path), vocoder_file(RUNS / path)]
     for candidate in paths:
         if candidate.is_file():
             return candidate

@@ -1,6 +1,5 @@
 """The verb `score`: every metric of a pair of recordings, and of two folders of them."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -244,11 +243,13 @@ def _unlike(names: Iterable[str], scored: Mapping[str, FileScores | str]) -> lis
 
 
 def _reasons(files: Sequence[FileScores]) -> list[str]:
-    """For each reason why a figure could not be computed, the columns and for how many files."""
-    reasons = Counter((reason, COLUMNS[key].title) for file in files for key, reason in file.failed.items())
-    return [
-        f"{title}: not computed for {count} of {len(files)}: {reason}" for (reason, title), count in reasons.items()
-    ]
+    """For each column that could not be computed: for how many files, and the first reason."""
+    reasons: dict[str, list[str]] = {}
+    for file in files:
+        for key, reason in file.failed.items():
+            reasons.setdefault(COLUMNS[key].title, []).append(reason)
+    every = len(files)
+    return [f"{title}: not computed for {len(why)} of {every}: {why[0]}" for title, why in reasons.items()]
 
 
 def _score_pair(pair: tuple[str, tuple[Path, Path]], *, settings: Settings) -> tuple[str, FileScores | str]:

@@ -48,8 +48,8 @@ class _Kept(NamedTuple):
     def remove_others(self) -> None:
         """Remove those of another codec or store: they are large, and of no use."""
         for other in self.folder.glob(f"{glob.escape(self.split)}-*.npz"):
-            if other != self.path:
-                other.unlink()
+            if other != self.path and other.name.count("-") == self.path.name.count("-"):  # not of the split SPLIT-dev
+                other.unlink(missing_ok=True)
 
 
 def prefix_codes(
