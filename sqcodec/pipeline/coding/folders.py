@@ -315,10 +315,9 @@ def _renamed(path: Path, suffix: str, stems: Counter[Path], taken: Collection[Pa
 
 def cached_codec(path: str, device: str, precision: VocoderPrecision = "float32") -> Codec:
     """The codec of a model file, opened once per process, and again when the file is another one."""
-    stamp = Path(path).stat()
-    return _opened(path, device, precision, (stamp.st_ino, stamp.st_mtime_ns, stamp.st_size))
+    return _opened(path, device, precision, stamp_of(Path(path)))
 
 
 @lru_cache(maxsize=4)
-def _opened(path: str, device: str, precision: VocoderPrecision, _stamp: tuple[int, int, int]) -> Codec:
+def _opened(path: str, device: str, precision: VocoderPrecision, _stamp: Stamp | None) -> Codec:
     return open_codec(Path(path), device, precision)
