@@ -17,6 +17,7 @@ PACKAGE = ROOT / "sqcodec"
 GROUND = {
     "errors", "former_names", "spectrogram", "codes", "layouts", "processors", "recording", "resampling", "storage",
     "tensor_files", "locking", "extras", "arrays", "mel_scale", "windows", "batching", "engine", "file_names",
+    "stamps",
 }  # fmt: skip
 STAGES = {"corpus", "features", "quantizers", "model", "bitstream", "vocoder", "prior", "metrics", "report", "runtime"}
 VERBS = {"pipeline.finding", "pipeline.coding", "pipeline.training", "pipeline.measuring"}
@@ -37,6 +38,7 @@ MAY_IMPORT = {
     "batching": set(),
     "engine": set(),
     "file_names": set(),
+    "stamps": set(),
     "codes": {"spectrogram"},
     "processors": set(),
     "resampling": {"errors"},

@@ -4,6 +4,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from sqcodec.errors import CorpusError
+from sqcodec.stamps import Stamp, stamp_of
 
 _SUFFIXES = (".normalized.txt", ".txt", ".lab")  # of a file of one recording, the best first
 _LISTS = "*.trans.txt"  # lists of a folder: a name and its words on each line
@@ -14,7 +15,7 @@ def transcript_of(recording: Path) -> str | None:
     of its folder; None: none of these is there. Raises CorpusError: it cannot be read, or is not UTF-8."""
     for path in transcript_files(recording):
         if path.stem.endswith(".trans"):
-            words = _lines(path, _stamp(path)).get(recording.stem)
+            words = _lines(path, stamp_of(path)).get(recording.stem)
         else:
             words = " ".join(_text(path).split())
         if words is not None:
@@ -25,28 +26,19 @@ def transcript_of(recording: Path) -> str | None:
 def transcript_files(recording: Path) -> list[Path]:
     """The files that `transcript_of` may read, the best first."""
     beside = [recording.with_name(recording.stem + suffix) for suffix in _SUFFIXES]
-    return [path for path in beside if path.is_file()] + _lists(recording.parent, _stamp(recording.parent))
+    return [path for path in beside if path.is_file()] + _lists(recording.parent, stamp_of(recording.parent))
 
 
 @lru_cache(maxsize=16)
-def _lists(folder: Path, _at: tuple[int, int]) -> list[Path]:
+def _lists(folder: Path, _at: Stamp | None) -> list[Path]:
     return sorted(folder.glob(_LISTS))
 
 
 @lru_cache(maxsize=16)
-def _lines(path: Path, _at: tuple[int, int]) -> dict[str, str]:
+def _lines(path: Path, _at: Stamp | None) -> dict[str, str]:
     """name -> words."""
     lines = [line.split(maxsplit=1) for line in _text(path).splitlines()]
     return {line[0]: line[1].strip() for line in lines if len(line) == 2}
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    """Changes with the file or folder, so that what is remembered of it is true."""
-    try:
-        status = path.stat()
-    except OSError:
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
 
 
 def _text(path: Path) -> str:

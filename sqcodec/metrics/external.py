@@ -23,10 +23,23 @@ from sqcodec.metrics import recogniser, speaker_encoder
 from sqcodec.metrics.onnx_session import open_session
 from sqcodec.metrics.signals import METRIC_RATE, Signal
 
+_PACKAGES = {
+    recogniser.PACKAGE: ("gives words (`asr`)", recogniser.require),
+    speaker_encoder.PACKAGE: ("compares voices (`sv`)", speaker_encoder.require),
+}
 
-def check(model: str) -> None:
-    """Raises MetricError: there is no such file or program; before many recordings are scored with it."""
-    if model in (recogniser.PACKAGE, speaker_encoder.PACKAGE):
+
+def check(model: str, package: str | None) -> None:
+    """Raises MetricError: there is no such file, program or package; before many recordings are scored with it.
+
+    package: the one that can stand here for what it carries, None: none.
+    """
+    expected = f"expected a command, MODEL.onnx or {package}" if package else "expected a command or MODEL.onnx"
+    if model in _PACKAGES:
+        use, require = _PACKAGES[model]
+        if model != package:
+            raise MetricError(f"{model}: {use}; {expected}")
+        require()
         return
     if model.endswith(".onnx"):
         open_session(model, "a model of yours")
@@ -36,8 +49,7 @@ def check(model: str) -> None:
     except ValueError as error:
         raise MetricError(f"{model}: {error}; expected a command") from None
     if not words or shutil.which(words[0]) is None:
-        packages = f"{recogniser.PACKAGE} (words) or {speaker_encoder.PACKAGE} (voices)"
-        raise MetricError(f"{model}: no such program; expected a command, MODEL.onnx, {packages}")
+        raise MetricError(f"{model}: no such program; {expected}")
 
 
 def transcribe(signal: Signal, asr: str) -> str:

@@ -14,6 +14,11 @@ from sqcodec.metrics.signals import METRIC_RATE, Signal, extra
 PACKAGE = "pocketsphinx"
 
 
+def require() -> None:
+    """Raises MetricError: the package is not installed."""
+    extra(PACKAGE, "the word error rate")
+
+
 def transcribe(signal: Signal) -> str:
     """What is heard in [N] at 16 kHz, in lower case. Raises MetricError: the package is not installed, or it failed."""
     decoder = _decoder(extra(PACKAGE, "the word error rate"))

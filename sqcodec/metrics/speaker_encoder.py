@@ -41,6 +41,11 @@ class _Network(nn.Module):
         return embeddings
 
 
+def require() -> None:
+    """Raises MetricError: the package is not installed or damaged."""
+    _network()
+
+
 def embed(signal: Signal) -> NDArray[np.float64]:
     """The voice in [N] at 16 kHz as [256], of norm 1: the mean over windows of 1.6 s.
 

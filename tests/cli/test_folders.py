@@ -12,9 +12,13 @@ import torch
 from sqcodec.bitstream.sqc_header import read_header
 from sqcodec.model.model_file import load_model, save_model
 from sqcodec.pipeline.coding.folder_record import NAME
+from sqcodec.spectrogram import FEATURES
+from sqcodec.vocoder.istft import IstftNetwork
+from sqcodec.vocoder.vocoder_file import save_vocoder
 from tests.cli.runner import CHOSEN, refused, run
 from tests.cli.test_codebooks import RESIDUAL
 from tests.conftest import make_model, speech_like
+from tests.vocoder.conftest import small_istft
 
 
 @pytest.fixture
@@ -182,6 +186,21 @@ def test_a_model_that_was_replaced_is_opened_anew(recordings: Path) -> None:
         identities.append(read_header(Path("out/a.sqc").read_bytes(), where="x").identity)
     assert "5 redone" in result.stdout
     assert identities[0] != identities[1]
+
+
+def test_a_vocoder_that_was_replaced_is_opened_anew(recordings: Path) -> None:
+    assert run("encode", "in", "out", "--speaker", "s5").exit_code == 0
+    sounds = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        config, features = small_istft(), FEATURES["paper-mel"]
+        network = IstftNetwork(config, features)
+        save_vocoder(Path("vocoder.safetensors"), network, config=config, features=features, step=1, codec=None)
+        result = run("decode", "out", "back", "--vocoder", "vocoder.safetensors")
+        assert result.exit_code == 0, result.output
+        sounds.append(Path("back/a.wav").read_bytes())
+    assert "5 redone" in result.stdout
+    assert sounds[0] != sounds[1]
 
 
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])

@@ -1,6 +1,7 @@
 """`sqcodec score` and `sqcodec evaluate`: what they print and refuse."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from click.testing import CliRunner, Result
 
 from sqcodec.cli.main import main
 from sqcodec.cli.options import MCD_DEFINITIONS
+from sqcodec.metrics import speaker_encoder
 from sqcodec.metrics.mcd import DEFINITIONS
+from tests.cli.runner import refused
 from tests.conftest import speech_like
 
 ABSENT = (
@@ -176,7 +179,7 @@ def test_a_wrong_bit_rate_is_a_usage_error(tmp_path: Path) -> None:
 
 
 NO_FILE = ("nosuch.onnx", "no such file; expected an ONNX model")
-NO_PROGRAM = ("nosuch --option", "no such program; expected a command, MODEL.onnx,")
+NO_PROGRAM = ("nosuch --option", "no such program; expected a command")
 
 
 @pytest.mark.parametrize("option", ["--mos", "--asr", "--sv"])
@@ -190,6 +193,26 @@ def test_a_mistyped_judge_is_refused_before_the_first_recording(pairs: Path, ver
     assert result.exit_code == 1
     assert result.stderr.startswith(f"Error: {name}: {text}")
     assert not Path("results").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "text"),
+    [
+        ("--asr", "resemblyzer", "compares voices (--sv); expected a command, MODEL.onnx or pocketsphinx"),
+        ("--sv", "pocketsphinx", "gives words (--asr); expected a command, MODEL.onnx or resemblyzer"),
+        ("--mos", "pocketsphinx", "gives words (--asr); expected a command or MODEL.onnx"),
+    ],
+)
+def test_a_package_for_something_else_is_refused(pairs: Path, option, name, text) -> None:
+    assert refused("score", "ref", "deg", option, name) == f"Error: {name}: {text}\n"
+
+
+@pytest.mark.parametrize(("option", "name"), [("--asr", "pocketsphinx"), ("--sv", "resemblyzer")])
+def test_a_package_that_is_not_installed_is_refused(pairs: Path, monkeypatch, option, name) -> None:
+    speaker_encoder._network.cache_clear()
+    monkeypatch.setitem(sys.modules, "pocketsphinx", None)
+    monkeypatch.setattr(speaker_encoder.importlib.util, "find_spec", lambda _: None)
+    assert "install" in refused("score", "ref", "deg", option, name)
 
 
 def notes_of(*arguments: str) -> list[str]:

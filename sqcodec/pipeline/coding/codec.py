@@ -31,6 +31,7 @@ from sqcodec.pipeline.finding.vocoders import FoundVocoder, find_vocoder
 from sqcodec.recording import ArrayRecording, Recording
 from sqcodec.resampling import check_rate, resampled
 from sqcodec.runtime.threads import one_thread
+from sqcodec.stamps import Stamp, stamp_of
 from sqcodec.vocoder.interface import VocoderPrecision
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Codec:
         self.sample_rate = header.features.sample_rate  # Hz, of the networks' input and output
         self.bit_rate = header.bit_rate(len(header.codewords))
         self.encoder = Encoder(header, space, engine, lambda: self.model)
-        self._device, self._vocoders = device, dict[str | None, FoundVocoder]()
+        self._device, self._vocoders = device, dict[str | None, tuple[FoundVocoder, Stamp | None]]()
 
     @cached_property
     def model(self) -> "SpectrogramCodec":
@@ -302,9 +303,13 @@ class Codec:
         return synthesise(list(map(Said, several, speakers)), self.engine, self.vocoder(vocoder).vocoder)
 
     def vocoder(self, name: str | None) -> FoundVocoder:
-        """The vocoder of a kind, a file or a run; None: the best. See `find_vocoder`. Raises VocoderError."""
-        if name not in self._vocoders:  # read the weights once, not once per file of a folder
-            self._vocoders[name] = find_vocoder(
+        """The vocoder of a kind, a file or a run; None: the best. See `find_vocoder`. Raises VocoderError.
+
+        Its weights are read once, and again when its file is another one.
+        """
+        found, stamp = self._vocoders.get(name, (None, None))
+        if found is None or stamp != _stamp(found):
+            found = find_vocoder(
                 name,
                 self.features,
                 device=self._device,
@@ -313,7 +318,8 @@ class Codec:
                 beside=self.path,
                 precision=self._precision,
             )
-        return self._vocoders[name]
+            self._vocoders[name] = found, _stamp(found)
+        return found
 
     def save_pretrained(
         self,
@@ -358,3 +364,7 @@ class Codec:
         recording = ArrayRecording(np.concatenate(list(blocks())), self.sample_rate)
         codes = self.encode_recording(recording, speaker=speaker, codebooks=codebooks)
         return replace(codes, samples=samples(), sample_rate=sample_rate)
+
+
+def _stamp(found: FoundVocoder) -> Stamp | None:
+    return stamp_of(found.path) if found.path else None

@@ -16,9 +16,10 @@ from sqcodec.corpus.transcripts import transcript_of
 from sqcodec.errors import CorpusError, SqcodecError
 from sqcodec.layouts import LayoutName
 from sqcodec.pipeline.coding.files import bit_rate_note
-from sqcodec.pipeline.coding.folder_record import State, stamp_of
-from sqcodec.pipeline.coding.folders import Workers, cached_codec
+from sqcodec.pipeline.coding.folder_record import State
+from sqcodec.pipeline.coding.folders import Workers
 from sqcodec.pipeline.coding.notes import Note, recording_notes
+from sqcodec.pipeline.coding.open_codecs import cached_codec
 from sqcodec.pipeline.coding.outcomes import FileResult, FolderResult, Outcome
 from sqcodec.pipeline.coding.shard_record import ShardRecord, digest_of
 from sqcodec.pipeline.coding.watched import ShowProgress
@@ -26,6 +27,7 @@ from sqcodec.pipeline.finding.model_card import licence_of
 from sqcodec.pipeline.finding.models import find_for_encoding, model_name
 from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.pipeline.paths import check_folder, written
+from sqcodec.stamps import stamp_of
 from sqcodec.storage import file_digest, write_json
 
 
@@ -87,7 +89,7 @@ def export_folder(
     check_format(form)
     tasks = _tasks(source)
     found = find_for_encoding(model)
-    path = str(found.path.resolve())
+    path = found.path.resolve()
     codec = cached_codec(path, device if workers.backend == "local" else "cpu")
     number = codec.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
     meta = ExportMeta(
@@ -201,7 +203,7 @@ def _result(record: ShardRecord, shard: _Shard, task: _Task, done: _Done | None)
 
 
 def _encode(
-    model: str, device: str, speaker: str | None, codebooks: int, meta: ExportMeta, work: tuple[int, _Task]
+    model: Path, device: str, speaker: str | None, codebooks: int, meta: ExportMeta, work: tuple[int, _Task]
 ) -> _Done:
     """Encode one recording. Its errors, whatever they are, do not stop the others."""
     number, task = work

@@ -3,29 +3,14 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
+from sqcodec.stamps import Stamp, stamp_of
 from sqcodec.storage import append_line
 
 NAME = ".sqcodec.jsonl"
 
 State = Literal["new", "redone", "kept"]
-
-
-class Stamp(NamedTuple):
-    """Size in bytes and time of the last change of a file."""
-
-    size: int
-    mtime_ns: int
-
-
-def stamp_of(path: Path) -> Stamp | None:
-    """The stamp of a file; None if it cannot be read."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return Stamp(status.st_size, status.st_mtime_ns)
 
 
 class FolderRecord:

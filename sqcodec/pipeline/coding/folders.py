@@ -16,7 +16,6 @@ from sqcodec.corpus.audio import AudioSource
 from sqcodec.corpus.recordings import SUFFIXES, UNREADABLE, files_below
 from sqcodec.errors import SqcodecError
 from sqcodec.model.model_header import read_header as read_model_header
-from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.coding.codes_files import bare_array_note, find_model, identify, open_with
 from sqcodec.pipeline.coding.files import (
     CODES_SUFFIXES,
@@ -27,8 +26,9 @@ from sqcodec.pipeline.coding.files import (
     decode_with,
     encode_with,
 )
-from sqcodec.pipeline.coding.folder_record import FolderRecord, Stamp, State, stamp_of
+from sqcodec.pipeline.coding.folder_record import FolderRecord, State
 from sqcodec.pipeline.coding.notes import Note, note, recording_notes
+from sqcodec.pipeline.coding.open_codecs import cached_codec
 from sqcodec.pipeline.coding.outcomes import FileResult, FolderResult, Outcome
 from sqcodec.pipeline.coding.rate_control import Options
 from sqcodec.pipeline.coding.sound_files import clipping_note
@@ -37,6 +37,7 @@ from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.finding.vocoders import choose_vocoder
 from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.pipeline.paths import check_folder
+from sqcodec.stamps import Stamp, stamp_of
 from sqcodec.storage import file_digest
 from sqcodec.vocoder.interface import VocoderPrecision
 
@@ -109,7 +110,7 @@ def encode_folder(
     check_block(block, form)
     tasks = _tasks(source, target, SUFFIXES, f".{form}", "recordings")
     found = find_for_encoding(model)
-    codec = cached_codec(str(found.path.resolve()), device if workers.backend == "local" else "cpu")
+    codec = cached_codec(found.path, device if workers.backend == "local" else "cpu")
     asked, goal = options.bit_rate, options.goal(possible=codec.has_true_rates and form == "sqc")
     if goal is None:
         number = codec.codebooks_for(codebooks=options.codebooks, bit_rate=options.bit_rate)
@@ -121,7 +122,7 @@ def encode_folder(
     }  # fmt: skip
     record = FolderRecord(target)
     plans = [_Plan(task, record.state(task.output, task.source, settings), stamp_of(task.source)) for task in tasks]
-    function = partial(_encode, str(found.path.resolve()), device, speaker, form, options, dtype, block)
+    function = partial(_encode, found.path.resolve(), device, speaker, form, options, dtype, block)
     notes = (found.note, bit_rate_note(codec, None if goal else asked), _left_out(source))
     report = partial(progress, workers.work(codec.engine.device))
     files = _run(function, plans, record, lambda _: settings, workers=workers, report=report)
@@ -161,7 +162,7 @@ def _decoding_device(source: Path, model: str | None, device: str, precision: Vo
     """Where the model of a codes file runs; `device` as it was asked for, where the file is of no use."""
     try:
         found = find_model(identify(npy.read_bytes(source), str(source)).identity, model)
-        return cached_codec(str(found.path.resolve()), device, precision).engine.device
+        return cached_codec(found.path, device, precision).engine.device
     except SqcodecError:
         return device
 
@@ -239,7 +240,7 @@ def _attempt(function: Callable[[_Task], _Done], work: tuple[int, _Task]) -> _Do
 
 
 def _encode(
-    model: str,
+    model: Path,
     device: str,
     speaker: str | None,
     form: CodesFormat,
@@ -268,7 +269,7 @@ def _decode(
 ) -> _Done:
     file = identify(npy.read_bytes(task.source), str(task.source))
     found = find_model(file.identity, model)
-    codec = cached_codec(str(found.path.resolve()), device, precision)
+    codec = cached_codec(found.path, device, precision)
     rate = rate or codec.sample_rate
     result = decode_with(
         open_with(codec, file), task.target, where=file.where, speaker=speaker, vocoder=vocoder, rate=rate
@@ -311,13 +312,3 @@ def _renamed(path: Path, suffix: str, stems: Counter[Path], taken: Collection[Pa
     """a.wav -> a.sqc; a.wav and a.flac in one folder -> a.wav.sqc and a.flac.sqc; then a.wav.wav -> a.wav.wav.sqc."""
     stem = path.with_suffix("")
     return path.with_suffix(suffix) if stems[stem] == 1 and stem not in taken else path.with_name(path.name + suffix)
-
-
-def cached_codec(path: str, device: str, precision: VocoderPrecision = "float32") -> Codec:
-    """The codec of a model file, opened once per process, and again when the file is another one."""
-    return _opened(path, device, precision, stamp_of(Path(path)))
-
-
-@lru_cache(maxsize=4)
-def _opened(path: str, device: str, precision: VocoderPrecision, _stamp: Stamp | None) -> Codec:
-    return open_codec(Path(path), device, precision)

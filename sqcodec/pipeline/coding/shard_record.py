@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sqcodec.pipeline.coding.folder_record import NAME, State, read_entries, stamp_of
+from sqcodec.pipeline.coding.folder_record import NAME, State, read_entries
+from sqcodec.stamps import stamp_of
 from sqcodec.storage import append_line
 
 

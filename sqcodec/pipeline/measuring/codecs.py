@@ -5,7 +5,6 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -18,10 +17,12 @@ from sqcodec.errors import SqcodecError
 from sqcodec.features.mel import extract
 from sqcodec.metrics.mel_error import SquaredError, squared_error
 from sqcodec.metrics.signals import METRIC_RATE
-from sqcodec.pipeline.coding.codec import Codec, open_codec
+from sqcodec.pipeline.coding.codec import Codec
+from sqcodec.pipeline.coding.open_codecs import cached_codec
 from sqcodec.pipeline.coding.rate_control import Goal
 from sqcodec.recording import ArrayRecording
 from sqcodec.resampling import resample
+from sqcodec.stamps import stamp_of
 
 Signal = NDArray[np.float32]
 CODEC2_MODES = ("3200", "2400", "1600", "1400", "1300", "1200", "700C")  # bit/s
@@ -96,21 +97,21 @@ class ModelUnderTest:
     @property
     def identity(self) -> str:
         """Fingerprint, sizes and times of the files (a decoder can change under one fingerprint), and vocoder."""
-        paths = [path for path in (self.path, Path(self.vocoder)) if path.is_file()]
-        stamps = [f"{path.stat().st_size} {path.stat().st_mtime_ns}" for path in paths]
+        files = (stamp_of(path) for path in (self.path, Path(self.vocoder)))
+        stamps = [f"{stamp.size} {stamp.mtime_ns}" for stamp in files if stamp]
         return " ".join([self.fingerprint, str(self.goal or self.codebooks), self.vocoder, *stamps])
 
     @property
     def sample_rate(self) -> int:
         """Hz, the model's."""
-        return _opened(self.path, self.device).sample_rate
+        return cached_codec(self.path, self.device).sample_rate
 
     def encode_decode(self, samples: Signal, speaker: str | None) -> Coded:
         """Encode and decode [N] at sample_rate, as the nearest speaker if `speaker` is unknown to the model.
 
         bits: with a goal, of the whole file; of whole codebooks, of codes of fixed length.
         """
-        codec = _opened(self.path, self.device)
+        codec = cached_codec(self.path, self.device)
         known = speaker if speaker in codec.speakers else None
         recording = ArrayRecording(samples, codec.sample_rate)
         if self.goal is not None:
@@ -127,11 +128,6 @@ class ModelUnderTest:
             error=_spectral_error(codec, samples, codec.speaker_of(codes, None), self.codebooks),
             decibels=codec.features.decibels_per_unit,
         )
-
-
-@lru_cache(maxsize=2)
-def _opened(path: Path, device: str) -> Codec:
-    return open_codec(path, device)
 
 
 def _spectral_error(codec: Codec, samples: Signal, speaker: str | None, codebooks: int) -> SquaredError | None:

@@ -30,11 +30,12 @@ from sqcodec.pipeline.measuring.codecs import CodecUnderTest, ModelUnderTest, Or
 from sqcodec.pipeline.measuring.protocol import METRICS, Protocol, costs_of
 from sqcodec.pipeline.measuring.protocol import write as write_protocol
 from sqcodec.pipeline.measuring.rate_curves import read_curves, savings
-from sqcodec.pipeline.measuring.scoring import Settings, Signal, left_out, score_signals
+from sqcodec.pipeline.measuring.scoring import Settings, Signal, left_out, reasons, score_signals
 from sqcodec.pipeline.measuring.utterances import credits_of, find_set, find_utterances, spread
 from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.pipeline.paths import written
 from sqcodec.resampling import resample
+from sqcodec.stamps import stamp_of
 from sqcodec.storage import append_line, write_bytes, write_text
 
 Progress = Callable[[int, int], None]  # how many of the files and systems are done, how many there are
@@ -123,7 +124,8 @@ def evaluate(
         if len(errors) == len(rows):
             raise SqcodecError(f"{out}: no file could be coded; the first: {errors[0]}")
         corpus_notes = [note for note in (found.note, chosen.note) if note]
-        notes = (*corpus_notes, *absent, *left_out(settings), *_beyond(rows), *_failures(errors))
+        missing = reasons(row["failed"] for row in rows if "failed" in row)
+        notes = (*corpus_notes, *absent, *left_out(settings), *missing, *_beyond(rows), *_failures(errors))
         summaries = results.summarise(systems, rows, out)
         notes = (*notes, *savings(ours[0].family, results.curves(summaries), rivals))
         about = {
@@ -181,20 +183,12 @@ def _task(
     system: CodecUnderTest, utterance: Utterance, settings: Settings, folder: Path, kept: tuple[str, ...]
 ) -> _Task:
     read = [utterance.path, *(transcript_files(utterance.path) if settings.asr else [])]
-    stamp = [figure for path in read for figure in _stamp(path)]
+    stamp = [figure for path in read for figure in stamp_of(path) or ()]
     text = json.dumps([__version__, system.name, system.identity, utterance.name, stamp, asdict(settings)])
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     return _Task(
         system=system, utterance=utterance, settings=settings, folder=folder, listen=utterance.name in kept, key=key
     )
-
-
-def _stamp(path: Path) -> list[int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return []
-    return [status.st_size, status.st_mtime_ns]
 
 
 def _all_rows(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.corpus.folder import find_recordings
 from sqcodec.errors import AudioError, CorpusError, MetricError
-from sqcodec.metrics import external
+from sqcodec.metrics import external, recogniser, speaker_encoder
 from sqcodec.metrics.alignment import find_delay, remove_delay
 from sqcodec.metrics.bootstrap import Mean, bootstrap_mean
 from sqcodec.metrics.mcd import McdDefinition
@@ -181,9 +181,9 @@ def make_settings(
     *, mcd: str, align: bool, asr: str | None = None, sv: str | None = None, mos: str | None = None
 ) -> Settings:
     """`Settings` of words from the command line. Raises MetricError: no such recogniser, encoder or predictor."""
-    for name in (asr, sv, mos):
+    for name, package in ((asr, recogniser.PACKAGE), (sv, speaker_encoder.PACKAGE), (mos, None)):
         if name is not None:
-            external.check(name)
+            external.check(name, package)
     return Settings(mcd=cast("McdDefinition", mcd), align=align, asr=asr, sv=sv, mos=mos)
 
 
@@ -225,7 +225,7 @@ def score_folders(
         means=means,
         failed=failed,
         files=len(read),
-        notes=(*unpaired, *_unlike(pairs, scored), *_reasons(read), *left_out(settings)),
+        notes=(*unpaired, *_unlike(pairs, scored), *reasons(file.failed for file in read), *left_out(settings)),
         unread={name: reason for name in pairs if isinstance(reason := scored[name], str)},
     )
 
@@ -242,14 +242,14 @@ def _unlike(names: Iterable[str], scored: Mapping[str, FileScores | str]) -> lis
     return [f"{text}{more}: the reference's length is scored, what is missing counts as silence"]
 
 
-def _reasons(files: Sequence[FileScores]) -> list[str]:
-    """For each column that could not be computed: for how many files, and the first reason."""
-    reasons: dict[str, list[str]] = {}
+def reasons(failed: Iterable[Mapping[str, str]]) -> list[str]:
+    """For each column that could not be computed: for how many files, and the first reason. failed: of each file."""
+    files = list(failed)
+    found: dict[str, list[str]] = {}
     for file in files:
-        for key, reason in file.failed.items():
-            reasons.setdefault(COLUMNS[key].title, []).append(reason)
-    every = len(files)
-    return [f"{title}: not computed for {len(why)} of {every}: {why[0]}" for title, why in reasons.items()]
+        for key, reason in file.items():
+            found.setdefault(COLUMNS[key].title, []).append(reason)
+    return [f"{title}: not computed for {len(why)} of {len(files)}: {why[0]}" for title, why in found.items()]
 
 
 def _score_pair(pair: tuple[str, tuple[Path, Path]], *, settings: Settings) -> tuple[str, FileScores | str]:

@@ -20,6 +20,7 @@ from sqcodec.pipeline.training.corpora import Progress, download_corpus, scan
 from sqcodec.pipeline.training.shards import SILENCE, UTTERANCES_A_SHARD, ShardTask, make_shard, shortest
 from sqcodec.recipe import CodecRecipe, Recipe, find_recipe, load_recipe
 from sqcodec.spectrogram import FeatureConfig
+from sqcodec.stamps import stamp_of
 
 SHARDS_A_PROCESS = 4  # a new process imports torch, which takes as long as some shards
 
@@ -107,7 +108,7 @@ def prepare(
 def _digest(manifest: Manifest, config: FeatureConfig) -> str:
     """Changes with a recording, its split, how a copy is varied, and the features."""
     rows = [
-        (each.name, str(each.path), each.speaker, each.split, *_stamp(each.path), *_changes(each))
+        (each.name, str(each.path), each.speaker, each.split, *(stamp_of(each.path) or ()), *_changes(each))
         for each in manifest.utterances
     ]
     tree = [
@@ -127,15 +128,7 @@ def _changes(utterance: Utterance) -> tuple[Any, ...]:
     if (variation := utterance.variation) is None:
         return ()
     sounds = [Path(sound) for sound in (variation.noise, variation.room) if sound]
-    return (*variation, *(value for sound in sounds for value in _stamp(sound)))
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return (-1, -1)
-    return (status.st_size, status.st_mtime_ns)
+    return (*variation, *(value for sound in sounds for value in stamp_of(sound) or ()))
 
 
 def _require(recipe: Recipe, manifest: Manifest, counts: Counter[str]) -> None:
