@@ -1,7 +1,7 @@
 """`sqcodec decode`."""
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -29,7 +29,10 @@ from sqcodec.cli.options import (
 from sqcodec.cli.progress import progress_bar
 from sqcodec.cli.wording import echo_folder_result, echo_json, echo_result, model_text, speaker_text
 
-_MESSAGE = ("model", "vocoder", "rate", "raw", "device", "quiet", "as_json")
+if TYPE_CHECKING:
+    from sqcodec.pipeline.coding.outcomes import Decoded
+
+_MESSAGE = ("model", "vocoder", "rate", "raw", "recover", "device", "quiet", "as_json")
 
 
 @click.command()
@@ -39,7 +42,9 @@ _MESSAGE = ("model", "vocoder", "rate", "raw", "device", "quiet", "as_json")
 @click.option("--speaker", metavar="NAME", help="Speaker of the output [default: the speaker stored in CODES].")
 @vocoder_option
 @click.option("--rate", type=RATE, help="Sample rate of OUT, Hz [default: the model's].")
-@click.option("--recover", is_flag=True, help="Decode the intact blocks of a damaged .sqc; the others become silence.")
+@click.option(
+    "--recover", is_flag=True, help="Decode what is intact of a .sqc or of messages; the rest becomes silence."
+)
 @click.option("--row", metavar="N|NAME", help="Row of a shard of 'sqcodec export', by number from 0 or name.")
 @click.option(
     "--precision",
@@ -119,14 +124,12 @@ def decode(
 
     if codes.suffix.lower() == ".bin" and not is_folder(codes):
         refuse_others("A message (.bin)", _MESSAGE)
-        from sqcodec.pipeline.coding.messages import decode_messages
+        from sqcodec.pipeline.coding.joined_messages import decode_messages
 
-        decoded = decode_messages(sources, recording, model=model, vocoder=vocoder, rate=rate, device=device, raw=raw)
-        text = f"{decoded.seconds:.2f} s at {decoded.sample_rate} Hz, {model_text(decoded.model)}"
-        if as_json:
-            echo_json(recording, decoded.as_json())
-        else:
-            echo_result(recording, [note.text for note in decoded.notes], text, quiet=quiet)
+        decoded = decode_messages(
+            sources, recording, model=model, vocoder=vocoder, rate=rate, device=device, raw=raw, recover=recover
+        )
+        _echo_decoded(decoded, codes, recording, quiet=quiet, as_json=as_json)
         return
     if is_folder(codes):
         with progress_bar(quiet=quiet) as show:
@@ -142,6 +145,11 @@ def decode(
             codes, recording, model=model, speaker=speaker, vocoder=vocoder, rate=rate, device=device,
             precision=precision, recover=recover, row=row, raw=raw, progress=show,
         )  # fmt: skip
+    _echo_decoded(decoded, codes, recording, quiet=quiet, as_json=as_json)
+
+
+def _echo_decoded(decoded: "Decoded", codes: Path, recording: Path, *, quiet: bool, as_json: bool) -> None:
+    """Print what decoding gave. Raises ClickException: parts of the sound are lost."""
     text = (
         f"{decoded.seconds:.2f} s at {decoded.sample_rate} Hz{speaker_text(decoded.speaker)},"
         f" {model_text(decoded.model)}"
@@ -151,5 +159,5 @@ def decode(
     else:
         echo_result(recording, [note.text for note in decoded.notes], text, quiet=quiet)
     if decoded.lost:
-        spans = ", ".join(f"{span.start:.0f} to {span.stop:.2f} s" for span in decoded.lost)
+        spans = ", ".join(f"{span.start:g} to {span.stop:.2f} s" for span in decoded.lost)
         raise click.ClickException(f"{codes}: damaged: lost codes became silence, {spans}")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sqcodec.pipeline.coding import messages
+from sqcodec.pipeline.coding import joined_messages, messages
 from tests.cli.runner import refused, run
 from tests.conftest import speech_like
 
@@ -70,13 +70,61 @@ def test_wrong_use_is_one_error() -> None:
     Path("bad.bin").write_bytes(b"nothing")
     assert "bad.bin: no message, or one of another model" in refused("decode", "bad.bin", "out.wav")
     assert "no-such.bin: cannot be read" in refused("decode", "no-such.bin", "out.wav")
-    assert "--max-bytes 4: this recording takes" in refused("encode", "in.wav", "m.bin", "--max-bytes", "4")
+    text = refused("encode", "in.wav", "m.bin", "--max-bytes", "4")
+    assert text == "Error: --max-bytes 4: expected 16 or more for a message\n"
     text = refused("encode", "in.wav", "m.bin", "--bitrate", "800", exit_code=2)
     assert "A message (.bin) does not take --bitrate." in text
     assert "several messages (.bin) become one sound" in refused("decode", "a.sqc", "b.sqc", "o.wav", exit_code=2)
-    assert "A message (.bin) does not take --recover." in refused(
-        "decode", "bad.bin", "o.wav", "--recover", exit_code=2
-    )
+    assert "A message (.bin) does not take --row." in refused("decode", "bad.bin", "o.wav", "--row", "1", exit_code=2)
+    text = refused("decode", "bad.bin", "o.wav", "--recover")
+    assert text.startswith("Error: nothing is intact: bad.bin: no message, or one of another model")
+
+
+@pytest.fixture
+def five(folder: Path) -> list[Path]:
+    """Five messages of 1 s."""
+    soundfile.write("five.wav", speech_like(16_000 * 5 - 100), 16000)  # 250 codes a codebook
+    assert run("encode", "five.wav", "m.bin", "--max-bytes", "75").exit_code == 0
+    files = sorted(Path().glob("m-*.bin"))
+    assert len(files) == 5
+    return files
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("missing", [True, False])
+def test_what_is_lost_becomes_silence(five: list[Path], missing: bool) -> None:
+    assert run("decode", *five, "whole.wav").exit_code == 0
+    if missing:
+        five.remove(Path("m-003.bin"))
+        result = run("decode", *five, "short.wav")
+        note = "missing before m-004.bin: 1 message; the sound goes on without, --recover puts silence there\n"
+        assert (result.exit_code, result.stderr) == (0, note)
+    else:
+        Path("m-003.bin").write_bytes(Path("m-003.bin").read_bytes()[:-1] + b"\1")
+        assert "m-003.bin: the checksum does not match" in refused("decode", *five, "short.wav")
+    result = run("decode", *five, "out.wav", "--recover")
+    assert result.exit_code == 1
+    assert "missing before m-004.bin" in result.stderr or "m-003.bin: the checksum does not match" in result.stderr
+    assert "Error: m-001.bin: damaged: lost codes became silence, 2 to 3.00 s" in result.stderr
+    whole, sound = soundfile.read("whole.wav")[0], soundfile.read("out.wav")[0]
+    assert len(whole) == len(sound)
+    assert not sound[32_000:48_000].any()
+    far = 8000  # its neighbours hear other codes, and the phases of the sound forget them in a second
+    assert np.array_equal(whole[:far], sound[:far])
+    assert np.array_equal(whole[-far:], sound[-far:])
+
+
+@pytest.mark.slow
+def test_silence_before_the_first_that_is_intact(five: list[Path]) -> None:
+    five[0].write_bytes(b"")
+    tree = json.loads(run("decode", *five, "out.wav", "--recover", "--json", "--quiet").stdout)
+    assert tree["lost"] == [{"start": 0.0, "stop": 1.0}]
+    assert tree["seconds"] == pytest.approx(5, abs=0.02)
+
+
+def test_numbers_far_apart_are_of_several_recordings() -> None:
+    names = ("m-001.bin", "m-003.bin", "m-2999.bin", "o-004.bin", "o-003.bin", "p-1.bin", "p-4.bin", "q.bin")
+    assert joined_messages._missing([*map(Path, names)]) == [0, 1, 0, 0, 0, 0, 0, 0]
 
 
 def test_the_name_of_several_says_how_to_decode_them() -> None:

@@ -1,4 +1,4 @@
-"""Voice messages: a recording as packets of at most so many bytes, each decodable alone; several to one sound."""
+"""Voice messages: a recording as packets of at most so many bytes, each decodable alone."""
 
 import glob
 import math
@@ -9,25 +9,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sqcodec.bitstream import message, npy
+from sqcodec.bitstream import message
 from sqcodec.bitstream.rate_search import Latents
 from sqcodec.bitstream.sqc_header import BLOCK
-from sqcodec.codes import Codes
-from sqcodec.corpus.audio import AudioSource, RawEncoding, RawFormat
+from sqcodec.corpus.audio import AudioSource, RawFormat
 from sqcodec.errors import CodesError, ModelError, SqcodecError
 from sqcodec.pipeline.coding.codec import Codec, open_codec
-from sqcodec.pipeline.coding.codes_files import Opened
-from sqcodec.pipeline.coding.files import decode_with
-from sqcodec.pipeline.coding.notes import note, recording_notes
-from sqcodec.pipeline.coding.outcomes import Decoded, Encoded
+from sqcodec.pipeline.coding.notes import recording_notes
+from sqcodec.pipeline.coding.outcomes import Encoded
 from sqcodec.pipeline.coding.rate_control import DEFAULT_EFFORT, Effort, Fitted, Goal, fit
-from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, clipping_note
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.paths import check_target, shown, spooled, written
 from sqcodec.recording import Recording
 
 DEFAULT_BYTES = 230  # fits a packet of Meshtastic and of LXMF
-_DIGITS = 3  # of the number in a name, at least
+DIGITS = 3  # of the number in a name, at least
+_LEAST_BYTES = 16  # of a message: its header and a fifth of a second
 _MIN_RATE = 600.0  # bit/s of a message: a recording that would have less is split
 
 
@@ -84,13 +81,15 @@ def fitted_messages(codec: Codec, recording: Recording, max_bytes: int, effort: 
     """Codes and bytes of each message of a recording: equal parts, each of the largest rate that fits.
 
     What is coded is the whole recording, so that the sound of all messages together has no seams. Raises ModelError:
-    the model has no true rates.
+    the model has no true rates; CodesError: so many bytes hold no message.
     """
     if not codec.has_true_rates or codec.speakers or codec.features.dynamic_range is not None:
         raise ModelError(
             f"{codec.path}: messages need a context model and features that hold the level, and no speakers; speech16k"
             " is one"
         )
+    if max_bytes < _LEAST_BYTES:
+        raise CodesError(f"`max_bytes` {max_bytes}: expected {_LEAST_BYTES} or more for a message")
     codes, latents = next(codec.encoder.latents([recording], speaker=None))
     longest = min(message.MAX_CODES, max(1, int(8 * max_bytes / _MIN_RATE * codec.features.code_rate)))
     total = codes.indices.shape[1]
@@ -110,71 +109,15 @@ def fitted_messages(codec: Codec, recording: Recording, max_bytes: int, effort: 
         )  # fmt: skip
 
 
-def decode_messages(
-    sources: Sequence[Path],
-    target: Path,
-    *,
-    model: str | None = None,
-    vocoder: str | None = None,
-    rate: int | None = None,
-    device: str = "auto",
-    raw: RawEncoding | None = None,
-) -> Decoded:
-    """Decode messages, in the order in which they are given, to one sound.
-
-    model: None: that `encode` would use, for a message names its model in one byte. Raises as `decode_file`.
-    """
-    check_target(sources[0], target, (".raw", ".pcm") if raw else SOUND_FORMATS)
-    codec = open_codec(find_for_encoding(model).path, device)
-    codes = joined([message.unpack(_read(path), codec.space, where=str(path)) for path in sources], codec)
-    rate = rate or codec.sample_rate
-    where = str(sources[0])
-    result = decode_with(
-        Opened(codec, codes, ()), target, where=where, speaker=None, vocoder=vocoder, rate=rate, raw=raw
-    )
-    notes = (*note("vocoder", codec.vocoder(vocoder).note), *note("limited", clipping_note(result, str(target))))
-    return Decoded(
-        samples=result.samples, sample_rate=rate, speaker=None, model=codec.path, notes=tuple(notes), lost=()
-    )
-
-
-def _read(path: Path) -> bytes:
-    """A message's bytes. Raises CodesError: it cannot be read, or there are several of that name."""
-    firsts = (_numbered(path, 1, digits) for digits in range(_DIGITS, 2 * _DIGITS))
-    if not path.exists() and (first := next((each for each in firsts if each.exists()), None)):
-        every = path.with_name(f"{path.stem}-*{path.suffix}")
-        raise CodesError(f"{path}: is not there, but {first} is: decode all of them, {every}")
-    return npy.read_bytes(path)
-
-
-def joined(parts: Sequence[Codes], codec: Codec) -> Codes:
-    """The codes of several messages, one after the other. Raises CodesError: there are none."""
-    if not parts:
-        raise CodesError("got no messages")
-    books, lengths = max(len(part.indices) for part in parts), [part.indices.shape[1] for part in parts]
-    stages = np.concatenate([
-        np.full(length, len(part.indices), np.uint8) if part.stages is None else part.stages
-        for part, length in zip(parts, lengths, strict=True)
-    ])  # fmt: skip
-    rows = [np.pad(part.indices, ((0, books - len(part.indices)), (0, 0))) for part in parts]
-    return replace(
-        parts[0],
-        indices=np.concatenate(rows, axis=1),
-        samples=message.samples_of(sum(lengths), codec.features),
-        gain=max(part.gain for part in parts),
-        stages=stages,
-    )
-
-
 def _check_names(source: Path, target: Path, files: Sequence[Path]) -> None:
     """Raise SqcodecError: a message cannot be written, or higher numbers are there, which would count as parts."""
     for file in files:
         check_target(source, file, [message.SUFFIX])
     if len(files) == 1:
         return
-    numbered = target.parent.glob(f"{glob.escape(target.stem)}-[0-9]*{glob.escape(target.suffix)}")
-    last, least = files[-1].stem, len(target.stem) + 1 + _DIGITS
-    parts = (path for path in numbered if path.stem[len(target.stem) + 1 :].isdecimal() and len(path.stem) >= least)
+    others = target.parent.glob(f"{glob.escape(target.stem)}-[0-9]*{glob.escape(target.suffix)}")
+    last, least = files[-1].stem, len(target.stem) + 1 + DIGITS
+    parts = (path for path in others if path.stem[len(target.stem) + 1 :].isdecimal() and len(path.stem) >= least)
     if left := sorted(path for path in parts if len(path.stem) != len(last) or path.stem > last):
         raise SqcodecError(
             f"{' '.join(map(str, left))}: left of another encoding, and would be decoded with these {len(files)};"
@@ -186,10 +129,11 @@ def _names(target: Path, number: int) -> Iterator[Path]:
     if number == 1:
         yield target
         return
-    digits = max(_DIGITS, len(str(number)))  # their names sort as their numbers do
+    digits = max(DIGITS, len(str(number)))  # their names sort as their numbers do
     for each in range(1, number + 1):
-        yield _numbered(target, each, digits)
+        yield numbered(target, each, digits)
 
 
-def _numbered(target: Path, number: int, digits: int = _DIGITS) -> Path:
+def numbered(target: Path, number: int, digits: int = DIGITS) -> Path:
+    """NAME-003.bin."""
     return target.with_name(f"{target.stem}-{number:0{digits}d}{target.suffix}")
