@@ -237,6 +237,7 @@ def test_encode_without_any_model_fails(workplace: Path) -> None:
             "in.wav c.sqc --dtype int32",
             "--dtype int32: is for .npy files, a .sqc has its own coding; leave it out",
         ),
+        ("in.wav c.npy --coder tables", "--coder is for .sqc files: an .npy is not entropy-coded"),
         ("in.wav c.npy --device tpu", "device 'tpu': expected auto, cpu, cuda or cuda:N"),
     ],
 )

@@ -38,8 +38,8 @@ def test_json_holds_the_fields_of_the_file(inspected: Path, name, form) -> None:
         "model": "runs/tiny", "speaker": "p226", "codes": 126, "note": "", "tables": False,
     }  # fmt: skip
     assert {key: found[key] for key in expected} == expected
-    assert found["nominal_bit_rate"] == pytest.approx(126 / 2.5 * 4)
-    assert found["entropy_bit_rate"] == pytest.approx(126 / 2.5 * entropy)
+    assert found["nominal_bit_rate"] == 50 * 4
+    assert found["entropy_bit_rate"] == pytest.approx(50 * entropy)
     assert found["bit_rate"] == pytest.approx(8 * size / 2.5)
     book = found["books"][0]
     assert (book["codewords"], book["in_use"]) == (16, (share > 0).sum())
@@ -57,7 +57,7 @@ def test_text_output(inspected: Path) -> None:
         f"  model      runs/tiny, fingerprint {fingerprint}",
         "  speaker    p226",
     ]
-    assert lines[5].startswith("  bit rate   202 nominal, ")
+    assert lines[5].startswith("  bit rate   200 nominal, ")
     assert lines[5].endswith(f", {8 * size / 2.5:.0f} on disk (bit/s)")
     assert lines[-1].startswith("             |")
     assert len(lines[-1]) == 13 + 2 + 16

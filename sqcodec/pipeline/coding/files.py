@@ -66,6 +66,7 @@ def encode_file(
     check_target(source, target, CODES_SUFFIXES)
     form = _codes_format(target, form)
     check_dtype(dtype, form)
+    check_coder(options, form)
     check_block(block, form)
     with spooled(source) as path:
         audio = AudioSource(path, raw)
@@ -226,6 +227,12 @@ def check_block(block: float | None, form: CodesFormat) -> None:
     """Raise SqcodecError: blocks of a format that has none."""
     if block is not None and form == "npy":
         raise SqcodecError("`block` is for .sqc files: an .npy has no blocks")
+
+
+def check_coder(options: Options | None, form: CodesFormat) -> None:
+    """Raise SqcodecError: a coder is given for a format that has none."""
+    if options and options.coder and form == "npy":
+        raise SqcodecError("`coder` is for .sqc files: an .npy is not entropy-coded")
 
 
 def check_dtype(dtype: npy.Dtype | None, form: CodesFormat) -> None:

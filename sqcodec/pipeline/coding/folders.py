@@ -22,6 +22,7 @@ from sqcodec.pipeline.coding.files import (
     CodesFormat,
     bit_rate_note,
     check_block,
+    check_coder,
     check_dtype,
     decode_with,
     encode_with,
@@ -107,6 +108,7 @@ def encode_folder(
     """
     form = form or "sqc"
     check_dtype(dtype, form)
+    check_coder(options, form)
     check_block(block, form)
     tasks = _tasks(source, target, SUFFIXES, f".{form}", "recordings")
     found = find_for_encoding(model)

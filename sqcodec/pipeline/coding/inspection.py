@@ -173,8 +173,9 @@ def _inspection(content: bytes, where: str, read: _Read) -> Inspection:
     codebooks = _codebook_use(codes, codec_header) if codes else ()
     number, length = codes.indices.shape if codes else (header.books, header.length(_ASSUMED)) if header else (0, 0)
     widths = [(size - 1).bit_length() for size in codec_header.codewords[:number]] if codec_header else []
-    fixed = sum(width * book.codes for width, book in zip(widths, codebooks, strict=False)) / seconds
-    entropy = sum(codebook.entropy * codebook.codes for codebook in codebooks) / seconds
+    span = length / codec_header.features.code_rate if codec_header else seconds  # the last code reaches beyond the end
+    fixed = sum(width * book.codes for width, book in zip(widths, codebooks, strict=False)) / span
+    entropy = sum(codebook.entropy * codebook.codes for codebook in codebooks) / span
     return Inspection(
         file=where,
         format=f".sqc version {header.version}" if header else ".npy",
