@@ -98,14 +98,14 @@ def check_no_stage_leaves_those_after_it_behind(folder: Path) -> None:
     """What was made from a training is not shipped as if it were made from that training's further steps."""
     tuned = Path("work-speech16k") / "on-codec"
     for change, later in (
-        ("train.steps=8", tuned / "model.safetensors"),
-        ("vocoder.train.steps=4", tuned / "vocoder-on-codec" / "checkpoint.pt"),
-        ("vocoder.on_codec.train.steps=6", tuned / "joint" / "checkpoint.pt"),
-        ("joint.vocoder.train={steps: 6}", tuned / "live" / "checkpoint.pt"),
+        ("train.steps=8", f"{tuned}"),
+        ("vocoder.train.steps=4", f"{tuned / 'vocoder-on-codec'} and {tuned / 'joint'} and {tuned / 'live'}"),
+        ("vocoder.on_codec.train.steps=6", f"{tuned / 'joint'} and {tuned / 'live'}"),
+        ("joint.vocoder.train={steps: 6}", f"{tuned / 'live'}"),
     ):
         refused = train(folder, change)
         assert refused.returncode == 1
-        text = f"has steps to do, but {later} was made from it before; remove {later.parent} to make what follows anew"
+        text = f"has steps to do, but {later} came of it before; remove that to make what follows anew"
         assert refused.stderr.splitlines()[-1].endswith(text), refused.stderr
 
 

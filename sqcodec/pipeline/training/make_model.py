@@ -4,7 +4,7 @@ smooths away.
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -99,17 +99,18 @@ def make_model(
         report(line)
     try:
         on_codec_folder, joint = stage_folder(tuned, "vocoder-on-codec"), stage_folder(tuned, "joint")
-        _train_codec(natural, run, stage, later=tuned / MODEL)
-        _train_vocoder(natural, stage_folder(run, "vocoder"), stage, later=on_codec_folder / CHECKPOINT)
+        live_folder = stage_folder(tuned, "live")
+        _train_codec(natural, run, stage, later=(tuned,))
+        _train_vocoder(natural, stage_folder(run, "vocoder"), stage, later=(on_codec_folder, joint, live_folder))
         if not _has_tables(tuned / MODEL):  # the model that ships: its vocoder learns from what it returns
             ship_model(run / MODEL, tuned / MODEL, stage.features, device=device)
         _train_context(on_codec, tuned, stage)
         tuning = fine_tuning(tuned, run, "vocoder-on-codec")
-        _train_vocoder(on_codec, on_codec_folder, stage, tuning, later=joint / CHECKPOINT)
+        _train_vocoder(on_codec, on_codec_folder, stage, tuning, later=(joint, live_folder))
         if on_codec.joint:
-            _train_joint(on_codec, "joint", tuned, stage, later=stage_folder(tuned, "live") / CHECKPOINT)
+            _train_joint(on_codec, "joint", tuned, stage, later=(live_folder,))
             if on_codec.joint.live:
-                _train_joint(on_codec.live, "live", tuned, stage, later=None)
+                _train_joint(on_codec.live, "live", tuned, stage, later=())
     except StoppedError:
         raise StoppedError(f"stopped, all saved in {work}; the same command goes on from here") from None
     made.codec.mkdir(parents=True, exist_ok=True)
@@ -125,16 +126,16 @@ def make_model(
     return made
 
 
-def _refuse_stale(folder: Path, later: Path | None) -> None:
-    """Raise TrainingError: the training in `folder` is to go on, and `later` was made from it before."""
-    if later is not None and later.exists():
+def _refuse_stale(folder: Path, later: Sequence[Path]) -> None:
+    """Raise TrainingError: the training in `folder` is to go on, and in `later` is what was made from it before."""
+    if made := [str(each) for each in later if (each / CHECKPOINT).exists() or (each / MODEL).exists()]:
         raise TrainingError(
-            f"{folder}: has steps to do, but {later} was made from it before; remove {later.parent} to make what"
-            " follows anew"
+            f"{folder}: has steps to do, but {' and '.join(made)} came of it before; remove that to make what follows"
+            " anew"
         )
 
 
-def _train_codec(recipe: CodecRecipe, folder: Path, stage: _Stage, *, later: Path) -> None:
+def _train_codec(recipe: CodecRecipe, folder: Path, stage: _Stage, *, later: Sequence[Path]) -> None:
     """Unless the model there has all its steps and, last of all, its entropy tables."""
     if _has_tables(folder / MODEL) and model_header.read_header(folder / MODEL).step >= recipe.train.steps:
         return
@@ -166,7 +167,7 @@ def _train_context(recipe: CodecRecipe, run: Path, stage: _Stage) -> None:
 
 
 def _train_joint(
-    recipe: CodecRecipe, name: Literal["joint", "live"], run: Path, stage: _Stage, *, later: Path | None
+    recipe: CodecRecipe, name: Literal["joint", "live"], run: Path, stage: _Stage, *, later: Sequence[Path]
 ) -> None:
     """Unless the vocoder there has all its steps."""
     folder = stage_folder(run, name)
@@ -198,7 +199,7 @@ def _has_tables(model: Path) -> bool:
 
 
 def _train_vocoder(
-    recipe: CodecRecipe, folder: Path, stage: _Stage, tuning: FineTuning | None = None, *, later: Path
+    recipe: CodecRecipe, folder: Path, stage: _Stage, tuning: FineTuning | None = None, *, later: Sequence[Path]
 ) -> None:
     """Unless the vocoder there has all its steps."""
     assert isinstance(recipe.vocoder, TrainedVocoderConfig)
