@@ -102,7 +102,7 @@ def test_a_misspelt_key_that_is_missing_is_the_one_that_is_meant(tmp_path):
 def test_overrides_are_typed_and_checked():
     recipe = load_recipe("vctk", ("train.steps=7", "train.learning_rate=1e-3", "quantizer.variance=III"))
     assert (recipe.train.steps, recipe.train.learning_rate, recipe.quantizer.variance) == (7, 1e-3, "III")
-    for bad in ("train.steps", "zebra.steps=3", "=3", "train.steps.more=3"):
+    for bad in ("train.steps", "=3", "train.steps.more=3"):
         with pytest.raises(RecipeError) as caught:
             load_recipe("vctk", (bad,))
         assert (
@@ -110,6 +110,15 @@ def test_overrides_are_typed_and_checked():
         )
     with pytest.raises(RecipeError, match=r"`overrides` train.steps=\[: the value is not YAML"):
         load_recipe("vctk", ("train.steps=[",))
+
+
+def test_a_section_that_is_not_there_is_named():
+    with pytest.raises(RecipeError, match=r"^`overrides` zebra.steps=3: the recipe has no section 'zebra'$"):
+        load_recipe("vctk", ("zebra.steps=3",))
+    with pytest.raises(RecipeError) as caught:  # unknown keys are no advice for each other
+        load_recipe("vctk", ("quantizer.kind=vq",))
+    assert "did you mean quantizer.variance" not in str(caught.value)
+    assert "did you mean quantizer.initial_variance" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("text", "expected"), [("- a\n", "got list, expected a mapping"), ("a: [", "not a YAML file")])

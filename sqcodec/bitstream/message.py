@@ -45,7 +45,7 @@ def unpack(content: bytes, space: CodeSpace, *, where: str) -> Codes:
     """What `pack` wrote: its sound has the length of whole codes. Raises CodesError, naming `where`: another model's,
     damaged or cut."""
     if space.context is None:
-        raise CodesError(f"{where}: messages need a model with a context model")
+        raise CodesError(f"{where}: messages need a model with a context model; name the one that wrote it")
     header, payload, first = content[:_HEADER], content[_HEADER:], bytes.fromhex(space.by_coder["context"])[:1]
     if len(header) == _HEADER and header[:1] != first:
         raise CodesError(f"{where}: no message, or one of another model: its first byte is {header[0]:02x}, expected"
@@ -63,7 +63,10 @@ def unpack(content: bytes, space: CodeSpace, *, where: str) -> Codes:
                 gain=0.0 if fields & _SILENCE else 1.0, speaker=None, fingerprint=space.fingerprint,
                 stages=part.stages if stops else None,
             )  # fmt: skip
-    raise CodesError(f"{where}: the checksum does not match: the message was damaged or cut; send it again")
+    raise CodesError(
+        f"{where}: the checksum does not match: the message was damaged or cut; send it again, or decode the others"
+        " with `recover`"
+    )
 
 
 def samples_of(codes: int, features: FeatureConfig) -> int:

@@ -129,7 +129,7 @@ def decode(
         decoded = decode_messages(
             sources, recording, model=model, vocoder=vocoder, rate=rate, device=device, raw=raw, recover=recover
         )
-        _echo_decoded(decoded, codes, recording, quiet=quiet, as_json=as_json)
+        _echo_decoded(decoded, recording, quiet=quiet, as_json=as_json, lost="lost messages")
         return
     if is_folder(codes):
         with progress_bar(quiet=quiet) as show:
@@ -145,11 +145,11 @@ def decode(
             codes, recording, model=model, speaker=speaker, vocoder=vocoder, rate=rate, device=device,
             precision=precision, recover=recover, row=row, raw=raw, progress=show,
         )  # fmt: skip
-    _echo_decoded(decoded, codes, recording, quiet=quiet, as_json=as_json)
+    _echo_decoded(decoded, recording, quiet=quiet, as_json=as_json, lost=f"{codes}: damaged: lost codes")
 
 
-def _echo_decoded(decoded: "Decoded", codes: Path, recording: Path, *, quiet: bool, as_json: bool) -> None:
-    """Print what decoding gave. Raises ClickException: parts of the sound are lost."""
+def _echo_decoded(decoded: "Decoded", recording: Path, *, quiet: bool, as_json: bool, lost: str) -> None:
+    """Print what decoding gave. lost: what to call parts of it that are. Raises ClickException: there are some."""
     text = (
         f"{decoded.seconds:.2f} s at {decoded.sample_rate} Hz{speaker_text(decoded.speaker)},"
         f" {model_text(decoded.model)}"
@@ -159,5 +159,5 @@ def _echo_decoded(decoded: "Decoded", codes: Path, recording: Path, *, quiet: bo
     else:
         echo_result(recording, [note.text for note in decoded.notes], text, quiet=quiet)
     if decoded.lost:
-        spans = ", ".join(f"{span.start:g} to {span.stop:.2f} s" for span in decoded.lost)
-        raise click.ClickException(f"{codes}: damaged: lost codes became silence, {spans}")
+        spans = ", ".join(f"{span.start:.2f} to {span.stop:.2f} s" for span in decoded.lost)
+        raise click.ClickException(f"{lost} became silence, {spans}")

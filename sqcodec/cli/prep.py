@@ -83,7 +83,8 @@ def prep(
 
 
 def _echo_result(prepared: "Prepared", recipe: str, settings: str) -> None:
-    echo(f"{prepared.folder}: {'made' if prepared.fresh else 'nothing new to do'}")
+    made = "made in place of another store" if prepared.replaced else "made"
+    echo(f"{prepared.folder}: {made if prepared.fresh else 'nothing new to do'}")
     for split in prepared.splits:
         echo(f"  {split.name}: {split.utterances} utterances, {split.speakers} speakers, {_duration(split.hours)}")
     if prepared.reports:

@@ -21,10 +21,12 @@ _OPTIONS = {
     "list_file": "--list",
     "max_bytes": "--max-bytes",
     "overrides": "--set",
+    "start": "--from",
     **{
         name: f"--{name}"
         for name in (
-            "asr", "backend", "block", "codebooks", "coder", "data", "device", "dtx", "dtype", "effort", "jobs",
+            "asr", "backend", "block", "codebooks", "coder", "complexity", "data", "device", "dtx", "dtype", "effort",
+            "jobs",
             "model", "mos", "neighbours", "out", "protect", "protocol", "quality", "rate", "raw", "recover", "resume",
             "row", "scheduler", "speaker", "stage", "stream", "strict", "sv", "systems", "target",
         )
@@ -32,7 +34,7 @@ _OPTIONS = {
 }  # fmt: skip
 # control characters but tab and newline, and those that turn the direction of the text
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_FLAGS = ("dtx", "fetch", "recover", "resume", "stream", "strict")  # options without a value
+_FLAGS = ("complexity", "dtx", "fetch", "recover", "resume", "stream", "strict")  # options without a value
 _SETTING = rf"(?:`(?:{'|'.join(_FLAGS)})`|`(?:{'|'.join(_OPTIONS)})` [^\s,;)]+)"
 _COMMAND = re.compile(rf"'(sqcodec [^']+)' with ({_SETTING}(?: and {_SETTING})*)")
 

@@ -62,7 +62,9 @@ def read_list(path: Path, root: Path | None = None) -> Manifest:
     except (UnicodeDecodeError, csv.Error) as error:
         raise CorpusError(f"{path}: not a TSV ({error}); expected the columns {', '.join(COLUMNS)}") from error
     if not set(COLUMNS) <= set(columns):
-        raise CorpusError(f"{path}: got the columns {', '.join(columns) or 'none'}, expected {', '.join(COLUMNS)}")
+        raise CorpusError(
+            f"{path}: got the columns {', '.join(columns) or 'none'}, expected {', '.join(COLUMNS)}, separated by tabs"
+        )
     for number, line in enumerate(lines, 2):
         if not all(line[column] for column in COLUMNS):
             raise CorpusError(

@@ -37,6 +37,8 @@ def override_(tree: dict[str, Any], override: str) -> None:
             for name in [last, *sections[:index:-1]]:
                 value = f"{{{name}: {value}}}"
             raise RecipeError(f"`overrides` {override}: {whole} is not set; set it whole: {whole}={value}")
+    if sep and last and len(sections) == 1 and node is None:
+        raise RecipeError(f"`overrides` {override}: the recipe has no section {sections[0]!r}")
     if not sep or not isinstance(node, dict) or not last:
         raise RecipeError(f"`overrides` {override}: expected section.key=value, such as `overrides` train.steps=1000")
     try:

@@ -84,7 +84,8 @@ def validate_recipe(tree: Any, *, where: str) -> Recipe:
     except ValidationError as error:
         items = error.errors(include_url=False)
         missing = [_parts(item) for item in items if item["type"] == "missing"]
-        lines = [_explain(item, tree, missing) for item in items[:_LISTED]]
+        unknown = [_parts(item) for item in items if item["type"] == "extra_forbidden"]
+        lines = [_explain(item, tree, missing, unknown) for item in items[:_LISTED]]
         more = [f"and {len(items) - _LISTED} more"] if len(items) > _LISTED else []
         raise RecipeError("\n  ".join([f"{where}: {len(items)} error(s)", *lines, *more])) from None
 
@@ -106,8 +107,8 @@ def _parts(item: Any) -> list[str]:
     return parts
 
 
-def _explain(item: Any, tree: Any, missing: list[list[str]]) -> str:
-    """A line on an error. missing: keys that the recipe lacks."""
+def _explain(item: Any, tree: Any, missing: list[list[str]], unknown: list[list[str]]) -> str:
+    """A line on an error. missing, unknown: keys that the recipe lacks, and that it should not have."""
     parts = _parts(item)
     key = ".".join(parts) or "recipe"
     match item["type"]:
@@ -118,18 +119,18 @@ def _explain(item: Any, tree: Any, missing: list[list[str]]) -> str:
         case "missing":
             return f"{key}: missing"
         case "extra_forbidden":
-            return f"{key}: unknown key (got {_SHORT.repr(item['input'])}); {_advice(parts, tree, missing)}"
+            return f"{key}: unknown key (got {_SHORT.repr(item['input'])}); {_advice(parts, tree, missing, unknown)}"
         case _:
             got = f", got {_SHORT.repr(item['input'])}" if not isinstance(item["input"], dict) else ""
             return f"{key}: {item['msg'].removeprefix('Value error, ')}{got}"
 
 
-def _advice(parts: list[str], tree: Any, missing: list[list[str]]) -> str:
+def _advice(parts: list[str], tree: Any, missing: list[list[str]], unknown: list[list[str]]) -> str:
     """What may have been meant by an unknown key: another one of its section, or one that is missing there."""
     *sections, key = parts
     for section in sections:
         tree = tree.get(section) if isinstance(tree, dict) else None
-    beside = [str(name) for name in tree if name != key] if isinstance(tree, dict) else []
+    beside = [str(name) for name in tree if [*sections, name] not in unknown] if isinstance(tree, dict) else []
     known = {*beside, *(lost[-1] for lost in missing if lost[:-1] == sections)}
     near = difflib.get_close_matches(key, sorted(known), n=1)
     return f"did you mean {'.'.join([*sections, near[0]])}?" if near else "remove it"

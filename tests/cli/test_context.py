@@ -24,10 +24,14 @@ def folder(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("context")
     arguments = trained(place, *(f"context.{text}" for text in SMALL))
     shutil.copy(place / "run" / "model.safetensors", place / "before.safetensors")
+    (place / "run" / "joint").mkdir()
+    shutil.copy(place / "before.safetensors", place / "run" / "joint" / "model.safetensors")
     result = run(*arguments, "--stage", "context")
     assert result.exit_code == 0, result.output
     assert re.fullmatch(
-        rf"{place}/run/model.safetensors: \d\.\d\d bits per code on test, 4 at fixed width\n"
+        rf"{place}/run/model.safetensors: \d\.\d\d bits per code on test, \d\.\d\d by the tables, 4 at fixed width\n"
+        rf"Note: it learned too little, files are smaller without it; remove {place}/run/model.safetensors and"
+        rf" {place}/run/context, and 'sqcodec train' with --resume writes the former anew\n"
         rf"Next: sqcodec encode in.wav out.sqc --model {place}/run\n",
         result.stdout,
     ), result.stdout
@@ -49,6 +53,12 @@ def test_the_model_keeps_its_fingerprint_and_reads_its_older_files(folder: Path,
     assert sounds[0].shape == sounds[1].shape
 
 
+def test_later_stages_read_files_of_it(folder: Path, tmp_path: Path) -> None:
+    wav, later = folder / "speech" / "p225" / "0.wav", folder / "run" / "joint"
+    assert run("encode", wav, tmp_path / "a.sqc", "--model", folder / "run").exit_code == 0
+    assert run("decode", tmp_path / "a.sqc", tmp_path / "a.wav", "--model", later).exit_code == 0
+
+
 def test_inspect_says_what_a_file_is_coded_with(folder: Path, tmp_path: Path) -> None:
     wav, run_folder = folder / "speech" / "p226" / "1.wav", folder / "run"
     assert run("encode", wav, tmp_path / "a.sqc", "--model", run_folder).exit_code == 0
@@ -59,9 +69,10 @@ def test_inspect_says_what_a_file_is_coded_with(folder: Path, tmp_path: Path) ->
     assert (content["coder"], content["tables"]) == ("context", False)
 
 
-def test_a_context_model_is_never_replaced(folder: Path) -> None:
+@pytest.mark.parametrize("resumed", [("--resume",), ()])
+def test_a_context_model_is_never_replaced(folder: Path, resumed: tuple[str, ...]) -> None:
     again = run(
-        "train", "folder", "--stage", "context", "--features", folder / "store", "--out", folder / "run", "--resume"
+        "train", "folder", "--stage", "context", "--features", folder / "store", "--out", folder / "run", *resumed
     )
     assert (again.exit_code, again.stderr) == (
         1,

@@ -9,7 +9,7 @@ import soundfile
 
 from sqcodec.pipeline.coding import joined_messages, messages
 from tests.cli.runner import refused, run
-from tests.conftest import speech_like
+from tests.conftest import make_model, speech_like
 
 pytestmark = pytest.mark.ships
 
@@ -105,7 +105,7 @@ def test_what_is_lost_becomes_silence(five: list[Path], missing: bool) -> None:
     result = run("decode", *five, "out.wav", "--recover")
     assert result.exit_code == 1
     assert "missing before m-004.bin" in result.stderr or "m-003.bin: the checksum does not match" in result.stderr
-    assert "Error: m-001.bin: damaged: lost codes became silence, 2 to 3.00 s" in result.stderr
+    assert "Error: lost messages became silence, 2.00 to 3.00 s\n" in result.stderr
     whole, sound = soundfile.read("whole.wav")[0], soundfile.read("out.wav")[0]
     assert len(whole) == len(sound)
     assert not sound[32_000:48_000].any()
@@ -115,8 +115,8 @@ def test_what_is_lost_becomes_silence(five: list[Path], missing: bool) -> None:
 
 
 @pytest.mark.slow
-def test_silence_before_the_first_that_is_intact(five: list[Path]) -> None:
-    five[0].write_bytes(b"")
+def test_silence_before_the_first_that_is_there(five: list[Path]) -> None:
+    five.pop(0)
     tree = json.loads(run("decode", *five, "out.wav", "--recover", "--json", "--quiet").stdout)
     assert tree["lost"] == [{"start": 0.0, "stop": 1.0}]
     assert tree["seconds"] == pytest.approx(5, abs=0.02)
@@ -125,12 +125,24 @@ def test_silence_before_the_first_that_is_intact(five: list[Path]) -> None:
 def test_numbers_far_apart_are_of_several_recordings() -> None:
     names = ("m-001.bin", "m-003.bin", "m-2999.bin", "o-004.bin", "o-003.bin", "p-1.bin", "p-4.bin", "q.bin")
     assert joined_messages._missing([*map(Path, names)]) == [0, 1, 0, 0, 0, 0, 0, 0]
+    assert joined_messages._missing([*map(Path, names[1:])]) == [2, 0, 0, 0, 0, 0, 0]
+    assert joined_messages._missing([Path("m-003.bin")]) == [0]  # each can be decoded alone
 
 
 def test_the_name_of_several_says_how_to_decode_them() -> None:
     Path("m-001.bin").write_bytes(b"a part")
     text = refused("decode", "m.bin", "out.wav")
     assert text == "Error: m.bin: is not there, but m-001.bin is: decode all of them, m-*.bin\n"
+
+
+@pytest.mark.slow
+def test_a_run_here_does_not_hide_the_model_that_wrote_them(folder: Path) -> None:
+    assert run("encode", "in.wav", "m.bin").exit_code == 0
+    make_model(folder / "runs" / "mine" / "model.safetensors")
+    done = run("decode", *sorted(Path().glob("m*.bin")), "out.wav")
+    assert (done.exit_code, done.stdout) == (0, "out.wav: 5.01 s at 16000 Hz, model speech16k\n")
+    text = refused("decode", "m-001.bin", "o.wav", "--model", "mine")
+    assert text == "Error: m-001.bin: messages need a model with a context model; name the one that wrote it\n"
 
 
 def test_names_of_a_thousand_parts_sort_as_their_numbers() -> None:

@@ -137,7 +137,7 @@ def test_recover_decodes_the_intact_blocks(coded: Path) -> None:
     result = run("decode", "bad.sqc", "o.wav", "--recover")
     assert result.exit_code == 1
     assert result.stdout == f"o.wav: 30.00 s at 16000 Hz, speaker p226, {MODEL}\n"
-    assert result.stderr == "Error: bad.sqc: damaged: lost codes became silence, 10 to 20.00 s\n"
+    assert result.stderr == "Error: bad.sqc: damaged: lost codes became silence, 10.00 to 20.00 s\n"
     sound = soundfile.read("o.wav", dtype="int16")[0]
     assert not sound[160_000:320_000].any()
     assert sound[:160_000].any()
@@ -195,7 +195,7 @@ def test_shorter_blocks_lose_less(workplace: Path) -> None:
     Path("short.sqc").write_bytes(content)
     result = run("decode", "short.sqc", "out.wav", "--recover")
     assert result.exit_code == 1
-    assert "lost codes became silence, 2 to 2.50 s" in result.stderr
+    assert "lost codes became silence, 2.00 to 2.50 s" in result.stderr
     refusal = "Error: --block is for .sqc files: an .npy has no blocks\n"
     assert refused("encode", "in.wav", "a.npy", "--block", "1") == refusal
     assert "Invalid value for '--block'" in refused("encode", "in.wav", "a.sqc", "--block", "0.1", exit_code=2)

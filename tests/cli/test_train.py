@@ -78,6 +78,24 @@ def test_wrong_overrides_are_named(tmp_path):
     assert "train.stepps: unknown key (got 3); did you mean train.steps?" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        (
+            "train.steps=500",
+            "quantizer.warmup_steps 800: expected fewer than train.steps 500, or the codebooks",
+        ),
+        ("bit_rate=399", "bit_rate 399: expected at least 400, the rate of one codebook"),
+    ],
+)
+def test_what_would_make_no_model_is_refused_at_once(tmp_path, setting, text):
+    done = CliRunner().invoke(
+        main, ["train", "speech16k", "--features", "none", "--out", str(tmp_path), "--set", setting]
+    )
+    assert done.exit_code == 1
+    assert f"recipe speech16k: {text}" in done.stderr
+
+
 @pytest.mark.slow
 def test_sigterm_saves_and_names_resume(tmp_path, monkeypatch):
     store, run = make_store(tmp_path / "corpus"), tmp_path / "run"

@@ -77,8 +77,8 @@ COLUMNS = "path, speaker, split"
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("path\tspeaker\n", f": got the columns path, speaker, expected {COLUMNS}"),
-        ("", f": got the columns none, expected {COLUMNS}"),
+        ("path\tspeaker\n", f": got the columns path, speaker, expected {COLUMNS}, separated by tabs"),
+        ("", f": got the columns none, expected {COLUMNS}, separated by tabs"),
         ("path\tspeaker\tsplit\na.wav\t\ttest\n", f", line 2: an empty field; expected {COLUMNS}, separated by tabs"),
         ("path\tspeaker\tsplit\na.wav\tb\n", f", line 2: an empty field; expected {COLUMNS}, separated by tabs"),
         (

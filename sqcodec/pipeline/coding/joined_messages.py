@@ -1,5 +1,6 @@
 """Voice messages to one sound: those that `messages` made of a recording, also where some are damaged or missing."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from sqcodec.pipeline.coding.messages import DIGITS, numbered
 from sqcodec.pipeline.coding.notes import Note, note
 from sqcodec.pipeline.coding.outcomes import Decoded, Span
 from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, clipping_note
-from sqcodec.pipeline.finding.models import find_for_encoding
+from sqcodec.pipeline.finding.models import find_for_message
 from sqcodec.pipeline.paths import check_target
 
 _MOST_MISSING = 1000  # between two numbers, beyond which they are not of one recording
@@ -45,12 +46,12 @@ def decode_messages(
 ) -> Decoded:
     """Decode messages, in the order in which they are given, to one sound.
 
-    model: None: that `encode` would use, for a message names its model in one byte. recover: messages that are damaged,
-    or missing between two numbers, become silence as long as the message before, or after where there is none, and
-    `lost` lists them. Raises as `decode_file`.
+    model: None: one that the first byte of the messages may mean, which is all that they name it by. recover: messages
+    that are damaged, or missing between two numbers or before the first of several, become silence as long as the
+    message before, or after where there is none, and `lost` lists them. Raises as `decode_file`.
     """
     check_target(sources[0], target, (".raw", ".pcm") if raw else SOUND_FORMATS)
-    codec = open_codec(find_for_encoding(model).path, device)
+    codec = open_codec(find_for_message(_first_byte(sources), model).path, device)
     codes, lost, lacks = _recovered(sources, codec) if recover else _intact(sources, codec)
     rate = rate or codec.sample_rate
     where = str(sources[0])
@@ -96,12 +97,14 @@ def _recovered(sources: Sequence[Path], codec: Codec) -> _Heard:
 
 
 def _missing(sources: Sequence[Path]) -> list[int]:
-    """Before each message, how many numbers there are between its own, NAME-007.bin, and that before, NAME-003.bin."""
+    """Before each message, how many numbers there are between its own, NAME-007.bin, and that before, NAME-003.bin; 0
+    before the first of several is that before NAME-001.bin."""
     missing, last = list[int](), ("", 0)
     for path in sources:
         name, _, digits = path.stem.rpartition("-")
         number = int(digits) if name and digits.isdecimal() and len(digits) >= DIGITS else 0
-        between = number - last[1] - 1 if number and last == (name, last[1]) else 0
+        follows = name == last[0] if missing else len(sources) > 1
+        between = number - last[1] - 1 if number and follows else 0
         missing.append(between if 0 < between <= _MOST_MISSING else 0)
         last = (name, number)
     return missing
@@ -120,6 +123,12 @@ def _stand_in(near: Codes) -> Codes:
         indices=near.indices[:, -1:].repeat(length, axis=1),
         stages=None if stages is None else stages[-1:].repeat(length),
     )
+
+
+def _first_byte(sources: Sequence[Path]) -> int:
+    """That which begins most of the messages. Raises CodesError: none can be read."""
+    begun = [content[0] for path in sources if path.exists() and (content := _read(path))]
+    return Counter(begun).most_common(1)[0][0] if begun else 0
 
 
 def _unpacked(path: Path, codec: Codec) -> Codes:

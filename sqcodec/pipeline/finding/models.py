@@ -180,6 +180,20 @@ def find_for_decoding(fingerprint: str, model: str | Path | None) -> FoundModel:
     )
 
 
+def find_for_message(first: int, model: str | Path | None) -> FoundModel:
+    """The model of a message that begins with the byte `first`: `model`, that of SQCODEC_MODEL, or the first that a
+    search for the writer of codes finds; else that `encode` would take, which reads no such message.
+
+    Raises ModelError: `model` is none, or there is none at all.
+    """
+    if named := _named(model):
+        return named
+    for header in _candidates():
+        if header.context is not None and bytes.fromhex(names_of(header)[-1])[0] == first:
+            return FoundModel(_whole(header.path), "")
+    return find_for_encoding(None)
+
+
 def _whole(path: Path) -> Path:
     """The path, once the file of an older model has its checksum. Raises ModelError: it has another."""
     return checked(path, path.parent.name) if _ships(path) and path.parent.name in OLDER else path
@@ -191,11 +205,15 @@ def _like(fingerprint: str, header: ModelHeader) -> list[str]:
 
 
 def _candidates() -> Iterator[ModelHeader]:
-    """Headers of all models that a search covers. Files that are no models of sqcodec are skipped."""
+    """Headers of all models that a search covers, that which `encode` would take before others of its codes: a run
+    before its stages, the newest run first, then what ships. Files that are no models of sqcodec are skipped.
+    """
     named = os.environ.get(ENVIRONMENT)
     if named:
         yield read_header(resolve(named))
-    for path in sorted([*RUNS.glob(f"**/{MODEL}"), *SHIPPED.glob(f"**/{MODEL}")]):
+    runs, ships = list(trained_models()), sorted(SHIPPED.glob(f"**/{MODEL}"))
+    deeper = sorted(set(RUNS.glob(f"**/{MODEL}")) - set(runs), key=lambda path: (len(path.parts), path))
+    for path in (*runs, *ships, *deeper):
         try:
             yield read_header(path)
         except ModelError:

@@ -44,7 +44,7 @@ def shipped_model(name: str) -> ModelSummary:
     models = {model.name: model for model in shipped_models()}
     if name not in models:
         if any(name in (model_name(path), path.parent.name) for path in trained_models()):
-            raise ModelError(f"model {name!r}: was trained here and has no model card; it is in the list of all models")
+            raise ModelError(f"model {name!r}: was trained here and has no model card; `complexity` says what it costs")
         raise ModelError(f"model {name!r}: no model of this name ships; expected one of: {', '.join(models) or 'none'}")
     return models[name]
 

@@ -119,11 +119,13 @@ def evaluate(
     kept = tuple(utterance.name for utterance in utterances) if write_scp else listened
     tasks = [_task(system, utterance, settings, out, kept) for utterance in utterances for system in systems]
     with alone(out):
+        former = len(_read_rows(out / _ROWS).keys() - {task.key for task in tasks})
         rows = _all_rows(out, tasks, jobs=jobs, backend=backend, progress=progress)
         errors = tuple(f"{row['system']}, {row['file']}: {row['error']}" for row in rows if "error" in row)
         if len(errors) == len(rows):
             raise SqcodecError(f"{out}: no file could be coded; the first: {errors[0]}")
-        corpus_notes = [note for note in (found.note, chosen.note) if note]
+        gone = f"{out / _ROWS}: {former} rows of other systems, recordings or settings were replaced" if former else ""
+        corpus_notes = [note for note in (found.note, chosen.note, gone) if note]
         missing = reasons(row["failed"] for row in rows if "failed" in row)
         notes = (*corpus_notes, *absent, *left_out(settings), *missing, *_beyond(rows), *_failures(errors))
         summaries = results.summarise(systems, rows, out)
@@ -195,7 +197,7 @@ def _all_rows(
     out: Path, tasks: list[_Task], *, jobs: int, backend: str, progress: Progress | None
 ) -> list[dict[str, Any]]:
     """The row of each task, in their order: rows of an earlier run are kept, the others computed and written."""
-    known = {row["key"]: row for row in _read_rows(out / _ROWS)}
+    known = _read_rows(out / _ROWS)
     rows_by_key = {task.key: known[task.key] for task in tasks if task.key in known and _has_files(task)}
     missing = [task for task in tasks if task.key not in rows_by_key]
     if progress:
@@ -210,16 +212,16 @@ def _all_rows(
     return rows
 
 
-def _read_rows(path: Path) -> list[dict[str, Any]]:
-    """Rows of an earlier run; an incomplete last line is left out."""
-    rows = []
+def _read_rows(path: Path) -> dict[str, dict[str, Any]]:
+    """Rows of an earlier run by their keys; an incomplete last line is left out."""
+    rows = {}
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
         try:
             row = json.loads(line)
         except ValueError:
             continue
         if isinstance(row, dict) and "key" in row and "error" not in row:
-            rows.append(row)
+            rows[row["key"]] = row
     return rows
 
 

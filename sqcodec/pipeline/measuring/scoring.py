@@ -248,8 +248,10 @@ def reasons(failed: Iterable[Mapping[str, str]]) -> list[str]:
     found: dict[str, list[str]] = {}
     for file in files:
         for key, reason in file.items():
-            found.setdefault(COLUMNS[key].title, []).append(reason)
-    return [f"{title}: not computed for {len(why)} of {len(files)}: {why[0]}" for title, why in found.items()]
+            found.setdefault(key, []).append(reason)
+    counted = ((COLUMNS[key].title, f"{len(why)} of {len(files)}: {why[0]}") for key, why in found.items())
+    texts = (f"{title}: not computed for {text}" for title, text in counted)
+    return list(dict.fromkeys(texts))  # of F0 RMSE there are two, in Hz and cents
 
 
 def _score_pair(pair: tuple[str, tuple[Path, Path]], *, settings: Settings) -> tuple[str, FileScores | str]:

@@ -40,7 +40,7 @@ class SplitSummary(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """The store. fresh: whether this call made it; and whether the recipe has a codec."""
+    """The store, and whether the recipe has a codec. fresh: this call made it; replaced: in place of another."""
 
     folder: Path
     recipe_name: str
@@ -49,6 +49,7 @@ class Prepared:
     reports: tuple[Report, ...]
     remarks: tuple[str, ...]
     fresh: bool
+    replaced: bool
 
 
 def prepare(
@@ -79,7 +80,8 @@ def prepare(
     out = out or Path("data") / recipe.name
     digest = _digest(manifest, recipe.features.configuration)
     with alone(out, error=CorpusError):
-        fresh = store.store_digest(out) != digest
+        former = store.store_digest(out)
+        fresh = former != digest
         if fresh:
             device = str(find_device(device))
             _require(recipe, manifest, Counter(utterance.split for utterance in manifest.utterances))
@@ -100,7 +102,7 @@ def prepare(
         _stop_at(reports)
     return Prepared(
         folder=out, recipe_name=recipe.name, has_codec=isinstance(recipe, CodecRecipe),
-        splits=_summaries(out), reports=tuple(reports), fresh=fresh,
+        splits=_summaries(out), reports=tuple(reports), fresh=fresh, replaced=fresh and former is not None,
         remarks=(*remarks, *manifest.remarks, *_unheard(recipe, manifest), *_empty(manifest)),
     )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqcodec.errors import TrainingError
+from sqcodec.errors import RecipeError, TrainingError
 from sqcodec.file_names import MODEL
 from sqcodec.model.model_file import add_tables
 from sqcodec.model.model_header import read_header
@@ -12,6 +12,7 @@ from sqcodec.pipeline.training.launch import make_fabric, part, started_processe
 from sqcodec.pipeline.training.run_folder import last_evaluation, refuse_second, run_training
 from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.recipe import CodecRecipe
+from sqcodec.recipe.quantizer_section import ResidualConfig
 from sqcodec.train.codec_trainer import CodecTrainer
 from sqcodec.train.curves import CODEC_CURVES, draw_curves, draw_spectrograms
 from sqcodec.train.log import read_log
@@ -47,6 +48,7 @@ def train(
     Raises CorpusError: no store, or one of other features; TrainingError: `folder` holds a training already, nothing to
     resume, a batch that the processes cannot share, diverged, or asked to stop.
     """
+    _check(recipe)
     store = open_store_of(recipe, features, recipe.train.evaluate_split)
     resting = recipe.quantizer.has_unused_parameters
     fabric = make_fabric(device, recipe.train.precision, processes=started_processes(), resting=resting)
@@ -61,6 +63,23 @@ def train(
     done = _finish(trainer, folder) if fabric.is_global_zero else None
     part(fabric)
     return done
+
+
+def _check(recipe: CodecRecipe) -> None:
+    """Raise RecipeError: codebooks that would never be trained, or a rate below that of one codebook."""
+    quantizer, steps = recipe.quantizer, recipe.train.steps
+    if isinstance(quantizer, ResidualConfig) and quantizer.warmup_steps >= steps:
+        raise RecipeError(
+            f"recipe {recipe.name}: quantizer.warmup_steps {quantizer.warmup_steps}: expected fewer than train.steps"
+            f" {steps}, or the codebooks are not trained"
+        )
+    if recipe.bit_rate is not None and quantizer.codewords:
+        least = recipe.features.configuration.code_rate * (quantizer.codewords - 1).bit_length()
+        if recipe.bit_rate < least:
+            raise RecipeError(
+                f"recipe {recipe.name}: bit_rate {recipe.bit_rate:g}: expected at least {least:g}, the rate of one"
+                " codebook"
+            )
 
 
 def _refuse_context(trainer: CodecTrainer, model: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sqcodec.bitstream.ans import pack_codes
 from sqcodec.bitstream.context_coder import Part, frame_bits
 from sqcodec.bitstream.context_model import ContextModel
 from sqcodec.errors import ModelError, TrainingError
@@ -12,9 +13,10 @@ from sqcodec.file_names import CHECKPOINT, MODEL
 from sqcodec.model.model_file import add_context, load_model
 from sqcodec.model.model_header import read_header
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
+from sqcodec.pipeline.finding.code_spaces import read_space
 from sqcodec.pipeline.training.kept_codes import Finding, prefix_codes, searched_codes
 from sqcodec.pipeline.training.launch import make_fabric, refuse_processes
-from sqcodec.pipeline.training.run_folder import refuse_second, run_training, stage_folder
+from sqcodec.pipeline.training.run_folder import Stage, refuse_second, run_training, stage_folder
 from sqcodec.pipeline.training.stores import open_store_of
 from sqcodec.recipe import CodecRecipe
 from sqcodec.train.checkpoint import load_checkpoint, require_checkpoint
@@ -33,10 +35,11 @@ _BLOCK = 500  # codes of a block
 @dataclass(frozen=True, kw_only=True)
 class TrainedContext:
     """The model file that has the context model now. bits: a code of the test split with all stages, by the context
-    model in integers, and at fixed width."""
+    model in integers; by the model's entropy tables; and at fixed width."""
 
     path: Path
     bits: float
+    by_tables: float | None
     fixed: float
 
 
@@ -51,7 +54,8 @@ def train_context(
     progress: Progress | None = None,
     finding: Finding | None = None,
 ) -> TrainedContext:
-    """Train the recipe's context model on the codes that the model in `run` makes of a store, and add it to that model.
+    """Train the recipe's context model on the codes that the model in `run` makes of a store, and add it to that model
+    and those of its stages joint, live and contrast that have the same codes.
 
     `run`/context receives checkpoint, log and pictures, context/searched those of the second part, with the codes that
     it learned from; `run`/codes has those of the first. Raises TrainingError: the recipe has no context model, or no
@@ -68,14 +72,14 @@ def train_context(
         )
     refuse_processes("context")
     folder, path = stage_folder(run, "context"), run / MODEL
-    for part in (folder, folder / _SEARCHED):
-        refuse_second(part, resume=resume, remedy="remove that folder")
     if read_header(path).context is not None:
         raise ModelError(
             f"{path}: has a context model, which files may have been written with; to train another,"
             f" copy the run folder, remove context and {MODEL} from the copy, and train it with `resume`, which writes"
             " that file anew"
         )
+    for part in (folder, folder / _SEARCHED):
+        refuse_second(part, resume=resume, remedy="remove that folder")
     if resume:
         require_checkpoint(folder / CHECKPOINT)
     fabric = make_fabric(device, "32-true")
@@ -96,9 +100,28 @@ def train_context(
         draw_curves(read_log(trainer.folder / "log.jsonl"), SEARCHED_CURVES, trainer.folder / "curves.png")
         blend_(trainer.network, former.network, config.searched.share)
     model = to_integers(trainer.network)
-    bits = _bits(model, trainer.corpus.test)
+    parts = _test_parts(model, trainer.corpus.test)
+    costs, codes = frame_bits(parts, model, stops=False), sum(part.codes.size for part in parts)
+    tables, widths = read_space(path).tables, [codec.quantizer.codewords] * codec.quantizer.codebooks
+    coded = [len(pack_codes(part.codes, 0, tables, widths)) for part in parts]
+    for receiver in _receivers(run, read_header(path).fingerprint):
+        add_context(receiver, receiver, model.arrays, model.digest)
     add_context(path, path, model.arrays, model.digest)  # last: until then the training can be resumed
-    return TrainedContext(path=path, bits=bits, fixed=float((codec.quantizer.codewords - 1).bit_length()))
+    return TrainedContext(
+        path=path,
+        bits=float(sum(cost.sum() for cost in costs)) / codes,
+        by_tables=8 * sum(coded) / codes if tables else None,
+        fixed=float((codec.quantizer.codewords - 1).bit_length()),
+    )
+
+
+def _receivers(run: Path, fingerprint: str) -> list[Path]:
+    """Models of later stages with the codes of this fingerprint: files that are written with the run's model are for
+    them, too."""
+    stages: tuple[Stage, ...] = ("joint", "live", "contrast")
+    folders = [stage_folder(run, stage) for stage in stages]
+    models = [folder / MODEL for each in folders for folder in (each, stage_folder(each, "contrast"))]
+    return [model for model in models if model.is_file() and read_header(model).fingerprint == fingerprint]
 
 
 def _begin_with(trainer: ContextTrainer, checkpoint: Path) -> None:
@@ -151,12 +174,11 @@ def _on_searched(
     return trainer
 
 
-def _bits(model: ContextModel, test: PrefixCodes) -> float:
-    """Bits a code of the first test utterances, with all stages, each utterance a block of its own."""
+def _test_parts(model: ContextModel, test: PrefixCodes) -> list[Part]:
+    """The codes of the first test utterances, with all stages, each utterance a block of its own."""
     offsets = np.concatenate([[0], np.cumsum(test.lengths)])[: len(test.lengths)][:_TEST_BLOCKS]
     parts = []
     for begin, length in zip(offsets, test.lengths, strict=False):
         codes = test.codes[begin : begin + min(length, _BLOCK), -model.books :].T
         parts.append(Part(np.ascontiguousarray(codes), np.full(codes.shape[1], model.books, np.uint8)))
-    costs = frame_bits(parts, model, stops=False)
-    return float(sum(cost.sum() for cost in costs)) / sum(part.codes.size for part in parts)
+    return parts

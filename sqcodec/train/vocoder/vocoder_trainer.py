@@ -69,6 +69,11 @@ class VocoderTrainer(Trainer):
         Raises TrainingError: there is neither, or it is of another network; VocoderError: the vocoder is damaged.
         """
         checkpoint, weights = folder / CHECKPOINT, folder / VOCODER
+        if not checkpoint.is_file() and not weights.is_file():
+            raise TrainingError(
+                f"{folder}: no vocoder to go on with; train one first (`stage` vocoder), or name a run that has one"
+                " (`start`)"
+            )
         if checkpoint.is_file() or not weights.is_file():
             self.take(self.read(checkpoint, {"vocoder": self.identity()["vocoder"]}), checkpoint)
             return

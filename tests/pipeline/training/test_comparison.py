@@ -91,7 +91,10 @@ def test_an_override_of_the_quantiser_reaches_the_systems_that_have_its_key():
         (["sq-V"], {}, "`systems`: got sq-V, expected some of: vae, vq, vq-ema, vq-ema-reset, vq-ema-classic, fsq,"
                        " fixed, sq-I, sq-II, sq-III, sq-IV, vmf, nc"),
         (["vmf"], {}, "`systems`: vmf decode to mel-classes, the comparison is of mel; use `target` mel-classes"),
-        (["vae"], {"sweeps": [("quantizer.codewords", ["4"])]}, "quantizer.codewords: unknown key"),
+        (["vae"], {"sweeps": [("quantizer.codewords", ["4"])]}, "sweep of quantizer.codewords: vae has no such key;"
+                                                                " leave it out of `systems`"),
+        (["sq-IV"], {"overrides": ("quantizer.variance=I",)}, "each system has its own quantizer; choose among"),
+        (["sq-IV"], {"overrides": ("train.seed=7",)}, "override train.seed=7: each training has one of `seeds`"),
     ],
 )  # fmt: skip
 def test_a_wrong_plan_is_refused(systems, options, text):

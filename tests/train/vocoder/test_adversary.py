@@ -118,5 +118,5 @@ def test_a_vocoder_without_checkpoint_is_a_start(sound_store, tmp_path):
     with pytest.raises(TrainingError, match="holds another network than the recipe's"):
         other.begin_from(tmp_path / "run")
     (tmp_path / "run" / "vocoder.safetensors").unlink()
-    with pytest.raises(TrainingError, match="there is no checkpoint"):
+    with pytest.raises(TrainingError, match=r"run: no vocoder to go on with; train one first \(`stage` vocoder\)"):
         training.begin_from(tmp_path / "run")

@@ -14,6 +14,7 @@ from sqcodec.recipe import CodecRecipe, load_recipe, recipe_folders
 from sqcodec.recipe.quantizer_section import section_of
 
 Target = Literal["mel", "mel-classes"]
+_DEFINING = ("kind", "variance")  # keys of a quantiser by which systems differ
 _SIZE = ("codewords", "dim")  # of the recipe's quantiser, for all systems
 
 
@@ -95,9 +96,11 @@ def _of_systems(overrides: Sequence[str], sections: Sequence[type[BaseModel]]) -
     own = []
     for text in overrides:
         section, _, key = text.partition("=")[0].partition(".")
+        if (section, key) == ("train", "seed"):
+            raise RecipeError(f"override {text}: each training has one of `seeds`; give those instead")
         if section not in ("quantizer", "target"):
             continue
-        if section == "target" or not key or key == "kind":
+        if section == "target" or not key or key in _DEFINING:
             raise RecipeError(f"override {text}: each system has its own {section}; choose among systems instead")
         if key in _SIZE:
             continue
@@ -129,6 +132,8 @@ def _cell(
     )
     where = [system, *([f"{variant[0]}={variant[1]}"] if variant else []), f"seed{seed}"]
     sweep = (variant[0], _number(variant[1])) if variant else None
+    if variant and variant[0].startswith("quantizer.") and variant[0].removeprefix("quantizer.") not in fields:
+        raise RecipeError(f"sweep of {variant[0]}: {system} has no such key; leave it out of `systems`")
     return Cell(system=system, seed=seed, sweep=sweep, recipe=load_recipe(recipe, changes).codec, folder=Path(*where))
 
 
