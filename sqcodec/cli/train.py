@@ -109,10 +109,13 @@ class _Progress:
 
     def _begin(self, step: int, steps: int) -> None:
         from sqcodec.pipeline.device import find_device
-        from sqcodec.pipeline.training.run_folder import cpu_advice
+        from sqcodec.pipeline.training.run_folder import cpu_advice, made_after
 
         device, plan = find_device(self._device), self._plan
         echo(f"{plan.folder}: steps {step + 1} to {steps} on {device}, features {plan.features}", err=True)
+        if later := made_after(plan.run, plan.stage):
+            listed = " and ".join(map(str, later))
+            echo(f"{listed} came of what was made before; remove that, and train it anew after this", err=True)
         if device.type == "cpu" and (advice := cpu_advice(plan, steps - step)):
             echo(with_options(advice), err=True)
 

@@ -165,7 +165,7 @@ def test_on_codec_fine_tunes_the_vocoder(tmp_path):
     codec = make_model(run / "model.safetensors", speakers=("someone",))
     paper = ("--features", store, "--out", run, "--set", "features.kind=paper-mel")
     early = vocoder("istft", *paper, "--on", "codec", exit_code=1)
-    assert "there is no checkpoint to resume from" in early.stderr
+    assert "run/vocoder: no vocoder to go on with; train one first (--stage vocoder)" in early.stderr
     vocoder("istft", *paper)
     result = vocoder("istft", *paper, "--on", "codec")
     assert result.stdout.startswith(f"{run}/vocoder-on-codec: step 8")
@@ -211,6 +211,8 @@ def test_decoder_and_vocoder_train_together(tmp_path):
     assert first.startswith(f"{run}/joint: step 8, test mel distance ")
     assert last == f"Next: sqcodec encode in.wav out.sqc --model {run}/joint"
     assert load_recipe(str(run / "joint" / "recipe.yaml")).vocoder.train.seed == 3
+    more = train("--stage", "vocoder", "--resume", "--set", "vocoder.train.steps=20")
+    assert f"{run}/joint came of what was made before; remove that, and train it anew after this\n" in more.stderr
     again = train("--stage", "joint", exit_code=1)
     assert again.stderr.startswith(f"Error: {run}/joint holds a training already: add --resume")
     without = train("--stage", "live", exit_code=1)

@@ -18,7 +18,7 @@ from sqcodec.pipeline.paths import written
 from sqcodec.pipeline.training.give_contrast import give_contrast
 from sqcodec.pipeline.training.kept_codes import Finding
 from sqcodec.pipeline.training.prepare import count_reasons, prepare
-from sqcodec.pipeline.training.run_folder import last_vocoder, stage_folder
+from sqcodec.pipeline.training.run_folder import last_vocoder, made_after, stage_folder
 from sqcodec.pipeline.training.shipping import ship_model, ship_receiver, ship_vocoder
 from sqcodec.pipeline.training.train_codec import train
 from sqcodec.pipeline.training.train_context import train_context
@@ -98,19 +98,18 @@ def make_model(
     for line in (*prepared.remarks, *count_reasons(prepared.reports)):
         report(line)
     try:
-        on_codec_folder, joint = stage_folder(tuned, "vocoder-on-codec"), stage_folder(tuned, "joint")
-        live_folder = stage_folder(tuned, "live")
-        _train_codec(natural, run, stage, later=(tuned,))
-        _train_vocoder(natural, stage_folder(run, "vocoder"), stage, later=(on_codec_folder, joint, live_folder))
+        on_codec_folder = stage_folder(tuned, "vocoder-on-codec")
+        _train_codec(natural, run, stage, later=[tuned] if (tuned / MODEL).exists() else [])
+        _train_vocoder(natural, stage_folder(run, "vocoder"), stage, later=made_after(tuned, "vocoder"))
         if not _has_tables(tuned / MODEL):  # the model that ships: its vocoder learns from what it returns
             ship_model(run / MODEL, tuned / MODEL, stage.features, device=device)
         _train_context(on_codec, tuned, stage)
         tuning = fine_tuning(tuned, run, "vocoder-on-codec")
-        _train_vocoder(on_codec, on_codec_folder, stage, tuning, later=(joint, live_folder))
+        _train_vocoder(on_codec, on_codec_folder, stage, tuning, later=made_after(tuned, "vocoder-on-codec"))
         if on_codec.joint:
-            _train_joint(on_codec, "joint", tuned, stage, later=(live_folder,))
+            _train_joint(on_codec, "joint", tuned, stage, later=made_after(tuned, "joint"))
             if on_codec.joint.live:
-                _train_joint(on_codec.live, "live", tuned, stage, later=())
+                _train_joint(on_codec.live, "live", tuned, stage, later=[])
     except StoppedError:
         raise StoppedError(f"stopped, all saved in {work}; the same command goes on from here") from None
     made.codec.mkdir(parents=True, exist_ok=True)
@@ -127,11 +126,11 @@ def make_model(
 
 
 def _refuse_stale(folder: Path, later: Sequence[Path]) -> None:
-    """Raise TrainingError: the training in `folder` is to go on, and in `later` is what was made from it before."""
-    if made := [str(each) for each in later if (each / CHECKPOINT).exists() or (each / MODEL).exists()]:
+    """Raise TrainingError: the training in `folder` is to go on, and `later` was made from it before."""
+    if later:
+        listed = " and ".join(map(str, later))
         raise TrainingError(
-            f"{folder}: has steps to do, but {' and '.join(made)} came of it before; remove that to make what follows"
-            " anew"
+            f"{folder}: has steps to do, but {listed} came of it before; remove that to make what follows anew"
         )
 
 

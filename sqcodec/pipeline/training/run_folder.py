@@ -8,7 +8,7 @@ from typing import Any, Literal
 import yaml
 
 from sqcodec.errors import TrainingError
-from sqcodec.file_names import CHECKPOINT, VOCODER
+from sqcodec.file_names import CHECKPOINT, MODEL, VOCODER
 from sqcodec.locking import alone
 from sqcodec.pipeline.finding.vocoders import STAGE, vocoder_file
 from sqcodec.recipe import PaperNetworkConfig, Recipe, load_recipe
@@ -27,6 +27,12 @@ _FOLDERS = {
     "contrast": "contrast",
     "prior": "prior",
     "context": "context",
+}
+_LATER: dict[Stage, tuple[Stage, ...]] = {
+    "model": ("prior", "context", "vocoder-on-codec", "joint", "live", "contrast"),
+    "vocoder": ("vocoder-on-codec", "joint", "live", "contrast"),
+    "vocoder-on-codec": ("joint", "live", "contrast"),
+    "joint": ("live",),
 }
 _SEEDS = {
     "model": "train.seed",
@@ -112,6 +118,12 @@ def cpu_advice(plan: Plan, steps: int) -> str:
 def stage_folder(run: Path, stage: Stage) -> Path:
     """Where a run keeps checkpoint and log of a stage."""
     return run / _FOLDERS[stage]
+
+
+def made_after(run: Path, stage: Stage) -> list[Path]:
+    """Folders of later stages, which came of what this stage had made so far."""
+    folders = [stage_folder(run, later) for later in _LATER.get(stage, ())]
+    return [folder for folder in folders if (folder / CHECKPOINT).exists() or (folder / MODEL).exists()]
 
 
 def last_vocoder(run: Path) -> Path:

@@ -11,9 +11,13 @@ from matplotlib.figure import Figure
 from sqcodec.pipeline.training.comparison.summary import Result, Row
 from sqcodec.report.figure import write_figure
 
+_PICTURES = ("mse.png", "perplexity.png", "usage.png", "annealing.png")
+
 
 def draw_comparison(results: Sequence[Result], rows: Sequence[Row], folder: Path) -> tuple[Path, ...]:
     """Draw what the cells allow and return what was drawn: for a sweep the capacity study, else the other four."""
+    for former in (*folder.glob("capacity-*.png"), *(folder / name for name in _PICTURES)):
+        former.unlink(missing_ok=True)  # of another comparison in this folder
     swept = dict.fromkeys(row.sweep[0] for row in rows if row.sweep)
     if swept:
         return tuple(_draw(folder / f"capacity-{key}.png", partial(_capacity, rows=rows, key=key), 11) for key in swept)

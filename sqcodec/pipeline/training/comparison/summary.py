@@ -94,6 +94,10 @@ def _notes(rows: Sequence[Row], results: Sequence[Result], failed: Sequence[str]
         " The bound of a decoder over classes is not comparable with that of one over values, nor vmf's with nc's.",
         f"Made by: `{command}`",
     ]
+    sizes = {result.cell.system: size for result in results if (size := result.cell.recipe.quantizer.codewords)}
+    if len(set(sizes.values())) > 1 and not any(row.sweep for row in rows):
+        listed = ", ".join(f"{size} of {system}" for system, size in sizes.items())
+        notes.insert(1, f"The codebooks differ: codewords {listed}.")
     if any(row.published for row in rows):
         notes.insert(1, "The paper's figures (Takida et al., 2022, Table 3) are of 500,000 steps and its own split.")
     return [*notes, *(f"Failed: {text}" for text in failed)]
