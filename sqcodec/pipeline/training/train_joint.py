@@ -51,7 +51,7 @@ def train_joint(
     assert recipe.joint is not None
     store = open_store_of(recipe, features, config.train.evaluate_split, "joint.vocoder.train")
     check_heard(recipe, store.features)
-    refuse_second(folder, resume=resume)
+    refuse_second(folder, resume=resume, remedy="remove that folder")
     fabric = make_fabric(device, config.train.precision)
     if resume:
         require_checkpoint(folder / CHECKPOINT)

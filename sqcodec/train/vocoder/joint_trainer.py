@@ -72,6 +72,7 @@ class JointTrainer(IstftTrainer):
     """The trainer of the vocoder, with the decoder before it."""
 
     section = "joint.vocoder"
+    remedy = "remove that folder to start another training"
 
     def __init__(self, recipe: CodecRecipe, store: FeatureStore, folder: Path, fabric: Fabric, coded: Coded) -> None:
         assert recipe.joint is not None
