@@ -245,10 +245,12 @@ def _train_context(plan: "Plan", *, device: str, progress: "_Progress") -> list[
     )
     tables = "" if trained.by_tables is None else f", {trained.by_tables:.2f} by the tables"
     worse = trained.bits >= min(trained.by_tables or trained.fixed, trained.fixed)
-    note = f"Note: it learned too little, files are smaller without it; remove {trained.path} and {plan.folder}, and"
+    note = "Note: it learned too little, files are smaller without it"
+    if trained.replaceable:
+        note += f"; remove {trained.path} and {plan.folder}, and 'sqcodec train' with --resume writes the former anew"
     return [
         f"{trained.path}: {trained.bits:.2f} bits per code on test{tables}, {trained.fixed:.0f} at fixed width",
-        *([f"{note} 'sqcodec train' with --resume writes the former anew"] if worse else []),
+        *([note] if worse else []),
         f"Next: sqcodec encode in.wav out.sqc --model {plan.run}",
     ]
 

@@ -78,9 +78,12 @@ def embed(signal: Signal, sv: str) -> NDArray[np.float64]:
 def similarity(reference: Signal, degraded: Signal, sv: str) -> float:
     """Cosine of the two voices' embeddings, -1 to 1. Raises MetricError as `embed`, or of no or unlike embeddings."""
     first, second = embed(reference, sv), embed(degraded, sv)
-    if first.shape != second.shape or not first.any() or not second.any():
-        raise MetricError(f"{sv}: got embeddings {first.shape} and {second.shape}, expected two alike and not zero")
-    return float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))
+    norms = float(np.linalg.norm(first) * np.linalg.norm(second))
+    if first.shape != second.shape or not 0 < norms < np.inf:
+        raise MetricError(
+            f"{sv}: got embeddings {first.shape} and {second.shape}, expected two alike, finite and not zero"
+        )
+    return float(first @ second / norms)
 
 
 def predict_quality(signal: Signal, mos: str) -> float:
@@ -111,7 +114,9 @@ def _output(command: str, signal: Signal) -> str:
         path = Path(folder) / "signal.wav"
         soundfile.write(path, np.clip(signal, -1.0, 1.0), METRIC_RATE, subtype="PCM_16")
         try:
-            finished = subprocess.run([*shlex.split(command), str(path)], capture_output=True, text=True, check=True)
+            finished = subprocess.run(
+                [*shlex.split(command), str(path)], capture_output=True, text=True, errors="replace", check=True
+            )
         except (OSError, subprocess.CalledProcessError) as error:
             raise MetricError(f"{command}: cannot be run: {getattr(error, 'stderr', '') or error}".strip()) from error
     return finished.stdout.strip()

@@ -31,7 +31,7 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
         step = state.get("step") if isinstance(state, dict) else None
         if type(step) is not int or step < 0 or not isinstance(state.get("identity"), dict):
             raise ValueError("no training state in it")
-        if name := _not_finite({key: value for key, value in state.items() if key != "sums"}):  # of the log alone
+        if name := not_finite({key: value for key, value in state.items() if key != "sums"}):  # of the log alone
             raise ValueError(f"{name} holds numbers that are not finite")
     except (OSError, ValueError) as error:
         raise TrainingError(
@@ -74,9 +74,9 @@ def load_optimizer_(optimizer: Any, state: dict[str, Any]) -> None:
             raise ValueError("the optimiser's moments are those of other parameters")
 
 
-def _not_finite(tree: Any, name: str = "state") -> str | None:
+def not_finite(tree: Any, name: str = "state") -> str | None:
     """The name of a tensor in a tree of plain containers that holds NaN or infinity; None: there is none."""
     if isinstance(tree, torch.Tensor):
         return name if tree.is_floating_point() and not tree.isfinite().all() else None
     items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list | tuple) else ()
-    return next((bad for key, value in items if (bad := _not_finite(value, f"{name}.{key}"))), None)
+    return next((bad for key, value in items if (bad := not_finite(value, f"{name}.{key}"))), None)

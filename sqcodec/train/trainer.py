@@ -14,7 +14,7 @@ from torch import Tensor
 from sqcodec import ranks
 from sqcodec.errors import StoppedError, TrainingError
 from sqcodec.file_names import CHECKPOINT
-from sqcodec.train.checkpoint import load_checkpoint, save_checkpoint, unlike
+from sqcodec.train.checkpoint import load_checkpoint, not_finite, save_checkpoint, unlike
 from sqcodec.train.interruption import stop_signals
 from sqcodec.train.log import TrainingLog
 from sqcodec.train.running_losses import RunningLosses
@@ -130,7 +130,13 @@ class Trainer(ABC):
         The checkpoint is the last: where it has the last step, a resume trains no more and finds the weights there.
         """
         self.stop_if_bad()
-        state = {"identity": self.identity(), "step": self.step, **self.losses.state(), **self.state()}
+        trained = self.state()
+        if name := not_finite(trained):  # a gradient may be bad where its loss is not
+            raise TrainingError(
+                f"{name} is not finite after step {self.step}, though its loss was; lower the learning rate with"
+                f" `overrides` and train again{self._kept}"
+            )
+        state = {"identity": self.identity(), "step": self.step, **self.losses.state(), **trained}
         if self.fabric.is_global_zero:
             self.save_weights()
             save_checkpoint(self.checkpoint, state)
@@ -187,11 +193,14 @@ class Trainer(ABC):
         bad = self.losses.first_bad()
         if bad:
             parts = ", ".join(f"{name} {value:g}" for name, value in bad.losses.items() if name != "loss")
-            kept = f"; the last good state is in {self.checkpoint}" if self.checkpoint.is_file() else ""
             raise TrainingError(
                 f"the loss is not finite at step {bad.step}{f' ({parts})' if parts else ''}: {self.cause(bad.losses)}."
-                f" Change it with `overrides` and train again{kept}"
+                f" Change it with `overrides` and train again{self._kept}"
             )
+
+    @property
+    def _kept(self) -> str:
+        return f"; the last good state is in {self.checkpoint}" if self.checkpoint.is_file() else ""
 
     def _log(self, log: TrainingLog | None, report: Report) -> None:
         means = {}

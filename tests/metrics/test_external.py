@@ -73,7 +73,7 @@ def test_a_command_compares_speakers(tmp_path) -> None:
     [
         ("sys.exit('no model here')", "cannot be run: no model here"),
         ("print('hello')", "expected numbers separated by white space"),
-        ("print()", r"got embeddings \(0,\) and \(0,\), expected two alike and not zero"),
+        ("print()", r"got embeddings \(0,\) and \(0,\), expected two alike, finite and not zero"),
     ],
 )
 def test_a_command_that_fails_is_an_error(tmp_path, body, text) -> None:

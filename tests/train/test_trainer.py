@@ -114,6 +114,20 @@ def test_a_checkpoint_is_never_newer_than_the_weights(tmp_path, monkeypatch) -> 
     assert (stored(tmp_path)["step"], stored(tmp_path, "weights.pt")["step"]) == (12, 12)
 
 
+def test_weights_gone_bad_under_a_good_loss_are_not_saved(tmp_path, monkeypatch) -> None:
+    def spoilt(toy: Toy) -> dict[str, Tensor]:
+        losses = step(toy)
+        if toy.step == 6:
+            toy.weight = toy.weight * torch.nan
+        return losses
+
+    step = Toy.train_step
+    monkeypatch.setattr(Toy, "train_step", spoilt)
+    with pytest.raises(TrainingError, match=r"^state.weight is not finite after step 6, .* last good state is in "):
+        train(Toy(tmp_path))
+    assert (stored(tmp_path)["step"], stored(tmp_path, "weights.pt")["step"]) == (3, 3)
+
+
 def test_a_signal_in_the_last_step_is_no_stop(tmp_path) -> None:
     assert train(Toy(tmp_path / "run", at={12: signal.SIGTERM}))[-1]["step"] == 12
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -126,9 +127,12 @@ def _stand_in(near: Codes) -> Codes:
 
 
 def _first_byte(sources: Sequence[Path]) -> int:
-    """That which begins most of the messages. Raises CodesError: none can be read."""
-    begun = [content[0] for path in sources if path.exists() and (content := _read(path))]
-    return Counter(begun).most_common(1)[0][0] if begun else 0
+    """That which begins most of the messages that can be read; 0: none can."""
+    begun = Counter[int]()
+    for path in sources:
+        with suppress(CodesError):  # whoever decodes it says why
+            begun.update(_read(path)[:1])
+    return begun.most_common(1)[0][0] if begun else 0
 
 
 def _unpacked(path: Path, codec: Codec) -> Codes:

@@ -1,7 +1,7 @@
 """The verb `score`: every metric of a pair of recordings, and of two folders of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -261,7 +261,8 @@ def _score_pair(pair: tuple[str, tuple[Path, Path]], *, settings: Settings) -> t
         one, other = (AudioSource(path).read(METRIC_RATE) for path in (reference, degraded))
     except AudioError as error:
         return name, str(error)
-    return name, score_signals(one, other, settings)
+    scored = score_signals(one, other, settings)
+    return name, replace(scored, aligned=scored.aligned[:0].copy())  # a large folder's sound does not fit into memory
 
 
 def _pairs(reference: Path, degraded: Path) -> dict[str, tuple[Path, Path]]:

@@ -35,12 +35,14 @@ _BLOCK = 500  # codes of a block
 @dataclass(frozen=True, kw_only=True)
 class TrainedContext:
     """The model file that has the context model now. bits: a code of the test split with all stages, by the context
-    model in integers; by the model's entropy tables; and at fixed width."""
+    model in integers; by the model's entropy tables; and at fixed width. replaceable: the run's checkpoint can
+    write the model anew."""
 
     path: Path
     bits: float
     by_tables: float | None
     fixed: float
+    replaceable: bool
 
 
 def train_context(
@@ -112,6 +114,7 @@ def train_context(
         bits=float(sum(cost.sum() for cost in costs)) / codes,
         by_tables=8 * sum(coded) / codes if tables else None,
         fixed=float((codec.quantizer.codewords - 1).bit_length()),
+        replaceable=(run / CHECKPOINT).is_file(),
     )
 
 

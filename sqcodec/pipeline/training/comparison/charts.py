@@ -101,7 +101,10 @@ def _capacity(figure: Figure, *, rows: Sequence[Row], key: str) -> None:
     rows = [row for row in rows if row.sweep and row.sweep[0] == key]
     for system in dict.fromkeys(row.system for row in rows):
         for axes, name in ((left, "test_perplexity"), (right, "test_mse")):
-            points = [(row.sweep[1], *row.figures[name]) for row in rows if row.system == system and row.sweep]
+            having = [row for row in rows if row.system == system and name in row.figures]
+            points = [(row.sweep[1], *row.figures[name]) for row in having if row.sweep]
+            if not points:  # a plain VAE has no codes
+                continue
             values, means, stds = zip(*points, strict=True)
             axes.errorbar(values, means, [d or 0.0 for d in stds], marker="o", capsize=3, label=system)
     numbers = sorted({row.sweep[1] for row in rows if row.sweep and isinstance(row.sweep[1], float)})
