@@ -73,12 +73,18 @@ def test_a_command_compares_speakers(tmp_path) -> None:
     [
         ("sys.exit('no model here')", "cannot be run: no model here"),
         ("print('hello')", "expected numbers separated by white space"),
+        ("print('nan 1')", r"got embeddings \(2,\) and \(2,\), expected two alike, finite and not zero"),
         ("print()", r"got embeddings \(0,\) and \(0,\), expected two alike, finite and not zero"),
     ],
 )
 def test_a_command_that_fails_is_an_error(tmp_path, body, text) -> None:
     with pytest.raises(MetricError, match=text):
         similarity(SIGNAL, SIGNAL, command(tmp_path, body))
+
+
+def test_words_that_are_no_utf_8_are_words(tmp_path) -> None:
+    asr = command(tmp_path, "sys.stdout.buffer.write(b'caf\\xe9 noir')")
+    assert transcribe(SIGNAL, asr) == "caf\ufffd noir"
 
 
 def test_a_missing_program_is_an_error() -> None:

@@ -104,6 +104,17 @@ def test_a_wrong_plan_is_refused(systems, options, text):
 
 
 @pytest.mark.slow
+def test_a_sweep_with_a_plain_vae_takes_the_place_of_other_pictures(store, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mse.png").write_bytes(b"of before")
+    cells = cells_of(["vae", "vq-ema"], sweeps=[("train.learning_rate", ["1e-3", "2e-3"])])
+    done = run(cells, store, out, report_line=lambda _: None)
+    assert [path.name for path in done.pictures] == ["capacity-train.learning_rate.png"]
+    assert not (out / "mse.png").exists()
+
+
+@pytest.mark.slow
 def test_a_comparison_leaves_tables_and_pictures(store, tmp_path):
     lines = []
     done = run(cells_of(["vae", "vq-ema", "sq-IV"], seeds=[0, 1]), store, tmp_path / "out", report_line=lines.append)
