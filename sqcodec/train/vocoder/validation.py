@@ -40,7 +40,7 @@ class Validator:
 
     def validate(self, vocoder: Synthesiser) -> Validation:
         """test_mel_distance: mean |difference| of the features, in dB; test_pesq: wide band, where the package is
-        installed. Recordings that PESQ refuses count in neither."""
+        installed, without recordings that it refuses."""
         distances, scores, sounds, rate = [], [], {}, self._config.sample_rate
         for row in self._rows:
             features, recorded = self._stored(row)
