@@ -63,10 +63,7 @@ def unpack(content: bytes, space: CodeSpace, *, where: str) -> Codes:
                 gain=0.0 if fields & _SILENCE else 1.0, speaker=None, fingerprint=space.fingerprint,
                 stages=part.stages if stops else None,
             )  # fmt: skip
-    raise CodesError(
-        f"{where}: the checksum does not match: the message was damaged or cut; send it again, or decode the others"
-        " with `recover`"
-    )
+    raise CodesError(f"{where}: the checksum does not match: the message was damaged or cut; send it again")
 
 
 def samples_of(codes: int, features: FeatureConfig) -> int:

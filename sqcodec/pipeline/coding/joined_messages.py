@@ -71,7 +71,11 @@ def _intact(sources: Sequence[Path], codec: Codec) -> _Heard:
     """All that are there. Raises CodesError: one cannot be read."""
     lacks = filter(None, map(_lack, sources, _missing(sources)))
     texts = [f"{lack}; the sound goes on without, `recover` puts silence there" for lack in lacks]
-    return _Heard(joined([_unpacked(path, codec) for path in sources], codec), (), texts)
+    try:
+        return _Heard(joined([_unpacked(path, codec) for path in sources], codec), (), texts)
+    except CodesError as error:
+        hint = "; or `recover` puts silence in its place" if len(sources) > 1 else ""
+        raise CodesError(f"{error}{hint}") from None
 
 
 def _recovered(sources: Sequence[Path], codec: Codec) -> _Heard:
