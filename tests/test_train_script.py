@@ -1,6 +1,7 @@
 """bin/train-speech16k, from the speech that ships to files that code: small networks, a few steps."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import soundfile
 import yaml
 from safetensors import safe_open
 
-from sqcodec.errors import RecipeError
+from sqcodec.errors import RecipeError, TrainingError
 from sqcodec.model import model_header
 from sqcodec.pipeline.coding.codec import open_codec
 from sqcodec.pipeline.training.make_model import make_model
@@ -92,6 +93,39 @@ def test_from_speech_to_what_ships(tmp_path: Path) -> None:
     assert more.returncode == 0, more.stderr
     assert [line.partition(":")[0] for line in more.stderr.splitlines() if "step" in line] == ["live, step 6"]
     check_no_stage_leaves_those_after_it_behind(tmp_path)
+    check_what_is_finished_is_not_taken_for_another(tmp_path)
+
+
+def check_what_is_finished_is_not_taken_for_another(folder: Path) -> None:
+    """Other values or other speech than it was trained with: no file ships as if they had counted."""
+    work, tuned = folder / "work-speech16k", folder / "work-speech16k" / "on-codec"
+    shipped = {path: path.stat().st_mtime_ns for path in (folder / "models").rglob("*.safetensors")}
+    same = (*SHORT, "joint.live.vocoder.train={steps: 6}")
+
+    def make(*changes: str, speech: Path = SPEECH) -> None:
+        make_model(
+            "speech16k", speech, work, folder / "models", device="cpu", jobs=1, report=lambda _: None, overrides=changes
+        )
+
+    for change, stage, difference in (
+        ("train.learning_rate=0.01", work / "speech16k", "train.learning_rate 0.001, not 0.01"),
+        ("vocoder.losses.mel=3.0", work / "speech16k" / "vocoder", "vocoder.losses.mel 45.0, not 3.0"),
+        ("context.weight_decay=0.5", tuned / "context", "context.weight_decay 0.01, not 0.5"),
+        ("vocoder.on_codec.train.clip=3.0", tuned / "vocoder-on-codec", "vocoder.train.clip 50.0, not 3.0"),
+        ("joint.mel=3.0", tuned / "joint", "joint.mel 30.0, not 3.0"),
+        ("joint.live.decoder_lookahead=0", tuned / "live", "joint.decoder_lookahead 1, not 0"),
+    ):
+        with pytest.raises(TrainingError) as caught:
+            make(*same, change)
+        advice = f"take that back, or remove {stage} to train it anew"
+        assert str(caught.value) == f"{stage}: is finished, with {difference}; {advice}"
+    assert {path: path.stat().st_mtime_ns for path in shipped} == shipped
+    make(*same, "train.log_every=3", "vocoder.train.evaluate_files=2", "vocoder.train.steps=2")  # the same weights
+    fewer = folder / "fewer"
+    shutil.copytree(SPEECH, fewer)
+    next(fewer.rglob("*_mic1.flac")).unlink()
+    with pytest.raises(TrainingError, match=r"/speech16k: is finished, and learned from other recordings or features;"):
+        make(*same, speech=fewer)
 
 
 def check_no_stage_leaves_those_after_it_behind(folder: Path) -> None:

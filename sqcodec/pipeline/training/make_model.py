@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from sqcodec.corpus.store import open_store
 from sqcodec.errors import RecipeError, StoppedError, TrainingError
 from sqcodec.file_names import CHECKPOINT, MODEL, VOCODER
 from sqcodec.model import model_header
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.finding.vocoders import vocoder_file
 from sqcodec.pipeline.paths import written
+from sqcodec.pipeline.training.finished import refuse_other
 from sqcodec.pipeline.training.give_contrast import give_contrast
 from sqcodec.pipeline.training.kept_codes import Finding
 from sqcodec.pipeline.training.prepare import count_reasons, prepare
@@ -43,9 +45,10 @@ class Made:
 
 @dataclass(frozen=True)
 class _Stage:
-    """What every training reads, and where its log goes."""
+    """What every training reads, and where its log goes. digest: of the feature store."""
 
     features: Path
+    digest: str
     device: str
     report: Report
 
@@ -91,21 +94,22 @@ def make_model(
         raise RecipeError(f"recipe {natural.name}: contrast needs vocoder.kind istft, got {natural.vocoder.kind}")
     for recipe_of_joint in (on_codec, *([on_codec.live] if on_codec.joint and on_codec.joint.live else [])):
         check_heard(recipe_of_joint, on_codec.features.configuration)
-    run, tuned, stage = work / natural.name, work / "on-codec", _Stage(work / "features", device, report)
+    run, tuned, features = work / natural.name, work / "on-codec", work / "features"
     live = out / f"{natural.name}-live" if on_codec.joint and on_codec.joint.live else None
     made = Made(codec=out / natural.name, live=live, vocoder=out / natural.vocoder.kind)
-    prepared = prepare(recipe, data=speech, out=stage.features, overrides=overrides, jobs=jobs)
+    prepared = prepare(recipe, data=speech, out=features, overrides=overrides, jobs=jobs)
     for line in (*prepared.remarks, *count_reasons(prepared.reports)):
         report(line)
+    stage = _Stage(features, open_store(features).digest, device, report)
     try:
-        on_codec_folder = stage_folder(tuned, "vocoder-on-codec")
         _train_codec(natural, run, stage, later=[tuned] if (tuned / MODEL).exists() else [])
-        _train_vocoder(natural, stage_folder(run, "vocoder"), stage, later=made_after(tuned, "vocoder"))
+        _train_vocoder(natural, "vocoder", run, stage, later=made_after(tuned, "vocoder"))
         if not _has_tables(tuned / MODEL):  # the model that ships: its vocoder learns from what it returns
             ship_model(run / MODEL, tuned / MODEL, stage.features, device=device)
         _train_context(on_codec, tuned, stage)
         tuning = fine_tuning(tuned, run, "vocoder-on-codec")
-        _train_vocoder(on_codec, on_codec_folder, stage, tuning, later=made_after(tuned, "vocoder-on-codec"))
+        later = made_after(tuned, "vocoder-on-codec")
+        _train_vocoder(on_codec, "vocoder-on-codec", tuned, stage, tuning, later=later)
         if on_codec.joint:
             _train_joint(on_codec, "joint", tuned, stage, later=made_after(tuned, "joint"))
             if on_codec.joint.live:
@@ -137,6 +141,7 @@ def _refuse_stale(folder: Path, later: Sequence[Path]) -> None:
 def _train_codec(recipe: CodecRecipe, folder: Path, stage: _Stage, *, later: Sequence[Path]) -> None:
     """Unless the model there has all its steps and, last of all, its entropy tables."""
     if _has_tables(folder / MODEL) and model_header.read_header(folder / MODEL).step >= recipe.train.steps:
+        refuse_other("model", folder, recipe, stage.digest)
         return
     _refuse_stale(folder, later)
     train(
@@ -152,7 +157,10 @@ def _train_codec(recipe: CodecRecipe, folder: Path, stage: _Stage, *, later: Seq
 
 def _train_context(recipe: CodecRecipe, run: Path, stage: _Stage) -> None:
     """Unless the recipe has none, or the model has it."""
-    if recipe.context is None or model_header.read_header(run / MODEL).context is not None:
+    if recipe.context is None:
+        return
+    if model_header.read_header(run / MODEL).context is not None:
+        refuse_other("context", stage_folder(run, "context"), recipe, stage.digest)
         return
     train_context(
         recipe,
@@ -172,6 +180,7 @@ def _train_joint(
     folder = stage_folder(run, name)
     vocoder = vocoder_file(folder)
     if vocoder.is_file() and read_header(vocoder).step >= recipe.joint_vocoder.train.steps:
+        refuse_other(name, folder, recipe, stage.digest)
         return
     _refuse_stale(folder, later)
     train_joint(
@@ -198,11 +207,19 @@ def _has_tables(model: Path) -> bool:
 
 
 def _train_vocoder(
-    recipe: CodecRecipe, folder: Path, stage: _Stage, tuning: FineTuning | None = None, *, later: Sequence[Path]
+    recipe: CodecRecipe,
+    name: Literal["vocoder", "vocoder-on-codec"],
+    run: Path,
+    stage: _Stage,
+    tuning: FineTuning | None = None,
+    *,
+    later: Sequence[Path],
 ) -> None:
     """Unless the vocoder there has all its steps."""
     assert isinstance(recipe.vocoder, TrainedVocoderConfig)
+    folder = stage_folder(run, name)
     if (folder / VOCODER).is_file() and read_header(folder / VOCODER).step >= recipe.vocoder.train.steps:
+        refuse_other(name, folder, recipe, stage.digest)
         return
     _refuse_stale(folder, later)
     train_vocoder(
@@ -211,6 +228,6 @@ def _train_vocoder(
         folder,
         device=stage.device,
         resume=(folder / CHECKPOINT).is_file(),
-        report=stage.report_of(folder.name),
+        report=stage.report_of(name),
         tuning=tuning,
     )

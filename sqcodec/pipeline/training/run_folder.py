@@ -17,6 +17,7 @@ from sqcodec.train.log import TrainingLog, read_log
 from sqcodec.train.trainer import Progress, Report, Trainer
 
 Stage = Literal["model", "vocoder", "vocoder-on-codec", "joint", "live", "contrast", "prior", "context"]
+_RECIPE = "recipe.yaml"
 _ON_CODEC = ("vocoder-on-codec", "joint", "live", "contrast")
 _FOLDERS = {
     "model": "",
@@ -81,7 +82,7 @@ def begin(
     named = load_recipe(recipe, tuple(override for override in overrides if override.startswith("name=")))
     changes = overrides if seed is None else (*overrides, *_seeding(named, stage, seed))
     run = out or Path("runs") / named.name
-    begun = stage_folder(run, stage) / "recipe.yaml"
+    begun = stage_folder(run, stage) / _RECIPE
     again = resume and begun.is_file()
     if stage == "live" and again:  # its recipe has values of `joint.live` in place of those of `joint`
         changes = tuple(re.sub(r"^joint\.live\.", "joint.", change) for change in changes)
@@ -126,6 +127,12 @@ def made_after(run: Path, stage: Stage) -> list[Path]:
     return [folder for folder in folders if (folder / CHECKPOINT).exists() or (folder / MODEL).exists()]
 
 
+def begun_recipe(folder: Path) -> Recipe | None:
+    """The recipe that the training in `folder` had when it began or went on; None: there is none."""
+    path = folder / _RECIPE
+    return load_recipe(str(path)) if path.is_file() else None
+
+
 def last_vocoder(run: Path) -> Path:
     """The vocoder file of a run: of the one that was tuned on the codec's output, where there is one."""
     tuned = stage_folder(run, "vocoder-on-codec") / VOCODER
@@ -152,7 +159,7 @@ def run_training(trainer: Trainer, recipe: Recipe, report: Report, progress: Pro
     with alone(trainer.folder, error=TrainingError):
         refuse_second(trainer.folder, resume=trainer.step > 0)  # another process may have trained here meanwhile
         text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
-        write_text(trainer.folder / "recipe.yaml", text)
+        write_text(trainer.folder / _RECIPE, text)
         log = TrainingLog(trainer.folder, keep_to=trainer.step)
         try:
             trainer.run(log, report, progress)

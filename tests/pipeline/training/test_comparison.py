@@ -185,6 +185,13 @@ def test_cells_of_another_recipe_or_store_are_refused(store, tmp_path):
     with pytest.raises(TrainingError) as caught:
         run(cells_of(["sq-I"]), make_store(tmp_path / "other", level=2.0), tmp_path / "out")
     assert str(caught.value) == text
+    result.unlink()  # as if it was interrupted
+    with pytest.raises(TrainingError) as caught:
+        run(cells_of(["sq-I"], steps=30), store, tmp_path / "out")
+    assert str(caught.value) == text.replace(
+        "finished with another recipe or other features", "begun with another recipe"
+    )
+    assert run(cells_of(["sq-I"]), store, tmp_path / "out").table == table
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.pipeline.training.comparison.charts import draw_comparison
 from sqcodec.pipeline.training.comparison.plan import Cell
 from sqcodec.pipeline.training.comparison.summary import Result, markdown, rows_of, table_json
+from sqcodec.pipeline.training.run_folder import begun_recipe
 from sqcodec.pipeline.training.train_codec import train
 from sqcodec.recipe import find_recipe, validate_recipe
 from sqcodec.storage import write_json, write_text
@@ -137,14 +138,14 @@ def _report_test(cell: Cell, entry: dict[str, Any], report_line: ReportLine) -> 
 
 def _check(cell: Cell, folder: Path, digest: str) -> None:
     path = folder / cell.folder / "result.json"
+    advice = "than this comparison asks for; choose another `folder`, or remove that one"
     if path.is_file():
         found = json.loads(path.read_text(encoding="utf-8"))
         recipe = validate_recipe(found["recipe"], where=str(path))  # an older one has keys less
         if (recipe, found["store"]) != (cell.recipe, digest):
-            raise TrainingError(
-                f"{path.parent}: finished with another recipe or other features than this comparison asks for;"
-                " choose another `folder`, or remove that one"
-            )
+            raise TrainingError(f"{path.parent}: finished with another recipe or other features {advice}")
+    elif begun_recipe(path.parent) not in (cell.recipe, None):
+        raise TrainingError(f"{path.parent}: begun with another recipe {advice}")
 
 
 def _result(cell: Cell, folder: Path) -> Result | None:
