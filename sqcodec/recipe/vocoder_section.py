@@ -90,6 +90,9 @@ class FamilyConfig(Section):
     weight: Weight
 
 
+FAMILIES = ("periods", "resolutions", "log_spectra")
+
+
 class DiscriminatorConfig(Section):
     """The families. They join after `start` steps (null: never) and look at `frames` frames of each crop.
 
@@ -114,7 +117,7 @@ class DiscriminatorConfig(Section):
     @property
     def families(self) -> dict[str, FamilyConfig]:
         """Those with members, by name."""
-        families = {"periods": self.periods, "resolutions": self.resolutions, "log_spectra": self.log_spectra}
+        families: dict[str, FamilyConfig | None] = {name: getattr(self, name) for name in FAMILIES}
         return {name: family for name, family in families.items() if family and family.members}
 
 

@@ -67,8 +67,14 @@ def unlike(expected: Any, got: Any, name: str = "state") -> str | None:
 
 
 def load_optimizer_(optimizer: Any, state: dict[str, Any]) -> None:
-    """Load an optimiser's state. Raises ValueError: its moments are those of other parameters."""
+    """Load an optimiser's moments; rates, decays and betas stay those of the recipe, which a resume may change.
+
+    Raises ValueError: the moments are those of other parameters.
+    """
+    own = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
     optimizer.load_state_dict(state)
+    for group, values in zip(optimizer.param_groups, own, strict=True):
+        group.update(values)
     for parameter, moments in optimizer.state.items():
         if any(value.dim() and value.shape != parameter.shape for value in moments.values()):
             raise ValueError("the optimiser's moments are those of other parameters")

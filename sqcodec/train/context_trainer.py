@@ -13,7 +13,7 @@ from torch import Tensor
 from sqcodec.bitstream.sqc import blocks
 from sqcodec.errors import TrainingError
 from sqcodec.recipe import ContextConfig
-from sqcodec.train.checkpoint import unlike
+from sqcodec.train.checkpoint import load_optimizer_, unlike
 from sqcodec.train.codes_at_prices import SearchedCodes
 from sqcodec.train.context_network import CodedWindows, ContextNetwork
 from sqcodec.train.crops import step_seed
@@ -131,7 +131,7 @@ class ContextTrainer(Trainer):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take what `state` returned."""
         self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_optimizer_(self.optimizer, state["optimizer"])
         for moments in self.optimizer.state.values():
             moments["step"] = moments["step"].cpu()
 

@@ -83,3 +83,15 @@ def test_moments_of_other_parameters_are_refused() -> None:
     state["state"][0]["exp_avg"] = torch.zeros(4)
     with pytest.raises(ValueError, match="the optimiser's moments are those of other parameters"):
         load_optimizer_(optimizer, state)
+
+
+def test_a_resume_has_the_betas_and_the_decay_of_its_own_recipe() -> None:
+    weight = torch.nn.Parameter(torch.zeros(3))
+    former = torch.optim.AdamW([weight], lr=1e-3, betas=(0.9, 0.999), weight_decay=0.1)
+    weight.grad = torch.ones(3)
+    former.step()
+    optimizer = torch.optim.AdamW([weight], lr=1e-4, betas=(0.8, 0.99), weight_decay=0.0)
+    load_optimizer_(optimizer, former.state_dict())
+    group = optimizer.param_groups[0]
+    assert (group["lr"], group["betas"], group["weight_decay"]) == (1e-4, (0.8, 0.99), 0.0)
+    assert torch.equal(optimizer.state[weight]["exp_avg"], former.state[weight]["exp_avg"])

@@ -62,11 +62,14 @@ class IstftTrainer(VocoderTrainer):
         self.crops = SoundCrops(split, self.features, train, self.fabric.device)
         if self.config.discriminators.log_spectra and self.config.discriminators.start is not None:
             families.normalise_(self._recorded_windows())
-        generating = self._optimizer(network, train.learning_rate)
-        judging = self._optimizer(families, self.config.discriminators.learning_rate)
-        self.generator, generating = self.fabric.setup(network, generating)
-        self.families, judging = self.fabric.setup(families, judging)
-        return {"generator": network, "discriminators": families}, {"generator": generating, "discriminators": judging}
+        networks: dict[str, nn.Module] = {"generator": network}
+        self.generator, generating = self.fabric.setup(network, self._optimizer(network, train.learning_rate))
+        optimizers = {"generator": generating}
+        if self.config.discriminators.families:
+            judging = self._optimizer(families, self.config.discriminators.learning_rate)
+            self.families, optimizers["discriminators"] = self.fabric.setup(families, judging)
+            networks["discriminators"] = families
+        return networks, optimizers
 
     def _new_generator(self) -> nn.Module:
         """The network that becomes the vocoder, on the CPU."""

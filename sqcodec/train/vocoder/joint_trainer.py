@@ -23,6 +23,7 @@ from sqcodec.model.model_header import NO_SPEAKER
 from sqcodec.model.network import Decoder
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.recipe import CodecRecipe, ConvNextConfig
+from sqcodec.recipe.vocoder_section import FAMILIES
 from sqcodec.spectrogram import FeatureConfig
 from sqcodec.train.checkpoint import load_checkpoint, unlike
 from sqcodec.train.log import TrainingLog
@@ -126,9 +127,11 @@ class JointTrainer(IstftTrainer):
         return cast(JointNetwork, network).vocoder
 
     def _take_discriminators(self, state: Mapping[str, Any]) -> None:
-        judging = self.networks["discriminators"]
-        trained = state.get("networks", {}).get("discriminators")
-        if trained and not unlike(judging.state_dict(), trained):
+        """Where they are as many, of the same sizes, periods and resolutions; weights alone do not tell the latter."""
+        judging, trained = self.networks.get("discriminators"), state.get("networks", {}).get("discriminators")
+        own, former = self.identity()["vocoder"], state["identity"].get("vocoder", {})
+        same = all(own.get(name) == former.get(name) for name in FAMILIES)
+        if judging and trained and same and not unlike(judging.state_dict(), trained):
             judging.load_state_dict(trained)
 
     def vocoder(self) -> IstftVocoder:

@@ -14,6 +14,7 @@ from sqcodec.corpus.store import FeatureStore
 from sqcodec.errors import TrainingError
 from sqcodec.file_names import CHECKPOINT, VOCODER
 from sqcodec.recipe import Recipe, TrainedVocoderConfig
+from sqcodec.recipe.vocoder_section import FAMILIES
 from sqcodec.train.checkpoint import load_optimizer_
 from sqcodec.train.log import TrainingLog
 from sqcodec.train.trainer import Milestones, Trainer
@@ -172,7 +173,7 @@ class VocoderTrainer(Trainer):
         """Features, network, batches, store and codec."""
         config = self.config.model_dump(mode="json")
         network = {key: value for key, value in config.items() if isinstance(value, int | str)}
-        widths = {key: config.get("discriminators", {}).get(key) for key in ("periods", "resolutions", "log_spectra")}
+        widths = {key: config.get("discriminators", {}).get(key) for key in FAMILIES}
         sizes = {key: {**value, "weight": None} for key, value in widths.items() if value}
         return {
             "features": self.recipe.features.model_dump(mode="json"),

@@ -250,6 +250,26 @@ def test_the_vocoder_and_its_discriminators_are_taken(begun, tmp_path, monkeypat
     assert all(torch.equal(value, judging[name]) for name, value in checkpoint["networks"]["discriminators"].items())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "override",
+    [
+        "vocoder.discriminators.periods.members=[]",  # fewer than before
+        "vocoder.discriminators.periods.members=[2, 5]",  # as many weights, of another period
+        "vocoder.discriminators.resolutions.members=[256]",
+    ],
+)
+def test_discriminators_of_other_sounds_begin_anew(begun, tmp_path, override):
+    train(begun, tmp_path / "joint", override, "vocoder.train.steps=1", "vocoder.train.evaluate_every=1")
+    _, run = begun
+    was, now = (
+        torch.load(folder / "checkpoint.pt", weights_only=True)["networks"]["discriminators"]
+        for folder in (run / "vocoder", tmp_path / "joint")
+    )
+    assert now
+    assert not all(torch.equal(value, was[name]) for name, value in now.items() if "original0" not in name)
+
+
 @pytest.mark.parametrize("override", ["joint.live.decoder_lookahead=3", "joint.live.vocoder.lookahead=5"])
 def test_the_receiver_that_follows_cannot_add_lookahead(override):
     with pytest.raises(RecipeError, match="joint and cannot add look-ahead; expected decoder_lookahead up"):

@@ -137,3 +137,16 @@ def test_recordings_shorter_than_a_crop_are_named(tmp_path):
         "no utterance of the training split has 18 frames or more (the longest has 13); lower vocoder.train.frames"
         " (stage joint: joint.vocoder.train.frames) or prepare longer recordings"
     )
+
+
+@pytest.mark.slow
+def test_without_any_discriminator_the_losses_of_the_spectra_are_all(sound_store, tmp_path):
+    none = ("vocoder.discriminators.start=null", "vocoder.discriminators.periods.members=[]",
+            "vocoder.discriminators.resolutions.members=[]")  # fmt: skip
+    run("istft", sound_store, tmp_path / "whole", *none)
+    run("istft", sound_store, tmp_path / "parts", *none, "vocoder.train.steps=5")
+    run("istft", sound_store, tmp_path / "parts", *none, resume=True)
+    run("istft", sound_store, tmp_path / "idle", "vocoder.discriminators.start=null")
+    whole, parts, idle = (load_file(tmp_path / name / "vocoder.safetensors") for name in ("whole", "parts", "idle"))
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert all(torch.equal(whole[name], idle[name]) for name in whole)
