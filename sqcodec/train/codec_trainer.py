@@ -159,7 +159,7 @@ class CodecTrainer(Trainer):
     def _latents(self, enough: int) -> Tensor:
         """At least `enough` latents [N, D] of crops of their own, the same on every rank."""
         batch, seed = self.recipe.train.batch, self.recipe.train.seed
-        batches = -(-2 * enough // (batch * self.recipe.train.frames))
+        batches = -(-enough * self.codec.features.frames_per_code // (batch * self.recipe.train.frames))
         drawn = [self.crops.draw(batch, step_seed(seed, number, LATENTS)) for number in range(batches)]
         with torch.no_grad():
             parts = [ranks.gathered(self.codec.encoder(each.features)) for each in drawn]  # each [ranks, B, T, D]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,10 @@ from sqcodec.storage import written
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     """Write arrays by name, whole or not at all. Raises TrainingError: the file cannot be written."""
-    with written(path, error=TrainingError) as draft, draft.open("wb") as file:
-        np.savez(file, **arrays)
+    with written(path, error=TrainingError) as draft, ZipFile(draft, "w") as file:
+        for name, array in arrays.items():  # any name, also those that `np.savez` has for its own parameters
+            with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asarray(array), allow_pickle=False)
 
 
 def read_arrays(path: Path, names: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:

@@ -4,6 +4,7 @@ Frame t makes samples hop (t - 1/2) to hop (t + 1/2) - 1. The network works at t
 quick on a CPU.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Literal, NamedTuple
@@ -76,7 +77,7 @@ class IstftNetwork(nn.Module):
         hidden = self.trunk(features, lengths)
         with torch.autocast(hidden.device.type, enabled=False):  # a phase needs more than the 8 bits of bfloat16
             log_magnitude, phase = self.head(hidden.float()).chunk(2, dim=-1)
-            return torch.polar(log_magnitude.exp().clamp_max(_MAX_MAGNITUDE), phase)
+            return torch.polar(log_magnitude.clamp_max(math.log(_MAX_MAGNITUDE)).exp(), phase)
 
 
 def with_lookahead(weights: Mapping[str, Tensor], before: IstftConfig, after: IstftConfig) -> dict[str, Tensor]:

@@ -264,9 +264,9 @@ ANY_SPEAKER = (
 )  # fmt: skip
 
 
-def any_speaker(steps):
+def any_speaker(steps, *more):
     changes = [change for change in SMALL if not change.startswith(("network", "quantizer"))]
-    return load_recipe("zerospeech2019", (*changes, *ANY_SPEAKER, f"train.steps={steps}"))
+    return load_recipe("zerospeech2019", (*changes, *ANY_SPEAKER, f"train.steps={steps}", *more))
 
 
 @pytest.mark.slow
@@ -337,3 +337,23 @@ def test_a_checkpoint_of_release_0_1_0_goes_on_with_its_sums_of_losses(recipe, s
         trainer.advance()
     assert resumed.losses.means() == begun.losses.means()
     assert resumed.step == 4
+
+
+@pytest.mark.slow
+def test_a_finished_training_keeps_the_tables_that_files_are_written_with(store, tmp_path, monkeypatch):
+    from sqcodec.pipeline.training import train_codec
+
+    run(with_steps(10), store, tmp_path / "run")
+    before = (tmp_path / "run" / "model.safetensors").read_bytes()
+    monkeypatch.setattr(train_codec, "count_tables", lambda *_: pytest.fail("tables are counted again"))
+    run(with_steps(10), store, tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("per_code", [1, 2, 3, 4])
+def test_codebooks_begin_with_as_many_latents_as_they_ask_for(tmp_path, per_code):
+    store = open_store(make_store(tmp_path / "corpus", kind="log-mel"))
+    recipe = any_speaker(20, f"features.frames_per_code={per_code}", "train.frames=12")
+    trainer = CodecTrainer(recipe, store, tmp_path / "run", make_fabric("cpu", "32-true"))
+    for enough in (1, 100, 1000):
+        assert enough <= len(trainer._latents(enough)) < enough + recipe.train.batch * 12 // per_code

@@ -104,8 +104,11 @@ def _finish(trainer: CodecTrainer, folder: Path) -> Trained:
 
 
 def _count_tables(trainer: CodecTrainer, model: Path) -> None:
-    """Add entropy tables to the finished model, if it has codes."""
-    if trainer.codec.quantizer.codebooks:
+    """Add entropy tables to the finished model, if it has codes and no tables yet.
+
+    Files are written with the tables that are there, and another device may round otherwise and count others.
+    """
+    if trainer.codec.quantizer.codebooks and read_header(model).tables is None:
         trainer.codec.eval()
         tables = count_tables(trainer.codec, trainer.store.splits["train"], trainer.fabric.device)
         add_tables(model, model, tables.to_arrays(), tables.digest)
