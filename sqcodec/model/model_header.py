@@ -82,6 +82,11 @@ class ModelHeader:
         return 1000 * codes / self.features.code_rate
 
 
+def no_codes(model: Path | str) -> ModelError:
+    """The error of a plain VAE where codes are needed."""
+    return ModelError(f"{model}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer")
+
+
 def read_header(path: Path) -> ModelHeader:
     """Read the header of a model file. Raises ModelError: missing, not a model of sqcodec, or of a newer format."""
     return header_of(path, tensor_files.read_header(path, KIND))

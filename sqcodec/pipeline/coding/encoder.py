@@ -11,10 +11,10 @@ from sqcodec.bitstream.code_space import CodeSpace
 from sqcodec.bitstream.rate_search import Latents
 from sqcodec.codes import Codes
 from sqcodec.engine import Analysed, EncodedBlock, Engine
-from sqcodec.errors import CodesError, ModelError
+from sqcodec.errors import CodesError
 from sqcodec.features.loudness import code_weights, frame_powers
 from sqcodec.features.mel import Statistics, features_of
-from sqcodec.model.model_header import ModelHeader
+from sqcodec.model.model_header import ModelHeader, no_codes
 from sqcodec.pipeline.coding.fitting import index_of
 from sqcodec.pipeline.coding.rate_control import Fitted, Goal, check_bit_rate, fit
 from sqcodec.pipeline.finding.models import model_name
@@ -72,10 +72,7 @@ class Encoder:
         Raises ModelError: the model is a plain VAE; CodesError: it has no such speaker.
         """
         if not self._header.codewords:
-            raise ModelError(
-                f"{model_name(self._header.path)}: a plain VAE (quantizer.kind none) has no codes; use a model with a"
-                " quantizer"
-            )
+            raise no_codes(model_name(self._header.path))
         codebooks = self.codebooks_for(codebooks=codebooks, bit_rate=bit_rate)
         for recording, statistics, blocks in self._blocks(recordings, speaker, codebooks):
             if speaker is None and self._header.speakers:

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from sqcodec.bitstream import packets
-from sqcodec.errors import ModelError, SqcodecError
-from sqcodec.model.model_header import read_model
+from sqcodec.errors import SqcodecError
+from sqcodec.model.model_header import no_codes, read_model
 from sqcodec.pipeline.coding.codec import Codec
 from sqcodec.pipeline.coding.streams import StreamEncoder
 from sqcodec.pipeline.finding.models import model_name
@@ -95,7 +95,7 @@ def complexity_of(
     fewer codebooks; VocoderError: no such vocoder.
     """
     if not codec.codebooks:
-        raise ModelError(f"{codec.path}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer")
+        raise no_codes(codec.path)
     count = codec.codebooks_for(codebooks=codebooks, bit_rate=None)
     contents, features, found = read_model(codec.path), codec.features, codec.vocoder(vocoder)
     sound, unlimited = _sound(found), _unlimited(codec, found.vocoder)

@@ -13,6 +13,7 @@ from sqcodec.corpus.store import FeatureStore, StoreRow, StoreSplit
 from sqcodec.errors import ModelError, TrainingError
 from sqcodec.model.blockwise import with_context
 from sqcodec.model.model_file import load_model
+from sqcodec.model.model_header import no_codes
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.storage import file_digest, written
 
@@ -43,7 +44,7 @@ def codec_for(store: FeatureStore, model: Path, device: torch.device) -> Spectro
     """The codec that is to code a store. Raises ModelError: no such codec, a plain VAE, or one for other features."""
     codec = load_model(model, device)
     if not codec.quantizer.codebooks:
-        raise ModelError(f"{model}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer")
+        raise no_codes(model)
     if codec.features != store.features:
         raise ModelError(
             f"{model}: codes {codec.features.name} features, got a store of {store.features.name}; choose the store it"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sqcodec.corpus.store import open_store
 from sqcodec.errors import ModelError
 from sqcodec.model.model_file import add_tables, open_model, save_model
-from sqcodec.model.model_header import KIND, SHARING_FORMAT, read_whole
+from sqcodec.model.model_header import KIND, SHARING_FORMAT, no_codes, read_whole
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.training.count_tables import count_tables
 from sqcodec.tensor_files import save_arrays
@@ -28,7 +28,7 @@ def ship_model(source: Path, target: Path, features: Path, *, device: str = "aut
     opened = open_model(source, place)
     codec = opened.codec.half().float()
     if not codec.quantizer.codebooks:
-        raise ModelError(f"{source}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer")
+        raise no_codes(source)
     target.parent.mkdir(parents=True, exist_ok=True)
     save_model(target, codec, opened.header.step, dtype=torch.float16)
     tables = count_tables(codec, open_store(features).splits["train"], place)

@@ -11,7 +11,7 @@ from sqcodec.bitstream.context_model import ContextModel
 from sqcodec.errors import ModelError, TrainingError
 from sqcodec.file_names import CHECKPOINT, MODEL
 from sqcodec.model.model_file import add_context, load_model
-from sqcodec.model.model_header import read_header
+from sqcodec.model.model_header import no_codes, read_header
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.finding.code_spaces import read_space
 from sqcodec.pipeline.training.kept_codes import Finding, prefix_codes, searched_codes
@@ -87,7 +87,7 @@ def train_context(
     fabric = make_fabric(device, "32-true")
     codec = load_model(path, fabric.device)
     if not codec.quantizer.codebooks:
-        raise ModelError(f"{path}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer")
+        raise no_codes(path)
     trainer = ContextTrainer(config, _corpus(codec, recipe, features, run, finding), folder, fabric)
     if resume:
         trainer.resume()

@@ -10,6 +10,7 @@ from sqcodec.corpus.store import StoreSplit
 from sqcodec.errors import TrainingError
 from sqcodec.file_names import MODEL
 from sqcodec.model.model_file import load_model
+from sqcodec.model.model_header import no_codes
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.training.count_tables import codes_of
 from sqcodec.pipeline.training.launch import make_fabric, refuse_processes
@@ -47,7 +48,8 @@ def train_prior_of(
 
     `run` receives the prior, its folder `prior` checkpoint, log and pictures. device: `auto` (a GPU where there is
     one), `cpu`, `cuda` or `cuda:N`. Raises TrainingError: the recipe has no prior, `run` holds a training of one
-    already, nothing to resume, diverged, or asked to stop; ModelError: no model in `run`; CorpusError: no store.
+    already, nothing to resume, diverged, or asked to stop; ModelError: no model in `run`, or one without codes;
+    CorpusError: no store.
     """
     config = recipe.prior
     if config is None:
@@ -56,7 +58,10 @@ def train_prior_of(
     folder = stage_folder(run, "prior")
     refuse_second(folder, resume=resume, remedy="remove that folder")
     fabric = make_fabric(device, "32-true")
-    corpus = _coded_corpus(load_model(run / MODEL, fabric.device), recipe, features, run)
+    codec = load_model(run / MODEL, fabric.device)
+    if not codec.quantizer.codebooks:
+        raise no_codes(run / MODEL)
+    corpus = _coded_corpus(codec, recipe, features, run)
     trainer = PriorTrainer(config, corpus, folder, fabric, path=run / PRIOR)
     if resume:
         trainer.resume()

@@ -90,3 +90,6 @@ def test_what_is_missing_is_named(work) -> None:
     make_model(work / "strange" / "model.safetensors", speakers=("x", "y"))
     with pytest.raises(TrainingError, match="no utterance of the splits has a speaker of .*strange's model"):
         train(work, "strange")
+    make_model(work / "vae" / "model.safetensors", "quantizer={kind: none, dim: 4}", speakers=("s0", "s1"))
+    with pytest.raises(ModelError, match=r"vae/model.safetensors: a plain VAE \(quantizer.kind none\) has no codes"):
+        train(work, "vae")
