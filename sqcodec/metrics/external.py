@@ -41,7 +41,7 @@ def check(model: str, package: str | None) -> None:
             raise MetricError(f"{model}: {use}; {expected}")
         require()
         return
-    if model.endswith(".onnx"):
+    if _is_onnx(model):
         open_session(model, "a model of yours")
         return
     try:
@@ -56,15 +56,14 @@ def transcribe(signal: Signal, asr: str) -> str:
     """What the recogniser `asr` hears in [N] at 16 kHz. Raises MetricError: it cannot be run or understood."""
     if asr == recogniser.PACKAGE:
         return recogniser.transcribe(signal)
-    if not asr.endswith(".onnx"):
+    if not _is_onnx(asr):
         return _output(asr, signal)
     session = open_session(asr, "a model of yours")
-    symbols = json.loads(session.get_modelmeta().custom_metadata_map.get("vocabulary", "null"))
-    scores = _run(session, signal)
+    scores, symbols = _run(session, signal), _symbols(session)
     if not isinstance(symbols, list) or scores.ndim != 3 or scores.shape[2] != len(symbols):
         raise MetricError(f"{asr}: got scores {scores.shape}, expected [1, T, V] and V symbols in `vocabulary`")
     best = scores[0].argmax(1)
-    kept = best[np.concatenate([[True], best[1:] != best[:-1]])]
+    kept = best[np.diff(best, prepend=-1) != 0]
     return "".join(symbols[index] for index in kept if index).replace("|", " ")
 
 
@@ -97,9 +96,33 @@ def predict_quality(signal: Signal, mos: str) -> float:
     return float(predicted[0])
 
 
+def files_of(model: str) -> list[Path]:
+    """The files that what the user names is made of, as far as its name says: an ONNX model, or each word of a command
+    that is a file, its program among them."""
+    try:
+        words = [model] if _is_onnx(model) else shlex.split(model)
+    except ValueError:
+        return []
+    paths = [Path(shutil.which(word) or word) for word in words[:1]] + [Path(word) for word in words[1:]]
+    return [path for path in paths if path.is_file()]
+
+
+def _is_onnx(model: str) -> bool:
+    """Whether it is a model rather than a command whose last word is one."""
+    return model.endswith(".onnx") and (len(model.split()) == 1 or Path(model).is_file())
+
+
+def _symbols(session: Any) -> Any:
+    """The value of `vocabulary`; None: it has none, or no JSON."""
+    try:
+        return json.loads(session.get_modelmeta().custom_metadata_map.get("vocabulary", "null"))
+    except ValueError:
+        return None
+
+
 def _numbers(signal: Signal, model: str) -> NDArray[np.float64]:
     """What a command prints, or an ONNX model gives: [n]."""
-    if model.endswith(".onnx"):
+    if _is_onnx(model):
         return _run(open_session(model, "a model of yours"), signal).astype(np.float64).ravel()
     try:
         return np.array([float(word) for word in _output(model, signal).split()])

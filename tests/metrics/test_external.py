@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sqcodec.errors import MetricError
-from sqcodec.metrics.external import embed, predict_quality, similarity, transcribe
+from sqcodec.metrics.external import check, embed, files_of, predict_quality, similarity, transcribe
 from sqcodec.metrics.wer import edit_distance, word_error_rate
 from tests import reference
 
@@ -104,6 +104,28 @@ def test_an_onnx_model_receives_samples(tmp_path) -> None:
     wrong = onnx(tmp_path / "wrong.onnx", "Reshape", shape=(1, -1, 4))
     with pytest.raises(MetricError, match=r"wrong.onnx: got scores \(1, 6, 4\), expected \[1, T, V\] and V symbols"):
         transcribe(signal.ravel(), wrong)
+    unread = onnx(tmp_path / "unread.onnx", "Reshape", shape=(1, -1, 4), metadata={"vocabulary": "a b"})
+    with pytest.raises(MetricError, match=r"unread.onnx: got scores \(1, 6, 4\), expected .* V symbols"):
+        transcribe(signal.ravel(), unread)
+    assert transcribe(np.zeros(0, np.float32), model) == ""  # too short for a frame of scores
+
+
+def test_a_command_may_end_with_its_model(tmp_path) -> None:
+    (tmp_path / "my.onnx").write_bytes(b"")
+    asr = f"{command(tmp_path, 'print(sys.argv[1])')} my.onnx"
+    check(asr, None)
+    assert transcribe(SIGNAL, asr) == "my.onnx"
+    named = tmp_path / "my own.onnx"
+    named.write_bytes(b"")
+    assert files_of(str(named)) == [named]
+    with pytest.raises(MetricError, match=r"^no-such-program --model x.onnx: no such program; expected a command"):
+        check("no-such-program --model x.onnx", None)
+
+
+def test_the_files_of_a_judge(tmp_path) -> None:
+    asr = command(tmp_path, "print()")
+    assert files_of(asr) == [Path(sys.executable), tmp_path / "program.py"]
+    assert files_of("pocketsphinx") == files_of("'unbalanced") == []
 
 
 def test_an_onnx_model_compares_speakers(tmp_path) -> None:

@@ -20,6 +20,7 @@ from sqcodec.corpus.splits import Utterance
 from sqcodec.corpus.transcripts import transcript_files, transcript_of
 from sqcodec.errors import SqcodecError
 from sqcodec.locking import alone
+from sqcodec.metrics.external import files_of
 from sqcodec.metrics.signals import METRIC_RATE
 from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.coding.rate_control import DEFAULT_EFFORT, Effort, Goal
@@ -184,7 +185,8 @@ def _models(codec: Codec, path: Path, asked: _Asked, vocoder: str, device: str) 
 def _task(
     system: CodecUnderTest, utterance: Utterance, settings: Settings, folder: Path, kept: tuple[str, ...]
 ) -> _Task:
-    read = [utterance.path, *(transcript_files(utterance.path) if settings.asr else [])]
+    judges = [path for judge in (settings.asr, settings.sv, settings.mos) if judge for path in files_of(judge)]
+    read = [utterance.path, *(transcript_files(utterance.path) if settings.asr else []), *judges]
     stamp = [figure for path in read for figure in stamp_of(path) or ()]
     text = json.dumps([__version__, system.name, system.identity, utterance.name, stamp, asdict(settings)])
     key = hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -35,11 +35,13 @@ def add_(curves: Curves, family: str, means: Mapping[str, float | None]) -> None
 
 
 def savings(family: str, curves: Curves, rivals: Curves) -> list[str]:
-    """A line for each other family, here and in `rivals`, that shares a range of quality with this one."""
-    others = [(name, curves[name]) for name in curves if name != family]
-    others += [(f"{name} of the other results", rival) for name, rival in rivals.items()]
+    """A line for each other family, here and in `rivals`, that shares a range of quality with this one; and for each of
+    the rivals, which were asked for, that does not.
+    """
+    here = {name: curves[name] for name in curves if name != family}
+    there = {f"{name} of the other results": rival for name, rival in rivals.items()}
     lines = []
-    for name, other in others:
+    for name, other in {**here, **there}.items():
         rates = {
             title: rate
             for metric, title in METRICS.items()
@@ -48,4 +50,9 @@ def savings(family: str, curves: Curves, rivals: Curves) -> list[str]:
         if rates:
             texts = " and ".join(f"{rate:+.1f} % at equal {title}" for title, rate in rates.items())
             lines.append(f"BD-rate of {family} against {name}: {texts} (bits; below 0 they are fewer)")
+        elif name in there:
+            lines.append(
+                f"BD-rate of {family} against {name}: none; each needs two bit rates or more (`bitrate`), and"
+                " quality that the other reaches"
+            )
     return lines

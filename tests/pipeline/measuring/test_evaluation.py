@@ -1,6 +1,7 @@
 """`evaluate`: rows, means, rates, going on after an interruption."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +186,11 @@ def test_a_model_with_true_rates_takes_part_at_them(recordings: Path) -> None:
         assert systems[name]["rates"]["on_disk"] == pytest.approx(8 * sizes / seconds)
         assert systems[name]["rates"]["unigram"] <= systems[name]["rates"]["nominal"]
     assert not any("bit_rate" in note for note in done.notes)
-    beyond, _ = rated("beyond", bit_rates=[9000])
+    beyond, _ = rated("beyond", bit_rates=[9000], against=Path("nominal"))
+    assert any(
+        note.startswith("BD-rate of speech16k against speech16k of the other results: none; each needs two bit rates")
+        for note in beyond.notes
+    )
     assert any(note.startswith("speech16k-9000: 3 files, for example: `bitrate` 9000: all") for note in beyond.notes)
     lines = [note for note in done.notes if note.startswith("BD-rate of speech16k against speech16k of the other")]
     assert len(lines) == 1
@@ -284,3 +289,15 @@ def test_a_transcript_in_another_encoding_stops_nothing(recordings: Path, monkey
     Path("data/p226/1.txt").write_text("two cups")
     evaluation.evaluate(MODEL, Path("out"), settings, data=Path("data"))
     assert heard == [None, "a cup", "two cups"]  # its row is made anew, the other one is kept
+
+
+@pytest.mark.slow
+def test_a_judge_that_was_replaced_scores_anew(recordings: Path) -> None:
+    settings = scoring.make_settings(mcd="textbook", align=True, mos=f"{sys.executable} judge.py")
+    for mos, replaced in (("3.25", False), ("4.5", True)):
+        Path("judge.py").write_text(f"print({mos})\n")
+        notes = evaluation.evaluate(MODEL, Path("out"), settings, data=Path("data")).notes
+        assert json.loads(Path("out/scores.json").read_text())["systems"]["tiny"]["scores"]["mos"]["mean"] == float(mos)
+        assert (
+            any("3 rows of other systems, recordings or settings were replaced" in note for note in notes) == replaced
+        )
