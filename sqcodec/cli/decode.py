@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from sqcodec.cli.checks import is_folder
+from sqcodec.cli.failures import resumable
 from sqcodec.cli.options import (
     PATH_OR_PIPE,
     RATE,
@@ -132,7 +133,7 @@ def decode(
         _echo_decoded(decoded, recording, quiet=quiet, as_json=as_json, lost="lost messages")
         return
     if is_folder(codes):
-        with progress_bar(quiet=quiet) as show:
+        with resumable(), progress_bar(quiet=quiet) as show:
             folder = folders.decode_folder(
                 codes, recording, model=model, speaker=speaker, vocoder=vocoder, rate=rate, device=device,
                 precision=precision, workers=folders.Workers(jobs, chosen_backend(backend, scheduler)),

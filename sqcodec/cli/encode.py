@@ -6,6 +6,7 @@ from typing import Literal
 import click
 
 from sqcodec.cli.checks import is_folder
+from sqcodec.cli.failures import resumable
 from sqcodec.cli.options import (
     PATH_OR_PIPE,
     RATE,
@@ -163,7 +164,7 @@ def encode(
         codebooks=codebooks, bit_rate=bitrate, quality=quality, max_bytes=max_bytes, effort=effort, coder=coder
     )
     if is_folder(recording):
-        with progress_bar(quiet=quiet) as show:
+        with resumable(), progress_bar(quiet=quiet) as show:
             folder = folders.encode_folder(
                 recording, codes, model=model, speaker=speaker, device=device, form=form, options=options,
                 dtype=dtype, block=block, workers=folders.Workers(jobs, chosen_backend(backend, scheduler)),

@@ -7,6 +7,7 @@ from typing import Literal
 import click
 
 from sqcodec.cli.checks import check_folder
+from sqcodec.cli.failures import resumable
 from sqcodec.cli.options import (
     PATH,
     align_option,
@@ -102,7 +103,7 @@ def evaluate(
     from sqcodec.pipeline.measuring import evaluation, scoring
 
     settings = scoring.make_settings(mcd=mcd, align=align, asr=asr, sv=sv, mos=mos)
-    with progress_bar() as show:
+    with resumable(), progress_bar() as show:
         result = evaluation.evaluate(
             model,
             out,

@@ -5,6 +5,7 @@ from typing import Literal
 
 import click
 
+from sqcodec.cli.failures import resumable
 from sqcodec.cli.options import (
     PATH,
     backend_option,
@@ -80,7 +81,7 @@ def export(
     """
     from sqcodec.pipeline.coding import exporting, folders
 
-    with progress_bar(quiet=quiet) as show:
+    with resumable(), progress_bar(quiet=quiet) as show:
         done = exporting.export_folder(
             recordings, out, form=form, layout=layout, offset=offset, model=model, speaker=speaker,
             codebooks=codebooks, bit_rate=bitrate, rows_per_shard=shard, device=device,

@@ -54,6 +54,16 @@ def one_error(*, debug: bool) -> Iterator[None]:
 
 
 @contextmanager
+def resumable() -> Iterator[None]:
+    """Say after Ctrl-C that nothing finished is lost, where that is so."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        text = "stopped; what is finished is kept, and the same command goes on from there"
+        raise click.ClickException(text) from None
+
+
+@contextmanager
 def _quiet_threads(*, debug: bool) -> Iterator[None]:
     """Print no traceback where a thread cannot write, as TensorBoard's on a full disk: its user gets the error, too."""
     before = threading.excepthook

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sqcodec.cli.checks import check_recipe
+from sqcodec.cli.failures import resumable
 from sqcodec.cli.options import (
     PATH,
     backend_option,
@@ -64,7 +65,7 @@ def prep(
     from sqcodec.pipeline.training import prepare
     from sqcodec.processors import usable_processors
 
-    with progress_bar() as progress:
+    with resumable(), progress_bar() as progress:
         prepared = prepare.prepare(
             recipe,
             data=data,

@@ -296,3 +296,44 @@ def test_a_missing_source_is_named_first(recordings: Path, verb) -> None:
 def test_an_effort_without_a_search_is_a_usage_error(recordings: Path) -> None:
     text = "--effort is of the search for --bitrate, --quality or --max-bytes; give one of them."
     assert text in refused("encode", "in/a.wav", "a.sqc", "--effort", "3", exit_code=2)
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on(recordings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sqcodec.pipeline.coding import folders
+
+    encode, coded = folders.encode_with, []
+
+    def interrupted(*args, **options):
+        if len(coded) == 2:
+            raise KeyboardInterrupt
+        coded.append(args)
+        return encode(*args, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folders, "encode_with", interrupted)
+        stopped = run("encode", "in", "codes", "--speaker", "s5")
+    assert stopped.exit_code == 1
+    text = "Error: stopped; what is finished is kept, and the same command goes on from there"
+    assert stopped.stderr.splitlines()[-1] == text
+    again = run("encode", "in", "codes", "--speaker", "s5")
+    assert again.exit_code == 0
+    assert "2 kept" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("work", "arguments"),
+    [
+        ("sqcodec.pipeline.training.prepare.prepare", ("prep", "folder", "--data", "in")),
+        ("sqcodec.pipeline.measuring.evaluation.evaluate", ("evaluate", "runs/tiny", "--data", "in", "--out", "out")),
+        ("sqcodec.pipeline.coding.folders.decode_folder", ("decode", "in", "out")),
+        ("sqcodec.pipeline.coding.exporting.export_folder", ("export", "in", "out")),
+    ],
+)
+def test_so_does_other_work_that_is_kept(recordings: Path, monkeypatch: pytest.MonkeyPatch, work, arguments) -> None:
+    def interrupted(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(work, interrupted)
+    stopped = run(*arguments)
+    assert stopped.exit_code == 1
+    assert stopped.stderr == "Error: stopped; what is finished is kept, and the same command goes on from there\n"
