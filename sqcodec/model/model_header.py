@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sqcodec import tensor_files
 from sqcodec.errors import ModelError
 from sqcodec.spectrogram import FeatureConfig, feature_config
+from sqcodec.storage import file_digest
 
 # Older formats lack keys. 1: the recipe has no target. 2: no kind of network, no level, no loudness. 3: no codewords in
 # the header, and no warmup_steps and freeze_step of a residual quantiser.
@@ -90,6 +91,17 @@ def no_codes(model: Path | str) -> ModelError:
 def read_header(path: Path) -> ModelHeader:
     """Read the header of a model file. Raises ModelError: missing, not a model of sqcodec, or of a newer format."""
     return header_of(path, tensor_files.read_header(path, KIND))
+
+
+def model_files(path: Path) -> tuple[Path, ...]:
+    """The model file, and the neighbour whose arrays it shares. Raises ModelError as `read_header`."""
+    neighbour = read_header(path).neighbour
+    return (path, neighbour) if neighbour else (path,)
+
+
+def model_digest(path: Path) -> str:
+    """Of the content of `model_files`. Raises ModelError as `read_header`."""
+    return " ".join(map(file_digest, model_files(path)))
 
 
 class ModelContents(NamedTuple):

@@ -1,6 +1,7 @@
 """The page to read and to listen to: one self-contained HTML file."""
 
 import base64
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -82,12 +83,12 @@ def _data(page: Page) -> dict[str, Any]:
 
 def _utterance(utterance: Utterance) -> dict[str, Any]:
     """Sounds and pictures as base64; every picture on the reference's scale."""
-    pictures = [levels(soundfile.read(sound.path, dtype="float32")[0]) for sound in utterance.sounds]
+    pictures = [levels(soundfile.read(os.fsencode(sound.path), dtype="float32")[0]) for sound in utterance.sounds]
     top = float(pictures[0].max())
     return {
         "name": utterance.name,
         "credit": utterance.credit,
-        "seconds": soundfile.info(utterance.sounds[0].path).duration,
+        "seconds": soundfile.info(os.fsencode(utterance.sounds[0].path)).duration,
         "sounds": [
             {
                 "system": sound.system,

@@ -17,6 +17,7 @@ from sqcodec.errors import SqcodecError
 from sqcodec.features.mel import extract
 from sqcodec.metrics.mel_error import SquaredError, squared_error
 from sqcodec.metrics.signals import METRIC_RATE
+from sqcodec.model.model_header import model_files
 from sqcodec.pipeline.coding.codec import Codec
 from sqcodec.pipeline.coding.open_codecs import cached_codec
 from sqcodec.pipeline.coding.rate_control import Goal
@@ -97,7 +98,7 @@ class ModelUnderTest:
     @property
     def identity(self) -> str:
         """Fingerprint, sizes and times of the files (a decoder can change under one fingerprint), and vocoder."""
-        files = (stamp_of(path) for path in (self.path, Path(self.vocoder)))
+        files = (stamp_of(path) for path in (*model_files(self.path), Path(self.vocoder)))
         stamps = [f"{stamp.size} {stamp.mtime_ns}" for stamp in files if stamp]
         return " ".join([self.fingerprint, str(self.goal or self.codebooks), self.vocoder, *stamps])
 

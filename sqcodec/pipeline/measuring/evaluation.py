@@ -6,6 +6,7 @@ scores.json and scores.md (means and rates), codes/ (the files of a model), soun
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -41,6 +42,7 @@ from sqcodec.storage import append_line, write_bytes, write_text
 
 Progress = Callable[[int, int], None]  # how many of the files and systems are done, how many there are
 _ROWS = "scores.jsonl"
+_LONGEST_NAME = 255 - len(".flac")  # bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +115,9 @@ def evaluate(
     chosen = codec.vocoder(vocoder)
     sound = str(chosen.path) if chosen.path else "griffin-lim"
     ours = _models(codec, found.path, _Asked(tuple(bit_rates), effort), sound, device)
-    others, absent = find_baselines(baselines)
+    others, absent = find_baselines(list(dict.fromkeys(baselines)))
     systems: list[CodecUnderTest] = [*([OriginalUnderTest()] if protocol else []), *ours, *others]
+    _check_names(systems)
     out.mkdir(parents=True, exist_ok=True)
     listened = spread(utterances, listen)
     kept = tuple(utterance.name for utterance in utterances) if write_scp else listened
@@ -156,6 +159,13 @@ def evaluate(
     )  # fmt: skip
 
 
+def _check_names(systems: Sequence[CodecUnderTest]) -> None:
+    """Raise SqcodecError: codes and sounds of two codecs would lie in one folder."""
+    names = [system.name for system in systems]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise SqcodecError(f"{twice[0]}: the name of two codecs here; copy the model to a folder of another name")
+
+
 class _Asked(NamedTuple):
     """Bit rates at which a model takes part, and the effort to reach them; see `evaluate`."""
 
@@ -165,15 +175,22 @@ class _Asked(NamedTuple):
 
 def _models(codec: Codec, path: Path, asked: _Asked, vocoder: str, device: str) -> list[ModelUnderTest]:
     """The model at each rate, named by the rate it is to have; at its default when none is asked for."""
-    name, books = path.parent.name or "model", len(codec.header.codewords)
+    name, books = path.parent.name, len(codec.header.codewords)
+    if name in ("", ".."):
+        name = path.resolve().parent.name or "model"
+    if name in (results.REFERENCE, OriginalUnderTest().name):  # of the recordings themselves
+        name += "-model"
     model = ModelUnderTest(
         name=name, family=name, path=path, fingerprint=codec.fingerprint, codebooks=books, vocoder=vocoder,
         device=device,
     )  # fmt: skip
     if asked.bit_rates and codec.has_true_rates and asked.effort != 0:
         effort = asked.effort or DEFAULT_EFFORT
-        goals = [Goal(bit_rate=rate, effort=effort) for rate in sorted(set(asked.bit_rates))]
-        return [replace(model, name=f"{name}-{goal.bit_rate:g}", goal=goal) for goal in goals]
+        rates = {f"{rate:g}": rate for rate in sorted(asked.bit_rates)}
+        return [
+            replace(model, name=f"{name}-{text}", goal=Goal(bit_rate=rate, effort=effort))
+            for text, rate in rates.items()
+        ]
     counts = {codec.codebooks_for(codebooks=None, bit_rate=rate) for rate in asked.bit_rates}
     if not counts:
         return [replace(model, codebooks=codec.codebooks_for(codebooks=None, bit_rate=None))]
@@ -188,7 +205,8 @@ def _task(
     judges = [path for judge in (settings.asr, settings.sv, settings.mos) if judge for path in files_of(judge)]
     read = [utterance.path, *(transcript_files(utterance.path) if settings.asr else []), *judges]
     stamp = [figure for path in read for figure in stamp_of(path) or ()]
-    text = json.dumps([__version__, system.name, system.identity, utterance.name, stamp, asdict(settings)])
+    recording = [utterance.name, utterance.speaker, str(utterance.path.absolute()), stamp]
+    text = json.dumps([__version__, system.name, system.identity, recording, asdict(settings)])
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     return _Task(
         system=system, utterance=utterance, settings=settings, folder=folder, listen=utterance.name in kept, key=key
@@ -198,10 +216,17 @@ def _task(
 def _all_rows(
     out: Path, tasks: list[_Task], *, jobs: int, backend: str, progress: Progress | None
 ) -> list[dict[str, Any]]:
-    """The row of each task, in their order: rows of an earlier run are kept, the others computed and written."""
+    """The row of each task, in their order: rows of an earlier run are kept, the others computed and written.
+
+    Before that goes whatever row has the codes and sounds that are made anew.
+    """
     known = _read_rows(out / _ROWS)
     rows_by_key = {task.key: known[task.key] for task in tasks if task.key in known and _has_files(task)}
     missing = [task for task in tasks if task.key not in rows_by_key]
+    anew = {(task.system.name, task.utterance.name) for task in missing}
+    left = [row for row in known.values() if (row["system"], row["file"]) not in anew]
+    if len(left) < len(known):
+        _write_rows(out / _ROWS, left)
     if progress:
         progress(len(rows_by_key), len(tasks))
     for row in in_parallel(_make_row, missing, jobs=jobs, backend=backend):
@@ -210,8 +235,12 @@ def _all_rows(
         if progress:
             progress(len(rows_by_key), len(tasks))
     rows = [rows_by_key[task.key] for task in tasks]
-    write_text(out / _ROWS, "".join(f"{json.dumps(row)}\n" for row in rows))
+    _write_rows(out / _ROWS, rows)
     return rows
+
+
+def _write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    write_text(path, "".join(f"{json.dumps(row)}\n" for row in rows))
 
 
 def _read_rows(path: Path) -> dict[str, dict[str, Any]]:
@@ -222,7 +251,7 @@ def _read_rows(path: Path) -> dict[str, dict[str, Any]]:
             row = json.loads(line)
         except ValueError:
             continue
-        if isinstance(row, dict) and "key" in row and "error" not in row:
+        if isinstance(row, dict) and row.keys() >= {"key", "system", "file"} and "error" not in row:
             rows[row["key"]] = row
     return rows
 
@@ -241,6 +270,7 @@ def _make_row(task: _Task) -> dict[str, Any]:
     utterance = task.utterance
     row: dict[str, Any] = {"system": task.system.name, "file": utterance.name, "speaker": utterance.speaker}
     try:
+        _check_length(utterance)
         source, rate = AudioSource(utterance.path), task.system.sample_rate
         samples = source.read(METRIC_RATE)
         coded = task.system.encode_decode(samples if rate == METRIC_RATE else source.read(rate), utterance.speaker)
@@ -270,10 +300,18 @@ def _make_row(task: _Task) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _check_length(utterance: Utterance) -> None:
+    """Raise SqcodecError: no file system holds codes and sound of such a name."""
+    if len(os.fsencode(Path(utterance.name).name)) > _LONGEST_NAME:
+        raise SqcodecError(
+            f"{utterance.path}: its name is too long for the codes and sounds that are kept of it; rename it"
+        )
+
+
 def _save_sound(path: Path, samples: Signal) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with written(path) as draft:  # several systems may write one reference
-        soundfile.write(draft, np.clip(samples, -1.0, 1.0), METRIC_RATE, subtype="PCM_16", format="FLAC")
+        soundfile.write(os.fsencode(draft), np.clip(samples, -1.0, 1.0), METRIC_RATE, subtype="PCM_16", format="FLAC")
 
 
 def _beyond(rows: Sequence[dict[str, Any]]) -> list[str]:

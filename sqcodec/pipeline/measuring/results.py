@@ -143,11 +143,19 @@ def write(
 
 def write_scp(out: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Write `sounds/NAME/wav.scp` for each codec and the reference: a line an utterance that all of them have, its name
-    and the path of its sound, as Kaldi and VERSA read them. White space in a name becomes `_`."""
+    and the path of its sound, as Kaldi and VERSA read them. White space in a name becomes `_`; one more follows where
+    another one has that name.
+    """
     failed = {row["file"] for row in rows if "error" in row}
     names = sorted({row["file"] for row in rows} - failed)
+    listed: dict[str, str] = {}
+    for name in names:
+        word = "_".join(name.split())
+        while word in listed:  # "a b" beside "a_b"
+            word += "_"
+        listed[word] = name
     for system in (REFERENCE, *sorted({row["system"] for row in rows})):
-        lines = [f"{'_'.join(name.split())} {sound_file(out, system, name).absolute()}\n" for name in names]
+        lines = [f"{word} {sound_file(out, system, name).absolute()}\n" for word, name in listed.items()]
         write_text(out / "sounds" / system / "wav.scp", "".join(lines))
 
 

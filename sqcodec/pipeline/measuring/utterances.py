@@ -33,14 +33,24 @@ def find_utterances(data: Path | None, list_file: Path | None, *, without: Path)
     if data is not None and not data.is_dir():
         raise CorpusError(f"{data}: got no such folder, expected a folder of recordings")
     if list_file is not None:
-        return _named_within(read_list(list_file, data).utterances)
+        return _some(_named_within(read_list(list_file, data).utterances), list_file)
     if data is None:
         raise CorpusError("got neither recordings nor a list of them, expected `data` DIR, `list_file` TSV or both")
-    return tuple(
-        Utterance(name=name, path=path, speaker=path.parent.name, split="data")
-        for name, path in find_recordings(data).items()
-        if not path.resolve().is_relative_to(without.resolve())
+    return _some(
+        [
+            Utterance(name=name, path=path, speaker=path.parent.name, split="data")
+            for name, path in find_recordings(data).items()
+            if not path.resolve().is_relative_to(without.resolve())
+        ],
+        data,
     )
+
+
+def _some(utterances: Sequence[Utterance], source: Path) -> tuple[Utterance, ...]:
+    """Raises CorpusError: there are none."""
+    if not utterances:
+        raise CorpusError(f"{source}: got no recordings (earlier results do not count), expected at least one")
+    return tuple(utterances)
 
 
 def _named_within(utterances: Sequence[Utterance]) -> tuple[Utterance, ...]:

@@ -1,6 +1,7 @@
 """`evaluate`: rows, means, rates, going on after an interruption."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 import soundfile
 import torch
 
+import sqcodec
 from sqcodec.codes import Codes
+from sqcodec.corpus.splits import Utterance
 from sqcodec.errors import CodesError, CorpusError, SqcodecError
 from sqcodec.features.mel import extract
 from sqcodec.pipeline.coding.codec import open_codec
@@ -301,3 +304,105 @@ def test_a_judge_that_was_replaced_scores_anew(recordings: Path) -> None:
         assert (
             any("3 rows of other systems, recordings or settings were replaced" in note for note in notes) == replaced
         )
+
+
+@pytest.mark.slow
+def test_what_is_made_anew_leaves_no_row_of_before(recordings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Codes and sounds of other settings took the place of those that the rows were of."""
+
+    def run(form: str) -> None:
+        settings = scoring.make_settings(mcd=form, align=True)
+        evaluation.evaluate(MODEL, Path("out"), settings, data=Path("data"), listen=3)
+
+    run("textbook")
+    score = evaluation.score_signals
+
+    def interrupted(*args: Any, **options: Any) -> Any:
+        if calls:
+            raise KeyboardInterrupt
+        calls.append(args)
+        return score(*args, **options)
+
+    calls: list[Any] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(evaluation, "score_signals", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run("versa")
+    made: list[str] = []
+    monkeypatch.setattr(
+        evaluation, "_make_row", lambda task, make=evaluation._make_row: made.append(task.key) or make(task)
+    )
+    run("textbook")
+    assert len(made) == 3
+
+
+@pytest.mark.slow
+def test_names_that_are_taken_are_others(recordings: Path) -> None:
+    """`sounds/reference` is that of the recordings."""
+    for name in ("reference", "original"):
+        make_model(Path("runs", name, "model.safetensors"))
+        done = evaluation.evaluate(f"runs/{name}", Path(name), SETTINGS, data=Path("data"), listen=1)
+        assert done.systems == (f"{name}-model",)
+    samples = [soundfile.read(f"reference/sounds/{name}/nobody/2.flac")[0] for name in ("reference", "reference-model")]
+    assert not np.array_equal(*samples)
+    Path("runs/tiny/results").mkdir()
+    os.chdir("runs/tiny/results")
+    done = evaluation.evaluate("..", Path("out"), SETTINGS, data=recordings / "data", listen=0)
+    assert done.systems == ("tiny",)
+
+
+@pytest.mark.slow
+def test_a_codec_that_is_named_twice_counts_once(recordings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "find_baselines", lambda names: ([], names))
+    done = evaluate(baselines=["codec2-3200", "codec2-3200"])
+    assert list(done.notes).count("codec2-3200") == 1
+    monkeypatch.setattr(
+        evaluation, "find_baselines", lambda _: ([codecs.OriginalUnderTest(name="tiny", family="tiny")], [])
+    )
+    with pytest.raises(SqcodecError, match="^tiny: the name of two codecs here; copy the model to a folder of another"):
+        evaluate(baselines=["whatever"])
+
+
+@pytest.mark.ships
+def test_rates_of_one_name_are_one(recordings: Path) -> None:
+    codec = sqcodec.load("speech16k", device="cpu")
+    asked = evaluation._Asked((800.0, 800.00001, 1600.0), None)
+    names = [model.name for model in evaluation._models(codec, codec.path, asked, "griffin-lim", "cpu")]
+    assert names == ["speech16k-800", "speech16k-1600"]
+
+
+def test_a_row_is_of_its_recording_and_its_speaker(recordings: Path) -> None:
+    system, folder = codecs.OriginalUnderTest(), Path("out")
+    key = {}
+    for name, speaker, root in (("a", "p225", "data"), ("a", "p226", "data"), ("a", "p225", "other")):
+        Path(root).mkdir(exist_ok=True)
+        soundfile.write(f"{root}/a.wav", speech_like(4000), 16000)
+        os.utime(f"{root}/a.wav", (0, 0))
+        utterance = Utterance(name=name, path=Path(root, "a.wav"), speaker=speaker, split="data")
+        key[speaker, root] = evaluation._task(system, utterance, SETTINGS, folder, ()).key
+    assert len(set(key.values())) == 3
+
+
+def test_nothing_to_evaluate_is_an_error(recordings: Path) -> None:
+    Path("list.tsv").write_text("path\tspeaker\tsplit\n")
+    with pytest.raises(CorpusError, match=r"^list.tsv: got no recordings \(earlier results do not count\), expected"):
+        evaluation.evaluate(MODEL, Path("out"), SETTINGS, list_file=Path("list.tsv"))
+    with pytest.raises(CorpusError, match=r"^data: got no recordings \(earlier results do not count\), expected"):
+        evaluation.evaluate(MODEL, Path("data"), SETTINGS, data=Path("data"))
+
+
+@pytest.mark.slow
+def test_names_of_any_kind_are_evaluated(recordings: Path) -> None:
+    sound = Path("data/p225/0.wav").read_bytes()
+    for name in ("x" * 251 + ".wav", os.fsdecode(b"caf\xe9.wav"), "a b.wav", "a_b.wav"):
+        Path("data/p225", name).write_bytes(sound)
+    done = evaluate(listen=20, write_scp=True)
+    assert (done.files, done.errors) == (7, 1)
+    assert any(
+        "its name is too long for the codes and sounds that are kept of it; rename it" in note for note in done.notes
+    )
+    lines = Path("out/sounds/tiny/wav.scp").read_text("utf-8", "surrogateescape").splitlines()
+    names = [line.split()[0] for line in lines]
+    assert len(set(names)) == len(names) == 6
+    assert {"p225/a_b", "p225/a_b_"} <= set(names)
+    assert Path("out/index.html").is_file()
