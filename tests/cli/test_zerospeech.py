@@ -8,21 +8,18 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
-from click.testing import CliRunner, Result
 
 from sqcodec.cli.main import main
 from sqcodec.corpus.abx_task import Item
 from sqcodec.metrics.distance import KINDS
 from sqcodec.pipeline.coding.codec import open_codec
+from sqcodec.pipeline.measuring import units
 from sqcodec.pipeline.measuring.units import cut
+from tests.cli.runner import refused, run
 from tests.conftest import make_model, speech_like
 
 SPEECH = Path(__file__).resolve().parents[2] / "recipes" / "tiny" / "speech"
 HEAD = "#file onset offset #phone prev-phone next-phone speaker\n"
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.fixture
@@ -234,3 +231,52 @@ def test_help_has_an_example(command) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0
     assert f"Example: sqcodec {command} " in result.stdout
+
+
+def test_units_are_found_by_their_folders_too(challenge: Path) -> None:
+    """Names are often numbers that each speaker's folder has again."""
+    for speaker in ("s1", "s2"):
+        for folder in ("units", "sounds"):
+            Path(folder, speaker).mkdir(parents=True)
+        np.save(f"units/{speaker}/001.npy", np.eye(100)[:, :4])
+        soundfile.write(f"sounds/{speaker}/001.wav", speech_like(32_000), 16000)
+    done = run("bitrate", "units", "--data", "sounds")
+    assert done.exit_code == 0, done.output
+    assert "200 vectors" in done.stdout
+    assert "4.0 s" in done.stdout
+    for name in ("s3/001", "001"):  # another speaker's; both speakers'
+        lines = [f"{name} 0.0 0.1 {phone} k t {speaker}\n" for speaker in "st" for phone in "ae"]
+        Path("x.item").write_text(HEAD + "".join(lines))
+        assert refused("abx", "x.item", "units").startswith(f"Error: units: got no {name}.txt or {name}.npy")
+    found = units._Folder(Path("units"), units.find_vectors(Path("units")))
+    assert found.find("corpus/s1/001") == found.find("s1/001") == Path("units/s1/001.npy")
+    Path("units/s1/001.txt").write_text("1 0 0 0\n")
+    assert "has the same name as units/s1/001.npy" in refused("bitrate", "units", "--data", "sounds")
+    Path("units/s1/001.txt").unlink()
+    Path("units/s1/001.npy").rename("units/001.npy")
+    Path("units/s2/001.npy").unlink()
+    text = refused("bitrate", "units", "--data", "sounds")
+    assert text.startswith("Error: units/001.npy: of sounds/s1/001.wav or of sounds/s2/001.wav; name it as the")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [("nan", "got nan s"), ("-3", "got -3 s"), ("0", "got 0 s")])
+def test_lengths_that_cannot_be_are_refused(challenge: Path, seconds, text) -> None:
+    Path("units").mkdir()
+    np.save("units/001.npy", np.eye(5))
+    Path("list").write_text(f"001 {seconds}\n")
+    assert text in refused("bitrate", "units", "--list", "list")
+
+
+def test_codes_are_no_vectors(challenge: Path) -> None:
+    """[K, T] would be read as K vectors of T numbers."""
+    Path("units").mkdir()
+    assert run("encode", "2019/english/test/S1_01.wav", "units/S1_01.npy", "--model", "tiny").exit_code == 0
+    assert "more behind the array, as in codes of" in refused("bitrate", "units", "--data", "2019/english/test")
+
+
+def test_two_sounds_of_one_name_are_refused(challenge: Path) -> None:
+    Path("2019/english/test/S2_03.wav").rename("2019/english/test/S9_04.wav")
+    Path("2019/english/synthesis.txt").write_text("test/S2_04 V002\ntest/S9_04 V002\n")
+    text = refused("submit", "zerospeech2019", "tiny", "--data", "2019", "--out", "sub")
+    assert "another test file, too, would become V002_04.wav" in text
+    assert not Path("sub").exists()

@@ -65,11 +65,18 @@ def test_pesq_survives_many_utterances() -> None:
     bursts = np.arange(samples) / 16000 % 1.2 < 0.5
     first = (0.3 * rng.normal(size=samples) * bursts).astype(np.float32)
     second = (first + 0.01 * rng.normal(size=samples)).astype(np.float32)
-    pieces = zip(np.array_split(first, 5), np.array_split(second, 5), strict=True)
-    expected = np.mean([package.pesq(16000, *piece, "wb") for piece in pieces])
+    pairs = list(zip(np.array_split(first, 5), np.array_split(second, 5), strict=True))
+    expected = np.mean([package.pesq(16000, *piece, "wb") for piece in pairs])
     assert pesq.pesq_wb(first, second) == pytest.approx(expected, rel=1e-12)
+    lost = second.copy()
+    lost[: samples // 5] = 0.0
+    least = package.pesq(16000, first[: samples // 5], 1e-9 * lost[samples // 5 : 2 * samples // 5], "wb")
+    mean = np.mean([pesq._LEAST, *(package.pesq(16000, *piece, "wb") for piece in pairs[1:])])
+    assert pesq.pesq_wb(first, lost) == pytest.approx(mean, rel=1e-12)  # what is lost is heard
+    assert pytest.approx(1.0427, abs=1e-4) == pesq._LEAST
+    assert least >= pesq._LEAST
     first[: samples // 5] = 0.0  # a piece without speech says nothing
-    assert pesq.pesq_wb(first, second) > 1.0
+    assert pesq.pesq_wb(first, lost) == pytest.approx(pesq.pesq_wb(first, second), rel=1e-12)
 
 
 def test_stoi_is_the_package_s_figure() -> None:

@@ -6,6 +6,7 @@ metadata.yaml                author, affiliation, open source
 2019/<language>/test/*.wav   for each line of the synthesis list, <voice>_<number>.wav
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,15 +140,24 @@ def _write_vectors(path: Path, vectors: np.ndarray[Any, np.dtype[np.float64]]) -
 def _speak(
     codec: Codec, entries: Sequence[tuple[str, str]], test: dict[str, Path], target: Path, *, vocoder: str | None
 ) -> list[str]:
-    """Write each listed file in its voice; for a voice unknown to the model, in the nearest it knows."""
+    """Write each listed file in its voice; for a voice unknown to the model, in the nearest it knows.
+
+    Raises CorpusError: two would have one name.
+    """
     unknown: set[str] = set()
-    for name, voice in entries:
+    outputs = [f"{voice}_{name.partition('_')[2] or name}.wav" for name, voice in entries]
+    for (name, _), output in zip(entries, outputs, strict=True):
+        if outputs.count(output) > 1:
+            raise CorpusError(
+                f"{test[name]}: another test file, too, would become {output}, of the voice and what follows '_' in the"
+                " name; give each a number of its own, or list others in synthesis.txt"
+            )
+    for (name, voice), output in zip(entries, outputs, strict=True):
         known = voice in codec.speakers
         unknown |= set() if known else {voice}
         codes = codec.encode_recording(AudioSource(test[name]), speaker=voice if known else None)
         sound = codec.decode(codes, vocoder=vocoder)
-        number = name.partition("_")[2] or name
-        soundfile.write(target / f"{voice}_{number}.wav", sound, codec.sample_rate, subtype="PCM_16")
+        soundfile.write(os.fsencode(target / output), sound, codec.sample_rate, subtype="PCM_16")
     return [f"{voice}: unknown to the model; the nearest speaker that it knows is used" for voice in sorted(unknown)]
 
 
@@ -220,7 +230,7 @@ def _check_files(test: Path, expected: dict[str, Path], where: str) -> Iterable[
         yield f"{where}: got no .wav, expected those of the synthesis list"
     for path in sounds:
         try:
-            if soundfile.info(path).frames == 0:
+            if soundfile.info(os.fsencode(path)).frames == 0:
                 yield f"{where}/{path.name}: empty"
         except soundfile.SoundFileError:
             yield f"{where}/{path.name}: not a WAV"

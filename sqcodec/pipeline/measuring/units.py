@@ -3,9 +3,11 @@
 A file of vectors is text, one vector per line, numbers separated by spaces (ZeroSpeech 2019), or `.npy` [T, D].
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePath
 from typing import Any, cast
 
 import numpy as np
@@ -31,7 +33,7 @@ Vectors = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Folder:
-    """Vectors in files below a folder, found by their path without suffix, or else by their name alone."""
+    """Vectors in files below a folder, by their paths without suffix."""
 
     root: Path
     paths: dict[str, Path]
@@ -39,10 +41,33 @@ class _Folder:
 
     def read(self, name: str) -> Vectors:
         """The vectors [T, D] of a file. Raises CorpusError: there is none, or it cannot be read."""
-        path = self.paths.get(name) or self.paths.get(Path(name).name)
+        path = self.find(name)
         if path is None:
             raise CorpusError(f"{self.root}: got no {name}.txt or {name}.npy, expected one for each file of the task")
         return read_vectors(path)
+
+    def find(self, name: str) -> Path | None:
+        """The file of this name; or, where it or the name has more folders, the one whose last folders are the same, so
+        that `test/S002` and `S002` are one and `s1/001` and `s2/001` are two. None: there is none, or several."""
+        if name in self.paths:
+            return self.paths[name]
+        wanted = PurePath(name).parts
+        found = [path for parts, path in self._by_stem.get(wanted[-1], ()) if _end_alike(parts, wanted)]
+        return found[0] if len(found) == 1 else None
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[tuple[tuple[str, ...], Path]]]:
+        stems: dict[str, list[tuple[tuple[str, ...], Path]]] = {}
+        for name, path in self.paths.items():
+            parts = PurePath(name).parts
+            stems.setdefault(parts[-1], []).append((parts, path))
+        return stems
+
+
+def _end_alike(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
+    """Whether one is the end of the other."""
+    least = min(len(first), len(second))
+    return first[-least:] == second[-least:]
 
 
 @dataclass(frozen=True)
@@ -81,7 +106,10 @@ def read_vectors(path: Path) -> Vectors:
     """Vectors [T, D] of a text file or an `.npy`. Raises CorpusError: unreadable, empty, or lines of unlike lengths."""
     try:
         if path.suffix.lower() == ".npy":
-            values = np.load(path, allow_pickle=False).astype(np.float64)
+            with path.open("rb") as file:
+                values = np.load(file, allow_pickle=False).astype(np.float64)
+                if file.read(1):
+                    raise ValueError("more behind the array, as in codes of 'sqcodec encode'; `bitrate` takes vectors")
         else:
             lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
             values = np.array(lines, dtype=np.float64) if lines else np.empty((0, 0))
@@ -93,11 +121,16 @@ def read_vectors(path: Path) -> Vectors:
 
 
 def find_vectors(root: Path) -> dict[str, Path]:
-    """Files of vectors below a folder by path without suffix. Raises CorpusError: none."""
+    """Files of vectors below a folder by path without suffix. Raises CorpusError: none, or two of one name."""
     paths = files_below(root, (".txt", ".npy"))
     if not paths:
         raise CorpusError(f"{root}: got no files of vectors, expected .txt or .npy in it or below it")
-    return {path.relative_to(root).with_suffix("").as_posix(): path for path in paths}
+    found: dict[str, Path] = {}
+    for path in paths:
+        other = found.setdefault(path.relative_to(root).with_suffix("").as_posix(), path)
+        if other is not path:
+            raise CorpusError(f"{path}: has the same name as {other}; names count without suffix, remove one")
+    return found
 
 
 def abx(
@@ -133,13 +166,9 @@ def _source(features: Path | None, model: str | None, data: Path | None, device:
     if (features is None) == (data is None):
         raise CorpusError("got both or neither of files of vectors and recordings, expected FEATURES or `data` DIR")
     if features is not None:
-        return _Folder(features, _by_name_too(find_vectors(features)))
+        return _Folder(features, find_vectors(features))
     assert data is not None
     return _Model(open_codec(find_for_encoding(model).path, device), data, find_recordings(data))
-
-
-def _by_name_too(paths: dict[str, Path]) -> dict[str, Path]:
-    return {path.stem: path for path in paths.values()} | paths
 
 
 def cut(vectors: Vectors, part: Item, frequency: float) -> Vectors:
@@ -161,7 +190,7 @@ def bit_rate(features: Path, *, data: Path | None, list_file: Path | None) -> Un
     """
     if (data is None) == (list_file is None):
         raise CorpusError("got both or neither of recordings and a list, expected `data` DIR or `list_file` FILE")
-    source = _Folder(features, _by_name_too(find_vectors(features)))
+    source = _Folder(features, find_vectors(features))
     seconds = _listed(list_file) if list_file is not None else _durations(source, cast("Path", data))
     if not seconds:
         raise CorpusError(f"{data}: got no recording of the name of a file in {features}, expected at least one")
@@ -177,15 +206,25 @@ def _listed(path: Path) -> dict[str, float]:
     """Names without suffix and seconds, of lines such as `test/S002_0379088085.txt 4.25`."""
     try:
         lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        return {str(Path(name).with_suffix("")): float(seconds) for name, seconds in lines}
+        listed = {str(Path(name).with_suffix("")): float(seconds) for name, seconds in lines}
     except (OSError, ValueError) as error:
         raise CorpusError(f"{path}: cannot be read ({error}); expected lines of a name and seconds") from None
+    for name, seconds in listed.items():
+        if not 0 < seconds < math.inf:
+            raise CorpusError(f"{path}: {name}: got {seconds:g} s, expected the length of a recording")
+    return listed
 
 
 def _durations(source: _Folder, data: Path) -> dict[str, float]:
-    recordings = {Path(name).name: path for name, path in find_recordings(data).items()}
-    names = {path.stem for path in source.paths.values()}
-    return {name: AudioSource(path).seconds for name, path in sorted(recordings.items()) if name in names}
+    """Seconds of the recordings that have vectors. Raises CorpusError: two have the same ones."""
+    seconds, owners = dict[str, float](), dict[Path, Path]()
+    for name, path in sorted(find_recordings(data).items()):
+        if (vectors := source.find(name)) is None:
+            continue
+        if vectors in owners:
+            raise CorpusError(f"{vectors}: of {owners[vectors]} or of {path}; name it as the recording, folders too")
+        owners[vectors], seconds[name] = path, AudioSource(path).seconds
+    return seconds
 
 
 def leaderboard(name: str, *, abx: float | None, bit_rate: float | None) -> str:
