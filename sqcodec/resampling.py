@@ -15,10 +15,11 @@ Samples = NDArray[np.float32]
 LOWEST_RATE, HIGHEST_RATE = 1000, 384_000  # Hz, of recordings
 
 
-def check_rate(rate: int) -> None:
-    """Raise AudioError: not the sample rate (Hz) of a recording."""
-    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+def check_rate(rate: float) -> int:
+    """The rate as an integer. Raises AudioError: not the sample rate (Hz) of a recording."""
+    if not (LOWEST_RATE <= rate <= HIGHEST_RATE and rate == int(rate)):
         raise AudioError(f"got a sample rate of {rate} Hz, expected {LOWEST_RATE} to {HIGHEST_RATE}")
+    return int(rate)
 
 
 def resampled(blocks: Iterable[Samples], rate: int, to_rate: int) -> Iterator[Samples]:
@@ -26,15 +27,7 @@ def resampled(blocks: Iterable[Samples], rate: int, to_rate: int) -> Iterator[Sa
 
     Raises AudioError: a rate that cannot be resampled.
     """
-    if rate == to_rate:
-        return iter(blocks)
-    import soxr  # a bare machine trains without it
-
-    try:
-        stream = soxr.ResampleStream(rate, to_rate, 1, dtype="float32", quality="HQ")
-    except (RuntimeError, ValueError) as error:
-        raise AudioError(f"{rate} Hz cannot be resampled to {to_rate} Hz: {error}") from None
-    return _through(stream, blocks, rate, to_rate)
+    return iter(blocks) if rate == to_rate else _through(Resampler(rate, to_rate), blocks)
 
 
 def resample(samples: Samples, rate: int, to_rate: int) -> Samples:
@@ -42,14 +35,46 @@ def resample(samples: Samples, rate: int, to_rate: int) -> Samples:
     return np.concatenate([np.zeros(0, np.float32), *resampled([samples], rate, to_rate)])
 
 
-def _through(stream: "soxr.ResampleStream", blocks: Iterable[Samples], rate: int, to_rate: int) -> Iterator[Samples]:
-    count = returned = 0
+class Resampler:
+    """Samples [n] as they come -> samples at another rate (Hz), together ceil(samples x to_rate / rate) long.
+
+    Raises AudioError: a rate that cannot be resampled.
+    """
+
+    def __init__(self, rate: int, to_rate: int) -> None:
+        self._rate, self._to_rate = rate, to_rate
+        self._count = self._returned = 0
+        self._stream = _stream(rate, to_rate) if rate != to_rate else None
+
+    def push(self, samples: Samples) -> Samples:
+        """The samples that are certain by now."""
+        if self._stream is None:
+            return samples
+        sound: Samples = self._stream.resample_chunk(samples)
+        self._count, self._returned = self._count + len(samples), self._returned + len(sound)
+        return sound
+
+    def flush(self) -> Samples:
+        """The rest; the stream has ended then."""
+        if self._stream is None:
+            return np.zeros(0, np.float32)
+        missing = max(0, -(-self._count * self._to_rate // self._rate) - self._returned)
+        rest = self._stream.resample_chunk(np.zeros(0, np.float32), last=True)[:missing]
+        return np.pad(rest, (0, missing - len(rest)))
+
+
+def _stream(rate: int, to_rate: int) -> "soxr.ResampleStream":
+    import soxr  # a bare machine trains without it
+
+    try:
+        return soxr.ResampleStream(rate, to_rate, 1, dtype="float32", quality="HQ")
+    except (RuntimeError, ValueError) as error:
+        raise AudioError(f"{rate} Hz cannot be resampled to {to_rate} Hz: {error}") from None
+
+
+def _through(resampler: Resampler, blocks: Iterable[Samples]) -> Iterator[Samples]:
     for block in blocks:
-        sound = stream.resample_chunk(block)
-        count, returned = count + len(block), returned + len(sound)
-        if len(sound):
+        if len(sound := resampler.push(block)):
             yield sound
-    missing = -(-count * to_rate // rate) - returned
-    rest = stream.resample_chunk(np.zeros(0, np.float32), last=True)
-    if missing > 0:
-        yield np.pad(rest[:missing], (0, max(0, missing - len(rest))))
+    if len(rest := resampler.flush()):
+        yield rest

@@ -5,7 +5,7 @@ import pytest
 
 from sqcodec.errors import AudioError
 from sqcodec.recording import ArrayRecording
-from sqcodec.resampling import resample, resampled
+from sqcodec.resampling import Resampler, check_rate, resample, resampled
 
 
 @pytest.mark.parametrize(("rate", "to_rate"), [(16000, 48000), (44100, 24000), (48000, 16000), (24000, 24000)])
@@ -35,3 +35,19 @@ def test_an_array_is_a_recording() -> None:
     recording = ArrayRecording(np.zeros(100, np.float32), 48000)
     assert (recording.input_samples, recording.rate) == (100, 48000)
     assert sum(map(len, recording.blocks(16000))) == 34
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 22050, 24000, 44100, 48000])
+def test_what_comes_piece_by_piece_has_the_length_of_the_whole(rate: int) -> None:
+    random = np.random.default_rng(rate)
+    for samples in random.integers(1, 50_000, 40).tolist():
+        stream = Resampler(rate, 16000)
+        pieces = [stream.push(piece) for piece in np.array_split(np.zeros(samples, np.float32), 5)]
+        assert sum(map(len, pieces)) + len(stream.flush()) == -(-samples * 16000 // rate)
+
+
+@pytest.mark.parametrize("rate", [0, 999, 384_001, 16000.5, float("nan")])
+def test_what_is_no_rate_is_refused(rate: float) -> None:
+    with pytest.raises(AudioError, match=f"got a sample rate of {rate} Hz, expected 1000 to 384000"):
+        check_rate(rate)
+    assert check_rate(48000.0) == 48000

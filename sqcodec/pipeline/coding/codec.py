@@ -257,9 +257,8 @@ class Codec:
             >>> codec.decode(codec.encode("in.wav")).shape
             (42059,)
         """
-        several, rate = codes if isinstance(codes, list | tuple) else [codes], sample_rate
-        rate = self.sample_rate if rate is None else rate
-        check_rate(rate)
+        several = codes if isinstance(codes, list | tuple) else [codes]
+        rate = check_rate(self.sample_rate if sample_rate is None else sample_rate)
         stored = [codes_of(each, self.features) for each in several]
         made = self.decode_each(stored, speaker=speaker, vocoder=vocoder)
         sounds = [self._whole(blocks, each, rate) for blocks, each in zip(made, stored, strict=True)]

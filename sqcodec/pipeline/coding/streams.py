@@ -17,7 +17,7 @@ from sqcodec.pipeline.coding.concealment import Concealment, Step
 from sqcodec.pipeline.coding.inputs import LOUDEST
 from sqcodec.pipeline.coding.modes import check, codebooks_of, mode_of, parse
 from sqcodec.pipeline.coding.silence import SilenceDetector
-from sqcodec.resampling import check_rate
+from sqcodec.resampling import Resampler, check_rate
 from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
 from sqcodec.runtime.numpy_engine import NumpyEngine
 from sqcodec.runtime.search import search
@@ -59,7 +59,7 @@ class StreamEncoder:
         codec, engine, agreed = _streamable(model, mode)
         self.codec, self._count = codec, codebooks_of(codec, agreed or bitrate)
         self.sample_rate = codec.sample_rate if sample_rate is None else sample_rate
-        self._features, self._resampler = MelStream(codec.features), _Resampler(self.sample_rate, codec.sample_rate)
+        self._features, self._resampler = MelStream(codec.features), _resampler(self.sample_rate, codec.sample_rate)
         self._codebook = engine.codebook[: self._count]
         self._encoder = StreamedEncoder(engine.encoder)
         self._last: _Samples | None = None  # the last frame [1, F]
@@ -178,7 +178,7 @@ class StreamDecoder:
         if not isinstance(vocoder, NumpyIstftVocoder):
             raise ModelError(f"{codec.path}: its vocoder is {vocoder.kind}, only istft can be streamed")
         self.codec, self.sample_rate = codec, codec.sample_rate if sample_rate is None else sample_rate
-        self._resampler = _Resampler(codec.sample_rate, self.sample_rate)
+        self._resampler = _resampler(codec.sample_rate, self.sample_rate)
         self._received = Concealment(engine.codebook, protect=_checked_protect(protect))
         self._decoder = StreamedDecoder(engine.decoder)
         self._vocoder = StreamedIstftNetwork(vocoder.network)
@@ -254,29 +254,9 @@ class StreamDecoder:
         return np.concatenate(pieces).clip(-1.0, 1.0)
 
 
-class _Resampler:
-    """Samples from one rate to another as they come."""
-
-    def __init__(self, rate: int, to_rate: int) -> None:
-        check_rate(rate)
-        check_rate(to_rate)
-        self._stream = None
-        if rate != to_rate:
-            import soxr
-
-            self._stream = soxr.ResampleStream(rate, to_rate, 1, dtype="float32", quality="HQ")
-
-    def push(self, samples: _Samples) -> _Samples:
-        if self._stream is None:
-            return samples
-        resampled: _Samples = self._stream.resample_chunk(samples)
-        return resampled
-
-    def flush(self) -> _Samples:
-        if self._stream is None:
-            return np.zeros(0, np.float32)
-        rest: _Samples = self._stream.resample_chunk(np.zeros(0, np.float32), last=True)
-        return rest
+def _resampler(rate: int, to_rate: int) -> Resampler:
+    """Raises AudioError: no such rates."""
+    return Resampler(check_rate(rate), check_rate(to_rate))
 
 
 def _checked(samples: NDArray[Any]) -> _Samples:

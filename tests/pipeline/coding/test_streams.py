@@ -368,3 +368,12 @@ def test_a_wrong_mode_is_refused(arguments, text):
     if "bitrate" not in arguments:
         with pytest.raises(CodesError, match=text):
             sqcodec.StreamDecoder(**arguments)
+
+
+@pytest.mark.parametrize(("rate", "samples"), [(44100, 45_644), (11025, 11_411), (22050, 22_822)])
+def test_a_stream_at_another_rate_has_the_codes_of_the_recording(codec, rate, samples):
+    sound = speech_like(samples, rate=rate)
+    packets = encoded(codec, sound, itertools.repeat(1000), bitrate=800, sample_rate=rate)
+    whole = codec.encode(sound, rate, codebooks=2).indices
+    assert len(packets) == -(-whole.shape[1] // 2)
+    assert np.mean(codes_of(codec, packets)[:, : whole.shape[1]] == whole) > 0.99  # resampled in other blocks
