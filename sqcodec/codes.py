@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from sqcodec.spectrogram import FeatureConfig
 
+LOUDEST = 1e12  # gain, far above that of the loudest recording that is read
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Codes:
@@ -47,6 +49,11 @@ class Codes:
         books, length = self.indices.shape
         within = self.stages.shape == (length,) and 1 <= self.stages.min() <= self.stages.max() <= books
         return within and not self.indices[~self._within].any()
+
+    @property
+    def gain_fits(self) -> bool:
+        """Whether the gain is that of a recording."""
+        return 0 <= self.gain <= LOUDEST
 
     @property
     def _within(self) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -19,7 +20,7 @@ from click.testing import CliRunner
 
 import sqcodec
 from sqcodec.cli.main import main
-from sqcodec.errors import AudioError, MetricError, ModelError
+from sqcodec.errors import AudioError, CodesError, MetricError, ModelError
 from tests.conftest import copy_model
 
 pytestmark = pytest.mark.ships
@@ -178,3 +179,24 @@ def _is_module(name: str) -> bool:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:
         return False
+
+
+def test_rates_are_checked_everywhere(folder: Path) -> None:
+    codec = sqcodec.load(device="cpu")
+    codes = codec.encode("in.wav")
+    assert len(codec.decode(codes, 48000.0)) == len(codec.decode(codes, 48000))
+    Path("c.sqc").write_bytes(codec.pack(codes))
+    for rate in (0, 5, 10**7, 16000.5):
+        with pytest.raises(AudioError, match=f"got a sample rate of {rate} Hz, expected 1000 to 384000"):
+            sqcodec.decode_file("c.sqc", "out.wav", sample_rate=rate)
+        with pytest.raises(AudioError, match=f"got a sample rate of {rate} Hz"):
+            codec.decode(codes, rate)
+    assert not Path("out.wav").exists()
+
+
+@pytest.mark.parametrize("gain", [-1.0, float("nan"), float("inf"), 1e13])
+def test_a_gain_that_cannot_be_is_not_packed(folder: Path, gain: float) -> None:
+    codec = sqcodec.load(device="cpu")
+    codes = replace(codec.encode("in.wav"), gain=gain)
+    with pytest.raises(CodesError, match=r"got the gain .*, expected 0 to 1e\+12"):
+        codec.pack(codes)

@@ -9,8 +9,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from sqcodec.bitstream.npy import LOUDEST
-from sqcodec.codes import Codes
+from sqcodec.codes import LOUDEST, Codes
 from sqcodec.errors import CodesError
 from sqcodec.layouts import LAYOUTS, LayoutName
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sqcodec.bitstream.foreign import kind_of
-from sqcodec.codes import Codes
+from sqcodec.codes import LOUDEST, Codes
 from sqcodec.errors import CodesError
 from sqcodec.spectrogram import FEATURES, FeatureConfig
 
@@ -30,7 +30,6 @@ _USUAL = FEATURES["log-mel"]  # whose rates a bare array is taken to have while 
 MAGIC = b"\x93NUMPY"
 _TAIL = re.compile(rb'"crc32": "([0-9a-f]{8})"}\Z')
 _DIGITS = 10  # the CRC's eight digits and the two characters that close the JSON
-LOUDEST = 1e12  # gain, far above that of the loudest recording that is read
 _INTEGERS = re.compile(r"[<>|=]?[iu][1248]")
 
 

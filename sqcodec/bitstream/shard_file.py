@@ -45,7 +45,7 @@ def read_rows(path: Path) -> Iterator[_Tree]:
 
 
 def read_row(path: Path, row: str | None) -> _Tree:
-    """One row: the number `row`, from 0, or the row of this name; None: the only one.
+    """One row: the number `row`, from 0, or the row of this name, if it is no number; None: the only one.
 
     Raises CodesError: there is no such row, or several where one is expected; as `read_rows`.
     """
@@ -56,7 +56,7 @@ def read_row(path: Path, row: str | None) -> _Tree:
             raise CodesError(f"{path}: has {found}; choose one with `row`, by its number from 0 or its name")
         return rows[0]
     for number, tree in enumerate(read_rows(path)):
-        if row in (str(number), tree.get("name")):
+        if row == (str(number) if row.isdecimal() else tree.get("name")):
             return tree
     raise CodesError(f"{path}: no row {row!r}; expected a number from 0, or the name of a recording")
 

@@ -14,7 +14,7 @@ from sqcodec.bitstream.ans import longest, pack_codes, unpack_codes
 from sqcodec.bitstream.code_space import Coder, CodeSpace
 from sqcodec.bitstream.context_coder import Part, pack_parts, unpack_parts
 from sqcodec.bitstream.sqc_header import BLOCK, SHORTEST_BLOCK, Header, pack_header, read_header, read_varint, varint
-from sqcodec.codes import Codes
+from sqcodec.codes import LOUDEST, Codes
 from sqcodec.errors import CodesError
 
 _CHECKSUM_MASK = 0xFFFFFF
@@ -192,6 +192,8 @@ def _check(codes: Codes, space: CodeSpace) -> None:
         raise CodesError(
             f"got {length} codes, expected {expected} for {codes.samples} samples at {codes.sample_rate} Hz"
         )
+    if not codes.gain_fits:
+        raise CodesError(f"got the gain {codes.gain}, expected 0 to {LOUDEST:g}")
     if not codes.stages_fit:
         raise CodesError(
             f"got stages that are not 1 to {books} of each of {length} codes, with 0 for codes beyond them"

@@ -54,7 +54,7 @@ def read_list(path: Path, root: Path | None = None) -> Manifest:
     Raises CorpusError: no such file, other columns, a line with an empty field, or two recordings with one name.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
             columns, lines = reader.fieldnames or [], list(reader)
     except OSError as error:

@@ -48,15 +48,20 @@ _ARCHIVERS = "__MACOSX"  # what macOS puts beside the files of an archive
 def files_below(root: Path, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
     """Files in `root` and its folders whose suffix, in lower case, is one of `suffixes`; sorted.
 
-    Links to files and folders are followed, except links to a folder that contains them. Hidden files and folders are
-    left out. Raises CorpusError: a folder cannot be read.
+    Links to files and folders are followed, except links to a folder that contains them; a link to nothing counts as
+    a file, which cannot be read. Hidden files and folders are left out. Raises CorpusError: a folder cannot be read.
     """
     return sorted(path for path in _walk(root, frozenset()) if path.suffix.lower() in suffixes)
 
 
 def files_in(folder: Path, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
     """As `files_below`, without the folders in `folder`."""
-    return sorted(path for path in _entries(folder) if path.suffix.lower() in suffixes and path.is_file())
+    return sorted(path for path in _entries(folder) if path.suffix.lower() in suffixes and _is_named(path))
+
+
+def _is_named(path: Path) -> bool:
+    """Whether it is a file, or a link whose file is missing: to be reported, not passed over."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _walk(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
@@ -70,7 +75,7 @@ def _walk(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
     for path in _entries(folder):
         if path.is_dir():
             yield from _walk(path, above | {here})
-        elif path.is_file():
+        elif _is_named(path):
             yield path
 
 

@@ -11,6 +11,8 @@ import soundfile
 
 from sqcodec.bitstream.npy import pack, read_codes, unpack
 from sqcodec.codes import Codes
+from sqcodec.corpus.audio import AudioSource
+from sqcodec.errors import SqcodecError
 from tests.cli.runner import CHOSEN, MODEL, refused, run
 from tests.conftest import make_model, speech_like
 
@@ -338,3 +340,41 @@ def test_help_has_an_example(command) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0
     assert f"Example: sqcodec {command} " in result.stdout
+
+
+@pytest.mark.parametrize("kind", ["WAV", "AIFF", "AU", "CAF", "W64", "FLAC", "NIST"])
+def test_a_header_is_no_sound(workplace: Path, kind) -> None:
+    soundfile.write("in.any", speech_like(4000), 16000, format=kind, subtype="PCM_16")
+    text = refused("encode", "in.any", "c.sqc", "--raw", "s16le", "--rate", "16000")
+    assert text.startswith("Error: in.any: begins as a")
+    assert text.endswith("file does, which is no raw samples; leave out --raw, the header says all\n")
+    with Path("in.any").open("rb") as file:
+        text = refused("encode", "-", "c.sqc", "--raw", "s16le", "--rate", "16000", stdin=file.read())
+    assert text.startswith("Error: standard input: begins as a")
+
+
+def test_names_that_are_no_utf_8_are_written(workplace: Path) -> None:
+    folder = Path(os.fsdecode(b"d\xe9r"))
+    folder.mkdir()
+    soundfile.write("in.wav", speech_like(4000), 16000)
+    (folder / "a.wav").write_bytes(Path("in.wav").read_bytes())
+    assert run("encode", folder / "a.wav", folder / "a.sqc", "--speaker", "s5").exit_code == 0
+    done = run("decode", folder / "a.sqc", folder / "b.wav")
+    assert done.exit_code == 0, done.output
+    assert (folder / "b.wav").stat().st_size == 8044
+
+
+def test_sound_beyond_the_size_of_a_wav_is_rf64(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sqcodec.pipeline.coding import sound_files
+
+    soundfile.write("in.wav", speech_like(4000), 16000)
+    assert run("encode", "in.wav", "c.sqc", "--speaker", "s5").exit_code == 0
+    assert run("decode", "c.sqc", "usual.wav").exit_code == 0
+    monkeypatch.setattr(sound_files, "_MOST_OF_WAV", 3999)
+    assert run("decode", "c.sqc", "long.wav").exit_code == 0
+    assert Path("usual.wav").read_bytes()[:4] == b"RIFF"
+    assert Path("long.wav").read_bytes()[:4] == b"RF64"
+    assert np.array_equal(soundfile.read("long.wav")[0], soundfile.read("usual.wav")[0])
+    assert AudioSource(Path("long.wav")).input_samples == 4000
+    with pytest.raises(SqcodecError, match="longer than a WAV file holds, 4 GiB; write a .flac"):
+        sound_files.write_sound(Path("x.wav"), [np.zeros(4000, np.float32)], 16000, ("WAV", "PCM_16"))

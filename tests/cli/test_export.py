@@ -10,7 +10,8 @@ import soundfile
 
 from sqcodec import layouts
 from sqcodec.bitstream.npy import read_codes
-from sqcodec.bitstream.shard_file import SUFFIXES, read_rows
+from sqcodec.bitstream.shard_file import SUFFIXES, read_row, read_rows
+from sqcodec.errors import CodesError
 from sqcodec.pipeline.coding.folder_record import NAME
 from tests.cli.runner import refused, run
 from tests.cli.test_codebooks import RESIDUAL
@@ -160,3 +161,14 @@ def test_rows_that_are_not_there_are_refused(corpus: Path) -> None:
          " .parquet, .tar)"),
     ):  # fmt: skip
         assert refused("decode", *arguments) == f"Error: {text}\n"
+
+
+def test_a_number_is_a_row_and_no_name(corpus: Path) -> None:
+    for name in ("1.wav", "2.wav"):
+        Path("numbered").mkdir(exist_ok=True)
+        soundfile.write(f"numbered/{name}", speech_like(4000, seed=int(name[0])), 16000)
+    assert run("export", "numbered", "rows", "--model", "three", "--speaker", "s5").exit_code == 0
+    names = [read_row(Path("rows/codes-00000.jsonl.gz"), row)["name"] for row in ("0", "1")]
+    assert names == ["1", "2"]
+    with pytest.raises(CodesError, match="no row '2'; expected a number from 0, or the name of a recording"):
+        read_row(Path("rows/codes-00000.jsonl.gz"), "2")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 import soundfile
 import torch
 
+from sqcodec import tensor_files
 from sqcodec.bitstream.sqc_header import read_header
 from sqcodec.model.model_file import load_model, save_model
+from sqcodec.model.model_header import KIND
 from sqcodec.pipeline.coding.folder_record import NAME
 from sqcodec.spectrogram import FEATURES
 from sqcodec.vocoder.istft import IstftNetwork
@@ -19,6 +22,8 @@ from tests.cli.runner import CHOSEN, refused, run
 from tests.cli.test_codebooks import RESIDUAL
 from tests.conftest import make_model, speech_like
 from tests.vocoder.conftest import small_istft
+
+SHIPPED = Path(__file__).parents[2] / "sqcodec" / "models"
 
 
 @pytest.fixture
@@ -337,3 +342,66 @@ def test_so_does_other_work_that_is_kept(recordings: Path, monkeypatch: pytest.M
     stopped = run(*arguments)
     assert stopped.exit_code == 1
     assert stopped.stderr == "Error: stopped; what is finished is kept, and the same command goes on from there\n"
+
+
+def test_recordings_of_another_folder_are_others(workplace: Path) -> None:
+    """Equal names, lengths and times, as an archive may give them."""
+    for number, folder in enumerate(("A", "B")):
+        Path(folder).mkdir()
+        soundfile.write(f"{folder}/a.wav", speech_like(4000, seed=number), 16000)
+        os.utime(f"{folder}/a.wav", (0, 0))
+    run("encode", "A", "codes", "--speaker", "s5")
+    first = Path("codes/a.sqc").read_bytes()
+    assert "1 redone" in run("encode", "B", "codes", "--speaker", "s5").stdout
+    assert Path("codes/a.sqc").read_bytes() != first
+    assert "1 kept" in run("encode", "B", "codes", "--speaker", "s5").stdout
+
+
+def test_what_another_process_wrote_meanwhile_is_not_kept(recordings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sqcodec.pipeline.coding import folders
+
+    encode = folders.encode_with
+
+    def overtaken(codec, audio, target, **options):
+        result = encode(codec, audio, target, **options)
+        Path(target).write_bytes(b"of another process")
+        return result
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folders, "encode_with", overtaken)
+        assert "5 new" in run("encode", "in", "codes", "--speaker", "s5").stdout
+    assert "5 redone" in run("encode", "in", "codes", "--speaker", "s5").stdout
+
+
+def test_links_to_nothing_have_failed(recordings: Path) -> None:
+    Path("in/gone.wav").symlink_to("/nowhere/gone.wav")
+    done = run("encode", "in", "codes", "--speaker", "s5")
+    assert done.exit_code == 1
+    assert "5 new" in done.stdout
+    assert "in/gone.wav: missing: no such file" in done.stderr
+
+
+def test_messages_are_no_folder(recordings: Path) -> None:
+    assert "messages.bin: the name of a file" in refused("encode", "in", "messages.bin")
+    Path("codes").mkdir()
+    assert run("encode", "in/a.wav", "codes/a.sqc", "--speaker", "s5").exit_code == 0
+    Path("codes/m-001.bin").write_bytes(b"one")
+    done = run("decode", "codes", "out")
+    assert done.stderr == "codes: left out 1 messages (.bin); name those of one recording together\n"
+
+
+@pytest.mark.ships
+def test_another_neighbour_is_another_model(workplace: Path) -> None:
+    """Of a model that shares arrays the neighbour encodes."""
+    for name in ("speech16k", "speech16k-live"):
+        shutil.copytree(SHIPPED / name, name)
+    Path("in").mkdir()
+    soundfile.write("in/a.wav", speech_like(4000), 16000)
+    arguments = ("encode", "in", "codes", "--model", "speech16k-live/model.safetensors")
+    assert "1 new" in run(*arguments).stdout
+    assert "1 kept" in run(*arguments).stdout
+    path = Path("speech16k/model.safetensors")
+    header, arrays = tensor_files.read_file(path, KIND)
+    name = next(name for name in arrays if name.startswith("encoder") and name.endswith("bias"))
+    tensor_files.save_arrays(path, {**arrays, name: arrays[name] + np.float16(0.5)}, header, KIND)
+    assert "1 redone" in run(*arguments).stdout

@@ -157,7 +157,7 @@ def test_parts_of_another_encoding_are_not_joined() -> None:
     for name in ("m-002.bin", "m-003.bin", "m-005.bin", "o-001.bin"):
         Path(name).write_bytes(b"of before")
     text = refused("encode", "in.wav", "m.bin", "--max-bytes", "200")
-    assert "m-003.bin m-005.bin: left of another encoding, and would be decoded with these 2" in text
+    assert "m-003.bin m-005.bin: left of another encoding, and would be taken for part of this one (2 files)" in text
     assert not Path("m-001.bin").exists()
     Path("m-0001.bin").write_bytes(b"of a thousand")
     assert "m-0001.bin m-003.bin m-005.bin: left of" in refused("encode", "in.wav", "m.bin", "--max-bytes", "200")
@@ -166,7 +166,13 @@ def test_parts_of_another_encoding_are_not_joined() -> None:
         Path(name).unlink()
     Path("m-002.bin").mkdir()
     assert "m-002.bin: a folder" in refused("encode", "in.wav", "m.bin", "--max-bytes", "200")
-    assert run("encode", "short.wav", "o.bin").exit_code == 0  # decoded alone
+    text = refused("encode", "short.wav", "o.bin")
+    assert "o-001.bin: left of another encoding, and would be taken for part of this one (1 file); remove" in text
+    Path("o-001.bin").rename("o-2024.bin")
+    assert run("encode", "short.wav", "o.bin").exit_code == 0  # no part of a set, which begins with 001
+    Path("m-002.bin").rmdir()
+    Path("m.bin").write_bytes(b"of before")
+    assert "Error: m.bin: left of another encoding" in refused("encode", "in.wav", "m.bin", "--max-bytes", "200")
 
 
 def test_a_suffix_in_capitals_is_a_message() -> None:

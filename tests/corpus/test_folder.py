@@ -100,3 +100,9 @@ def test_missing_and_binary_lists_are_refused(tmp_path: Path) -> None:
     (tmp_path / "l.tsv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(CorpusError, match=r"not a TSV"):
         folder.read_list(tmp_path / "l.tsv")
+
+
+def test_a_list_of_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    """Excel begins UTF-8 with a mark."""
+    (tmp_path / "list.tsv").write_text("path\tspeaker\tsplit\na.wav\tp1\ttrain\n", encoding="utf-8-sig")
+    assert [utterance.speaker for utterance in folder.read_list(tmp_path / "list.tsv").utterances] == ["p1"]

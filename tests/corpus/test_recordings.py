@@ -9,7 +9,7 @@ import soundfile
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.corpus.folder import find_recordings
 from sqcodec.corpus.recordings import SUFFIXES, files_below, files_in
-from sqcodec.errors import CorpusError
+from sqcodec.errors import AudioError, CorpusError
 
 
 def touch(root: Path, *names: str) -> None:
@@ -27,7 +27,11 @@ def test_links_to_folders_and_files_are_followed(tmp_path: Path) -> None:
     (tmp_path / "s" / "p2").symlink_to(tmp_path / "real" / "p2")
     (tmp_path / "s" / "p1" / "2.flac").symlink_to("../../real/3.flac")
     (tmp_path / "s" / "p1" / "gone.wav").symlink_to("nowhere.wav")
-    assert names(tmp_path / "s") == ["p1/1.wav", "p1/2.flac", "p2/1.wav"]
+    (tmp_path / "s" / "p1" / "gone.txt").symlink_to("nowhere.txt")
+    assert names(tmp_path / "s") == ["p1/1.wav", "p1/2.flac", "p1/gone.wav", "p2/1.wav"]
+    assert files_in(tmp_path / "s" / "p1")[-1].name == "gone.wav"  # that it is missing is for its reader to say
+    with pytest.raises(AudioError, match=r"gone.wav: missing: no such file"):
+        AudioSource(tmp_path / "s" / "p1" / "gone.wav")
 
 
 def test_loops_end(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from sqcodec.corpus.folder import find_recordings
 from sqcodec.corpus.transcripts import transcript_of
 from sqcodec.errors import CorpusError, SqcodecError
 from sqcodec.layouts import LayoutName
+from sqcodec.model.model_header import model_digest
 from sqcodec.pipeline.coding.files import bit_rate_note
 from sqcodec.pipeline.coding.folder_record import State
 from sqcodec.pipeline.coding.folders import Workers
@@ -28,7 +29,7 @@ from sqcodec.pipeline.finding.models import find_for_encoding, model_name
 from sqcodec.pipeline.parallel import in_parallel
 from sqcodec.pipeline.paths import check_folder, written
 from sqcodec.stamps import stamp_of
-from sqcodec.storage import file_digest, write_json
+from sqcodec.storage import write_json
 
 
 class _Task(NamedTuple):
@@ -106,7 +107,7 @@ def export_folder(
     )
     _begin(target, meta)
     record = ShardRecord(target)
-    settings = {"sqcodec": __version__, "model": file_digest(found.path), "speaker": speaker, "meta": meta.as_json()}
+    settings = {"sqcodec": __version__, "model": model_digest(path), "speaker": speaker, "meta": meta.as_json()}
     shards = [_shard(record, settings, tasks, meta, start) for start in range(0, len(tasks), rows_per_shard)]
     function = partial(_encode, path, device, speaker, number, meta)
     report = partial(progress, workers.work(codec.engine.device))
@@ -150,7 +151,8 @@ def _shard(
     numbers = range(start, min(start + meta.rows_per_shard, len(tasks)))
     own = [tasks[number] for number in numbers]
     key = digest_of(
-        settings, [(task.name, task.speaker, task.text, task.problem, stamp_of(task.source)) for task in own]
+        settings,
+        [(task.name, str(task.source), task.speaker, task.text, task.problem, stamp_of(task.source)) for task in own],
     )
     output = f"codes-{start // meta.rows_per_shard:05d}{SUFFIXES[meta.form]}"
     return _Shard(output, key, record.state(output, key), numbers)
@@ -186,13 +188,14 @@ def _run(
 def _write(
     shard: _Shard, done: Sequence[_Done], tasks: Sequence[_Task], meta: ExportMeta, target: Path, record: ShardRecord
 ) -> None:
-    rows = [each.row for each in done if each.row is not None]
+    rows, stamp = [each.row for each in done if each.row is not None], None
     if rows:
         with written(target / shard.output) as draft:
             write_shard(draft, rows, meta)
+            stamp = stamp_of(draft)
     else:
         (target / shard.output).unlink(missing_ok=True)
-    record.add(shard.output, shard.key, {tasks[each.number].name: each.reason for each in done if each.reason})
+    record.add(shard.output, shard.key, {tasks[each.number].name: each.reason for each in done if each.reason}, stamp)
 
 
 def _result(record: ShardRecord, shard: _Shard, task: _Task, done: _Done | None) -> FileResult:

@@ -23,6 +23,7 @@ from sqcodec.pipeline.coding.codes_files import (
     recovered,
     spooled_codes,
 )
+from sqcodec.pipeline.coding.inputs import refuse_header
 from sqcodec.pipeline.coding.notes import note, recording_notes
 from sqcodec.pipeline.coding.outcomes import Decoded, Encoded, Span
 from sqcodec.pipeline.coding.rate_control import Options
@@ -30,8 +31,9 @@ from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, Written, clipping
 from sqcodec.pipeline.coding.watched import ShowProgress, WatchedRecording, watched
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.paths import check_target, is_pipe, is_special, shown, spooled, written
-from sqcodec.resampling import resampled
+from sqcodec.resampling import check_rate, resampled
 from sqcodec.runtime.threads import one_thread
+from sqcodec.stamps import stamp_of
 from sqcodec.vocoder.interface import VocoderPrecision
 
 CodesFormat = Literal["sqc", "npy"]
@@ -70,6 +72,7 @@ def encode_file(
     check_block(block, form)
     with spooled(source) as path:
         audio = AudioSource(path, raw)
+        refuse_header(path, raw)
         found = find_for_encoding(model)
         codec = open_codec(found.path, device)
         asked = options or Options(codebooks=codebooks, bit_rate=bit_rate)
@@ -122,6 +125,7 @@ def encode_with(
         codes, content, text = codec.encode_for(recording, goal, speaker=speaker, block=length)
     with written(target) as draft:
         draft.write_bytes(content)
+        stamp = stamp_of(draft)
     return Encoded(
         seconds=codes.seconds,
         codes=codes.number,
@@ -133,6 +137,7 @@ def encode_with(
         model=codec.path,
         model_reason="",
         notes=tuple(note("bit rate", text)),
+        stamp=stamp,
     )
 
 
@@ -166,7 +171,7 @@ def decode_file(
     file = exported_row(source, row) if row is not None or is_shard(source) else spooled_codes(source)
     found = find_model(file.identity, model, program=program)
     codec = open_codec(found.path, device, precision)
-    rate = rate or codec.sample_rate
+    rate = check_rate(codec.sample_rate if rate is None else rate)
     opened = recovered(codec, file) if recover and file.codes is None else open_with(codec, file)
     result = decode_with(
         opened, target, where=file.where, speaker=speaker, vocoder=vocoder, rate=rate, raw=raw, progress=progress
@@ -207,9 +212,11 @@ def decode_with(
         sound = watched(sound, opened.codec.sample_rate, codes.seconds, what, progress)
     sound = _silenced(sound, opened.lost, opened.codec.sample_rate)
     sound = resampled(sound, opened.codec.sample_rate, rate)
-    sound = _cut(sound, codes.samples_at(rate))  # resampling may give a sample more
+    samples = codes.samples_at(rate)
+    sound = _cut(sound, samples)  # resampling may give a sample more
     with written(target) as draft:
-        return write_sound(draft, sound, rate, sound_format(target, raw))
+        done = write_sound(draft, sound, rate, sound_format(target, raw), expected=samples)
+        return done._replace(stamp=stamp_of(draft))
 
 
 def _codes_format(target: Path, form: CodesFormat | None) -> CodesFormat:

@@ -27,12 +27,14 @@ class FolderRecord:
             return "new"
         return "kept" if self._entries.get(output) == _entry(output, source, settings, written) else "redone"
 
-    def add(self, output: str, source: Path, stamp: Stamp | None, settings: Mapping[str, Any]) -> None:
-        """Record an output that was written, unless its source was changed since it had this stamp.
+    def add(
+        self, output: str, source: Path, stamp: Stamp | None, settings: Mapping[str, Any], written: Stamp | None
+    ) -> None:
+        """Record an output with the stamp `written`, unless its source was changed since it had the stamp `stamp`.
 
-        Raises SqcodecError: the record cannot be written.
+        The output may have been replaced by another process meanwhile. Raises SqcodecError: the record cannot be
+        written.
         """
-        written = stamp_of(self._root / output)
         if written is not None and stamp is not None and stamp_of(source) == stamp:
             append_line(self._path, json.dumps(_entry(output, source, settings, written)))
 
@@ -41,7 +43,7 @@ def _entry(output: str, source: Path, settings: Mapping[str, Any], written: Stam
     stamp = stamp_of(source)
     return {
         "output": output,
-        "source": [source.name, *(stamp or ())],
+        "source": [str(source.absolute()), *(stamp or ())],
         "settings": dict(settings),
         "written": [*written],
     }

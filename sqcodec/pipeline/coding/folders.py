@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqcodec import __version__
-from sqcodec.bitstream import npy
+from sqcodec.bitstream import message, npy
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.corpus.recordings import SUFFIXES, UNREADABLE, files_below
 from sqcodec.errors import SqcodecError
+from sqcodec.model.model_header import model_digest
 from sqcodec.model.model_header import read_header as read_model_header
 from sqcodec.pipeline.coding.codes_files import bare_array_note, find_model, identify, open_with
 from sqcodec.pipeline.coding.files import (
@@ -77,7 +78,8 @@ class _Plan(NamedTuple):
 
 
 class _Done(NamedTuple):
-    """What a worker returns. number: of the file; identity: of the model of a codes file; reason: why it failed."""
+    """What a worker returns. number: of the file; identity: of the model of a codes file; reason: why it failed; stamp:
+    of the output."""
 
     number: int
     identity: str | None = None
@@ -85,6 +87,7 @@ class _Done(NamedTuple):
     size: int = 0
     notes: tuple[Note, ...] = ()
     reason: str | None = None
+    stamp: Stamp | None = None
 
 
 def encode_folder(
@@ -118,7 +121,7 @@ def encode_folder(
         number = codec.codebooks_for(codebooks=options.codebooks, bit_rate=options.bit_rate)
         options = Options(codebooks=number, coder=options.coder)
     settings = {
-        "sqcodec": __version__, "model": file_digest(found.path), "speaker": speaker, "format": form,
+        "sqcodec": __version__, "model": model_digest(found.path), "speaker": speaker, "format": form,
         **{name: value for name, value in asdict(options).items() if value is not None},
         **({"dtype": dtype} if dtype else {}), **({"block": block} if block else {}),
     }  # fmt: skip
@@ -157,7 +160,8 @@ def decode_folder(
     todo = [plan.task.source for plan in plans if plan.state != "kept"]
     where = _decoding_device(todo[0], model, device, precision) if todo and workers.backend == "local" else device
     report = partial(progress, workers.work(where))
-    return FolderResult(files=_run(function, plans, record, settings_of, workers=workers, report=report), notes=())
+    files = _run(function, plans, record, settings_of, workers=workers, report=report)
+    return FolderResult(files=files, notes=tuple(filter(None, (_messages_left(source),))))
 
 
 def _decoding_device(source: Path, model: str | None, device: str, precision: VocoderPrecision) -> str:
@@ -192,7 +196,7 @@ def _decoding_settings(
     header = read_model_header(found.path)
     chosen = choose_vocoder(vocoder, header.features, codec=header.fingerprint, beside=found.path).path
     return {
-        "sqcodec": __version__, "model": file_digest(found.path), "speaker": speaker,
+        "sqcodec": __version__, "model": model_digest(found.path), "speaker": speaker,
         "vocoder": file_digest(chosen) if chosen else "griffin-lim",
         "rate": rate or header.features.sample_rate, "precision": precision,
     }  # fmt: skip
@@ -215,7 +219,7 @@ def _run(
         finished[done.number] = done
         plan = plans[done.number]
         if done.reason is None:
-            record.add(plan.task.output, plan.task.source, plan.stamp, settings_of(done.identity))
+            record.add(plan.task.output, plan.task.source, plan.stamp, settings_of(done.identity), done.stamp)
         report(len(finished), len(work))
     results = []
     for number, (task, state, _) in enumerate(plans):
@@ -257,7 +261,7 @@ def _encode(
         codec, audio, task.target, speaker=speaker, form=form, options=options, dtype=dtype, block=block
     )
     notes = (*result.notes, *recording_notes(audio, str(task.shown)))
-    return _Done(0, None, result.seconds, result.size, notes)
+    return _Done(0, None, result.seconds, result.size, notes, stamp=result.stamp)
 
 
 def _decode(
@@ -283,7 +287,7 @@ def _decode(
         *note("vocoder", codec.vocoder(vocoder).note),
         *note("limited", clipping_note(result, shown)),
     )
-    return _Done(0, file.identity, result.samples / rate, len(file.content), notes)
+    return _Done(0, file.identity, result.samples / rate, len(file.content), notes, stamp=result.stamp)
 
 
 def _tasks(source: Path, target: Path, suffixes: Collection[str], suffix: str, what: str) -> list[_Task]:
@@ -292,7 +296,7 @@ def _tasks(source: Path, target: Path, suffixes: Collection[str], suffix: str, w
     paths = [path.relative_to(source) for path in files_below(source, suffixes)]
     if not paths:
         raise SqcodecError(f"{source}: no {what} in it; expected files named {', '.join(suffixes)}")
-    if target.suffix.lower() in (*CODES_SUFFIXES, *SUFFIXES) and not target.exists():
+    if target.suffix.lower() in (*CODES_SUFFIXES, *SUFFIXES, message.SUFFIX) and not target.exists():
         raise SqcodecError(f"{target}: the name of a file; {source} is a folder, so expected the folder to write to")
     stems, taken = Counter(path.with_suffix("") for path in paths), frozenset(paths)
     sources, targets = source.absolute(), target.absolute()
@@ -308,6 +312,16 @@ def _left_out(source: Path) -> str:
     found = files_below(source, UNREADABLE)
     kinds = ", ".join(sorted({path.suffix.lower() for path in found}))
     return f"{source}: left out {len(found)} files that cannot be read ({kinds}); convert them to FLAC" if found else ""
+
+
+def _messages_left(source: Path) -> str:
+    """A note on messages, which are decoded by their names; "" if there are none."""
+    number = len(files_below(source, (message.SUFFIX,)))
+    return (
+        f"{source}: left out {number} messages ({message.SUFFIX}); name those of one recording together"
+        if number
+        else ""
+    )
 
 
 def _renamed(path: Path, suffix: str, stems: Counter[Path], taken: Collection[Path]) -> Path:

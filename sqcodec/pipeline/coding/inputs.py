@@ -8,8 +8,9 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from sqcodec.bitstream.foreign import LONGEST_MARK, marked
 from sqcodec.codes import Codes
-from sqcodec.corpus.audio import CANCELLED, AudioSource
+from sqcodec.corpus.audio import CANCELLED, AudioSource, RawFormat
 from sqcodec.errors import AudioError, CodesError, SqcodecError
 from sqcodec.recording import ArrayRecording, Recording
 from sqcodec.spectrogram import FeatureConfig
@@ -66,6 +67,19 @@ def codes_of(codes: Codes | NDArray[Any] | Tensor, features: FeatureConfig) -> C
     return Codes(
         indices=indices, samples=samples, sample_rate=features.sample_rate, gain=1.0, speaker=None, fingerprint=None
     )
+
+
+def refuse_header(path: Path, raw: RawFormat | None) -> None:
+    """Raises AudioError: the recording is said to have no header, and begins with one, which would be taken for
+    sound."""
+    if raw is None:
+        return
+    with path.open("rb") as file:
+        what = marked(file.read(LONGEST_MARK))
+    if what:
+        raise AudioError(
+            f"{path}: begins as {what} does, which is no raw samples; leave out `raw`, the header says all"
+        )
 
 
 def _of_own_rate(recording: Recording, sample_rate: int | None, name: str) -> Recording:

@@ -15,6 +15,7 @@ from sqcodec.bitstream.sqc_header import BLOCK
 from sqcodec.corpus.audio import AudioSource, RawFormat
 from sqcodec.errors import CodesError, ModelError, SqcodecError
 from sqcodec.pipeline.coding.codec import Codec, open_codec
+from sqcodec.pipeline.coding.inputs import refuse_header
 from sqcodec.pipeline.coding.notes import recording_notes
 from sqcodec.pipeline.coding.outcomes import Encoded
 from sqcodec.pipeline.coding.rate_control import DEFAULT_EFFORT, Effort, Fitted, Goal, fit
@@ -48,11 +49,13 @@ def encode_messages(
     """Encode a recording to `target`, or to NAME-001.bin, NAME-002.bin, ... where one message does not hold it.
 
     effort: None: the default. Raises as `encode_file`; CodesError: no message of the model is as small; SqcodecError:
-    messages of higher numbers are there.
+    other messages of this name are there.
     """
     check_target(source, target, [message.SUFFIX])
     with spooled(source) as path:
-        audio, found = AudioSource(path, raw), find_for_encoding(model)
+        audio = AudioSource(path, raw)
+        refuse_header(path, raw)
+        found = find_for_encoding(model)
         codec = open_codec(found.path, device)
         parts = list(fitted_messages(codec, audio, max_bytes, effort or DEFAULT_EFFORT))
     contents = [part.content for part in parts]
@@ -110,18 +113,19 @@ def fitted_messages(codec: Codec, recording: Recording, max_bytes: int, effort: 
 
 
 def _check_names(source: Path, target: Path, files: Sequence[Path]) -> None:
-    """Raise SqcodecError: a message cannot be written, or higher numbers are there, which would count as parts."""
+    """Raise SqcodecError: a message cannot be written, or others of this name are there, which would count as parts, or
+    be taken for this recording."""
     for file in files:
         check_target(source, file, [message.SUFFIX])
-    if len(files) == 1:
+    if len(files) == 1 and not numbered(target, 1).is_file():
         return
     others = target.parent.glob(f"{glob.escape(target.stem)}-[0-9]*{glob.escape(target.suffix)}")
-    last, least = files[-1].stem, len(target.stem) + 1 + DIGITS
-    parts = (path for path in others if path.stem[len(target.stem) + 1 :].isdecimal() and len(path.stem) >= least)
-    if left := sorted(path for path in parts if len(path.stem) != len(last) or path.stem > last):
+    least = len(target.stem) + 1 + DIGITS
+    parts = {path for path in others if path.stem[len(target.stem) + 1 :].isdecimal() and len(path.stem) >= least}
+    if left := sorted((parts | ({target} if target.is_file() else set())) - {*files}):
         raise SqcodecError(
-            f"{' '.join(map(str, left))}: left of another encoding, and would be decoded with these {len(files)};"
-            " remove what is left, or write to another name"
+            f"{' '.join(map(str, left))}: left of another encoding, and would be taken for part of this one"
+            f" ({len(files)} file{'s' if len(files) > 1 else ''}); remove what is left, or write to another name"
         )
 
 

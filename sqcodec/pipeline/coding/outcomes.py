@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from sqcodec.pipeline.coding.notes import Note, NoteCount, count_notes
+from sqcodec.stamps import Stamp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,7 +14,7 @@ class Encoded:
 
     seconds: of sound. codes: over all codebooks. size: bytes of the file. nominal_bit_rate: bit/s. speakers: how many
     the model has. speaker_searched: whether `speaker` was not given, and the nearest was taken. model_reason: why this
-    model ("": it was named).
+    model ("": it was named). stamp: of the file.
     """
 
     seconds: float
@@ -26,6 +27,7 @@ class Encoded:
     model: Path
     model_reason: str
     notes: tuple[Note, ...]
+    stamp: Stamp | None = None
 
     @property
     def bit_rate(self) -> float:
@@ -66,7 +68,8 @@ class Decoded:
 
 
 def _plain(result: Encoded | Decoded) -> dict[str, Any]:
-    return {**asdict(result), "model": str(result.model), "notes": [each._asdict() for each in result.notes]}
+    fields = {key: value for key, value in asdict(result).items() if key != "stamp"}
+    return {**fields, "model": str(result.model), "notes": [each._asdict() for each in result.notes]}
 
 
 Outcome = Literal["new", "redone", "kept", "failed"]

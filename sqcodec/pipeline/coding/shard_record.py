@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sqcodec.pipeline.coding.folder_record import NAME, State, read_entries
-from sqcodec.stamps import stamp_of
+from sqcodec.stamps import Stamp, stamp_of
 from sqcodec.storage import append_line
 
 
@@ -36,9 +36,10 @@ class ShardRecord:
         failed: Mapping[str, str] = self._entries[shard]["failed"]
         return failed
 
-    def add(self, shard: str, key: str, failed: Mapping[str, str]) -> None:
-        """Record a shard that was written. Raises SqcodecError: the record cannot be written."""
-        entry = {"output": shard, "key": key, "written": self._written(shard), "failed": dict(failed)}
+    def add(self, shard: str, key: str, failed: Mapping[str, str], stamp: Stamp | None) -> None:
+        """Record a shard that was written with this stamp (None: no file). Raises SqcodecError: the record cannot be
+        written."""
+        entry = {"output": shard, "key": key, "written": stamp and [*stamp], "failed": dict(failed)}
         self._entries[shard] = entry
         append_line(self._path, json.dumps(entry))
 

@@ -5,6 +5,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sqcodec.errors import RecipeError
+from sqcodec.recipe.plain_yaml import parse
+
 CARD = "README.md"
 _FENCE = "---\n"
 
@@ -28,11 +31,19 @@ def metadata_text(model: Path) -> str:
 def with_metadata(text: str, values: Mapping[str, str | Sequence[str]]) -> str:
     """Metadata with these values in place of their own, or added; the other lines stay."""
     for key, value in values.items():
-        line = f"{key}: {value if isinstance(value, str) else json.dumps(value)}\n"
+        line = f"{key}: {value if isinstance(value, str) and _is_plain(value) else json.dumps(value)}\n"
         own = re.compile(rf"^{re.escape(key)}:.*\n(?:[ -].*\n)*", re.M)
         found = own.search(text)
         text = text[: found.start()] + line + text[found.end() :] if found else text + line
     return text
+
+
+def _is_plain(value: str) -> bool:
+    """Whether YAML reads the word as it is: `no` is false there, and a colon begins a mapping."""
+    try:
+        return bool(parse(value) == value and parse(f"key: {value}") == {"key": value})
+    except RecipeError:
+        return False
 
 
 def licence_of(model: Path) -> str | None:

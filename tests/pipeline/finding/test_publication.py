@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 import sqcodec
 from sqcodec.pipeline.finding.model_card import licence_of, metadata_of
@@ -117,3 +118,12 @@ def test_a_name_that_is_not_there_gives_the_command_that_fetches_it(elsewhere: P
         f"model {name!r}: no such file, none at {name}/model.safetensors or runs/{name}/model.safetensors, and none"
         f" ships with this version; give a model.safetensors or a run folder{end}"
     )
+
+
+def test_metadata_are_yaml(elsewhere: Path) -> None:
+    """`no` is Norwegian, and no boolean."""
+    sqcodec.load(SHIPPED).save_pretrained(elsewhere / "mine", language="no", licence="other: ask us")
+    card = (elsewhere / "mine" / "README.md").read_text("utf-8")
+    read = yaml.safe_load(card.split("---\n")[1])
+    assert (read["language"], read["license"]) == ("no", "other: ask us")
+    assert licence_of(elsewhere / "mine" / "model.safetensors") == "other: ask us"
