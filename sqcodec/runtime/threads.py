@@ -1,5 +1,6 @@
 """One thread for NumPy's matrix products: a codec's are small, and a second thread mostly waits, busily."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -31,6 +32,10 @@ class _OneThread:
                 self._limit.restore_original_limits()
                 self._let_any_thread_set_()
 
+    def forget_(self) -> None:
+        """In the child of a fork: threads that coded are not there, and a lock that one of them held never opens."""
+        self._lock, self._users = Lock(), 0
+
     def _let_any_thread_set_(self) -> None:
         """Since version 3.6 of threadpoolctl, others than the thread that set a limit first are ignored."""
         for library in self._controller.lib_controllers:
@@ -39,6 +44,8 @@ class _OneThread:
 
 
 _ONE_THREAD = _OneThread()
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_ONE_THREAD.forget_)
 
 
 @contextmanager

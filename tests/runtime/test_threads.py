@@ -1,5 +1,6 @@
 """The limit of NumPy's threads holds while somebody codes, and no longer."""
 
+import os
 from collections.abc import Iterator
 from threading import Barrier, Event, Thread
 
@@ -65,3 +66,13 @@ def test_two_callers_that_overlap(two_threads: None) -> None:
     for thread in threads:
         thread.join()
     assert (seen, blas_threads()) == ([{1}], {2})
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on Windows")
+def test_a_child_does_not_wait_for_threads_that_are_not_there() -> None:
+    with ONE_THREAD._lock:
+        child = os.fork()
+        if child == 0:
+            with one_thread():
+                os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,12 +79,22 @@ class Codec:
         self.sample_rate = header.features.sample_rate  # Hz, of the networks' input and output
         self.bit_rate = header.bit_rate(len(header.codewords))
         self.encoder = Encoder(header, space, engine, lambda: self.model)
-        self._device, self._vocoders = device, dict[str | None, tuple[FoundVocoder, Stamp | None]]()
+        self._device, self._vocoders = device, dict[str | None, _Loaded]()
+        self._folder = Path() if self.path.is_absolute() else Path.cwd()
+
+    def __reduce__(self) -> Any:
+        """For other processes: they open the model file themselves."""
+        return open_codec, (self._folder / self.path, self._device, self._precision)
 
     @cached_property
     def model(self) -> "SpectrogramCodec":
         """The networks in torch. Raises SqcodecError: torch is not installed."""
-        return open_network(self.engine, self.path, self._device)
+        return open_network(self.engine, self._place, self._device, self.fingerprint)
+
+    @property
+    def _place(self) -> Path:
+        """The model file's path, also where the program has gone to another folder."""
+        return self.path if self.path.is_absolute() or Path.cwd() == self._folder else self._folder / self.path
 
     @property
     def device(self) -> "torch.device":
@@ -304,21 +314,22 @@ class Codec:
     def vocoder(self, name: str | None) -> FoundVocoder:
         """The vocoder of a kind, a file or a run; None: the best. See `find_vocoder`. Raises VocoderError.
 
-        Its weights are read once, and again when its file is another one.
+        Its weights are read once, and again when its file is another one; without the file those that were read stay.
         """
-        found, stamp = self._vocoders.get(name, (None, None))
-        if found is None or stamp != _stamp(found):
+        loaded = self._vocoders.get(name)
+        if loaded is None or loaded.is_replaced:
             found = find_vocoder(
                 name,
                 self.features,
                 device=self._device,
                 settings=self.header.recipe.get("vocoder"),
                 codec=self.fingerprint,
-                beside=self.path,
+                beside=self._place,
                 precision=self._precision,
             )
-            self._vocoders[name] = found, _stamp(found)
-        return found
+            path = found.path and found.path.absolute()
+            loaded = self._vocoders[name] = _Loaded(found, path, stamp_of(path) if path else None)
+        return loaded.found
 
     def save_pretrained(
         self,
@@ -334,7 +345,9 @@ class Codec:
         beside the model has them. folder: that of the model itself gets what it lacks. Raises ModelError: it cannot be
         written.
         """
-        publish(self.path, self.vocoder(None).path, Path(folder), licence=licence, language=language, datasets=datasets)
+        publish(
+            self._place, self.vocoder(None).path, Path(folder), licence=licence, language=language, datasets=datasets
+        )
 
     def speaker_of(self, codes: Codes, speaker: str | None, where: str = "codes") -> str | None:
         """The speaker to decode with, as `speaker_for`. Raises CodesError: none is given, and the model has several."""
@@ -365,5 +378,15 @@ class Codec:
         return replace(codes, samples=samples(), sample_rate=sample_rate)
 
 
-def _stamp(found: FoundVocoder) -> Stamp | None:
-    return stamp_of(found.path) if found.path else None
+class _Loaded(NamedTuple):
+    """A vocoder whose weights were read, and the file that they are from, if any."""
+
+    found: FoundVocoder
+    path: Path | None
+    stamp: Stamp | None
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether the file is another one by now."""
+        now = stamp_of(self.path) if self.path else None
+        return now is not None and now != self.stamp

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqcodec.engine import Engine
+from sqcodec.errors import ModelError
 from sqcodec.extras import required
 from sqcodec.model.model_header import ModelContents, read_model
 from sqcodec.pipeline.device import is_gpu
@@ -26,12 +27,18 @@ def open_engine(contents: ModelContents, device: str) -> Engine:
         return TorchEngine(_network(contents, device))
 
 
-def open_network(engine: Engine, path: Path, device: str) -> "SpectrogramCodec":
-    """The networks in torch, those of the engine if it runs them. Raises as `open_engine`."""
+def open_network(engine: Engine, path: Path, device: str, fingerprint: str) -> "SpectrogramCodec":
+    """The networks in torch, those of the engine if it runs them. Raises as `open_engine`, or ModelError: another model
+    than that with the fingerprint has taken its place."""
     with required():
         from sqcodec.model.torch_engine import TorchEngine
 
-        return engine.model if isinstance(engine, TorchEngine) else _network(read_model(path), device)
+        if isinstance(engine, TorchEngine):
+            return engine.model
+        contents = read_model(path)
+        if contents.header.fingerprint != fingerprint:
+            raise ModelError(f"{path}: another model than the one that was opened is there now; open it again")
+        return _network(contents, device)
 
 
 def _network(contents: ModelContents, device: str) -> "SpectrogramCodec":

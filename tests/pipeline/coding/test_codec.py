@@ -1,6 +1,7 @@
 """encode and decode on arrays: lengths, blocks, loudness, voices, and which model is used."""
 
 import os
+import pickle
 import subprocess
 import sys
 from dataclasses import replace
@@ -26,6 +27,7 @@ from sqcodec.pipeline.finding.code_spaces import read_space
 from sqcodec.recipe import load_recipe
 from sqcodec.spectrogram import FEATURES
 from tests.conftest import SPEAKERS, make_model, speech_like
+from tests.vocoder.test_vocoder_file import saved
 
 LENGTHS = [1, 2, 3, 79, 80, 81, 159, 160, 161, 162, 240, 241, 319, 320, 321, 322, 399, 401, 1001, 4801, 16000]
 
@@ -343,3 +345,44 @@ def test_what_is_not_codes_is_named(tmp_path, codes):
         codec.pack(wrong)
     with pytest.raises(CodesError, match=rf"^unpack: got {type(wrong).__name__}, expected the bytes of a .sqc file$"):
         codec.unpack(wrong)
+
+
+def test_a_program_may_go_to_another_folder(workplace: Path) -> None:
+    """The path that a codec was loaded with is that of then."""
+    saved(Path("runs/tiny/vocoder/vocoder.safetensors"), "istft", load("runs/tiny").features)
+    used, fresh = load("runs/tiny"), load("runs/tiny")
+    codes = used.encode("in.wav", speaker="s5")
+    sound = used.decode(codes)
+    assert used.vocoder(None).path == Path("runs/tiny/vocoder/vocoder.safetensors")
+    os.chdir("/")
+    for codec in (used, fresh, pickle.loads(pickle.dumps(fresh))):  # noqa: S301
+        assert np.array_equal(codec.decode(codes), sound)
+        assert codec.model.fingerprint == codec.fingerprint
+    (workplace / "runs/tiny/vocoder/vocoder.safetensors").unlink()
+    assert np.array_equal(used.decode(codes), sound)  # what was read stays
+
+
+@pytest.mark.ships
+def test_networks_of_another_model_are_refused(tmp_path: Path) -> None:
+    """Those in torch are read when they are first asked for."""
+    path = Path(sqcodec.load("speech16k", device="cpu").path)
+    copy = tmp_path / "model.safetensors"
+    copy.write_bytes(path.read_bytes())
+    codec = load(copy, device="cpu")
+    make_model(copy)
+    with pytest.raises(ModelError, match="another model than the one that was opened is there now; open it again"):
+        _ = codec.model
+
+
+def test_samples_in_any_byte_order_are_taken(tiny_model) -> None:
+    codec, samples = load(tiny_model), (speech_like(8000) * 32767).astype(np.int16)
+    one, other = (codec.encode(samples.astype(order), 16000, speaker="s5") for order in ("<i2", ">i2"))
+    assert np.array_equal(one.indices, other.indices)
+
+
+@pytest.mark.parametrize("gain", [-1.0, float("nan")])
+def test_codes_of_a_gain_that_cannot_be_are_refused(tiny_model, gain: float) -> None:
+    codec = load(tiny_model)
+    codes = replace(codec.encode(speech_like(800), 16000, speaker="s5"), gain=gain)
+    with pytest.raises(CodesError, match="codes: got the gain"):
+        codec.decode(codes)
