@@ -16,6 +16,7 @@ from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
 from sqcodec.errors import CorpusError
+from sqcodec.locking import alone
 from sqcodec.storage import move
 
 _CHUNK = 1 << 20  # bytes
@@ -66,10 +67,15 @@ def fetch(source: Source, folder: Path, *, progress: Progress) -> None:
     """Download an archive into `folder`, verify it and unpack it there; files that are there are used.
 
     Raises CorpusError: the server cannot be reached or keeps failing, the checksum differs, the archive is
-    damaged, or it would write outside its folder.
+    damaged, it would write outside its folder, or another process does the same.
     """
     folder.mkdir(parents=True, exist_ok=True)
     archive = folder / source.url.rpartition("/")[2]
+    with alone(archive, error=CorpusError):
+        _fetch(source, archive, folder, progress)
+
+
+def _fetch(source: Source, archive: Path, folder: Path, progress: Progress) -> None:
     if archive.is_file():
         _verify(source, archive, progress)
     else:
@@ -138,6 +144,7 @@ def _receive(source: Source, part: Path, progress: Progress) -> bool:
             while chunk := response.read(_CHUNK):
                 start += file.write(chunk)
                 if start > source.most:
+                    part.unlink()  # no beginning of the archive
                     raise CorpusError(
                         f"{source.url}: sends more than {source.most} bytes; expected about {source.size}"
                     )

@@ -71,12 +71,14 @@ class Manifest:
 def read_split(path: Path) -> list[str]:
     """The entries of a split file: one per line, `#` starts a comment.
 
-    Raises CorpusError: no such file.
+    Raises CorpusError: no such file, or it is not UTF-8.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise CorpusError(f"{path}: no such split file; the recipe's corpus.splits names it") from error
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{path}: not UTF-8 ({error}); save it so") from error
     return [entry for line in lines if (entry := line.partition("#")[0].strip())]
 
 

@@ -275,3 +275,21 @@ def test_an_archive_that_cannot_be_unpacked_is_one_error(server: Server, tmp_pat
     source = zip_source(server) if content.startswith(b"PK") else tgz_source(server)
     assert ": not unpacked: " in refused(source, tmp_path)
     assert len(list(tmp_path.iterdir())) == 1  # the archive
+
+
+def test_two_at_once_are_one(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second removed what the first was unpacking, and a part of the corpus became all of it."""
+    server.content = make_zip("wav48/a.txt")
+    source = zip_source(server)
+    unzip, refused = download._unzip, []
+
+    def meanwhile(archive: Path, folder: Path, most: int) -> None:
+        with pytest.raises(CorpusError, match="another process is making it") as caught:
+            download.fetch(source, tmp_path, progress=lambda *_: None)
+        refused.append(caught)
+        unzip(archive, folder, most)
+
+    monkeypatch.setattr(download, "_unzip", meanwhile)
+    download.fetch(source, tmp_path, progress=lambda *_: None)
+    assert len(refused) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["C", "c.zip"]

@@ -51,3 +51,12 @@ def test_an_entry_in_two_lists_is_an_error(tmp_path: Path) -> None:
 def test_a_missing_list_is_named(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"gone.txt: no such split file; the recipe's corpus.splits names it"):
         assign([], {"train": tmp_path / "gone.txt"}, usual_rates=RATES)
+
+
+def test_split_files_of_other_programs(tmp_path: Path) -> None:
+    path = tmp_path / "train.txt"
+    path.write_text("p225\np226\n", encoding="utf-8-sig")
+    assert read_split(path) == ["p225", "p226"]
+    path.write_bytes("# Wörter\np225\n".encode("latin-1"))
+    with pytest.raises(CorpusError, match=r"train.txt: not UTF-8 \(.*\); save it so"):
+        read_split(path)
