@@ -95,6 +95,9 @@ def test_an_override_of_the_quantiser_reaches_the_systems_that_have_its_key():
                                                                 " leave it out of `systems`"),
         (["sq-IV"], {"overrides": ("quantizer.variance=I",)}, "each system has its own quantizer; choose among"),
         (["sq-IV"], {"overrides": ("train.seed=7",)}, "override train.seed=7: each training has one of `seeds`"),
+        (["sq-IV"], {"sweeps": [("train.seed", ["7", "8"])]}, "sweep of train.seed: it is what cells are told apart"),
+        (["sq-IV"], {"sweeps": [("quantizer.variance", ["I"])]}, "sweep of quantizer.variance: it is what cells are"),
+        (["sq-IV"], {"sweeps": [("name", ["a"])]}, "sweep of name: it is what cells are told apart by; give `systems`"),
     ],
 )  # fmt: skip
 def test_a_wrong_plan_is_refused(systems, options, text):
@@ -210,7 +213,9 @@ def test_a_training_that_diverges_does_not_stop_the_rest(store, tmp_path):
 def test_the_papers_figures_stand_beside_its_corpus(store, tmp_path):
     header = json.loads((store / "store.json").read_text())
     (store / "store.json").write_text(json.dumps(header | {"corpus": "zerospeech2019"}))
-    done = run(cells_of(["vae", "sq-IV"]), store, tmp_path / "out")
+    assert "the paper" not in run(cells_of(["sq-IV"]), store, tmp_path / "small").table  # 16 codewords
+    as_published = ("quantizer.codewords=512", "quantizer.dim=64")
+    done = run(cells_of(["vae", "sq-IV"], overrides=as_published), store, tmp_path / "out")
     lines = done.table.splitlines()
     assert lines[0].startswith("| system | MSE, dB^2 | the paper |")
     assert lines[2].split(" | ")[2] == "–"

@@ -52,6 +52,14 @@ def plan(
     a sweep take the place of the plain ones. Raises RecipeError: an unknown system, one of another target, a wrong
     recipe, override or swept value, or an override that no system could take.
     """
+    for key, _ in sweeps:
+        section, _, name = key.partition(".")
+        if (
+            key in ("name", "train.seed")
+            or section == "target"
+            or (section == "quantizer" and name in ("", *_DEFINING))
+        ):
+            raise RecipeError(f"sweep of {key}: it is what cells are told apart by; give `systems` or `seeds` instead")
     known = read_systems()
     chosen = _chosen(systems, known, target)
     own = _of_systems(overrides, [section_of(known[system]["quantizer"]["kind"]) for system in chosen])

@@ -19,7 +19,7 @@ from sqcodec.pipeline.training.comparison.plan import Cell
 from sqcodec.pipeline.training.comparison.summary import Result, markdown, rows_of, table_json
 from sqcodec.pipeline.training.run_folder import begun_recipe
 from sqcodec.pipeline.training.train_codec import train
-from sqcodec.recipe import find_recipe, validate_recipe
+from sqcodec.recipe import CodecRecipe, find_recipe, load_recipe, validate_recipe
 from sqcodec.storage import write_json, write_text
 from sqcodec.train.log import read_log
 
@@ -83,7 +83,7 @@ def compare(
         results = [result for cell in cells if (result := _result(cell, folder))]
         if not results:
             raise TrainingError(f"{folder}: no cell finished: {'; '.join(failed)}")
-        return _write(folder, results, failed, _published(recipe, store.corpus), command)
+        return _write(folder, results, failed, _published(recipe, store.corpus, results), command)
 
 
 def _mute(_: str) -> None:
@@ -156,13 +156,21 @@ def _result(cell: Cell, folder: Path) -> Result | None:
     return Result(cell=cell, figures=found["figures"], log=read_log(path.with_name("log.jsonl")))
 
 
-def _published(recipe: str, corpus: str | None) -> dict[str, list[float]]:
-    """The paper's figures, when the recipe has some and the store holds the recipe's corpus."""
+def _published(recipe: str, corpus: str | None, results: Sequence[Result]) -> dict[str, list[float]]:
+    """The paper's figures by system, when the recipe has some, the store holds the recipe's corpus, and the system's
+    codebook has the size that they are of."""
     path = find_recipe(recipe).with_name("published.yaml")
     if corpus != path.parent.name or not path.is_file():
         return {}
     published: dict[str, list[float]] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return published
+    own = load_recipe(recipe).codec
+    others = {result.cell.system for result in results if not _are_alike(result.cell.recipe, own)}
+    return {system: figures for system, figures in published.items() if system not in others}
+
+
+def _are_alike(recipe: CodecRecipe, own: CodecRecipe) -> bool:
+    sizes = ((getattr(recipe.quantizer, key, 0), getattr(own.quantizer, key, 0)) for key in ("codewords", "dim"))
+    return all(size in (0, expected) for size, expected in sizes)  # a plain VAE has no codewords
 
 
 def _write(
