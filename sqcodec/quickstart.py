@@ -35,7 +35,10 @@ def quickstart(recording: Path | None, trained: bool, out: Path) -> None:
     if trained and len(list(_SPEECH.rglob("*.flac"))) < 2:
         raise click.ClickException("--train: the speech to train on is in a checkout of sqcodec only; run it there")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # small models gain nothing from more threads
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.ClickException(f"{out}: no folder for results: {error.strerror}; name another with --out") from None
     model = _train(out) if trained else Path("speech16k")
     source, codes, sound = recording or _shown(_UTTERANCE), out / "codes.sqc", out / "out.wav"
     _say(f"Encode and decode {recording or 'an utterance of the speech that ships'}")

@@ -23,8 +23,9 @@ def encode_batch(codec: Codec, signals: "Tensor", lengths: "Tensor | None", code
 
 
 def decode_batch(codec: Codec, codes: "Tensor", lengths: "Tensor | None") -> "Tensor":
-    """Signals [B, T] float32 of codes [B, K, N]; 0 behind the end. lengths: [B], relative to N; None: all are whole."""
-    counts = _counts(lengths, codes.shape[0], codes.shape[2])
+    """Signals [B, T] float32 of codes [B, K, N]; 0 behind the end. lengths: [B], relative to the signals' T, as of
+    `encode_batch`; None: all are whole."""
+    counts = [codes.shape[2]] * len(codes) if lengths is None else _code_counts(codec, codes, lengths)
     return _padded(codec.decode([item[:, :count] for item, count in zip(codes, counts, strict=True)]), codes)
 
 
@@ -55,6 +56,21 @@ def _counts(lengths: "Tensor | None", items: int, longest: int) -> list[int]:
     if lengths is None:
         return [longest] * items
     return [min(longest, max(1, round(length * longest))) for length in lengths.tolist()]
+
+
+def _code_counts(codec: Codec, codes: "Tensor", lengths: "Tensor") -> list[int]:
+    """Codes of each item. Signals of some lengths T have as many as the longest; of the counts that an item may have
+    with them the greatest is taken, but where its last code is zeros, as behind the end of a signal."""
+    longest, step = codes.shape[2], codec.features.samples_per_code
+    last = step * longest - codec.features.hop_length // 2  # samples of the longest at most; see `frame_count`
+    counts = []
+    for item, length in zip(codes, lengths.tolist(), strict=True):
+        least, most = (
+            min(longest, codec.features.code_count(max(1, round(length * samples)), codec.sample_rate))
+            for samples in (last - step + 1, last)
+        )
+        counts.append(most if most == least or item[:, most - 1].any() else least)
+    return counts
 
 
 def _padded(arrays: list[NDArray[np.int64]] | list[NDArray[np.float32]], like: "Tensor") -> "Tensor":

@@ -1,6 +1,7 @@
 """`sqcodec recipe`: list, show and copy recipes."""
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def copy(name: str, folder: Path) -> None:
 
     Example: sqcodec recipe copy vctk mine
     """
-    from sqcodec.recipe import find_recipe
+    from sqcodec.recipe import available_recipes, find_recipe, load_recipe
 
     found = find_recipe(name)
     source = found.parent
@@ -60,12 +61,19 @@ def copy(name: str, folder: Path) -> None:
         raise RecipeError(f"{folder}: is to name the recipe, expected a letter of a to z or a digit in it")
     if folder.exists():
         raise RecipeError(f"{folder}: exists already, expected a new folder; choose another name or remove it")
-    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("RESULTS.md", "__pycache__"))
+    if source in available_recipes().values():
+        shutil.copytree(source, folder, ignore=shutil.ignore_patterns("RESULTS.md", "__pycache__"))
+    else:  # a folder of the user's may hold anything
+        lists = getattr(load_recipe(str(found)).corpus, "splits", {}).values()
+        folder.mkdir(parents=True)
+        for each in (found, *(source / each for each in lists)):
+            (folder / each.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(each, folder / each.relative_to(source))
     path = folder / found.name  # its data and runs are its own
     renamed = re.sub(r"^name: .*$", f'name: "{own}"', path.read_text("utf-8"), flags=re.MULTILINE)
     path.unlink()
     (folder / "recipe.yaml").write_text(renamed, "utf-8")
-    echo(f"{folder / 'recipe.yaml'}: a copy of {name}; next: sqcodec prep {folder} --data CORPUS")
+    echo(f"{folder / 'recipe.yaml'}: a copy of {name}; next: sqcodec prep {shlex.quote(str(folder))} --data CORPUS")
 
 
 def _headline(path: Path) -> str:

@@ -36,7 +36,22 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if missing:
         got = ", ".join(map(str, checkpoint)) if isinstance(checkpoint, dict) else type(checkpoint).__name__
         raise ModelError(f"{path}: {', '.join(missing)} missing, got {got}; expected a checkpoint of the official code")
+    if name := next((name for name in ("encoder", "decoder") if not _are_weights(checkpoint[name])), None):
+        raise ModelError(
+            f"{path}: {name!r} holds no finite weights by name; expected a checkpoint of the official code"
+        )
+    if type(checkpoint["step"]) is not int or checkpoint["step"] < 0:
+        raise ModelError(f"{path}: got step {checkpoint['step']!r}, expected a number of steps")
     return dict(checkpoint)
+
+
+def _are_weights(tree: Any) -> bool:
+    return isinstance(tree, dict) and all(
+        isinstance(name, str)
+        and isinstance(value, Tensor)
+        and (not value.is_floating_point() or value.isfinite().all())
+        for name, value in tree.items()
+    )
 
 
 def convert(
@@ -69,6 +84,8 @@ def convert(
 
 def _sizes(encoder: Mapping[str, Tensor], decoder: Mapping[str, Tensor]) -> dict[str, Any]:
     """The recipe's sections `quantizer` and `network`, from the weights' sizes. Raises KeyError: what is missing."""
+    if encoder["codebook.embedding"].ndim != 2:
+        raise KeyError("codebook.embedding with codewords and dimensions")
     codewords, dim = encoder["codebook.embedding"].shape
     extra = len(encoder["encoder.15.bias"]) - dim
     variance = "IV" if extra == dim else _VARIANCES.get(extra)

@@ -11,8 +11,9 @@ from sqcodec.recipe.quantizer_section import VqEmaConfig
 class VqEmaQuantizer(VqQuantizer):
     """Count N_i and sum m_i of the latents of codeword i decay together; the codeword is m_i / N_i.
 
-    A codeword nobody uses stays where it is, since both fall alike; with an initial count of 0, as in the usual
-    baselines, it leaves the latents at the first step. epsilon smooths the counts as published. reset_below: fraction
+    A codeword nobody uses stays where it is, since both fall alike, while its count is far above epsilon, which smooths
+    the counts as published; then it moves to the origin. With an initial count of 0, as in the usual baselines, it
+    leaves the latents at the first step. reset_below: fraction
     of a uniform count under which a codeword counts as dead and is put on a random latent of the batch (random
     restarts: Jukebox, arXiv 2005.00341, section 3.1); 0 never resets.
     """
@@ -23,7 +24,7 @@ class VqEmaQuantizer(VqQuantizer):
         self.count: Tensor
         self.total: Tensor
         self.register_buffer("count", torch.full((self.codewords,), config.initial_count))  # N_i
-        self.register_buffer("total", self.codebook.clone())  # m_i
+        self.register_buffer("total", self.codebook * (config.initial_count or 1.0))  # m_i
 
     def _make_codebook(self, codebook: Tensor) -> None:
         self.register_buffer("codebook", codebook)

@@ -145,3 +145,17 @@ def test_audiocraft(adapter: ModuleType, codec: sqcodec.Codec, signals: torch.Te
 def test_importing_the_package_needs_no_other() -> None:
     importlib.import_module("sqcodec.adapters")
     importlib.import_module("sqcodec.adapters.batches")
+
+
+def test_a_batch_gives_what_its_items_give(codec: sqcodec.Codec) -> None:
+    """Lengths are those of the signals, relative to the longest, of which codes tell no more than their number."""
+    from sqcodec.adapters import batches
+
+    random = np.random.default_rng(0)
+    for longest, item in random.integers(400, 30_000, (400, 2)).tolist():
+        longest, item = max(longest, item), min(longest, item)
+        counts = [codec.features.code_count(samples, 16000) for samples in (longest, item)]
+        codes = torch.from_numpy(random.integers(1, 256, (2, 2, counts[0])))
+        codes[1, :, counts[1] :] = 0
+        found = batches._code_counts(codec, codes, torch.tensor([1.0, item / longest]))
+        assert found == counts

@@ -126,3 +126,10 @@ def test_wrong_arguments_are_refused(pair: Path) -> None:
     assert "nan is not a number" in refused("generate", "out", "--top-p", "nan", exit_code=2)
     assert "Missing option '--speaker'" in refused("convert", "in.wav", "out.wav", exit_code=2)
     assert "Invalid value for '--steps'" in refused("morph", "a", "b", "c.wav", "--steps", "1", exit_code=2)
+
+
+def test_a_morph_from_or_to_silence_is_heard(pair: Path) -> None:
+    assert manipulation._gain(0.5, 0.0, 0.25, in_codes=False) == pytest.approx(0.375)
+    assert manipulation._gain(0.5, 0.125, 0.5, in_codes=False) == pytest.approx(0.25)  # -6 and -18 dB: -12 dB
+    assert manipulation._gain(1.0, 0.0, 0.5, in_codes=True) == 1.0
+    assert manipulation._gain(0.0, 0.0, 0.5, in_codes=True) == 0.0

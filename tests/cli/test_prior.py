@@ -139,3 +139,11 @@ def test_a_recipe_without_a_prior_says_so(folder: Path, tmp_path: Path) -> None:
         1,
         "Error: recipe folder has no section 'prior'; recipes/vctk shows one\n",
     )
+
+
+def test_a_silent_prompt_is_gone_on_with_at_a_level(folder: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("in.wav", np.zeros(16_000), 16000)
+    options = ("--model", folder / "run", "--seconds", "1", "--number", "1", "--speaker", "p226")
+    assert run("generate", "out", *options, "--prompt", "in.wav").exit_code == 0
+    assert np.abs(soundfile.read("out/0001.wav")[0][16_000:]).max() > 0

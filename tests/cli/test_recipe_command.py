@@ -56,3 +56,16 @@ def test_an_unknown_recipe_lists_the_known() -> None:
     result = invoke("show", "nothing")
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: recipe 'nothing': no such folder or file, and no recipe of that name comes")
+
+
+def test_copy_of_a_file_takes_it_and_its_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of a user's recipe may hold anything, the copy too."""
+    monkeypatch.chdir(tmp_path)
+    assert invoke("copy", "vctk", "proj").exit_code == 0
+    (tmp_path / "proj" / "private.txt").write_text("mine")
+    done = invoke("copy", "proj/recipe.yaml", "proj/runs/my copy")
+    assert done.exit_code == 0, done.output
+    copied = {path.relative_to("proj/runs/my copy").as_posix() for path in Path("proj/runs/my copy").rglob("*.*")}
+    lists = load_recipe("proj/recipe.yaml").corpus.splits.values()
+    assert copied == {"recipe.yaml", *lists}
+    assert done.stdout.endswith("next: sqcodec prep 'proj/runs/my copy' --data CORPUS\n")

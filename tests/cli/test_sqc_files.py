@@ -199,3 +199,14 @@ def test_shorter_blocks_lose_less(workplace: Path) -> None:
     refusal = "Error: --block is for .sqc files: an .npy has no blocks\n"
     assert refused("encode", "in.wav", "a.npy", "--block", "1") == refusal
     assert "Invalid value for '--block'" in refused("encode", "in.wav", "a.sqc", "--block", "0.1", exit_code=2)
+
+
+def test_tables_of_a_plain_vae_are_refused_and_nothing_is_written(workplace: Path) -> None:
+    from tests.train.conftest import make_store
+
+    make_store(workplace / "corpus", kind="log-mel")
+    make_model(Path("runs/vae/model.safetensors"), "quantizer={kind: none, dim: 4}", "features.kind=log-mel")
+    before = Path("runs/vae/model.safetensors").read_bytes()
+    text = refused("tables", "runs/vae", "--features", "corpus/store")
+    assert "a plain VAE (quantizer.kind none) has no codes" in text
+    assert Path("runs/vae/model.safetensors").read_bytes() == before

@@ -207,3 +207,30 @@ def test_a_model_is_not_overwritten(files):
     assert run(folder).stderr == (
         f"Error: {folder}/out/model.safetensors: there is a model already; choose another folder\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda tree: tree.update(encoder=[1]), "'encoder' holds no finite weights by name"),
+        (lambda tree: tree.update(decoder={"fc.bias": 1.0}), "'decoder' holds no finite weights by name"),
+        (lambda tree: tree["decoder"]["fc.bias"].fill_(torch.nan), "'decoder' holds no finite weights by name"),
+        (lambda tree: tree.update(step="many"), "got step 'many', expected a number of steps"),
+        (lambda tree: tree["encoder"].update({"codebook.embedding": torch.zeros(3)}), "codebook.embedding with"),
+    ],
+)
+def test_what_cannot_be_weights_is_refused(files, change, text):
+    checkpoint = official("I")
+    change(checkpoint)
+    folder = files(checkpoint)
+    done = run(folder)
+    assert done.exit_code == 1
+    assert text in done.stderr
+    assert "bug" not in done.stderr
+    assert not (folder / "out").exists()
+
+
+def test_a_speaker_is_named_once(files):
+    folder = files(official("I"))
+    (folder / "speakers.json").write_text(json.dumps(["V001", "V001", "V002"]))
+    assert "speakers.json: names 'V001' twice, expected each speaker once" in run(folder).stderr

@@ -136,3 +136,12 @@ def test_the_usual_baseline_counts_from_0_and_loses_what_is_not_used_at_the_firs
     ) / 0.008  # m_i began at the codeword; epsilon is 1e-5 of 0.008
     assert torch.allclose(quantizer.codebook[used], expected, rtol=0.05)
     assert quantizer.codebook[~used].norm(dim=1).min() > 10 * begin.norm(dim=1).max()  # 0.999 e / (about 1e-5)
+
+
+@pytest.mark.parametrize("count", [0.5, 1.0, 2.0])
+def test_the_first_step_moves_no_unused_codeword(count):
+    """The sum that a codeword begins with is of as many latents as its count."""
+    quantizer = make_ema(initial_count=count, decay=0.99)
+    before = quantizer.codebook.clone()
+    quantizer._learn_(before[:1].repeat(8, 1), torch.zeros(8, dtype=torch.int64), None)
+    assert torch.allclose(quantizer.codebook[1:], before[1:], rtol=1e-3)

@@ -88,4 +88,6 @@ class Concealment:
     def _noise(self) -> Step:
         """Latents of before the silence in another order: a constant spectrum would hum."""
         known = np.concatenate([self._last, *self._recent])
-        return Step(known[self._random.integers(0, len(known), packets.CODES)], level=self._level)
+        unheard = self._level is None and not self._recent  # who joins in a silence does not know its level yet
+        level = 0.0 if unheard else self._level
+        return Step(known[self._random.integers(0, len(known), packets.CODES)], level=level)

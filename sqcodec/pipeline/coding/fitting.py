@@ -3,7 +3,7 @@
 import difflib
 
 from sqcodec.bitstream import npy
-from sqcodec.codes import Codes
+from sqcodec.codes import LOUDEST, Codes
 from sqcodec.errors import CodesError, ModelError
 from sqcodec.model.model_header import NO_SPEAKER, ModelHeader
 from sqcodec.pipeline.finding.models import model_name
@@ -22,6 +22,8 @@ def check_codes(codes: Codes, header: ModelHeader, where: str) -> None:
     if not 1 <= codebooks <= len(available):
         expected_rows = "1 (the model has one codebook)" if len(available) == 1 else f"1 to {len(available)}"
         raise CodesError(f"{where}: got {codebooks} rows of codes, expected {expected_rows}")
+    if not codes.gain_fits:
+        raise CodesError(f"{where}: got the gain {codes.gain}, expected 0 to {LOUDEST:g}")
     if not codes.stages_fit:
         raise CodesError(f"{where}: got stages that are not 1 to {codebooks} of each code, with 0 for codes beyond")
     if codes.indices.size and (highest := int(codes.indices.max())) >= available[0]:

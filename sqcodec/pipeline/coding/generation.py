@@ -100,7 +100,7 @@ def _sample_codes(
         indices=drawn.cpu().numpy().astype(np.uint16),
         samples=samples,
         sample_rate=codec.sample_rate,
-        gain=start.gain if start else _GAIN,
+        gain=(start.gain if start else 0.0) or _GAIN,  # a silent prompt has no level either
         speaker=speaker,
         fingerprint=codec.fingerprint,
     )

@@ -119,7 +119,7 @@ def _array(values: Any, error: type[SqcodecError] = AudioError, what: str = "sam
 def _mono(values: NDArray[Any]) -> NDArray[np.float32]:
     """[N], [C, N] or [N, C] of any type -> one channel [N] float32 in -1 to 1."""
     shape, kind = [*values.shape], values.dtype
-    if kind.kind != "f" and kind not in (np.int16, np.int32):
+    if kind.kind != "f" and kind.newbyteorder("=") not in (np.int16, np.int32):
         raise AudioError(
             f"got samples of {kind}, expected floats in -1 to 1, int16 or int32; divide by the value of full scale"
         )

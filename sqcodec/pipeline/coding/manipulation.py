@@ -149,8 +149,19 @@ def _interpolate(codec: Codec, first: _Latents, second: _Latents, weight: float)
     ]
     mixed = ((1 - weight) * parts[0] + weight * parts[1]).transpose(1, 2)
     indices = codec.model.quantizer.encode(mixed, len(one.indices))[0].cpu().numpy().astype(np.uint16)
-    gain = one.gain ** (1 - weight) * other.gain**weight
+    gain = _gain(one.gain, other.gain, weight, in_codes=codec.features.dynamic_range is None)
     return replace(one, indices=indices, samples=samples, sample_rate=codec.sample_rate, gain=gain)
+
+
+def _gain(first: float, second: float, weight: float, *, in_codes: bool) -> float:
+    """The gain between two, in decibels; in a line where one is silent. in_codes: these hold the level, and a gain of 0
+    says no more than that all is silence."""
+    if in_codes:
+        return max(first, second)
+    if not first or not second:
+        return (1 - weight) * first + weight * second
+    gain: float = first ** (1 - weight) * second**weight
+    return gain
 
 
 def _change_codes(

@@ -264,9 +264,10 @@ def _checked(samples: NDArray[Any]) -> _Samples:
     if not isinstance(samples, np.ndarray) or samples.ndim != 1:
         what = f"an array {[*samples.shape]}" if isinstance(samples, np.ndarray) else type(samples).__name__
         raise AudioError(f"got {what}, expected one channel of samples [n] as an array of NumPy")
-    if samples.dtype.kind != "f" and samples.dtype != np.int16:
+    is_int16 = samples.dtype.newbyteorder("=") == np.int16
+    if samples.dtype.kind != "f" and not is_int16:
         raise AudioError(f"got samples of {samples.dtype}, expected floats in -1 to 1, or int16")
-    if samples.dtype == np.int16:
+    if is_int16:
         return np.asarray(samples / np.float32(_FULL_SCALE), np.float32)
     if not np.isfinite(samples).all():
         raise AudioError("got samples that are not finite; expected -1 to 1: send zeros instead")

@@ -5,11 +5,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sqcodec.errors import RecipeError
-from sqcodec.recipe.plain_yaml import parse
-
 CARD = "README.md"
 _FENCE = "---\n"
+_NO_WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}  # of YAML 1.1
 
 
 def card_of(model: Path) -> str:
@@ -39,11 +37,8 @@ def with_metadata(text: str, values: Mapping[str, str | Sequence[str]]) -> str:
 
 
 def _is_plain(value: str) -> bool:
-    """Whether YAML reads the word as it is: `no` is false there, and a colon begins a mapping."""
-    try:
-        return bool(parse(value) == value and parse(f"key: {value}") == {"key": value})
-    except RecipeError:
-        return False
+    """Whether YAML surely reads the words as they are: `no` is false there, and a colon begins a mapping."""
+    return re.fullmatch(r"[A-Za-z][\w ./+-]*", value, re.A) is not None and value.lower() not in _NO_WORDS
 
 
 def licence_of(model: Path) -> str | None:

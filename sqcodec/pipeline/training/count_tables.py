@@ -13,7 +13,7 @@ from sqcodec.corpus.store import FeatureStore, StoreRow, StoreSplit, open_store
 from sqcodec.errors import CorpusError, ModelError
 from sqcodec.model.blockwise import encode_features
 from sqcodec.model.model_file import add_tables, load_model
-from sqcodec.model.model_header import read_header
+from sqcodec.model.model_header import no_codes, read_header
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.finding.models import resolve
@@ -41,6 +41,8 @@ def make_tables(model: str, features: Path, *, split: str, out: Path | None, dev
         raise ModelError(f"{path}: has entropy tables, which files may have been written with; name a copy with `out`")
     store, place = open_store(features), find_device(device)
     codec = load_model(path, place)
+    if not codec.quantizer.codebooks:
+        raise no_codes(path)
     _check(store, codec, split)
     tables = count_tables(codec, store.splits["train"], place)
     add_tables(path, out or path, tables.to_arrays(), tables.digest)

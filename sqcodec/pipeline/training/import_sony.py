@@ -57,4 +57,6 @@ def _speakers(path: Path) -> tuple[str, ...]:
         raise ModelError(f"{path}: not a JSON file ({error}); expected a list of speakers") from None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ModelError(f"{path}: got {type(names).__name__}, expected a list of speakers' names")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ModelError(f"{path}: names {twice[0]!r} twice, expected each speaker once")
     return tuple(sorted(names))

@@ -10,6 +10,7 @@ from sqcodec.bitstream.packets import PacketCoder
 from sqcodec.errors import AudioError, CodesError, ModelError, SqcodecError
 from sqcodec.features.mel import extract
 from sqcodec.features.mel_stream import MelStream
+from sqcodec.pipeline.coding.concealment import Concealment
 from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
 from sqcodec.spectrogram import FEATURES
 from tests.conftest import make_model, speech_like
@@ -368,6 +369,16 @@ def test_a_wrong_mode_is_refused(arguments, text):
     if "bitrate" not in arguments:
         with pytest.raises(CodesError, match=text):
             sqcodec.StreamDecoder(**arguments)
+
+
+def test_who_joins_in_a_silence_hears_silence(codec):
+    """The level comes with one packet in ten; before it the noise was that of codeword 0, 30 dB above."""
+    received = Concealment(codec.embeddings())
+    steps = [step for packet in (b"", b"", None, bytes([0])) for step in received.push(packet)]
+    assert [step.level for step in steps] == [0.0] * 4
+    heard = Concealment(codec.embeddings())
+    packet = bytes(PacketCoder(codec.embeddings()).pack(np.zeros((2, 2), np.uint16), None))
+    assert [step.level for each in (packet, b"") for step in heard.push(each)] == [None, None]  # as it was before
 
 
 @pytest.mark.parametrize(("rate", "samples"), [(44100, 45_644), (11025, 11_411), (22050, 22_822)])
