@@ -97,14 +97,15 @@ def predict_quality(signal: Signal, mos: str) -> float:
 
 
 def files_of(model: str) -> list[Path]:
-    """The files that what the user names is made of, as far as its name says: an ONNX model, or each word of a command
-    that is a file, its program among them."""
+    """The files that what the user names is made of, as far as its name says: an ONNX model; of a command the program,
+    and the first other word that is a file, as a script is. Files after it may be written by the command itself."""
     try:
         words = [model] if _is_onnx(model) else shlex.split(model)
     except ValueError:
         return []
-    paths = [Path(shutil.which(word) or word) for word in words[:1]] + [Path(word) for word in words[1:]]
-    return [path for path in paths if path.is_file()]
+    program = [Path(shutil.which(word) or word) for word in words[:1]]
+    script = next((Path(word) for word in words[1:] if Path(word).is_file()), None)
+    return [path for path in (*program, script) if path and path.is_file()]
 
 
 def _is_onnx(model: str) -> bool:

@@ -124,7 +124,8 @@ def test_a_command_may_end_with_its_model(tmp_path) -> None:
 
 def test_the_files_of_a_judge(tmp_path) -> None:
     asr = command(tmp_path, "print()")
-    assert files_of(asr) == [Path(sys.executable), tmp_path / "program.py"]
+    (tmp_path / "log").write_text("of the command")
+    assert files_of(f"{asr} --log {tmp_path / 'log'}") == [Path(sys.executable), tmp_path / "program.py"]
     assert files_of("pocketsphinx") == files_of("'unbalanced") == []
 
 
