@@ -104,7 +104,7 @@ def _shown(path: Path) -> Path:
 
 def _run(*words: str | Path) -> None:
     """Print and run a command of sqcodec. Raises SystemExit: it failed, and has said why."""
-    texts = [str(word) for word in words]
+    texts = [f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word) for word in words]
     click.echo(f"$ sqcodec {shlex.join(texts)}")
     done = subprocess.run([sys.executable, "-m", "sqcodec.cli.main", *texts], check=False)
     if done.returncode:

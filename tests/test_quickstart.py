@@ -42,6 +42,18 @@ def test_a_recording_and_a_folder(tmp_path: Path) -> None:
     assert soundfile.info(tmp_path / "mine" / "out.wav").frames == 8000
 
 
+@pytest.mark.slow
+def test_a_name_like_an_option_and_a_file_for_a_folder(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "-x.flac", [0.1] * 8000, 16000)
+    done = quickstart(tmp_path, "--", "-x.flac")
+    assert done.returncode == 0, done.stderr
+    assert "$ sqcodec encode ./-x.flac quickstart/codes.npy" in done.stdout
+    (tmp_path / "taken").write_text("a file")
+    refused = quickstart(tmp_path, "--out", "taken")
+    assert refused.returncode == 1
+    assert refused.stderr == "Error: taken: no folder for results: File exists; name another with --out\n"
+
+
 def test_what_is_no_recording_is_refused_at_once(tmp_path: Path) -> None:
     known = "(WAV, FLAC, OGG, MP3), or nothing to use the speech that ships\n"
     done = quickstart(tmp_path, "no.wav")

@@ -7,7 +7,7 @@ import click
 
 from sqcodec.cli.checks import check_recordings
 from sqcodec.cli.options import PATH, PATH_OR_PIPE, Number, device_option, model_option, seed_option
-from sqcodec.cli.wording import echo, echo_result, model_text, speaker_text
+from sqcodec.cli.wording import echo, echo_notes, echo_result, model_text, speaker_text
 
 if TYPE_CHECKING:
     from sqcodec.pipeline.coding.manipulation import Manipulated
@@ -53,6 +53,7 @@ def generate(
 
     sampling = generation.Sampling(seconds=seconds, number=number, temperature=temperature, top_p=top_p, seed=seed)
     for recording in generation.generate(folder, sampling, speaker=speaker, prompt=prompt, model=model, device=device):
+        echo_notes(recording.notes)
         echo(f"{recording.path}: {recording.seconds:.2f} s{speaker_text(recording.speaker)}")
 
 

@@ -143,7 +143,8 @@ def test_a_recipe_without_a_prior_says_so(folder: Path, tmp_path: Path) -> None:
 
 def test_a_silent_prompt_is_gone_on_with_at_a_level(folder: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    soundfile.write("in.wav", np.zeros(16_000), 16000)
-    options = ("--model", folder / "run", "--seconds", "1", "--number", "1", "--speaker", "p226")
-    assert run("generate", "out", *options, "--prompt", "in.wav").exit_code == 0
+    soundfile.write("in.wav", np.zeros((16_000, 2)), 16000)
+    options = ("--model", folder / "run", "--seconds", "1", "--number", "2", "--speaker", "p226")
+    done = run("generate", "out", *options, "--prompt", "in.wav")
+    assert (done.exit_code, done.stderr) == (0, "in.wav: 2 channels were mixed down to one\n")
     assert np.abs(soundfile.read("out/0001.wav")[0][16_000:]).max() > 0

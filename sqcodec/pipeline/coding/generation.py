@@ -13,9 +13,10 @@ from sqcodec.codes import Codes
 from sqcodec.corpus.audio import AudioSource
 from sqcodec.errors import SqcodecError
 from sqcodec.pipeline.coding.codec import Codec, open_codec
+from sqcodec.pipeline.coding.notes import recording_notes
 from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, write_sound
 from sqcodec.pipeline.finding.models import find_for_encoding
-from sqcodec.pipeline.paths import spooled, written
+from sqcodec.pipeline.paths import shown, spooled, written
 from sqcodec.prior.prior_file import PRIOR, load_prior
 from sqcodec.prior.transformer import CodePrior
 
@@ -23,11 +24,12 @@ _GAIN = 0.5  # -6 dB: codes without a prompt have no level
 
 
 class Generated(NamedTuple):
-    """One generated recording, and its speaker."""
+    """One generated recording, and its speaker. notes: of the first one, on the prompt."""
 
     path: Path
     seconds: float
     speaker: str | None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,7 @@ def generate(
         codec.speaker_index(speaker)
     prior_path = codec.path.with_name(PRIOR)
     prior = load_prior(prior_path, fingerprint=codec.fingerprint, speakers=codec.speakers, device=codec.device)
-    start = _start(codec, prompt, speaker, len(prior.codewords)) if prompt else None
+    start, notes = _start(codec, prompt, speaker, len(prior.codewords)) if prompt else (None, ())
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(sampling.number):
         rng = np.random.default_rng([sampling.seed, number])
@@ -73,13 +75,16 @@ def generate(
         path = folder / f"{number + 1:04}.wav"
         with written(path) as draft:
             sound = write_sound(draft, codec.decode_blocks(codes), codec.sample_rate, SOUND_FORMATS[".wav"])
-        yield Generated(path, sound.samples / codec.sample_rate, name)
+        yield Generated(path, sound.samples / codec.sample_rate, name, notes if number == 0 else ())
 
 
-def _start(codec: Codec, prompt: Path, speaker: str | None, codebooks: int) -> Codes:
+def _start(codec: Codec, prompt: Path, speaker: str | None, codebooks: int) -> tuple[Codes, tuple[str, ...]]:
+    """The codes of the prompt, and the notes on it."""
     with spooled(prompt) as path:
-        samples = AudioSource(path).read(codec.sample_rate)
-        return codec.encode(samples, sample_rate=codec.sample_rate, speaker=speaker, codebooks=codebooks)
+        audio = AudioSource(path)
+        samples = audio.read(codec.sample_rate)
+        codes = codec.encode(samples, sample_rate=codec.sample_rate, speaker=speaker, codebooks=codebooks)
+        return codes, tuple(note.text for note in recording_notes(audio, shown(prompt)))
 
 
 def _sample_codes(
