@@ -71,8 +71,8 @@ def encode_file(
     check_coder(options, form)
     check_block(block, form)
     with spooled(source) as path:
-        audio = AudioSource(path, raw)
         refuse_header(path, raw)
+        audio = AudioSource(path, raw)
         found = find_for_encoding(model)
         codec = open_codec(found.path, device)
         asked = options or Options(codebooks=codebooks, bit_rate=bit_rate)

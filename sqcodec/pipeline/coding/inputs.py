@@ -72,7 +72,7 @@ def codes_of(codes: Codes | NDArray[Any] | Tensor, features: FeatureConfig) -> C
 def refuse_header(path: Path, raw: RawFormat | None) -> None:
     """Raises AudioError: the recording is said to have no header, and begins with one, which would be taken for
     sound."""
-    if raw is None:
+    if raw is None or not path.is_file():  # what is missing is for the reader to say
         return
     with path.open("rb") as file:
         what = marked(file.read(LONGEST_MARK))

@@ -53,8 +53,8 @@ def encode_messages(
     """
     check_target(source, target, [message.SUFFIX])
     with spooled(source) as path:
-        audio = AudioSource(path, raw)
         refuse_header(path, raw)
+        audio = AudioSource(path, raw)
         found = find_for_encoding(model)
         codec = open_codec(found.path, device)
         parts = list(fitted_messages(codec, audio, max_bytes, effort or DEFAULT_EFFORT))
