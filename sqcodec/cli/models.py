@@ -36,9 +36,9 @@ def models(name: str | None, complexity: bool, as_json: bool) -> None:
     from sqcodec.pipeline.finding import shipped
 
     if name and not as_json:
-        echo(shipped.shipped_model(name).card.rstrip())
+        echo(shipped.named_card(name).rstrip())
         return
-    listed = [shipped.shipped_model(name)] if name else shipped.usable_models()
+    listed = [shipped.named_model(name)] if name else shipped.usable_models()
     chosen = shipped.default_model()
     used = [chosen is not None and model.path == chosen.path for model in listed]
     if as_json:

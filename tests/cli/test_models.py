@@ -186,7 +186,10 @@ def test_a_run_of_the_same_name_does_not_hide_what_ships(folder: Path) -> None:
 
 def test_a_model_that_was_trained_here_has_no_card(folder: Path) -> None:
     copy_model(SHIPPED / "speech16k-1" / "model.safetensors", folder / "runs" / "mine" / "model.safetensors")
-    for name in ("mine", "runs/mine"):
+    for name in ("mine", "runs/mine", str(folder / "runs" / "mine")):
         done = CliRunner().invoke(main, ["models", name])
         assert done.exit_code == 1
         assert done.stderr.startswith(f"Error: model '{name}': was trained here and has no model card")
+        (row,) = json.loads(run("models", name, "--json"))
+        assert row["path"].endswith("runs/mine/model.safetensors")
+        assert (row["card"], row["bit_rates"][0]) == ("", 400)

@@ -7,7 +7,15 @@ from pathlib import Path
 from sqcodec.errors import ModelError
 from sqcodec.model.model_header import read_header
 from sqcodec.pipeline.finding.model_card import card_of
-from sqcodec.pipeline.finding.models import SHIPPED, FoundModel, find_for_encoding, model_name, trained_models, unfit
+from sqcodec.pipeline.finding.models import (
+    SHIPPED,
+    FoundModel,
+    find_for_encoding,
+    model_name,
+    resolve,
+    trained_models,
+    unfit,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +47,26 @@ def shipped_models() -> Iterator[ModelSummary]:
         yield _describe(path)
 
 
-def shipped_model(name: str) -> ModelSummary:
-    """The model of this name. Raises ModelError: no such model ships; the text lists those that do."""
+def named_model(name: str) -> ModelSummary:
+    """The model of this name or path. Raises ModelError: no such model ships or was trained; the text lists those that
+    ship."""
     models = {model.name: model for model in shipped_models()}
-    if name not in models:
-        if any(name in (model_name(path), path.parent.name) for path in trained_models()):
-            raise ModelError(f"model {name!r}: was trained here and has no model card; `complexity` says what it costs")
-        raise ModelError(f"model {name!r}: no model of this name ships; expected one of: {', '.join(models) or 'none'}")
-    return models[name]
+    if name in models:
+        return models[name]
+    try:
+        path = resolve(name)
+    except ModelError:
+        raise ModelError(
+            f"model {name!r}: no model of this name ships; expected one of: {', '.join(models) or 'none'}"
+        ) from None
+    return _describe(path)
+
+
+def named_card(name: str) -> str:
+    """The model card of a model. Raises ModelError: no such model, or it has none."""
+    if card := named_model(name).card:
+        return card
+    raise ModelError(f"model {name!r}: was trained here and has no model card; `complexity` says what it costs")
 
 
 def usable_models() -> list[ModelSummary]:
