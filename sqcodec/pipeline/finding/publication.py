@@ -34,9 +34,13 @@ def publish(
 
     A model card beside the model is copied, and its metadata kept unless they are given here; without one, a short card
     is written. `folder` may be that of the model: its files stay, and what is missing is added. Raises ModelError: it
-    cannot be written.
+    cannot be written, or holds another model's vocoder, where this one has none.
     """
-    header = read_header(model)
+    header, left = read_header(model), vocoder_file(folder)
+    if vocoder is None and left.is_file() and not (folder.exists() and folder.samefile(model.parent)):
+        raise ModelError(
+            f"{left}: of another model, and this one has no vocoder; remove it, or write to another folder"
+        )
     try:
         (vocoder_file(folder).parent if vocoder else folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import sqcodec
+from sqcodec.errors import ModelError
 from sqcodec.pipeline.finding.model_card import licence_of, metadata_of
 from tests.conftest import make_model, speech_like
 from tests.vocoder.test_vocoder_file import saved
@@ -127,3 +128,13 @@ def test_metadata_are_yaml(elsewhere: Path) -> None:
     read = yaml.safe_load(card.split("---\n")[1])
     assert (read["language"], read["license"]) == ("no", "other: ask us")
     assert licence_of(elsewhere / "mine" / "model.safetensors") == "other: ask us"
+
+
+def test_the_vocoder_of_another_model_is_not_left_beside_this_one(elsewhere: Path) -> None:
+    make_model(Path("runs/mine/model.safetensors"))
+    codec = sqcodec.load("runs/mine")
+    assert codec.vocoder(None).path is None
+    codec.save_pretrained("out")
+    saved(Path("out/vocoder/vocoder.safetensors"), "istft", codec.features)
+    with pytest.raises(ModelError, match=r"^out/vocoder/vocoder.safetensors: of another model, and this one has no"):
+        codec.save_pretrained("out")
