@@ -65,6 +65,8 @@ def copy(name: str, folder: Path) -> None:
         shutil.copytree(source, folder, ignore=shutil.ignore_patterns("RESULTS.md", "__pycache__"))
     else:  # a folder of the user's may hold anything
         lists = getattr(load_recipe(str(found)).corpus, "splits", {}).values()
+        if outside := [each for each in lists if Path(each).is_absolute() or ".." in Path(each).parts]:
+            raise RecipeError(f"{found}: its list {outside[0]} lies in another folder, expected it beside the recipe")
         folder.mkdir(parents=True)
         for each in (found, *(source / each for each in lists)):
             (folder / each.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)

@@ -69,3 +69,8 @@ def test_copy_of_a_file_takes_it_and_its_lists(tmp_path: Path, monkeypatch: pyte
     lists = load_recipe("proj/recipe.yaml").corpus.splits.values()
     assert copied == {"recipe.yaml", *lists}
     assert done.stdout.endswith("next: sqcodec prep 'proj/runs/my copy' --data CORPUS\n")
+    text = Path("proj/recipe.yaml").read_text()
+    Path("proj/recipe.yaml").write_text(text.replace(next(iter(lists)), "../train.txt"))
+    refused = invoke("copy", "proj/recipe.yaml", "three")
+    assert (refused.exit_code, Path("three").exists()) == (1, False)
+    assert "its list ../train.txt lies in another folder, expected it beside the recipe" in refused.stderr

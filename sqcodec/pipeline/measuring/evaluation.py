@@ -4,45 +4,26 @@ In the folder: scores.jsonl (a row per file and codec, written at once, so that 
 scores.json and scores.md (means and rates), codes/ (the files of a model), sounds/ (what the page plays), index.html.
 """
 
-import hashlib
-import json
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import soundfile
-
 from sqcodec import __version__
-from sqcodec.corpus.audio import AudioSource
-from sqcodec.corpus.splits import Utterance
-from sqcodec.corpus.transcripts import transcript_files, transcript_of
 from sqcodec.errors import SqcodecError
 from sqcodec.locking import alone
-from sqcodec.metrics.external import files_of
-from sqcodec.metrics.signals import METRIC_RATE
 from sqcodec.pipeline.coding.codec import Codec, open_codec
 from sqcodec.pipeline.coding.rate_control import DEFAULT_EFFORT, Effort, Goal
 from sqcodec.pipeline.finding.models import find_for_encoding, model_name
 from sqcodec.pipeline.finding.vocoders import vocoder_name
 from sqcodec.pipeline.measuring import results
 from sqcodec.pipeline.measuring.codecs import CodecUnderTest, ModelUnderTest, OriginalUnderTest, find_baselines
+from sqcodec.pipeline.measuring.evaluated_rows import ROWS, Progress, all_rows, read_rows, task_of
 from sqcodec.pipeline.measuring.protocol import METRICS, Protocol, costs_of
 from sqcodec.pipeline.measuring.protocol import write as write_protocol
 from sqcodec.pipeline.measuring.rate_curves import read_curves, savings
-from sqcodec.pipeline.measuring.scoring import Settings, Signal, left_out, reasons, score_signals
+from sqcodec.pipeline.measuring.scoring import Settings, left_out, reasons
 from sqcodec.pipeline.measuring.utterances import credits_of, find_set, find_utterances, spread
-from sqcodec.pipeline.parallel import in_parallel
-from sqcodec.pipeline.paths import written
-from sqcodec.resampling import resample
-from sqcodec.stamps import stamp_of
-from sqcodec.storage import append_line, write_bytes, write_text
-
-Progress = Callable[[int, int], None]  # how many of the files and systems are done, how many there are
-_ROWS = "scores.jsonl"
-_LONGEST_NAME = 255 - len(".flac")  # bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,18 +36,6 @@ class Evaluated:
     systems: tuple[str, ...]
     errors: int
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Task:
-    """One file for one system; `key` changes when the row would."""
-
-    system: CodecUnderTest
-    utterance: Utterance
-    settings: Settings
-    folder: Path
-    listen: bool
-    key: str
 
 
 def evaluate(
@@ -121,14 +90,14 @@ def evaluate(
     out.mkdir(parents=True, exist_ok=True)
     listened = spread(utterances, listen)
     kept = tuple(utterance.name for utterance in utterances) if write_scp else listened
-    tasks = [_task(system, utterance, settings, out, kept) for utterance in utterances for system in systems]
+    tasks = [task_of(system, utterance, settings, out, kept) for utterance in utterances for system in systems]
     with alone(out):
-        former = len(_read_rows(out / _ROWS).keys() - {task.key for task in tasks})
-        rows = _all_rows(out, tasks, jobs=jobs, backend=backend, progress=progress)
+        former = len(read_rows(out / ROWS).keys() - {task.key for task in tasks})
+        rows = all_rows(out, tasks, jobs=jobs, backend=backend, progress=progress)
         errors = tuple(f"{row['system']}, {row['file']}: {row['error']}" for row in rows if "error" in row)
         if len(errors) == len(rows):
             raise SqcodecError(f"{out}: no file could be coded; the first: {errors[0]}")
-        gone = f"{out / _ROWS}: {former} rows of other systems, recordings or settings were replaced" if former else ""
+        gone = f"{out / ROWS}: {former} rows of other systems, recordings or settings were replaced" if former else ""
         corpus_notes = [note for note in (found.note, chosen.note, gone) if note]
         missing = reasons(row["failed"] for row in rows if "failed" in row)
         notes = (*corpus_notes, *absent, *left_out(settings), *missing, *_beyond(rows), *_failures(errors))
@@ -197,121 +166,6 @@ def _models(codec: Codec, path: Path, asked: _Asked, vocoder: str, device: str) 
     return [
         replace(model, name=f"{name}-{codec.header.bit_rate(count):g}", codebooks=count) for count in sorted(counts)
     ]
-
-
-def _task(
-    system: CodecUnderTest, utterance: Utterance, settings: Settings, folder: Path, kept: tuple[str, ...]
-) -> _Task:
-    judges = [path for judge in (settings.asr, settings.sv, settings.mos) if judge for path in files_of(judge)]
-    read = [utterance.path, *(transcript_files(utterance.path) if settings.asr else []), *judges]
-    stamp = [figure for path in read for figure in stamp_of(path) or ()]
-    recording = [utterance.name, utterance.speaker, str(utterance.path.absolute()), stamp]
-    text = json.dumps([__version__, system.name, system.identity, recording, asdict(settings)])
-    key = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return _Task(
-        system=system, utterance=utterance, settings=settings, folder=folder, listen=utterance.name in kept, key=key
-    )
-
-
-def _all_rows(
-    out: Path, tasks: list[_Task], *, jobs: int, backend: str, progress: Progress | None
-) -> list[dict[str, Any]]:
-    """The row of each task, in their order: rows of an earlier run are kept, the others computed and written.
-
-    Before that goes whatever row has the codes and sounds that are made anew.
-    """
-    known = _read_rows(out / _ROWS)
-    rows_by_key = {task.key: known[task.key] for task in tasks if task.key in known and _has_files(task)}
-    missing = [task for task in tasks if task.key not in rows_by_key]
-    anew = {(task.system.name, task.utterance.name) for task in missing}
-    left = [row for row in known.values() if (row["system"], row["file"]) not in anew]
-    if len(left) < len(known):
-        _write_rows(out / _ROWS, left)
-    if progress:
-        progress(len(rows_by_key), len(tasks))
-    for row in in_parallel(_make_row, missing, jobs=jobs, backend=backend):
-        rows_by_key[row["key"]] = row
-        append_line(out / _ROWS, json.dumps(row))
-        if progress:
-            progress(len(rows_by_key), len(tasks))
-    rows = [rows_by_key[task.key] for task in tasks]
-    _write_rows(out / _ROWS, rows)
-    return rows
-
-
-def _write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    write_text(path, "".join(f"{json.dumps(row)}\n" for row in rows))
-
-
-def _read_rows(path: Path) -> dict[str, dict[str, Any]]:
-    """Rows of an earlier run by their keys; an incomplete last line is left out."""
-    rows = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and row.keys() >= {"key", "system", "file"} and "error" not in row:
-            rows[row["key"]] = row
-    return rows
-
-
-def _has_files(task: _Task) -> bool:
-    codes, sound = results.codes_file(task.folder, task.system.name, task.utterance.name), _sound_file(task)
-    return (not isinstance(task.system, ModelUnderTest) or codes.is_file()) and (not task.listen or sound.is_file())
-
-
-def _sound_file(task: _Task) -> Path:
-    return results.sound_file(task.folder, task.system.name, task.utterance.name)
-
-
-def _make_row(task: _Task) -> dict[str, Any]:
-    """Code and score one file, keep codes and sound if asked; an error becomes part of the row."""
-    utterance = task.utterance
-    row: dict[str, Any] = {"system": task.system.name, "file": utterance.name, "speaker": utterance.speaker}
-    try:
-        _check_length(utterance)
-        source, rate = AudioSource(utterance.path), task.system.sample_rate
-        samples = source.read(METRIC_RATE)
-        coded = task.system.encode_decode(samples if rate == METRIC_RATE else source.read(rate), utterance.speaker)
-        sound = resample(coded.sound, rate, METRIC_RATE)
-        text = transcript_of(utterance.path) if task.settings.asr else None
-    except SqcodecError as error:
-        return {**row, "error": str(error), "key": task.key}
-    scored = score_signals(samples, sound, task.settings, text=text)
-    row["words"] = scored.words
-    seconds = len(samples) / METRIC_RATE
-    scores = {"bit_rate": coded.bits / seconds, **scored.scores}
-    if coded.error is not None:
-        scores["db2"] = coded.error.db2(coded.decibels)
-        row["values"] = coded.error.values
-    if coded.note:
-        row["note"] = coded.note
-    if coded.codes is not None:
-        path = results.codes_file(task.folder, task.system.name, utterance.name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, coded.codes)
-    if task.listen:
-        _save_sound(_sound_file(task), scored.aligned)
-        _save_sound(results.sound_file(task.folder, results.REFERENCE, utterance.name), samples)
-    return {
-        **row, "seconds": seconds, "bits": coded.bits, "delay": scored.delay, "scores": scores, "failed": scored.failed,
-        "key": task.key,
-    }  # fmt: skip
-
-
-def _check_length(utterance: Utterance) -> None:
-    """Raise SqcodecError: no file system holds codes and sound of such a name."""
-    if len(os.fsencode(Path(utterance.name).name)) > _LONGEST_NAME:
-        raise SqcodecError(
-            f"{utterance.path}: its name is too long for the codes and sounds that are kept of it; rename it"
-        )
-
-
-def _save_sound(path: Path, samples: Signal) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written(path) as draft:  # several systems may write one reference
-        soundfile.write(os.fsencode(draft), np.clip(samples, -1.0, 1.0), METRIC_RATE, subtype="PCM_16", format="FLAC")
 
 
 def _beyond(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -17,7 +17,7 @@ from sqcodec.corpus.splits import Utterance
 from sqcodec.errors import CodesError, CorpusError, SqcodecError
 from sqcodec.features.mel import extract
 from sqcodec.pipeline.coding.codec import open_codec
-from sqcodec.pipeline.measuring import codecs, evaluation, scoring
+from sqcodec.pipeline.measuring import codecs, evaluated_rows, evaluation, scoring
 from tests.conftest import make_model, speech_like
 
 SETTINGS = scoring.make_settings(mcd="textbook", align=True, asr=None, sv=None)
@@ -315,7 +315,7 @@ def test_what_is_made_anew_leaves_no_row_of_before(recordings: Path, monkeypatch
         evaluation.evaluate(MODEL, Path("out"), settings, data=Path("data"), listen=3)
 
     run("textbook")
-    score = evaluation.score_signals
+    score = evaluated_rows.score_signals
 
     def interrupted(*args: Any, **options: Any) -> Any:
         if calls:
@@ -325,12 +325,12 @@ def test_what_is_made_anew_leaves_no_row_of_before(recordings: Path, monkeypatch
 
     calls: list[Any] = []
     with monkeypatch.context() as patched:
-        patched.setattr(evaluation, "score_signals", interrupted)
+        patched.setattr(evaluated_rows, "score_signals", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run("versa")
     made: list[str] = []
     monkeypatch.setattr(
-        evaluation, "_make_row", lambda task, make=evaluation._make_row: made.append(task.key) or make(task)
+        evaluated_rows, "_make_row", lambda task, make=evaluated_rows._make_row: made.append(task.key) or make(task)
     )
     run("textbook")
     assert len(made) == 3
@@ -379,7 +379,7 @@ def test_a_row_is_of_its_recording_and_its_speaker(recordings: Path) -> None:
         soundfile.write(f"{root}/a.wav", speech_like(4000), 16000)
         os.utime(f"{root}/a.wav", (0, 0))
         utterance = Utterance(name=name, path=Path(root, "a.wav"), speaker=speaker, split="data")
-        key[speaker, root] = evaluation._task(system, utterance, SETTINGS, folder, ()).key
+        key[speaker, root] = evaluated_rows.task_of(system, utterance, SETTINGS, folder, ()).key
     assert len(set(key.values())) == 3
 
 
