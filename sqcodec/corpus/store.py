@@ -102,10 +102,13 @@ class Report(NamedTuple):
 def open_store(folder: Path) -> FeatureStore:
     """Open a store that `sqcodec prep` made.
 
-    Raises CorpusError: there is none in `folder`, it is of another format, or its files do not fit each other.
+    Raises CorpusError: there is none in `folder`, it is of another format, its files do not fit each other, or a `prep`
+    replaced it meanwhile.
     """
     header = _read_header(folder)
     splits = {name: _open_split(folder, name, header) for name in header["splits"]}
+    if _read_header(folder) != header:
+        raise CorpusError(f"{folder}: replaced by another store while it was opened; run the command again")
     return FeatureStore(
         folder=folder,
         features=_configuration(folder, header),

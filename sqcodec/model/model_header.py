@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sqcodec import tensor_files
 from sqcodec.errors import ModelError
 from sqcodec.spectrogram import FeatureConfig, feature_config
-from sqcodec.storage import file_digest
+from sqcodec.storage import file_digest, write_bytes
 
 # Older formats lack keys. 1: the recipe has no target. 2: no kind of network, no level, no loudness. 3: no codewords in
 # the header, and no warmup_steps and freeze_step of a residual quantiser.
@@ -134,6 +134,16 @@ def read_whole(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     shared = tensor_files.read_file(header.neighbour, KIND)[1]
     context = CONTEXT_FORMAT if header.context else FORMAT
     return {key: value for key, value in tree.items() if key != "shares"} | {"format": context}, shared | arrays
+
+
+def write_whole(path: Path, target: Path) -> None:
+    """Write the model file `path` to `target`, where it needs no neighbour. Raises ModelError as `read_model`, or if
+    `target` cannot be written."""
+    if read_header(path).neighbour:
+        tree, arrays = read_whole(path)
+        tensor_files.save_arrays(target, arrays, tree, KIND)
+    elif not (target.exists() and target.samefile(path)):
+        write_bytes(target, path.read_bytes(), error=ModelError)
 
 
 def _check_neighbour(header: ModelHeader, neighbour: Path) -> None:

@@ -68,6 +68,11 @@ class WorldConfig(Section):
     train: VocoderTrainConfig
     on_codec: Changes = None
 
+    @model_validator(mode="after")
+    def _lookahead_fits(self) -> Self:
+        _check_lookahead(self)
+        return self
+
 
 class LossConfig(Section):
     """Weights of the generator's losses; `resolutions` are the FFT lengths of the two spectral ones."""
@@ -178,9 +183,7 @@ class IstftConfig(Section):
 
     @model_validator(mode="after")
     def _lookahead_fits(self) -> Self:
-        most = 3 * (self.layers + 1)
-        if self.lookahead > most:
-            raise ValueError(f"lookahead must be at most {most} frames with {self.layers} layers, got {self.lookahead}")
+        _check_lookahead(self)
         return self
 
     def check_crops(self, hop_length: int) -> None:
@@ -200,4 +203,13 @@ class IstftConfig(Section):
 
 
 TrainedVocoderConfig = WorldConfig | IstftConfig
+
+
+def _check_lookahead(config: TrainedVocoderConfig) -> None:
+    """Raise ValueError where the layers do not see as far ahead."""
+    most = 3 * (config.layers + 1)
+    if config.lookahead > most:
+        raise ValueError(f"lookahead must be at most {most} frames with {config.layers} layers, got {config.lookahead}")
+
+
 VocoderConfig = Annotated[GriffinLimConfig | WorldConfig | IstftConfig, Field(discriminator="kind")]

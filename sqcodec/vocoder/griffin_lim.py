@@ -6,6 +6,7 @@ context on both sides, and joined by a cross-fade of 10 ms.
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from threading import Lock
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ _SEGMENT = 1000  # frames between cuts, give or take _SEARCH
 _SEARCH = 200
 _CONTEXT = 50  # frames rendered beyond each cut and thrown away
 _SEED = 0  # of the first phases: equal features give equal sound
+_SEEDING = Lock()  # the random numbers that torchaudio draws are those of the process
 
 _Samples = NDArray[np.float32]
 
@@ -131,7 +133,7 @@ def _phases_retrieved(magnitude: Tensor, config: FeatureConfig, iterations: int,
     """Magnitudes [bins, T] -> sound [(T - 1) hop] whose spectrum comes near them."""
     from torchaudio.functional import griffinlim  # here only: nothing else of sqcodec needs torchaudio
 
-    with torch.random.fork_rng(devices=[magnitude.device] if magnitude.is_cuda else []):
+    with _SEEDING, torch.random.fork_rng(devices=[magnitude.device] if magnitude.is_cuda else []):
         torch.manual_seed(_SEED)
         sound = griffinlim(
             magnitude,

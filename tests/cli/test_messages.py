@@ -179,3 +179,23 @@ def test_a_suffix_in_capitals_is_a_message() -> None:
     soundfile.write("short.wav", speech_like(20_000), 16000)
     assert run("encode", "short.wav", "M.BIN").exit_code == 0
     assert run("decode", "M.BIN", "out.wav").exit_code == 0
+
+
+def test_messages_appear_all_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part of this encoding beside the rest of another one would decode to both."""
+    soundfile.write("short.wav", speech_like(20_000), 16000)
+    assert run("encode", "short.wav", "m.bin", "--max-bytes", "40").exit_code == 0
+    former = {path: path.read_bytes() for path in Path().glob("m-*.bin")}
+    assert len(former) > 1
+    soundfile.write("short.wav", 0.5 * speech_like(20_000)[::-1], 16000)
+    written, number = Path.write_bytes, iter(range(9))
+
+    def full(path: Path, content: bytes) -> int:
+        if next(number) == 1:
+            raise OSError(28, "No space left on device")
+        return written(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        assert "No space left on device" in refused("encode", "short.wav", "m.bin", "--max-bytes", "40")
+    assert {path: path.read_bytes() for path in Path().glob("*.bin")} == former

@@ -121,3 +121,21 @@ def test_open_store_refuses_what_does_not_fit(tmp_path: Path) -> None:
     (tmp_path / "s" / "train" / "features.npy").write_bytes(b"")
     with pytest.raises(CorpusError, match=r"train: broken \("):
         store.open_store(tmp_path / "s")
+
+
+def test_a_store_that_is_replaced_while_it_is_opened_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(tmp_path / "s", "old")
+    opened = store._open_split
+
+    def open_and_replace(folder: Path, *others: object) -> object:
+        split = opened(folder, *others)  # type: ignore[arg-type]
+        build(tmp_path / "s", "new")
+        return split
+
+    monkeypatch.setattr(store, "_open_split", open_and_replace)
+    with pytest.raises(CorpusError, match="s: replaced by another store while it was opened; run the command again"):
+        store.open_store(tmp_path / "s")
+    monkeypatch.undo()
+    assert store.open_store(tmp_path / "s").digest == "new"

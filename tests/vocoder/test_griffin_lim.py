@@ -1,6 +1,7 @@
 """Griffin-Lim: exact lengths, block by block as at once, and sound that has the spectrogram it was asked for."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,15 @@ def test_the_callers_random_numbers_are_left_alone() -> None:
     state = torch.random.get_rng_state()
     rendered(torch.zeros(80, 20), config, 3000)
     assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_threads_leave_the_callers_random_numbers_alone() -> None:
+    features = extract(torch.from_numpy(speech_like(8000)), CONFIGS[0])
+    expected, state = rendered(features, CONFIGS[0], 8000), torch.get_rng_state()
+    with ThreadPoolExecutor(4) as pool:
+        sounds = list(pool.map(lambda _: rendered(features, CONFIGS[0], 8000), range(12)))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(np.array_equal(sound, expected) for sound in sounds)
 
 
 @pytest.mark.skipif("SQCODEC_SPEECH" not in os.environ, reason="SQCODEC_SPEECH names no folder of real speech")

@@ -8,6 +8,7 @@ import pytest
 import soundfile
 import torch
 
+from sqcodec.errors import RecipeError
 from sqcodec.metrics import pitch
 from sqcodec.spectrogram import FEATURES
 from sqcodec.vocoder.world import (
@@ -28,6 +29,12 @@ from tests.vocoder.conftest import small_world
 
 LOG_MEL = FEATURES["log-mel"]
 SPEECH = Path(__file__).parents[2] / "recipes/tiny/speech/VCTK-Corpus-0.92/wav48_silence_trimmed"
+
+
+def test_its_layers_must_see_as_far_ahead_as_it_says() -> None:
+    assert WorldNetwork(small_world("vocoder.lookahead=9"), LOG_MEL).trunk.ahead == 9
+    with pytest.raises(RecipeError, match="lookahead must be at most 9 frames with 2 layers, got 10"):
+        small_world("vocoder.lookahead=10")
 
 
 def vocoder(voicing: float = 0.0) -> WorldVocoder:

@@ -48,8 +48,8 @@ class Encoder:
         """
         if codebooks is not None and bit_rate is not None:
             raise CodesError("`codebooks` and `bitrate` exclude each other; give one of them")
-        if codebooks is not None and codebooks < 1:
-            raise CodesError(f"`codebooks` {codebooks}: expected a whole number of at least 1")
+        if codebooks is not None and not (isinstance(codebooks, int | np.integer) and codebooks >= 1):
+            raise CodesError(f"`codebooks` {codebooks!r}: expected a whole number of at least 1")
         if bit_rate is not None:
             check_bit_rate(bit_rate)
         available, name = len(self._header.codewords), model_name(self._header.path)

@@ -3,6 +3,7 @@
 import glob
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -61,9 +62,9 @@ def encode_messages(
     contents = [part.content for part in parts]
     files = tuple(_names(target, len(parts)))
     _check_names(source, target, files)
-    for file, content in zip(files, contents, strict=True):
-        with written(file) as draft:
-            draft.write_bytes(content)
+    with ExitStack() as drafts:  # all appear when all are written: parts of two encodings of one name would decode
+        for file, content in zip(files, contents, strict=True):
+            drafts.enter_context(written(file)).write_bytes(content)
     number, seconds = sum(part.codes.number for part in parts), audio.input_samples / audio.rate
     encoded = Encoded(
         seconds=seconds,

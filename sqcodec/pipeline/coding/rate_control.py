@@ -55,8 +55,8 @@ class Goal:
 
 def check_bit_rate(bit_rate: float) -> None:
     """Raise CodesError: no number of bits per second."""
-    if not 0 < bit_rate < math.inf:
-        raise CodesError(f"`bitrate` {bit_rate}: expected bit/s above 0, such as 1600")
+    if not (isinstance(bit_rate, int | float | np.number) and 0 < bit_rate < math.inf):
+        raise CodesError(f"`bitrate` {bit_rate!r}: expected bit/s above 0, such as 1600")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,11 +10,10 @@ from typing import Any
 
 from sqcodec.errors import ModelError
 from sqcodec.file_names import MODEL
-from sqcodec.model.model_header import KIND, ModelHeader, read_header, read_whole
+from sqcodec.model.model_header import ModelHeader, read_header, write_whole
 from sqcodec.pipeline.finding.model_card import CARD, card_of, metadata_text, with_metadata
 from sqcodec.pipeline.finding.vocoders import vocoder_file
 from sqcodec.storage import write_bytes, write_json, write_text
-from sqcodec.tensor_files import save_arrays
 from sqcodec.vocoder import vocoder_header
 
 CONFIG = "config.json"
@@ -45,13 +44,9 @@ def publish(
         (vocoder_file(folder).parent if vocoder else folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ModelError(f"{folder}: cannot be written: {error.strerror}") from error
-    if header.neighbour:
-        tree, arrays = read_whole(model)
-        save_arrays(folder / MODEL, arrays, tree, KIND)
-    else:
-        _copy(model, folder / MODEL)
-    if vocoder is not None:
-        _copy(vocoder, vocoder_file(folder))
+    write_whole(model, folder / MODEL)
+    if vocoder is not None and not (left.exists() and left.samefile(vocoder)):
+        write_bytes(left, vocoder.read_bytes(), error=ModelError)
     write_json(folder / CONFIG, _config(read_header(folder / MODEL), vocoder), error=ModelError)
     given = {"license": licence, "language": language, "datasets": [*datasets] or None}
     metadata = with_metadata(metadata_text(model), {name: value for name, value in given.items() if value})
@@ -59,11 +54,6 @@ def publish(
     metadata = with_metadata(metadata, {name: value for name, value in _DEFAULTS.items() if name not in known})
     card = card_of(model) or _card(header, folder.name)
     write_text(folder / CARD, f"---\n{metadata}---\n{card}", error=ModelError)
-
-
-def _copy(source: Path, target: Path) -> None:
-    if not (target.exists() and target.samefile(source)):
-        write_bytes(target, source.read_bytes(), error=ModelError)
 
 
 def _config(header: ModelHeader, vocoder: Path | None) -> dict[str, Any]:

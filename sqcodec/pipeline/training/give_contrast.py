@@ -1,6 +1,5 @@
 """The stage `contrast` of `train`: a vocoder that gives back fine structure which the run's decoder smooths away."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -11,10 +10,10 @@ import torch
 from sqcodec.corpus.store import StoreRow, StoreSplit
 from sqcodec.errors import TrainingError, VocoderError
 from sqcodec.file_names import MODEL
+from sqcodec.model.model_header import write_whole
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.device import find_device
 from sqcodec.pipeline.finding.vocoders import vocoder_file
-from sqcodec.pipeline.paths import written
 from sqcodec.pipeline.training.coded_store import codec_for, no_known_speaker, reconstructed
 from sqcodec.pipeline.training.launch import refuse_processes
 from sqcodec.pipeline.training.run_folder import last_vocoder, stage_folder
@@ -57,8 +56,7 @@ def give_contrast(recipe: CodecRecipe, features: Path, run: Path, *, device: str
     lost = contrast_lost_by(codec, store.splits["train"], model)
     folder = stage_folder(run, "contrast")
     vocoder_file(folder).parent.mkdir(parents=True, exist_ok=True)
-    with written(folder / model.name) as draft:
-        shutil.copy(model, draft)
+    write_whole(model, folder / model.name)
     save_vocoder(
         vocoder_file(folder),
         with_contrast(network, lost, recipe.contrast),

@@ -1,6 +1,7 @@
 """What `Codec.encode` and `Codec.decode` take, and what they say of anything else."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -167,13 +168,16 @@ def test_codes_is_what_encode_returns(codec: Codec) -> None:
     [
         ({"codebooks": 0}, "`codebooks` 0: expected a whole number of at least 1"),
         ({"codebooks": -1}, "`codebooks` -1: expected a whole number of at least 1"),
+        ({"codebooks": "4"}, "`codebooks` '4': expected a whole number of at least 1"),
+        ({"codebooks": 2.5}, "`codebooks` 2.5: expected a whole number of at least 1"),
+        ({"bitrate": "1600"}, "`bitrate` '1600': expected bit/s above 0, such as 1600"),
         ({"bitrate": 0}, "`bitrate` 0: expected bit/s above 0, such as 1600"),
         ({"bitrate": -5}, "`bitrate` -5: expected bit/s above 0"),
         ({"bitrate": float("nan")}, "`bitrate` nan: expected bit/s above 0"),
         ({"bitrate": float("inf")}, "`bitrate` inf: expected bit/s above 0"),
     ],
 )
-def test_numbers_that_mean_nothing_are_refused(codec: Codec, setting: dict[str, float], text: str) -> None:
+def test_numbers_that_mean_nothing_are_refused(codec: Codec, setting: dict[str, Any], text: str) -> None:
     with pytest.raises(CodesError) as caught:
         codec.encode(SOUND, 16000, **setting)
     assert str(caught.value).startswith(text)

@@ -2,6 +2,7 @@
 
 import shutil
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,8 +10,10 @@ from sqcodec.corpus.store import open_store
 from sqcodec.errors import CorpusError, ModelError, TrainingError, VocoderError
 from sqcodec.model.assembly import build_codec
 from sqcodec.model.model_file import save_model
+from sqcodec.model.model_header import read_whole
 from sqcodec.pipeline.training import give_contrast as stage
 from sqcodec.pipeline.training.give_contrast import give_contrast
+from sqcodec.pipeline.training.shipping import ship_receiver
 from sqcodec.recipe import load_recipe
 from sqcodec.train.crops import band_statistics
 from sqcodec.vocoder.istft import IstftNetwork
@@ -84,6 +87,18 @@ def test_the_vocoder_that_was_tuned_on_the_codec_comes_first(made, tmp_path):
     folder = give_contrast(RECIPE, store, run, device="cpu")
     head = load_vocoder(folder / "vocoder" / "vocoder.safetensors", FEATURES).network.state_dict()
     assert all(torch.equal(head[name], value) for name, value in tuned.state_dict().items() if "embed" not in name)
+
+
+def test_a_model_that_shares_arrays_is_whole_in_its_copy(made, tmp_path):
+    store, source = made
+    neighbour = shutil.copytree(source, tmp_path / "neighbour") / "model.safetensors"
+    run = shutil.copytree(source, tmp_path / "run")
+    ship_receiver(source / "model.safetensors", neighbour, run / "model.safetensors")
+    copied = give_contrast(RECIPE, store, run, device="cpu") / "model.safetensors"
+    shutil.rmtree(neighbour.parent)
+    arrays, expected = read_whole(copied)[1], read_whole(source / "model.safetensors")[1]
+    assert arrays.keys() == expected.keys()
+    assert all(np.array_equal(array, expected[name]) for name, array in arrays.items())
 
 
 def test_what_has_no_contrast_to_give_is_refused(made, tmp_path, monkeypatch):
