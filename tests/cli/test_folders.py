@@ -405,3 +405,25 @@ def test_another_neighbour_is_another_model(workplace: Path) -> None:
     name = next(name for name in arrays if name.startswith("encoder") and name.endswith("bias"))
     tensor_files.save_arrays(path, {**arrays, name: arrays[name] + np.float16(0.5)}, header, KIND)
     assert "1 redone" in run(*arguments).stdout
+
+
+def test_what_is_left_of_files_that_are_gone_is_named(workplace: Path) -> None:
+    """A folder that is decoded or scored later would have them as well."""
+    source, codes, sound = workplace / "few", workplace / "codes", workplace / "sound"
+    (source / "s").mkdir(parents=True)
+    for name in ("a.wav", "s/b.wav", "c.wav"):
+        soundfile.write(source / name, speech_like(4000), 16000)
+    assert "left of" not in run("encode", source, codes).output
+    (source / "c.wav").unlink()
+    soundfile.write(source / "a.flac", speech_like(3000), 16000)
+    text = f"left of an earlier run, and of no file that is there now: {codes / 'a.sqc'}, {codes / 'c.sqc'}; remove"
+    assert text in " ".join(run("encode", source, codes).output.split())
+    assert text in json.loads(run("encode", source, codes, "--json").stdout)["notes"][-1]
+    assert run("encode", source, codes, "--format", "npy").output.count("left of") == 0
+    run("decode", codes, sound)
+    (codes / "a.sqc").unlink()
+    (sound / "c.wav").write_bytes(b"of another program")
+    (codes / "c.sqc").unlink()
+    output = " ".join(run("decode", codes, sound).output.split())
+    assert "left of an earlier run" in output
+    assert "c.wav" not in output

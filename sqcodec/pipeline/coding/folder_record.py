@@ -1,7 +1,7 @@
 """What made the outputs of a folder run: one JSON line an output, in a hidden file of the folder."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +26,23 @@ class FolderRecord:
         if written is None:
             return "new"
         return "kept" if self._entries.get(output) == _entry(output, source, settings, written) else "redone"
+
+    def left_of(self, source: Path, outputs: Collection[str]) -> list[str]:
+        """Outputs of sources in the folder `source`, still as they were written, that are not among `outputs`; of the
+        suffixes of those."""
+        suffixes = {Path(output).suffix for output in outputs}
+        others = [(output, entry) for output, entry in self._entries.items() if output not in outputs]
+        return sorted(
+            output for output, entry in others if Path(output).suffix in suffixes and self._is_of(entry, source)
+        )
+
+    def _is_of(self, entry: dict[str, Any], source: Path) -> bool:
+        """Whether an output lies there as it was written, of a file in the folder `source`."""
+        match entry:
+            case {"output": output, "source": [str(path), *_], "written": list(written)}:
+                stamp = stamp_of(self._root / output)
+                return stamp is not None and [*stamp] == written and Path(path).is_relative_to(source.absolute())
+        return False
 
     def add(
         self, output: str, source: Path, stamp: Stamp | None, settings: Mapping[str, Any], written: Stamp | None

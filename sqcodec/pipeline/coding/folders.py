@@ -44,6 +44,7 @@ from sqcodec.storage import file_digest
 from sqcodec.vocoder.interface import VocoderPrecision
 
 _Settings = dict[str, Any]
+_NAMED = 3  # outputs in a note
 
 
 class Workers(NamedTuple):
@@ -128,7 +129,12 @@ def encode_folder(
     record = FolderRecord(target)
     plans = [_Plan(task, record.state(task.output, task.source, settings), stamp_of(task.source)) for task in tasks]
     function = partial(_encode, found.path.resolve(), device, speaker, form, options, dtype, block)
-    notes = (found.note, bit_rate_note(codec, None if goal else asked), _left_out(source))
+    notes = (
+        found.note,
+        bit_rate_note(codec, None if goal else asked),
+        _left_out(source),
+        _left_over(target, record.left_of(source, {task.output for task in tasks})),
+    )
     report = partial(progress, workers.work(codec.engine.device))
     files = _run(function, plans, record, lambda _: settings, workers=workers, report=report)
     return FolderResult(files=files, notes=tuple(filter(None, notes)))
@@ -160,8 +166,9 @@ def decode_folder(
     todo = [plan.task.source for plan in plans if plan.state != "kept"]
     where = _decoding_device(todo[0], model, device, precision) if todo and workers.backend == "local" else device
     report = partial(progress, workers.work(where))
+    notes = (_messages_left(source), _left_over(target, record.left_of(source, {task.output for task in tasks})))
     files = _run(function, plans, record, settings_of, workers=workers, report=report)
-    return FolderResult(files=files, notes=tuple(filter(None, (_messages_left(source),))))
+    return FolderResult(files=files, notes=tuple(filter(None, notes)))
 
 
 def _decoding_device(source: Path, model: str | None, device: str, precision: VocoderPrecision) -> str:
@@ -322,6 +329,15 @@ def _messages_left(source: Path) -> str:
         if number
         else ""
     )
+
+
+def _left_over(target: Path, outputs: Sequence[str]) -> str:
+    """A note on outputs of earlier runs whose source is gone, or has an output of another name now; "" if none."""
+    if not outputs:
+        return ""
+    names = ", ".join(str(target / output) for output in outputs[:_NAMED])
+    more = f" and {len(outputs) - _NAMED} more" if len(outputs) > _NAMED else ""
+    return f"left of an earlier run, and of no file that is there now: {names}{more}; remove what you do not need"
 
 
 def _renamed(path: Path, suffix: str, stems: Counter[Path], taken: Collection[Path]) -> Path:
