@@ -3,17 +3,16 @@
 Up to date is what the same source gave with the same settings: the folder's record says so (`folder_record`).
 """
 
-from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqcodec import __version__
-from sqcodec.bitstream import message, npy
+from sqcodec.bitstream import npy
 from sqcodec.corpus.audio import AudioSource
-from sqcodec.corpus.recordings import SUFFIXES, UNREADABLE, files_below
+from sqcodec.corpus.recordings import SUFFIXES
 from sqcodec.errors import SqcodecError
 from sqcodec.model.model_header import model_digest
 from sqcodec.model.model_header import read_header as read_model_header
@@ -29,6 +28,7 @@ from sqcodec.pipeline.coding.files import (
     encode_with,
 )
 from sqcodec.pipeline.coding.folder_record import FolderRecord, State
+from sqcodec.pipeline.coding.folder_tasks import Task, left_out, left_over, messages_left, tasks_of
 from sqcodec.pipeline.coding.notes import Note, note, recording_notes
 from sqcodec.pipeline.coding.open_codecs import cached_codec
 from sqcodec.pipeline.coding.outcomes import FileResult, FolderResult, Outcome
@@ -38,13 +38,11 @@ from sqcodec.pipeline.coding.watched import ShowProgress
 from sqcodec.pipeline.finding.models import find_for_encoding
 from sqcodec.pipeline.finding.vocoders import choose_vocoder
 from sqcodec.pipeline.parallel import in_parallel
-from sqcodec.pipeline.paths import check_folder
 from sqcodec.stamps import Stamp, stamp_of
 from sqcodec.storage import file_digest
 from sqcodec.vocoder.interface import VocoderPrecision
 
 _Settings = dict[str, Any]
-_NAMED = 3  # outputs in a note
 
 
 class Workers(NamedTuple):
@@ -60,20 +58,10 @@ class Workers(NamedTuple):
         return f"files on {device}" + (f" in {self.jobs} processes" if self.jobs > 1 else "")
 
 
-class _Task(NamedTuple):
-    """One file. Its paths are absolute, because a worker may run in another folder. shown: the path for messages;
-    output: the path of its result in the folder of outputs."""
-
-    source: Path
-    target: Path
-    shown: Path
-    output: str
-
-
 class _Plan(NamedTuple):
     """One file before the work: whether its output is there, and the stamp of its source."""
 
-    task: _Task
+    task: Task
     state: State
     stamp: Stamp | None
 
@@ -114,7 +102,7 @@ def encode_folder(
     check_dtype(dtype, form)
     check_coder(options, form)
     check_block(block, form)
-    tasks = _tasks(source, target, SUFFIXES, f".{form}", "recordings")
+    tasks = tasks_of(source, target, SUFFIXES, f".{form}", "recordings")
     found = find_for_encoding(model)
     codec = cached_codec(found.path, device if workers.backend == "local" else "cpu")
     asked, goal = options.bit_rate, options.goal(possible=codec.has_true_rates and form == "sqc")
@@ -132,8 +120,8 @@ def encode_folder(
     notes = (
         found.note,
         bit_rate_note(codec, None if goal else asked),
-        _left_out(source),
-        _left_over(target, record.left_of(source, {task.output for task in tasks})),
+        left_out(source),
+        left_over(target, record.left_of(source, {task.output for task in tasks})),
     )
     report = partial(progress, workers.work(codec.engine.device))
     files = _run(function, plans, record, lambda _: settings, workers=workers, report=report)
@@ -158,7 +146,7 @@ def decode_folder(
     rate: Hz; None: the model's. Sound that these codes gave with these settings before is kept. Raises SqcodecError: no
     codes files, or `target` lies within `source`, or is named as a file.
     """
-    tasks = _tasks(source, target, CODES_SUFFIXES, ".wav", "codes files")
+    tasks = tasks_of(source, target, CODES_SUFFIXES, ".wav", "codes files")
     settings_of = lru_cache(partial(_decoding_settings, model, speaker, vocoder, rate, precision))
     record = FolderRecord(target)
     plans = [_Plan(task, _decoded_state(record, task, settings_of), stamp_of(task.source)) for task in tasks]
@@ -166,7 +154,7 @@ def decode_folder(
     todo = [plan.task.source for plan in plans if plan.state != "kept"]
     where = _decoding_device(todo[0], model, device, precision) if todo and workers.backend == "local" else device
     report = partial(progress, workers.work(where))
-    notes = (_messages_left(source), _left_over(target, record.left_of(source, {task.output for task in tasks})))
+    notes = (messages_left(source), left_over(target, record.left_of(source, {task.output for task in tasks})))
     files = _run(function, plans, record, settings_of, workers=workers, report=report)
     return FolderResult(files=files, notes=tuple(filter(None, notes)))
 
@@ -180,7 +168,7 @@ def _decoding_device(source: Path, model: str | None, device: str, precision: Vo
         return device
 
 
-def _decoded_state(record: FolderRecord, task: _Task, settings_of: Callable[[str | None], _Settings]) -> State:
+def _decoded_state(record: FolderRecord, task: Task, settings_of: Callable[[str | None], _Settings]) -> State:
     if not task.target.exists():
         return "new"
     try:
@@ -210,7 +198,7 @@ def _decoding_settings(
 
 
 def _run(
-    function: Callable[[_Task], _Done],
+    function: Callable[[Task], _Done],
     plans: Sequence[_Plan],
     record: FolderRecord,
     settings_of: Callable[[str | None], _Settings],
@@ -237,7 +225,7 @@ def _run(
     return tuple(results)
 
 
-def _attempt(function: Callable[[_Task], _Done], work: tuple[int, _Task]) -> _Done:
+def _attempt(function: Callable[[Task], _Done], work: tuple[int, Task]) -> _Done:
     """Process one file. Its errors, whatever they are, do not stop the other files."""
     number, task = work
     try:
@@ -260,7 +248,7 @@ def _encode(
     options: Options,
     dtype: npy.Dtype | None,
     block: float | None,
-    task: _Task,
+    task: Task,
 ) -> _Done:
     audio = AudioSource(task.source)
     codec = cached_codec(model, device)
@@ -278,7 +266,7 @@ def _decode(
     speaker: str | None,
     vocoder: str | None,
     rate: int | None,
-    task: _Task,
+    task: Task,
 ) -> _Done:
     file = identify(npy.read_bytes(task.source), str(task.source))
     found = find_model(file.identity, model)
@@ -295,52 +283,3 @@ def _decode(
         *note("limited", clipping_note(result, shown)),
     )
     return _Done(0, file.identity, result.samples / rate, len(file.content), notes, stamp=result.stamp)
-
-
-def _tasks(source: Path, target: Path, suffixes: Collection[str], suffix: str, what: str) -> list[_Task]:
-    """Every file under `source` with one of `suffixes`, and the path of its result."""
-    check_folder(source, target)
-    paths = [path.relative_to(source) for path in files_below(source, suffixes)]
-    if not paths:
-        raise SqcodecError(f"{source}: no {what} in it; expected files named {', '.join(suffixes)}")
-    if target.suffix.lower() in (*CODES_SUFFIXES, *SUFFIXES, message.SUFFIX) and not target.exists():
-        raise SqcodecError(f"{target}: the name of a file; {source} is a folder, so expected the folder to write to")
-    stems, taken = Counter(path.with_suffix("") for path in paths), frozenset(paths)
-    sources, targets = source.absolute(), target.absolute()
-    outputs = [_renamed(path, suffix, stems, taken) for path in paths]
-    return [
-        _Task(sources / path, targets / output, source / path, output.as_posix())
-        for path, output in zip(paths, outputs, strict=True)
-    ]
-
-
-def _left_out(source: Path) -> str:
-    """A note on recordings in formats that cannot be read; "" if there are none."""
-    found = files_below(source, UNREADABLE)
-    kinds = ", ".join(sorted({path.suffix.lower() for path in found}))
-    return f"{source}: left out {len(found)} files that cannot be read ({kinds}); convert them to FLAC" if found else ""
-
-
-def _messages_left(source: Path) -> str:
-    """A note on messages, which are decoded by their names; "" if there are none."""
-    number = len(files_below(source, (message.SUFFIX,)))
-    return (
-        f"{source}: left out {number} messages ({message.SUFFIX}); name those of one recording together"
-        if number
-        else ""
-    )
-
-
-def _left_over(target: Path, outputs: Sequence[str]) -> str:
-    """A note on outputs of earlier runs whose source is gone, or has an output of another name now; "" if none."""
-    if not outputs:
-        return ""
-    names = ", ".join(str(target / output) for output in outputs[:_NAMED])
-    more = f" and {len(outputs) - _NAMED} more" if len(outputs) > _NAMED else ""
-    return f"left of an earlier run, and of no file that is there now: {names}{more}; remove what you do not need"
-
-
-def _renamed(path: Path, suffix: str, stems: Counter[Path], taken: Collection[Path]) -> Path:
-    """a.wav -> a.sqc; a.wav and a.flac in one folder -> a.wav.sqc and a.flac.sqc; then a.wav.wav -> a.wav.wav.sqc."""
-    stem = path.with_suffix("")
-    return path.with_suffix(suffix) if stems[stem] == 1 and stem not in taken else path.with_name(path.name + suffix)
