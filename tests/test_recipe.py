@@ -410,3 +410,28 @@ def test_many_errors_are_counted_and_not_all_listed(tmp_path: Path) -> None:
     assert len(lines) == 52
     count = int(lines[0].partition(": ")[2].split()[0])
     assert lines[-1] == f"  and {count - 50} more"
+
+
+def test_a_key_that_is_there_twice_is_refused(tmp_path):
+    """YAML readers take the last one; the first would be lost without a word."""
+    path = tmp_path / "recipe.yaml"
+    text = (available_recipes()["tiny"] / "recipe.yaml").read_text()
+    for more in ("train: {steps: 7}\n", "corpus: {kind: folder, kind: vctk}\n"):
+        path.write_text(text + more)
+        with pytest.raises(RecipeError, match="not a YAML file: '(train|corpus|kind)' is there twice in .*line"):
+            load_recipe(str(path))
+    path.write_text(text + "x: &x {steps: 7}\ny: {<<: *x, steps: 8}\n")  # that is what merging is for
+    with pytest.raises(RecipeError, match="y: unknown key"):
+        load_recipe(str(path))
+
+
+@pytest.mark.parametrize(
+    ("override", "text"),
+    [
+        ("joint.live.vocoder.lookahead=abc", "as joint.live.vocoder changes it: 1 error.*vocoder.lookahead: "),
+        ("vocoder.losses.resolutions=[]", "losses.resolutions: .*at least 1 item"),
+    ],
+)
+def test_values_of_another_type_or_none_are_one_error(override, text):
+    with pytest.raises(RecipeError, match=f"(?s){text}"):
+        load_recipe("speech16k", (override,))

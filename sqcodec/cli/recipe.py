@@ -1,5 +1,6 @@
 """`sqcodec recipe`: list, show and copy recipes."""
 
+import os
 import re
 import shlex
 import shutil
@@ -10,6 +11,7 @@ import click
 from sqcodec.cli.options import PATH
 from sqcodec.cli.wording import echo
 from sqcodec.errors import RecipeError
+from sqcodec.storage import written_folder
 
 
 @click.group()
@@ -39,9 +41,9 @@ def show(name: str) -> None:
 
     Example: sqcodec recipe show vctk
     """
-    from sqcodec.recipe import find_recipe
+    from sqcodec.recipe.reading import read_recipe
 
-    echo(find_recipe(name).read_text(encoding="utf-8"), nl=False)
+    echo(read_recipe(name)[1], nl=False)
 
 
 @recipe.command()
@@ -52,30 +54,34 @@ def copy(name: str, folder: Path) -> None:
 
     Example: sqcodec recipe copy vctk mine
     """
-    from sqcodec.recipe import available_recipes, find_recipe, load_recipe
+    from sqcodec.recipe import available_recipes, load_recipe
+    from sqcodec.recipe.reading import read_recipe
 
-    found = find_recipe(name)
-    source = found.parent
+    found, text = read_recipe(name)
+    source, shipped = found.parent, available_recipes()
     own = re.sub(r"[^A-Za-z0-9_.-]", "-", folder.resolve().name).strip("_.-")
     if not own:
         raise RecipeError(f"{folder}: is to name the recipe, expected a letter of a to z or a digit in it")
     if folder.exists():
         raise RecipeError(f"{folder}: exists already, expected a new folder; choose another name or remove it")
-    if source in available_recipes().values():
-        shutil.copytree(source, folder, ignore=shutil.ignore_patterns("RESULTS.md", "__pycache__"))
+    if source in shipped.values():
+        left = ("RESULTS.md", "__pycache__")
+        files = [path for path in source.rglob("*") if path.is_file() and not {*left} & {*path.parts}]
     else:  # a folder of the user's may hold anything
         lists = getattr(load_recipe(str(found)).corpus, "splits", {}).values()
         if outside := [each for each in lists if Path(each).is_absolute() or ".." in Path(each).parts]:
             raise RecipeError(f"{found}: its list {outside[0]} lies in another folder, expected it beside the recipe")
-        folder.mkdir(parents=True)
-        for each in (found, *(source / each for each in lists)):
-            (folder / each.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(each, folder / each.relative_to(source))
-    path = folder / found.name  # its data and runs are its own
-    renamed = re.sub(r"^name: .*$", f'name: "{own}"', path.read_text("utf-8"), flags=re.MULTILINE)
-    path.unlink()
-    (folder / "recipe.yaml").write_text(renamed, "utf-8")
-    echo(f"{folder / 'recipe.yaml'}: a copy of {name}; next: sqcodec prep {shlex.quote(str(folder))} --data CORPUS")
+        files = [source / each for each in lists]
+        if lost := [file for file in files if not file.is_file()]:
+            raise RecipeError(f"{found}: its list {lost[0]} is missing; expected it beside the recipe")
+    with written_folder(folder, error=RecipeError) as draft:
+        for file in (path for path in files if path != found):
+            (draft / file.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, draft / file.relative_to(source))
+        renamed = re.sub(r"^name: .*$", f'name: "{own}"', text, flags=re.MULTILINE)  # its data and runs are its own
+        (draft / "recipe.yaml").write_text(renamed, "utf-8")
+    shown = f".{os.sep}{folder}" if str(folder) in shipped else str(folder)  # the bare word is what ships
+    echo(f"{folder / 'recipe.yaml'}: a copy of {name}; next: sqcodec prep {shlex.quote(shown)} --data CORPUS")
 
 
 def _headline(path: Path) -> str:

@@ -63,7 +63,8 @@ class JointConfig(Section):
         if self.live is None:
             return self
         frames, most = self.live.vocoder.get("lookahead"), self.vocoder.get("lookahead")
-        if self.live.decoder_lookahead > self.decoder_lookahead or (frames and most is not None and frames > most):
+        more = isinstance(frames, int) and isinstance(most, int) and frames > most  # other types are refused later
+        if more or self.live.decoder_lookahead > self.decoder_lookahead:
             raise ValueError(
                 "joint.live goes on from joint and cannot add look-ahead; expected decoder_lookahead up to"
                 f" {self.decoder_lookahead} and vocoder.lookahead up to {most}, got {self.live.decoder_lookahead} and"

@@ -33,9 +33,10 @@ def find_recipe(name: str) -> Path:
     Raises RecipeError: nothing of that name; the text lists what there is.
     """
     path = Path(name)
-    shipped = available_recipes().get(path.name if path.parent in (Path(), Path("recipes")) else "")
+    bare = name == path.name  # neither `./vctk` nor `vctk/`
+    shipped = available_recipes().get(path.name if bare or path.parent == Path("recipes") else "")
     # A folder given with its path comes before a shipped recipe of the same name; a bare word means the shipped one.
-    local = [path / "recipe.yaml", path] if path.parent != Path() or path.suffix in (".yaml", ".yml") else []
+    local = [path / "recipe.yaml", path] if not bare or path.suffix in (".yaml", ".yml") else []
     for candidate in [*local, shipped / "recipe.yaml" if shipped else path / "recipe.yaml"]:
         if candidate.is_file():
             return candidate
@@ -45,16 +46,25 @@ def find_recipe(name: str) -> Path:
     )
 
 
+def read_recipe(name: str) -> tuple[Path, str]:
+    """The path that `find_recipe` finds, and its text. Raises RecipeError: none, or no text."""
+    path = find_recipe(name)
+    try:
+        return path, path.read_text(encoding="utf-8")
+    except (UnicodeDecodeError, OSError) as error:
+        raise RecipeError(f"{path}: not a YAML file: {error}") from error
+
+
 def load_recipe(name: str, overrides: tuple[str, ...] = (), *, on_codec: bool = False) -> Recipe:
     """Read, override (`key.path=value`, the value in YAML) and validate a recipe.
 
     on_codec: with what the recipe's `vocoder.on_codec` changes; overrides come before it.
     Raises RecipeError: not found, not YAML, or any number of keys that are unknown, missing or mistyped, all named.
     """
-    path = find_recipe(name)
+    path, text = read_recipe(name)
     try:
-        tree = parse(path.read_text(encoding="utf-8"))
-    except (RecipeError, UnicodeDecodeError, OSError) as error:
+        tree = parse(text)
+    except RecipeError as error:
         raise RecipeError(f"{path}: not a YAML file: {error}") from error
     if not isinstance(tree, dict):
         raise RecipeError(f"{path}: got {type(tree).__name__}, expected a mapping of sections (name, corpus, ...)")

@@ -77,7 +77,7 @@ class WorldConfig(Section):
 class LossConfig(Section):
     """Weights of the generator's losses; `resolutions` are the FFT lengths of the two spectral ones."""
 
-    resolutions: tuple[Annotated[int, Field(ge=64, multiple_of=4, strict=True)], ...]
+    resolutions: Annotated[tuple[Annotated[int, Field(ge=64, multiple_of=4, strict=True)], ...], Field(min_length=1)]
     mel: Weight
     stft: Weight
     adversarial: Weight
@@ -188,7 +188,7 @@ class IstftConfig(Section):
 
     def check_crops(self, hop_length: int) -> None:
         """Raise ValueError where crops are too short for the windows that losses and discriminators look through."""
-        longest, discriminators = max((*self.losses.resolutions, 1)), self.discriminators
+        longest, discriminators = max(self.losses.resolutions), self.discriminators
         if hop_length * self.train.frames < longest:
             raise ValueError(f"vocoder.train.frames must cover {longest} samples, the longest of losses.resolutions")
         if discriminators.start is not None and not discriminators.families:

@@ -74,3 +74,32 @@ def test_copy_of_a_file_takes_it_and_its_lists(tmp_path: Path, monkeypatch: pyte
     refused = invoke("copy", "proj/recipe.yaml", "three")
     assert (refused.exit_code, Path("three").exists()) == (1, False)
     assert "its list ../train.txt lies in another folder, expected it beside the recipe" in refused.stderr
+
+
+def test_a_folder_with_its_path_comes_before_what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Completion writes `tiny/`; only the bare word is what ships."""
+    monkeypatch.chdir(tmp_path)
+    assert invoke("copy", "tiny", "tiny").stdout.endswith("next: sqcodec prep ./tiny --data CORPUS\n")
+    own, shipped = (tmp_path / "tiny" / "recipe.yaml").read_text(), (available_recipes()["tiny"] / "recipe.yaml")
+    (tmp_path / "tiny" / "recipe.yaml").write_text(own := own.replace("steps: ", "steps: 1"))
+    for name in ("tiny/", "./tiny", "./tiny/", f"{tmp_path}/tiny"):
+        assert invoke("show", name).stdout == own
+    assert invoke("show", "tiny").stdout == shipped.read_text()
+    assert "no such folder or file" in invoke("show", "vctk/").stderr
+
+
+def test_show_of_what_is_no_text_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "latin.yaml").write_bytes("name: caf\xe9".encode("latin-1"))
+    done = invoke("show", tmp_path / "latin.yaml")
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+    assert "latin.yaml: not a YAML file: 'utf-8' codec can't decode" in done.stderr
+
+
+def test_copy_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert invoke("copy", "vctk", "proj").exit_code == 0
+    lost = Path("proj", next(iter(load_recipe("proj/").corpus.splits.values())))
+    lost.unlink()
+    done = invoke("copy", "proj/", "two")
+    assert (done.exit_code, Path("two").exists()) == (1, False)
+    assert f"proj/recipe.yaml: its list {lost} is missing; expected it beside the recipe" in done.stderr
