@@ -16,6 +16,7 @@ from benchmarks.speech import SAMPLE_RATE, recordings
 from benchmarks.timing import usage
 from sqcodec.bitstream import sqc
 from sqcodec.bitstream.ans import pack_codes, unpack_codes
+from sqcodec.bitstream.code_space import Coder
 from sqcodec.bitstream.entropy_tables import TOTAL, Tables
 from sqcodec.bitstream.sqc_header import read_header
 from sqcodec.codes import Codes
@@ -26,6 +27,7 @@ from sqcodec.pipeline.training.count_tables import codes_of
 CODES_PER_SECOND = 50
 BLOCK = 10 * CODES_PER_SECOND
 SIZES = (1, 3, 10, 60)  # seconds
+CODERS: dict[Coder, str] = {"plain": "fixed width", "tables": "tables", "context": "context model"}
 DISCOUNTS = (0.5, 0.75, 0.875)
 
 
@@ -49,14 +51,18 @@ def report(model: str, folder: Path, *, features: Path | None, every: int, runs:
 
 
 def rates(codec: "sqcodec.Codec", coded: Sequence[Codes], tables: Tables, seconds: float) -> Iterator[str]:
-    plain = replace(codec.space, tables=None)
-    files = [sum(len(sqc.pack(codes, space)) for codes in coded) for space in (plain, codec.space)]
-    yield f"nominal                {codec.bit_rate:7.1f} bit/s"
+    yield f"nominal                {nominal(codec, coded):7.1f} bit/s"
     for order in (0, 1):
         bits = sum(tables.bits(codes.indices, order) for codes in coded)
         yield f"order {order}                {bits / seconds:7.1f} bit/s"
-    yield f".sqc without tables    {8 * files[0] / seconds:7.1f} bit/s, everything included"
-    yield f".sqc                   {8 * files[1] / seconds:7.1f} bit/s, everything included"
+    for coder in codec.space.by_coder:
+        size = sum(len(sqc.pack(codes, codec.space, coder=coder)) for codes in coded)
+        yield f".sqc, {CODERS[coder]:<17}{8 * size / seconds:7.1f} bit/s, everything included"
+
+
+def nominal(codec: "sqcodec.Codec", coded: Sequence[Codes]) -> float:
+    """bit/s of the codebooks that the codes use."""
+    return codec.header.bit_rate(len(coded[0].indices))
 
 
 def count_triples(codec: "sqcodec.Codec", features: Path) -> Counter[tuple[int, int, int]]:
@@ -106,14 +112,14 @@ def sizes(codec: "sqcodec.Codec", coded: Sequence[Codes]) -> Iterator[str]:
             continue
         whole = replace(coded[0], samples=samples)
         parts = [replace(whole, indices=joined[:, start : start + length]) for start in starts]
-        files = [sqc.pack(part, codec.space) for part in parts]
-        fixed = len(sqc.pack(parts[0], replace(codec.space, tables=None)))
+        files = [sqc.pack(part, codec.space, coder="tables") for part in parts]
+        fixed = len(sqc.pack(parts[0], codec.space, coder="plain"))
         header = read_header(files[0], where="").size
         mean = statistics.mean(map(len, files))
         yield (
             f"{seconds:2} s: {mean:6.1f} bytes ({min(map(len, files))} to {max(map(len, files))}, {len(files)} files),"
-            f" {8 * mean / seconds:.0f} bit/s; header {header}; without tables {fixed}; nominal alone"
-            f" {codec.bit_rate * seconds / 8:.0f}"
+            f" {8 * mean / seconds:.0f} bit/s with tables; header {header}; fixed width {fixed}; nominal alone"
+            f" {nominal(codec, coded) * seconds / 8:.0f}"
         )
 
 

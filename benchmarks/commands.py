@@ -176,6 +176,13 @@ def rank_command(runs: int) -> None:
     click.echo(f"seconds={training.rank_seconds(runs)}")
 
 
+def _systems(_: click.Context, __: click.Parameter, value: str) -> list[str]:
+    """Raise BadParameter: no such system."""
+    if strange := [name for name in value.split(",") if name not in rate.MEASURED]:
+        raise click.BadParameter(f"{strange[0]!r}, expected some of {', '.join(rate.MEASURED)}")
+    return value.split(",")
+
+
 @click.command("rate")
 @click.argument("recordings", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Rows, JSON lines; kept, and added to.")
@@ -183,27 +190,34 @@ def rank_command(runs: int) -> None:
     "--systems",
     default="context,effort 1,effort 2,effort 3",
     show_default=True,
-    help="Of MODEL; `rated` and `unrated` are effort 1 of models that trained on with and without the rate.",
+    callback=_systems,
+    help="Of MODEL, separated by commas; `context` is whole codebooks, with tables as well.",
 )
 @click.option("--model", default="speech16k", show_default=True)
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw the curves here.")
-def rate_command(recordings: tuple[Path, ...], out: Path, systems: str, model: str, picture: Path | None) -> None:
+def rate_command(recordings: tuple[Path, ...], out: Path, systems: list[str], model: str, picture: Path | None) -> None:
     """Quality against the true bits of files, for whole codebooks and every effort (docs/results/rate.md)."""
-    rate.measure(sqcodec.load(model, device="cpu"), recordings, out, systems.split(","))
-    found = rate.curves(rate.read(out))
+    found = rate.curves(rate.measure(sqcodec.load(model, device="cpu"), recordings, out, systems))
     click.echo(rate.table(found))
     if picture:
         rate.draw(found, picture)
 
 
+def _bit_rates(_: click.Context, __: click.Parameter, value: str) -> list[int]:
+    """Raise BadParameter: no numbers above 0."""
+    if not all(word.isdecimal() and int(word) for word in value.split(",")):
+        raise click.BadParameter(f"{value!r}, expected bit/s separated by commas, such as 800,1600")
+    return [int(word) for word in value.split(",")]
+
+
 @click.command("sounds")
 @click.argument("recordings", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--rates", default="800,1600", show_default=True, help="bit/s, separated by commas.")
+@click.option("--rates", default="800,1600", show_default=True, callback=_bit_rates, help="bit/s, separated by commas.")
 @click.option("--model", default="speech16k", show_default=True)
-def sounds_command(recordings: tuple[Path, ...], rates: str, model: str) -> None:
+def sounds_command(recordings: tuple[Path, ...], rates: list[int], model: str) -> None:
     """Bits of silence, unvoiced and voiced sounds, and of each stage in them (docs/results/rate.md)."""
     codec = sqcodec.load(model, device="cpu")
-    for bit_rate in map(int, rates.split(",")):
+    for bit_rate in rates:
         click.echo(sounds.table(sounds.measure(codec, recordings, bit_rate), bit_rate) + "\n")
 
 

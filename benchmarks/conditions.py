@@ -59,10 +59,12 @@ def derived(sounds: Sequence[Samples]) -> Iterator[Condition]:
         yield Condition(name, [shifted(sound, factor) for sound in sounds])
     noisy = [mixed(sound, random.normal(size=len(sound)), 10.0) for sound in sounds]
     yield Condition("white noise, 10 dB", noisy)
-    turned = [np.roll(np.arange(len(sounds)), -shift) for shift in range(1, 1 + _VOICES)]
-    babble = [sum(np.resize(sounds[turn[at]], len(sound)) for turn in turned) for at, sound in enumerate(sounds)]
-    pairs = zip(sounds, babble, strict=True)
-    yield Condition(f"{_VOICES} other voices, 5 dB", [mixed(sound, np.asarray(other), 5.0) for sound, other in pairs])
+    if voices := min(_VOICES, len(sounds) - 1):
+        turned = [np.roll(np.arange(len(sounds)), -shift) for shift in range(1, 1 + voices)]
+        babble = [sum(np.resize(sounds[turn[at]], len(sound)) for turn in turned) for at, sound in enumerate(sounds)]
+        pairs = zip(sounds, babble, strict=True)
+        name = f"{voices} other voice{'s' if voices > 1 else ''}, 5 dB"
+        yield Condition(name, [mixed(sound, np.asarray(other), 5.0) for sound, other in pairs])
     yield Condition("clipped (12 dB too loud)", [(4 * sound / _peak(sound)).clip(-1, 1) for sound in sounds])
     yield Condition("very soft (peak -50 dB)", [sound * np.float32(10**-2.5 / _peak(sound)) for sound in sounds])
     yield Condition("telephone, 8 kHz, mu-law", [telephone(sound) for sound in sounds])

@@ -27,7 +27,8 @@ def report(model: str, folder: Path, *, number: int, seconds: float) -> Iterator
     """
     codec = sqcodec.load(model, device="cpu")
     every = usable_recordings(folder)
-    chosen = [every[at][: round(seconds * SAMPLE_RATE)] for at in np.linspace(0, len(every) - 1, number).astype(int)]
+    places = np.linspace(0, len(every) - 1, min(number, len(every))).astype(int)
+    chosen = [every[at][: round(seconds * SAMPLE_RATE)] for at in places]
     wide = [sound for sound in chosen if np.abs(sound).max() > 0]
     narrow = [resample(sound, SAMPLE_RATE, NARROW) for sound in wide]
     heard_as = [resample(sound, NARROW, SAMPLE_RATE) for sound in narrow]

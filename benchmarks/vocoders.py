@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.speech import SAMPLE_RATE, Samples, recordings
 from benchmarks.timing import usage
-from sqcodec.errors import MetricError
+from sqcodec.errors import MetricError, SqcodecError
 from sqcodec.features.mel import extract
 from sqcodec.metrics import pitch
 from sqcodec.metrics.pesq import pesq_wb
@@ -58,8 +58,12 @@ def report(
 
 def found(folder: str) -> list[Samples]:
     """The recordings of a folder, or each N-th of them with `:N` behind its name."""
-    name, _, every = folder.partition(":")
-    return recordings(Path(name), every=int(every or 1))
+    name, colon, every = folder.rpartition(":")
+    if not colon or Path(folder).is_dir():
+        name, every = folder, "1"
+    if not (every.isdecimal() and int(every)):
+        raise SqcodecError(f"{folder}: expected a folder, or FOLDER:N for each N-th recording, N at least 1")
+    return recordings(Path(name), every=int(every))
 
 
 def find_vocoders(names: Sequence[str], iterations: Sequence[int], features: FeatureConfig) -> dict[str, Vocoder]:

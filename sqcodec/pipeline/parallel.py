@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TypeVar
 
 from sqcodec.errors import SqcodecError
@@ -24,8 +26,8 @@ def in_parallel(
 
     jobs: number of processes of this machine. backend: `local`; `dask` for the cluster in Dask's settings (or a new
     one on this machine); or a scheduler's address, such as tcp://10.0.0.1:8786. A cluster ignores `jobs`, and repeats
-    the work of a worker that dies on another one. All workers must see the same files under the same paths.
-    Raises SqcodecError: a process ended early, Dask is not installed, or no scheduler answers.
+    the work of a worker that dies on another one. All workers must see the same files under the same paths, and work in
+    the current folder. Raises SqcodecError: a process ended early, Dask is not installed, or no scheduler answers.
     """
     if backend != "local":
         yield from _on_cluster(function, items, None if backend == "dask" else backend)
@@ -85,19 +87,46 @@ def _on_one_thread(function: Callable[[_Item], _Result], item: _Item) -> _Result
 def _on_cluster(function: Callable[[_Item], _Result], items: Sequence[_Item], address: str | None) -> Iterator[_Result]:
     """As `in_parallel`, on the scheduler at `address`. None: the one in Dask's settings (DASK_SCHEDULER_ADDRESS)."""
     try:
-        from distributed import Client, as_completed
+        from dask import config
+        from distributed import CancelledError, Client, KilledWorker, as_completed
+        from distributed.comm import CommClosedError
     except ImportError as error:
         raise SqcodecError("`backend` dask: dask is not installed; install sqcodec[cluster]") from error
+    if not items:
+        return
     try:
         client = Client(address, timeout=_TIMEOUT, set_as_default=False)
-    except (OSError, ValueError) as error:  # TimeoutError is an OSError
+    except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:  # TimeoutError is an OSError
+        given = (
+            f"`scheduler` {address}" if address else f"DASK_SCHEDULER_ADDRESS {config.get('scheduler-address', None)}"
+        )
         raise SqcodecError(
-            f"`scheduler` {address}: got no answer within {_TIMEOUT} s, expected a Dask scheduler there ({error});"
-            " start one with 'dask scheduler'"
+            f"{given}: got no answer within {_TIMEOUT} s, expected a Dask scheduler there ({error}); start one with"
+            " 'dask scheduler'"
         ) from error
-    with client:
-        futures = [client.submit(_on_one_thread, function, item, pure=False) for item in items]
-        for future in as_completed(futures, loop=client.loop):
-            result: _Result = future.result()
-            future.release()  # the cluster need not keep it
-            yield result
+    work = partial(_in_folder, str(Path.cwd()), function)
+    try:
+        with client:
+            futures = [client.submit(work, item, pure=False) for item in items]
+            for future in as_completed(futures, loop=client.loop):
+                result: _Result = future.result()
+                future.release()  # the cluster need not keep it
+                yield result
+    except KilledWorker as error:
+        raise SqcodecError(
+            f"workers of the cluster ended again and again before their work was complete (out of memory?): {error}"
+        ) from None
+    except (CommClosedError, CancelledError) as error:
+        raise SqcodecError(f"the cluster is gone: {error or type(error).__name__}; start it, and run again") from None
+
+
+def _in_folder(folder: str, function: Callable[[_Item], _Result], item: _Item) -> _Result:
+    """Call function(item) in the folder that the command runs in: models, vocoders and programs have relative paths."""
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise SqcodecError(
+            f"{folder}: a worker cannot go there ({error.strerror}); all workers must see the same files under the same"
+            " paths"
+        ) from error
+    return _on_one_thread(function, item)

@@ -32,3 +32,22 @@ def test_curves_of_one_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert (tmp_path / "rate.png").read_bytes().startswith(b"\x89PNG")
     again = CliRunner().invoke(main, words, prog_name="benchmarks")
     assert (again.stdout, rate.read(tmp_path / "rows.jsonl")) == (done.stdout, rows)
+    other = tmp_path / "two" / "one.wav"  # of one name, and another recording
+    other.parent.mkdir()
+    soundfile.write(other, speech_like(16000), 16000)
+    words = [str(other) if word.endswith("one.wav") else word for word in words]
+    words[words.index("context,effort 1")] = "effort 1"
+    alone = CliRunner().invoke(main, words, prog_name="benchmarks")
+    assert alone.exit_code == 0, alone.output
+    assert alone.stdout.count("\n") == 4  # without tables no gains over them
+    kept = rate.read(tmp_path / "rows.jsonl")
+    assert kept[: len(rows)] == rows
+    assert len(kept) == len(rows) + 2
+    refused = CliRunner().invoke(main, [*words, "--systems", "rated"], prog_name="benchmarks")
+    assert "'rated', expected some of context, effort 1" in refused.stderr
+
+
+def test_a_figure_that_no_recording_has_is_none() -> None:
+    row = dict.fromkeys(rate.METRICS, 1.0) | {"gross_pitch": float("nan"), "system": "tables", "setting": 1}
+    found = rate.curves([row | {"duration": 1.0, "bytes": 50, "encoding": 0.1}])
+    assert rate.table(found).splitlines()[2].split(" | ")[3:8] == ["1.000 (1.000 to 1.000)"] * 4 + ["-"]

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from sqcodec.cli.main import main
 from sqcodec.errors import SqcodecError
 from sqcodec.pipeline.coding import folder_record
-from sqcodec.pipeline.parallel import in_parallel
+from sqcodec.pipeline.parallel import _in_folder, in_parallel
 from tests.conftest import make_model, speech_like
 from tests.pipeline.cluster_work import die_once
 
@@ -84,6 +84,54 @@ def test_evaluate_gives_the_same_scores(cluster, recordings, tmp_path) -> None:
     rows = [(tmp_path / name / "scores.jsonl").read_text("utf-8") for name in ("here", "there")]
     assert rows[0] == rows[1]
     assert len(rows[0].splitlines()) == 6
+
+
+def test_workers_work_in_the_folder_of_the_command(cluster, recordings, tmp_path, monkeypatch) -> None:
+    """Models, vocoders and judges have the relative paths that the user gave."""
+    there = ("--backend", "dask", "--scheduler", cluster.scheduler_address)
+    monkeypatch.chdir(tmp_path)
+    invoke("encode", "recordings", "codes", "--model", "model.safetensors", "--device", "cpu", *there)
+    invoke("decode", "codes", "sound", "--model", "model.safetensors", "--device", "cpu", *there)
+    invoke("score", "recordings", "sound", *there)
+    given = ("--data", "recordings", "--out", "scores")
+    invoke("evaluate", "model.safetensors", *given, "--listen", 1, *there)
+    assert len((tmp_path / "scores" / "scores.jsonl").read_text("utf-8").splitlines()) == 6
+    with pytest.raises(SqcodecError, match=r"no-such: a worker cannot go there \(No such file or directory\); all"):
+        _in_folder("no-such", abs, 1)
+
+
+def test_a_cluster_without_work_is_not_asked(monkeypatch) -> None:
+    monkeypatch.setattr("sqcodec.pipeline.parallel._TIMEOUT", 1)
+    assert list(in_parallel(abs, [], jobs=1, backend="tcp://127.0.0.1:9")) == []
+
+
+def test_what_kills_every_worker_is_one_error(cluster) -> None:
+    import dask
+
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        distributed.LocalCluster(host="127.0.0.1", n_workers=1, threads_per_worker=1, dashboard_address=None) as own,
+        pytest.raises(SqcodecError, match="workers of the cluster ended again and again before their work"),
+    ):
+        list(in_parallel(os._exit, [1], jobs=1, backend=own.scheduler_address))
+
+
+@pytest.mark.parametrize("address", ["tls://127.0.0.1:9", "ucx://127.0.0.1:9", "nothing://x"])
+def test_what_is_no_address_is_an_error(address, monkeypatch) -> None:
+    monkeypatch.setattr("sqcodec.pipeline.parallel._TIMEOUT", 1)
+    with pytest.raises(SqcodecError, match=f"^`scheduler` {address}: got no answer within 1 s"):
+        list(in_parallel(abs, [1], jobs=1, backend=address))
+
+
+def test_the_address_in_dasks_settings_is_named(monkeypatch) -> None:
+    import dask
+
+    monkeypatch.setattr("sqcodec.pipeline.parallel._TIMEOUT", 1)
+    with (
+        dask.config.set({"scheduler-address": "tcp://127.0.0.1:9"}),
+        pytest.raises(SqcodecError, match="^DASK_SCHEDULER_ADDRESS tcp://127.0.0.1:9: got no answer within 1 s"),
+    ):
+        list(in_parallel(abs, [1], jobs=1, backend="dask"))
 
 
 def test_work_of_a_dead_worker_is_repeated(cluster, tmp_path) -> None:
