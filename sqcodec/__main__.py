@@ -1,6 +1,6 @@
 """`python -m sqcodec`: the command line."""
 
-from sqcodec.cli.main import main
+from sqcodec.cli.main import program
 
 if __name__ == "__main__":
-    main(prog_name="sqcodec")
+    program()

@@ -3,6 +3,7 @@
 import gc
 import importlib
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -124,5 +125,27 @@ def main() -> None:
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
 
 
+def program() -> None:
+    """The command line as a process of its own. One that Ctrl-C stops ends by that signal: a shell's loop ends with it.
+
+    A stream that Ctrl-C ends has done its work, and its status is 0.
+    """
+    heard = []
+
+    def hear(number: int, _frame: object) -> None:
+        heard.append(number)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell's background jobs are deaf to it
+        signal.signal(signal.SIGINT, hear)
+    try:
+        main(prog_name="sqcodec")
+    except SystemExit as ended:
+        if not heard or not ended.code:
+            raise
+        sys.excepthook = lambda *_: None  # all is said; Python itself ends by the signal, after its own cleaning up
+        raise KeyboardInterrupt from None
+
+
 if __name__ == "__main__":
-    main()
+    program()

@@ -10,7 +10,7 @@ It is made of shards in `<store>.partial/`; each of them, and the store itself, 
 
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from sqcodec.errors import CorpusError
 from sqcodec.spectrogram import FeatureConfig
-from sqcodec.storage import written_folder
+from sqcodec.storage import write_json, written_folder
 
 FORMAT = 1
+_HEADER = "store.json"
 _FULL_SCALE = 32767
 
 
@@ -128,6 +129,21 @@ def store_digest(folder: Path) -> str | None:
     return str(_read_header(folder)["digest"])
 
 
+def corpus_section(folder: Path) -> dict[str, Any] | None:
+    """The section `corpus` of the recipe that the store in `folder` was made with; None: no store, or one of an earlier
+    version. Raises CorpusError: `folder` holds something else."""
+    if store_digest(folder) is None:
+        return None
+    section: dict[str, Any] | None = _read_header(folder).get("section")
+    return section
+
+
+def record_section(folder: Path, section: Mapping[str, Any]) -> None:
+    """Keep in the store the section `corpus` that it is of. Raises CorpusError: no store, or it cannot be written."""
+    if (header := _read_header(folder)).get("section") != dict(section):
+        write_json(folder / _HEADER, header | {"section": dict(section)}, error=CorpusError)
+
+
 def read_reports(folder: Path) -> list[Report]:
     """The reports of a shard or a store."""
     lines = (folder / "reports.jsonl").read_text(encoding="utf-8").splitlines()
@@ -174,7 +190,7 @@ def assemble(
         }
         _write_lines(draft / "reports.jsonl", [report._asdict() for report in reports])
         (draft / "report.txt").write_text(report_text, encoding="utf-8", errors="surrogateescape")
-        (draft / "store.json").write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
+        (draft / _HEADER).write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
     shutil.rmtree(partial_folder(store), ignore_errors=True)  # not there, where the shards lay elsewhere
 
 
@@ -226,7 +242,7 @@ def _read_rows(path: Path) -> list[StoreRow]:
 
 
 def _read_header(folder: Path) -> dict[str, Any]:
-    path = folder / "store.json"
+    path = folder / _HEADER
     if not path.is_file():
         got = "other files" if folder.is_dir() and any(folder.iterdir()) else "nothing"
         raise CorpusError(

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def test_sigint_and_sigterm_remove_the_draft(long: Path, number) -> None:
     process.send_signal(number)
     status = process.wait()
     if Path("out.wav").read_bytes() == OLD:
-        assert status == {signal.SIGTERM: 143, signal.SIGINT: 1}[number]
+        assert status == {signal.SIGTERM: 143, signal.SIGINT: -signal.SIGINT}[number]
     else:  # it was faster than we
         assert soundfile.info("out.wav").frames == 16000 * 60
     assert not drafts()
@@ -106,4 +107,17 @@ def test_a_full_disk_is_an_error_and_keeps_the_old_file(long: Path, arguments, l
     assert done.stdout == ""
     assert done.stderr.splitlines()[-1].startswith(f"Error: {arguments[2]}: cannot be written: ")
     assert Path(arguments[2]).read_bytes() == OLD
+    assert not drafts()
+
+
+def test_ctrl_c_ends_the_loop_of_a_shell(long: Path) -> None:
+    """A shell goes on with its loop after a program that ends by itself."""
+    decode = shlex.join([*PROGRAM, "decode", "long.sqc", "out.wav"])
+    loop = f"for each in 1 2 3; do echo $each >> began; {decode}; done"
+    process = subprocess.Popen(["bash", "-c", loop], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    wait_for_a_draft(process)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate()
+    assert Path("began").read_text() == "1\n"
+    assert (process.returncode, said.strip()) == (-signal.SIGINT, "Aborted!")
     assert not drafts()

@@ -97,6 +97,7 @@ def prepare(
                 progress=progress,
             )
         shutil.rmtree(store.partial_folder(out), ignore_errors=True)  # left by an interruption just before the end
+        store.record_section(out, recipe.corpus.model_dump(mode="json"))
         reports = store.read_reports(out)
     if strict:
         _stop_at(reports)

@@ -11,6 +11,7 @@ from sqcodec.errors import TrainingError
 from sqcodec.file_names import CHECKPOINT, MODEL, VOCODER
 from sqcodec.locking import alone
 from sqcodec.pipeline.finding.vocoders import STAGE, vocoder_file
+from sqcodec.pipeline.training.stores import check_corpus
 from sqcodec.recipe import PaperNetworkConfig, Recipe, load_recipe
 from sqcodec.storage import write_text
 from sqcodec.train.log import TrainingLog, read_log
@@ -77,7 +78,8 @@ def begin(
     """What a training is to do. It resumes with the recipe that it began with, overrides included.
 
     recipe: a path or a name. features: None: data/NAME of the recipe; out: the run folder, None: runs/NAME.
-    Raises RecipeError: no such recipe, or a wrong override.
+    Raises RecipeError: no such recipe, or a wrong override; TrainingError: an override of `corpus` that is not what
+    the store was made with.
     """
     named = load_recipe(recipe, tuple(override for override in overrides if override.startswith("name=")))
     changes = overrides if seed is None else (*overrides, *_seeding(named, stage, seed))
@@ -89,7 +91,9 @@ def begin(
     chosen = load_recipe(str(begun) if again else recipe, changes, on_codec=stage in _ON_CODEC)
     if stage == "live" and not again:
         chosen = chosen.codec.live
-    return Plan(recipe=chosen, features=features or Path("data") / chosen.name, run=run, stage=stage, resume=resume)
+    features = features or Path("data") / chosen.name
+    check_corpus(chosen, features, overrides)
+    return Plan(recipe=chosen, features=features, run=run, stage=stage, resume=resume)
 
 
 def _seeding(recipe: Recipe, stage: Stage, seed: int) -> tuple[str, ...]:

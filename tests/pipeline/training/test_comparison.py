@@ -97,6 +97,7 @@ def test_an_override_of_the_quantiser_reaches_the_systems_that_have_its_key():
         (["sq-IV"], {"overrides": ("train.seed=7",)}, "override train.seed=7: each training has one of `seeds`"),
         (["sq-IV"], {"sweeps": [("train.seed", ["7", "8"])]}, "sweep of train.seed: it is what cells are told apart"),
         (["sq-IV"], {"sweeps": [("quantizer.variance", ["I"])]}, "sweep of quantizer.variance: it is what cells are"),
+        (["sq-IV"], {"sweeps": [("corpus.microphone", ["1", "2"])]}, "sweep of corpus.microphone: every cell takes"),
         (["sq-IV"], {"sweeps": [("name", ["a"])]}, "sweep of name: it is what cells are told apart by; give `systems`"),
     ],
 )  # fmt: skip

@@ -1,3 +1,4 @@
+import json
 import os
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import soundfile
 import torch
 
 from sqcodec.corpus import store
-from sqcodec.errors import AudioError, CorpusError
+from sqcodec.errors import AudioError, CorpusError, TrainingError
 from sqcodec.features.mel import extract
 from sqcodec.pipeline.training import prepare
+from sqcodec.pipeline.training.comparison import compare, plan
+from sqcodec.pipeline.training.run_folder import begin
 from sqcodec.recipe import load_recipe
 from sqcodec.spectrogram import FEATURES
 
@@ -286,3 +289,43 @@ def test_what_is_unusual_in_a_recording_is_said_once(tmp_path: Path) -> None:
         tone(tmp_path / "corpus" / f"{name}.wav", rate=8000, channels=2)
     plain = run(tmp_path / "corpus", tmp_path / "s")
     assert run(tmp_path / "corpus", tmp_path / "s", overrides=copied("raised: 1.0")).reports == plain.reports
+
+
+def test_a_training_on_another_corpus_than_was_prepared_is_refused(corpus: Path, tmp_path: Path) -> None:
+    """Its model would say that it was trained on what the override names."""
+    folder, own = tmp_path / "s", ("corpus.test_fraction=0.4",)
+    run(corpus, folder, overrides=own)
+    assert begin("folder", own, stage="model", features=folder).recipe.corpus.test_fraction == 0.4
+    begin("folder", stage="model", features=folder)
+    text = (
+        f"`overrides` corpus.test_fraction=0.3: {folder} was prepared with corpus.test_fraction 0.4; a training takes"
+        " what is there. Give it to 'sqcodec prep' with another `out`, or leave it out"
+    )
+    with pytest.raises(TrainingError) as caught:
+        begin("folder", ("corpus.test_fraction=0.3",), stage="model", features=folder)
+    assert str(caught.value) == text
+    cells = plan("folder", systems=["sq-IV"], seeds=[0], overrides=("corpus.test_fraction=0.3",))
+    with pytest.raises(TrainingError, match="^`overrides` corpus: .* was prepared with corpus.test_fraction 0.4"):
+        compare(
+            "folder",
+            cells,
+            folder,
+            tmp_path / "c",
+            device="cpu",
+            jobs=1,
+            backend="local",
+            command="",
+            report_line=print,
+        )
+
+
+def test_a_store_of_an_earlier_version_gets_its_section(corpus: Path, tmp_path: Path) -> None:
+    run(corpus, tmp_path / "s")
+    path = tmp_path / "s" / "store.json"
+    header = json.loads(path.read_text())
+    section = header.pop("section")
+    assert section == load_recipe("folder").corpus.model_dump(mode="json")
+    path.write_text(json.dumps(header))
+    begin("folder", ("corpus.test_fraction=0.3",), stage="model", features=tmp_path / "s")  # it does not tell
+    assert not run(corpus, tmp_path / "s").fresh
+    assert json.loads(path.read_text())["section"] == section

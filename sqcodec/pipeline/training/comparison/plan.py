@@ -54,6 +54,10 @@ def plan(
     """
     for key, _ in sweeps:
         section, _, name = key.partition(".")
+        if section == "corpus":
+            raise RecipeError(
+                f"sweep of {key}: every cell takes one store as it is; prepare others and compare in each"
+            )
         if (
             key in ("name", "train.seed")
             or section == "target"

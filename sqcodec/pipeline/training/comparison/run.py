@@ -18,6 +18,7 @@ from sqcodec.pipeline.training.comparison.charts import draw_comparison
 from sqcodec.pipeline.training.comparison.plan import Cell
 from sqcodec.pipeline.training.comparison.summary import Result, markdown, rows_of, table_json
 from sqcodec.pipeline.training.run_folder import begun_recipe
+from sqcodec.pipeline.training.stores import check_corpus
 from sqcodec.pipeline.training.train_codec import train
 from sqcodec.recipe import CodecRecipe, find_recipe, load_recipe, validate_recipe
 from sqcodec.storage import write_json, write_text
@@ -59,6 +60,8 @@ def compare(
     to it, a file cannot be written, or asked to stop. A training that diverges is reported and left out of the table.
     """
     store, progress = open_store(features), progress or _unseen
+    if cells and cells[0].recipe.corpus != load_recipe(recipe).corpus:
+        check_corpus(cells[0].recipe, features, ("corpus",))
     watched = jobs == 1 and backend == "local"
     run = partial(
         _run,
