@@ -27,8 +27,8 @@ def missing(error: ModuleNotFoundError) -> SqcodecError | None:
         return None
     extra = MODULES[package]
     return SqcodecError(
-        f"this needs the package {package}, which is not installed; pip install 'sqcodec[{extra}]' brings it (in a"
-        f" checkout: pip install '.[{extra}]')"
+        f"this needs the package {package}, which is not installed; in a checkout of sqcodec, pip install '.[{extra}]'"
+        " brings it"
     )
 
 

@@ -22,7 +22,7 @@ def alone(path: Path, *, error: type[SqcodecError] = SqcodecError) -> Iterator[N
         yield
         return
     final = Path(os.path.realpath(path))
-    lock = final.with_name(f".{final.name[:200]}.lock")
+    lock = final.with_name(f".{os.fsdecode(os.fsencode(final.name)[:200])}.lock")  # 255 bytes are a name's most
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
     except OSError as caught:

@@ -51,7 +51,7 @@ def quickstart(recording: Path | None, trained: bool, out: Path) -> None:
         f"What went in    {source}\nThe codes       {codes} (to store and send), {out / 'codes.npy'} (for NumPy)"
     )
     click.echo(f"What came back  {sound}\n{picture}\nHow to go on:")
-    click.echo("\n".join(f"  {command:<48}{text}" for command, text in _next(trained, model)))
+    click.echo("\n".join(f"  {command:<46}  {text}" for command, text in _next(trained, model)))
 
 
 def _train(out: Path) -> Path:

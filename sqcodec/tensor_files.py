@@ -127,8 +127,8 @@ def _opened(path: Path, kind: TensorFormat, framework: str) -> Iterator[Any]:
             yield file
     except FileNotFoundError:
         raise kind.error(f"{path}: {kind.missing}") from None
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise kind.refusal(path, error) from None
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError, AttributeError) as error:
+        raise kind.refusal(path, error) from None  # AttributeError: numbers of a type that NumPy has not
 
 
 def _header(file: Any, path: Path, kind: TensorFormat) -> dict[str, Any]:

@@ -36,3 +36,9 @@ def test_a_lock_that_was_removed_is_no_lock(tmp_path: Path, monkeypatch: pytest.
     with alone(tmp_path / "store"), pytest.raises(SqcodecError), alone(tmp_path / "store"):
         pass
     assert removed
+
+
+def test_names_are_cut_by_bytes(tmp_path: Path) -> None:
+    """252 bytes are a name that a folder can have."""
+    with alone(tmp_path / ("語" * 84)):
+        assert len(list(tmp_path.iterdir())) == 1

@@ -8,7 +8,7 @@ import torch
 
 from sqcodec import tensor_files
 from sqcodec.errors import ModelError
-from sqcodec.tensor_files import TensorFormat
+from sqcodec.tensor_files import TensorFormat, read_file, save_tensors
 
 KIND = TensorFormat(
     key="test",
@@ -59,3 +59,9 @@ def test_every_unfit_tensor_file_is_one_error(tmp_path: Path) -> None:
         ):
             with pytest.raises(ModelError, match=r"not one of ours \(SafetensorError: "):
                 read(path, KIND)
+
+
+def test_numbers_of_a_type_that_numpy_has_not_are_one_error(tmp_path: Path) -> None:
+    save_tensors(tmp_path / "a", {"x": torch.ones(4, dtype=torch.float8_e4m3fn)}, {"format": 1}, KIND)
+    with pytest.raises(ModelError, match="float8_e4m3fn"):
+        read_file(tmp_path / "a", KIND)

@@ -8,6 +8,7 @@ import click
 from sqcodec.cli.failures import resumable
 from sqcodec.cli.options import (
     PATH,
+    GivenPath,
     backend_option,
     bitrate_option,
     chosen_backend,
@@ -24,7 +25,7 @@ from sqcodec.cli.wording import echo_folder_result
 
 
 @click.command()
-@click.argument("recordings", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("recordings", metavar="DIR", type=GivenPath(path_type=Path, exists=True, file_okay=False))
 @click.argument("out", type=PATH)
 @click.option(
     "--to",

@@ -22,22 +22,50 @@ class Number(click.FloatRange):
         return number
 
 
-PATH = click.Path(path_type=Path)
-PATH_OR_PIPE = click.Path(path_type=Path, allow_dash=True)
+class GivenPath(click.Path):
+    """A path; not the empty one, which Python takes for the current folder and a script's unset variable gives."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path. Raises BadParameter: it is empty."""
+        if not str(value):
+            self.fail("got an empty path; expected a file or a folder (. is the current one).", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class _Given(click.types.StringParamType):
+    """A name or a path as text, not empty."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The text. Raises BadParameter: it is empty."""
+        if not value:
+            self.fail("got an empty path or name; leave the option out for the default.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = GivenPath(path_type=Path)
+PATH_OR_PIPE = GivenPath(path_type=Path, allow_dash=True)
+_NAME = _Given()
 RATE = click.IntRange(1000, 384000)  # Hz
 MCD_DEFINITIONS = ("textbook", "espnet", "versa")
 _DEVICES = "auto, cpu, cuda or cuda:N."
 
 model_option = click.option(
     "--model",
+    type=_NAME,
     metavar="PATH|NAME",
     help="Model file, run folder, name of a run or of what ships [default: the starred one of 'sqcodec models'].",
 )
 codes_model_option = click.option(
-    "--model", metavar="PATH|NAME", help="Model of the codes [default: the one that wrote them, by its fingerprint]."
+    "--model",
+    type=_NAME,
+    metavar="PATH|NAME",
+    help="Model of the codes [default: the one that wrote them, by its fingerprint].",
 )
 vocoder_option = click.option(
-    "--vocoder", metavar="NAME", help="istft, world, griffin-lim, a file or a run [default: the best with weights]."
+    "--vocoder",
+    type=_NAME,
+    metavar="NAME",
+    help="istft, world, griffin-lim, a file or a run [default: the best with weights].",
 )
 effort_option = click.option(
     "--effort", type=click.IntRange(0, 3), help="How long to search; 0: whole codebooks only [default: 1]."

@@ -380,3 +380,22 @@ def test_sound_beyond_the_size_of_a_wav_is_rf64(workplace: Path, monkeypatch: py
     assert AudioSource(Path("long.wav")).input_samples == 4000
     with pytest.raises(SqcodecError, match="longer than a WAV file holds, 4 GiB; write a .flac"):
         sound_files.write_sound(Path("x.wav"), [np.zeros(4000, np.float32)], 16000, ("WAV", "PCM_16"))
+
+
+def test_ogg_beyond_what_vorbis_has_is_refused(workplace: Path) -> None:
+    """libsndfile would end the process."""
+    assert run("encode", "in.wav", "codes.sqc", "--speaker", "s5").exit_code == 0
+    text = refused("decode", "codes.sqc", "o.ogg", "--rate", "200001")
+    assert text == "Error: an .ogg has 200000 Hz at most, got 200001; write a .flac, or at a lower --rate\n"
+    assert [path.name for path in Path().iterdir() if "o.ogg" in path.name or path.suffix == ".draft"] == []
+    assert run("decode", "codes.sqc", "o.ogg", "--rate", "200000").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("encode", "", "o.sqc"), ("encode", "in.wav", ""), ("score", "", ""), ("encode", "in.wav", "o.sqc", "--model", ""),
+     ("decode", "codes.sqc", "o.wav", "--vocoder", "")],
+)  # fmt: skip
+def test_an_empty_path_is_no_folder(workplace: Path, arguments: tuple[str, ...]) -> None:
+    """What a script passes where its variable is not set."""
+    assert "an empty path" in refused(*arguments, exit_code=2)

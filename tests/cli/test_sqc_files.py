@@ -196,6 +196,8 @@ def test_shorter_blocks_lose_less(workplace: Path) -> None:
     result = run("decode", "short.sqc", "out.wav", "--recover")
     assert result.exit_code == 1
     assert "lost codes became silence, 2.00 to 2.50 s" in result.stderr
+    Path("short.sqc").write_bytes(content[:-40])  # several blocks in a row are one part
+    assert "lost codes became silence, 1.00 to 2.50 s\n" in run("decode", "short.sqc", "out.wav", "--recover").stderr
     refusal = "Error: --block is for .sqc files: an .npy has no blocks\n"
     assert refused("encode", "in.wav", "a.npy", "--block", "1") == refusal
     assert "Invalid value for '--block'" in refused("encode", "in.wav", "a.sqc", "--block", "0.1", exit_code=2)

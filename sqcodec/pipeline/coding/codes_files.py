@@ -11,7 +11,7 @@ from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
 from sqcodec.model import model_header
 from sqcodec.pipeline.coding.codec import Codec
-from sqcodec.pipeline.coding.outcomes import Span
+from sqcodec.pipeline.coding.outcomes import Span, merged
 from sqcodec.pipeline.finding.models import (
     FoundModel,
     find_for_decoding,
@@ -72,7 +72,7 @@ def recovered(codec: Codec, file: CodesFile) -> Opened:
     """As `open_with`, of a damaged `.sqc`: its intact blocks. Raises CodesError: there is none."""
     intact = recovery.recover(file.content, codec.space, where=file.where)
     rate, seconds = codec.features.code_rate, intact.codes.seconds
-    lost = tuple(Span(block.start / rate, min(seconds, block.stop / rate)) for block in intact.lost)
+    lost = merged(Span(block.start / rate, min(seconds, block.stop / rate)) for block in intact.lost)
     return Opened(codec, intact.codes, lost)
 
 

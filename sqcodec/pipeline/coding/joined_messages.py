@@ -18,7 +18,7 @@ from sqcodec.pipeline.coding.codes_files import Opened
 from sqcodec.pipeline.coding.files import decode_with
 from sqcodec.pipeline.coding.messages import DIGITS, numbered
 from sqcodec.pipeline.coding.notes import Note, note
-from sqcodec.pipeline.coding.outcomes import Decoded, Span
+from sqcodec.pipeline.coding.outcomes import Decoded, Span, merged
 from sqcodec.pipeline.coding.sound_files import SOUND_FORMATS, clipping_note
 from sqcodec.pipeline.finding.models import find_for_message
 from sqcodec.pipeline.paths import check_target
@@ -98,7 +98,7 @@ def _recovered(sources: Sequence[Path], codec: Codec) -> _Heard:
         parts.append(near)
         start, stop = stop, stop + near.indices.shape[1] / codec.features.code_rate
         spans += [] if codes else [Span(start, stop)]
-    return _Heard(joined(parts, codec), tuple(spans), lacks)
+    return _Heard(joined(parts, codec), merged(spans), lacks)
 
 
 def _missing(sources: Sequence[Path]) -> list[int]:

@@ -1,5 +1,6 @@
 """What coding a file or a folder gave, for texts and for JSON."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -44,6 +45,17 @@ class Span(NamedTuple):
 
     start: float
     stop: float
+
+
+def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Spans in their order, those that follow each other at once as one."""
+    found: list[Span] = []
+    for span in spans:
+        if found and span.start <= found[-1].stop:
+            found[-1] = found[-1]._replace(stop=span.stop)
+        else:
+            found.append(span)
+    return tuple(found)
 
 
 @dataclass(frozen=True, kw_only=True)

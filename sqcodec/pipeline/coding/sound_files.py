@@ -15,6 +15,7 @@ from sqcodec.stamps import Stamp
 
 SOUND_FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
 _MOST_OF_WAV = (2**32 - 1 - 36) // 2  # samples of 16 bits: a header of 32 bits counts the bytes behind its first 8
+_MOST_OF_VORBIS = 200_000  # Hz
 _CHUNK = 1 << 16  # samples written at once
 
 
@@ -41,6 +42,8 @@ def write_sound(
     Raises SqcodecError: more samples than a WAV holds came unexpectedly.
     """
     kind, subtype = form
+    if subtype == "VORBIS" and rate > _MOST_OF_VORBIS:  # libsndfile would end the process
+        raise SqcodecError(f"an .ogg has {_MOST_OF_VORBIS} Hz at most, got {rate}; write a .flac, or at a lower `rate`")
     kind = "RF64" if kind == "WAV" and expected > _MOST_OF_WAV else kind
     samples = clipped = 0
     endian = "LITTLE" if kind == "RAW" else "FILE"

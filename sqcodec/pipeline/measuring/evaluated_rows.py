@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,8 @@ def task_of(
 def all_rows(
     out: Path, tasks: list[Task], *, jobs: int, backend: str, progress: Progress | None
 ) -> list[dict[str, Any]]:
-    """The row of each task, in their order: rows of an earlier run are kept, the others computed and written.
+    """The row of each task, in their order: rows of an earlier run are kept, the others computed and written. Rows of
+    other systems stay in the file.
 
     Before that goes whatever row has the codes and sounds that are made anew.
     """
@@ -81,8 +82,14 @@ def all_rows(
         if progress:
             progress(len(rows_by_key), len(tasks))
     rows = [rows_by_key[task.key] for task in tasks]
-    _write_rows(out / ROWS, rows)
+    _write_rows(out / ROWS, [*others_of(left, tasks), *rows])
     return rows
+
+
+def others_of(rows: Iterable[dict[str, Any]], tasks: Sequence[Task]) -> list[dict[str, Any]]:
+    """The rows of systems that this evaluation has not; they stay, and so do their codes and sounds."""
+    systems = {task.system.name for task in tasks}
+    return [row for row in rows if row["system"] not in systems]
 
 
 def _write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -104,7 +111,9 @@ def read_rows(path: Path) -> dict[str, dict[str, Any]]:
 
 def _has_files(task: Task) -> bool:
     codes, sound = results.codes_file(task.folder, task.system.name, task.utterance.name), _sound_file(task)
-    return (not isinstance(task.system, ModelUnderTest) or codes.is_file()) and (not task.listen or sound.is_file())
+    reference = results.sound_file(task.folder, results.REFERENCE, task.utterance.name)
+    heard = not task.listen or (sound.is_file() and reference.is_file())
+    return (not isinstance(task.system, ModelUnderTest) or codes.is_file()) and heard
 
 
 def _sound_file(task: Task) -> Path:

@@ -18,7 +18,7 @@ from sqcodec.pipeline.finding.models import find_for_encoding, model_name
 from sqcodec.pipeline.finding.vocoders import vocoder_name
 from sqcodec.pipeline.measuring import results
 from sqcodec.pipeline.measuring.codecs import CodecUnderTest, ModelUnderTest, OriginalUnderTest, find_baselines
-from sqcodec.pipeline.measuring.evaluated_rows import ROWS, Progress, all_rows, read_rows, task_of
+from sqcodec.pipeline.measuring.evaluated_rows import ROWS, Progress, all_rows, others_of, read_rows, task_of
 from sqcodec.pipeline.measuring.protocol import METRICS, Protocol, costs_of
 from sqcodec.pipeline.measuring.protocol import write as write_protocol
 from sqcodec.pipeline.measuring.rate_curves import read_curves, savings
@@ -92,13 +92,16 @@ def evaluate(
     kept = tuple(utterance.name for utterance in utterances) if write_scp else listened
     tasks = [task_of(system, utterance, settings, out, kept) for utterance in utterances for system in systems]
     with alone(out):
-        former = len(read_rows(out / ROWS).keys() - {task.key for task in tasks})
+        before = read_rows(out / ROWS)
+        of_others = len(others_of(before.values(), tasks))
+        former = len(before.keys() - {task.key for task in tasks}) - of_others
         rows = all_rows(out, tasks, jobs=jobs, backend=backend, progress=progress)
         errors = tuple(f"{row['system']}, {row['file']}: {row['error']}" for row in rows if "error" in row)
         if len(errors) == len(rows):
             raise SqcodecError(f"{out}: no file could be coded; the first: {errors[0]}")
-        gone = f"{out / ROWS}: {former} rows of other systems, recordings or settings were replaced" if former else ""
-        corpus_notes = [note for note in (found.note, chosen.note, gone) if note]
+        gone = f"{out / ROWS}: {former} rows of other recordings or settings were replaced" if former else ""
+        stay = f"{out / ROWS}: {of_others} rows of other systems stay, and are not in the tables" if of_others else ""
+        corpus_notes = [note for note in (found.note, chosen.note, gone, stay) if note]
         missing = reasons(row["failed"] for row in rows if "failed" in row)
         notes = (*corpus_notes, *absent, *left_out(settings), *missing, *_beyond(rows), *_failures(errors))
         summaries = results.summarise(systems, rows, out)
