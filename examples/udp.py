@@ -154,7 +154,12 @@ def main() -> None:
     parser.add_argument("--speed", type=float, default=1, help="times real time")
     parser.add_argument("--seed", type=int, default=0, help="of losses and delays")
     options = parser.parse_args()
-    samples, rate = soundfile.read(options.recording, dtype="float32", always_2d=True)
+    if not 0 <= options.loss <= 100:
+        parser.error(f"--loss {options.loss:g}: expected per cent, 0 to 100")
+    try:
+        samples, rate = soundfile.read(options.recording, dtype="float32", always_2d=True)
+    except (OSError, soundfile.SoundFileError) as error:
+        parser.error(str(error))
     encoder = sqcodec.StreamEncoder("speech16k", bitrate=options.bitrate, sample_rate=rate)
     decoder = sqcodec.StreamDecoder("speech16k-live", sample_rate=rate)  # the same codes, heard sooner
     with bound() as network, bound() as receiver:

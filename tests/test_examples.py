@@ -71,6 +71,18 @@ def test_a_voice_over_a_bad_network(tmp_path: Path) -> None:
     assert np.abs(sound).max() > 0.05
 
 
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [(["nosuch.wav"], "nosuch.wav"), ([UDP], "udp.py"), (["in.wav", "--loss", "500"], "--loss 500: expected per cent")],
+)
+def test_wrong_words_are_one_line(tmp_path: Path, words: list[object], text: str) -> None:
+    first, *options = words
+    command = [sys.executable, UDP, first, tmp_path / "out.wav", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert text in done.stderr.splitlines()[-1]
+
+
 def test_a_jitter_buffer_sorts_and_counts() -> None:
     spec = importlib.util.spec_from_file_location("udp", UDP)
     assert spec is not None

@@ -49,9 +49,7 @@ def test_every_package_of_an_extra_has_its_module() -> None:
 
 def test_parquet_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(
-        SqcodecError, match=r"pyarrow, which is not installed; .* pip install '\.\[export\]'"
-    ):
+    with pytest.raises(SqcodecError, match=r"pyarrow, which is not installed; .* pip install '\.\[export\]'"):
         check_format("parquet")
     check_format("jsonl")
 
@@ -61,9 +59,7 @@ def test_another_module_that_is_missing_is_no_extra_s() -> None:
     with pytest.raises(ModuleNotFoundError), required():
         raise ModuleNotFoundError("No module named 'nonsense'", name="nonsense")
     with (
-        pytest.raises(
-            SqcodecError, match=r"torch, which is not installed; .* pip install '\.\[train\]'"
-        ),
+        pytest.raises(SqcodecError, match=r"torch, which is not installed; .* pip install '\.\[train\]'"),
         required(),
     ):
         raise ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn")

@@ -47,6 +47,16 @@ def last_step(folder: Path) -> int:
     return read_log(folder / "log.jsonl")[-1]["step"]
 
 
+@pytest.mark.skipif(not (ROOT / ".venv" / "bin" / "python").is_file(), reason="bin/setup did not make the environment")
+def test_it_needs_no_activated_environment(tmp_path: Path) -> None:
+    """As bin/test and bin/quickstart: any Python of the machine may start it."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    command = [sys._base_executable, "-S", ROOT / "bin" / "train-speech16k", tmp_path / "nothing"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "nothing: got no recordings, expected <speaker>/<utterance>.wav" in done.stderr
+
+
 @pytest.mark.parametrize("recipe", ["istft", "vctk"])
 def test_a_recipe_without_both_is_refused_before_the_first_step(recipe: str, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"has no codec \(|has no vocoder that is trained; recipes istft and world"):

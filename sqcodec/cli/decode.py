@@ -23,6 +23,7 @@ from sqcodec.cli.options import (
     protect_option,
     quiet_option,
     raw_option,
+    refuse_cluster,
     refuse_others,
     scheduler_option,
     vocoder_option,
@@ -141,6 +142,7 @@ def decode(
             )  # fmt: skip
         echo_folder_result(recording, folder, quiet=quiet, as_json=as_json)
         return
+    refuse_cluster(backend, scheduler)
     with progress_bar(quiet=quiet) as show:
         decoded = files.decode_file(
             codes, recording, model=model, speaker=speaker, vocoder=vocoder, rate=rate, device=device,

@@ -25,6 +25,7 @@ from sqcodec.cli.options import (
     protect_option,
     quiet_option,
     raw_option,
+    refuse_cluster,
     refuse_others,
     scheduler_option,
 )
@@ -174,6 +175,7 @@ def encode(
         rate_text = f", {size} bytes: {8 * size / seconds:.0f} bit/s" if seconds else ""
         echo_folder_result(codes, folder, rate=rate_text, quiet=quiet, as_json=as_json)
         return
+    refuse_cluster(backend, scheduler)
     with progress_bar(quiet=quiet) as show:
         encoded = files.encode_file(
             recording, codes, model=model, speaker=speaker, device=device, form=form, raw=files.raw_format(raw, rate),

@@ -139,6 +139,12 @@ def chosen_backend(backend: str, scheduler: str | None) -> str:
 STREAMED = ("stream", "raw", "rate", "bitrate", "model", "mode", "dtx", "protect", "quiet")  # options of --stream
 
 
+def refuse_cluster(backend: str, scheduler: str | None) -> None:
+    """Raise UsageError where a cluster is asked to work on one file."""
+    if backend != "local" or scheduler:
+        raise click.UsageError("--backend and --scheduler are for folders.")
+
+
 def refuse_others(what: str, taken: Container[str]) -> None:
     """Raise UsageError, naming `what`: an option is given besides those that are taken, and is not its default."""
     context = click.get_current_context()

@@ -249,6 +249,12 @@ def test_options_for_one_file_are_usage_errors(recordings: Path) -> None:
         assert "not a folder." in refused(*arguments, exit_code=2)
 
 
+@pytest.mark.parametrize("given", [("--backend", "dask"), ("--scheduler", "tcp://127.0.0.1:9")])
+def test_a_cluster_has_nothing_to_do_with_one_file(recordings: Path, given: tuple[str, ...]) -> None:
+    text = refused("encode", "in/a.wav", "a.sqc", *given, exit_code=2)
+    assert "--backend and --scheduler are for folders." in text
+
+
 def test_quiet_prints_only_errors(recordings: Path) -> None:
     for arguments in (["in", "out"], ["in.wav", "one.sqc"], ["in.wav", "-"]):
         result = run("encode", *arguments, "--quiet")
