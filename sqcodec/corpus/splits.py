@@ -76,7 +76,9 @@ def read_split(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
-        raise CorpusError(f"{path}: no such split file; the recipe's corpus.splits names it ('sqcodec recipe copy' takes the lists along)") from error
+        raise CorpusError(
+            f"{path}: no such split file; the recipe's corpus.splits names it ('sqcodec recipe copy' takes lists along)"
+        ) from error
     except UnicodeDecodeError as error:
         raise CorpusError(f"{path}: not UTF-8 ({error}); save it so") from error
     return [entry for line in lines if (entry := line.partition("#")[0].strip())]
