@@ -1,6 +1,7 @@
 """docs/try/index.html in a browser without a screen, served on loopback, against the vectors of docs/runtime.md."""
 
 import base64
+import hashlib
 import os
 import shutil
 import threading
@@ -18,6 +19,7 @@ from safetensors.numpy import save
 
 import sqcodec
 from sqcodec.bitstream import sqc
+from sqcodec.corpus.audio import AudioSource
 from sqcodec.pipeline.finding.code_spaces import read_space
 from sqcodec.pipeline.finding.models import SHIPPED
 from tests.bitstream.test_golden import FILES, space_of
@@ -96,6 +98,7 @@ def driver(speech: Path) -> Iterator[Any]:
     options.add_argument("--use-fake-ui-for-media-stream")
     options.add_argument("--use-fake-device-for-media-stream")
     options.add_argument(f"--use-file-for-fake-audio-capture={speech}")
+    options.add_argument("--host-resolver-rules=MAP sqcodec.test 127.0.0.1")  # plain http, and not of this machine
     if os.geteuid() == 0:
         options.add_argument("--no-sandbox")  # Chromium refuses its sandbox to root
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
@@ -195,6 +198,22 @@ def test_a_dropped_recording_is_encoded_at_the_chosen_rate(page: Any, speech: Pa
     assert (codes != made.indices).mean() < 0.25
 
 
+@pytest.mark.parametrize(("factor", "ends"), [(-1.0, "taken alone."), (-0.5, "times real time.")])
+def test_channels_that_cancel_are_not_mixed(page: Any, speech: Path, tmp_path: Path, factor: float, ends: str) -> None:
+    """As the command line decides; the second channel is the first times a factor."""
+    samples, stereo = soundfile.read(speech)[0], tmp_path / "stereo.wav"
+    soundfile.write(stereo, np.stack([samples, factor * samples], 1), 48_000)
+    page.execute_script("say('Nothing yet.')")
+    page.find_element("id", "file").send_keys(str(stereo))
+    status = wait(page, ends)
+    made = sqc.unpack(offered(page, "codes"), read_space(MODEL), where="made by the page")
+    assert made.gain == 1.0  # no silence
+    source = AudioSource(stereo)
+    source.read(16_000)
+    (remark,) = source.remarks
+    assert (remark.kind == "one channel") == (remark.detail in status) == (factor == -1.0)
+
+
 def test_the_microphone_is_encoded_and_played(page: Any) -> None:
     button = page.find_element("id", "record")
     button.click()
@@ -219,6 +238,24 @@ def test_a_damaged_file_is_an_error(page: Any, tmp_path: Path) -> None:
     (tmp_path / "damaged.sqc").write_bytes(content)
     page.find_element("id", "file").send_keys(str(tmp_path / "damaged.sqc"))
     assert wait(page, "wrote it").startswith("Error: block 0: the checksum is wrong")
+
+
+def test_codes_are_known_by_their_first_bytes(page: Any, tmp_path: Path) -> None:
+    for name in ("A16.SQC", "message"):
+        shutil.copy(VECTORS / "codes.sqc", tmp_path / name)
+        page.execute_script("say('Nothing yet.')")
+        page.find_element("id", "file").send_keys(str(tmp_path / name))
+        assert wait(page, "times real time.").startswith("0.80 s, ")
+    (tmp_path / "no.sqc").write_bytes(b"RIFF")
+    page.find_element("id", "file").send_keys(str(tmp_path / "no.sqc"))
+    wait(page, "Error: no .sqc file")
+
+
+@pytest.mark.parametrize("length", [0, 3, 55, 56, 64, 1000])  # around where the padding needs another block
+def test_its_sha256_is_the_one_of_hashlib(page: Any, length: int) -> None:
+    content = bytes(n * n % 251 for n in range(length))
+    made = call(page, "return text(sha256(bytes(given[0])));", text(content))
+    assert base64.b64decode(made) == hashlib.sha256(content).digest()
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -251,3 +288,37 @@ def test_without_weights_it_asks_for_them(page: Any, driver: Any, address: str, 
     wait(driver, "Ready.")
     rates = [each.text for each in driver.find_elements("css selector", "#rate option")]
     assert rates == ["400", "800", "1200", "1600", "2000", "2400", "2800", "3200", "3600", "4000"]
+
+
+def test_weights_that_do_not_open_say_why_and_are_forgotten(
+    page: Any, driver: Any, address: str, folder: Path, tmp_path: Path
+) -> None:
+    driver.get(f"{address}bare/")
+    wait(driver, "drop model.safetensors and vocoder.safetensors on it.")
+    file, vocoder = driver.find_element("id", "file"), folder / "vocoder.safetensors"
+    (tmp_path / "model.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    sharing = SHIPPED / "speech16k-live" / "model.safetensors"
+    cases = ((sharing, "Codec.save_pretrained writes"), (tmp_path / "model.safetensors", "Error: no file of sqcodec"))
+    for model, reason in cases:
+        file.send_keys(f"{vocoder}\n{model}")
+        wait(driver, reason)
+        file.send_keys(str(VECTORS / "codes.sqc"))
+        wait(driver, "The weights come first.")
+    file.send_keys(f"{vocoder}\n{folder / 'model.safetensors'}")
+    wait(driver, "Ready.")
+    file.send_keys(str(sharing))
+    wait(driver, "Codec.save_pretrained writes")
+    file.send_keys(str(VECTORS / "codes.sqc"))  # by those that opened before
+    wait(driver, "times real time.")
+
+
+def test_over_plain_http_all_but_the_microphone_works(page: Any, driver: Any, address: str, speech: Path) -> None:
+    driver.get(address.replace("127.0.0.1", "sqcodec.test"))
+    wait(driver, "Ready.")
+    assert not driver.execute_script("return isSecureContext")
+    button = driver.find_element("id", "record")
+    assert (button.text, button.is_enabled()) == ("Microphone: needs https or localhost", False)
+    driver.find_element("id", "file").send_keys(str(speech))
+    wait(driver, "times real time.")
+    made = sqc.unpack(offered(driver, "codes"), read_space(MODEL), where="made by the page")  # its identity fits
+    assert made.samples == 48_000
