@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from sqcodec.report import page
 from tests.report.test_page import make_page
@@ -202,6 +204,42 @@ def test_blind_votes_are_counted_and_saved(opened, folder: Path) -> None:
     find(opened, "#reveal").click()
     won = {row.text.split()[0]: row.text.split()[1:] for row in opened.find_elements("css selector", "#tally tr")[1:]}
     assert won[pair[0]][0] == "1"
+
+
+def test_a_blind_test_waits_for_its_recording(opened) -> None:
+    """Until it is there nothing plays, nothing counts as heard, and the test may end."""
+    opened.execute_script("""
+        player.decode_ = player.decode;
+        window.gate = new Promise((open) => { window.openGate = open; });
+        player.decode = async (sound) => { await window.gate; return player.decode_(sound); };""")
+    find(opened, "#begin").click()
+    press(opened, "a", "b")
+    find(opened, "[data-voice=A]").click()
+    assert opened.execute_script("return [player.playing, blind.heard.size]") == [False, 0]
+    assert not find(opened, "[data-vote=A]").is_enabled()
+    find(opened, "#begin").click()  # it ends
+    opened.execute_script("window.openGate()")
+    wait(lambda: opened.execute_script("return player.seconds") == SECONDS)
+    assert find(opened, "#listen").is_displayed()
+    assert not opened.execute_script("return player.playing")
+
+
+@pytest.mark.parametrize(("utterances", "links"), [(1, ["Results", "Listen"]), (0, ["Results"])])
+def test_no_link_leads_to_a_part_that_is_hidden(driver: Any, tmp_path: Path, utterances: int, links: list[str]) -> None:
+    made = make_page(tmp_path, systems=1, utterances=utterances)
+    (tmp_path / "index.html").write_text(page.render(made), "utf-8")
+    driver.get((tmp_path / "index.html").as_uri())
+    assert [each.text for each in driver.find_elements("css selector", "nav a") if each.is_displayed()] == links
+
+
+def test_a_silent_reference_makes_nothing_silent(driver: Any, tmp_path: Path) -> None:
+    made = make_page(tmp_path, systems=2, utterances=1)
+    silent = made.utterances[0].sounds[0].path
+    soundfile.write(silent, np.zeros(soundfile.info(silent).frames), 16000)
+    (tmp_path / "index.html").write_text(page.render(made), "utf-8")
+    driver.get((tmp_path / "index.html").as_uri())
+    wait(lambda: driver.execute_script("return player.gains.length"))
+    assert driver.execute_script("return player.gains") == [1, 1, 1]
 
 
 def test_it_works_by_keyboard_alone(opened) -> None:

@@ -25,6 +25,7 @@ async function begin() {
 }
 
 function hear(voice) {
+  if (!blind || !player.loaded) return; // it ended, or is not there yet
   blind.voice = voice;
   blind.heard.add(voice);
   player.choose(blind.versions[voice]);
@@ -98,5 +99,5 @@ element("save").addEventListener("click", save);
 element("reveal").addEventListener("click", reveal);
 for (const button of element("voices").querySelectorAll("button")) button.addEventListener("click", () => hear(button.dataset.voice));
 for (const button of element("ballot").querySelectorAll("button")) button.addEventListener("click", () => vote(button.dataset.vote));
-if (!trials().length) element("blind").hidden = true;
+if (!trials().length) hide("blind");
 if (data.utterances.length) open(0);

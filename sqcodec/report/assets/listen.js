@@ -13,6 +13,10 @@ function make(tag, attributes = {}, ...children) {
   return made;
 }
 
+function hide(id) { // a section, and the link to it
+  element(id).hidden = document.querySelector(`nav a[href="#${id}"]`).hidden = true;
+}
+
 function scoreList(scores) {
   const list = make("dl");
   for (const key of shownScores) {
@@ -115,4 +119,4 @@ document.addEventListener("keydown", (event) => {
 
 data.utterances.forEach((utterance, index) => element("utterance").append(make("option", { value: String(index) }, utterance.name)));
 element("scale-text").textContent = `brightness: ${data.range} dB below the reference's loudest, in every picture`;
-if (!data.utterances.length) for (const id of ["listen", "blind"]) element(id).hidden = true;
+if (!data.utterances.length) hide("listen");

@@ -15,12 +15,13 @@ class Player {
   async load(sounds) {
     this.stop();
     this.place = 0;
+    this.buffers = []; // nothing plays meanwhile, least of all the former recording
     const ticket = ++this.loading;
     const buffers = await Promise.all(sounds.map((sound) => this.decode(sound)));
     if (ticket !== this.loading) return false; // another recording was chosen meanwhile
     this.buffers = buffers;
     const loudness = buffers.map((buffer) => Player.rms(buffer.getChannelData(0)));
-    this.gains = loudness.map((rms) => (rms > 0 ? Math.min(4, loudness[0] / rms) : 1));
+    this.gains = loudness.map((rms) => (rms > 0 && loudness[0] > 0 ? Math.min(4, loudness[0] / rms) : 1));
     return true;
   }
 
@@ -37,15 +38,16 @@ class Player {
     return Math.sqrt(sum / samples.length);
   }
 
+  get loaded() { return this.buffers.length > 0; }
   get playing() { return this.voice !== null; }
-  get seconds() { return this.buffers.length ? this.buffers[0].duration : 0; }
+  get seconds() { return this.loaded ? this.buffers[0].duration : 0; }
   get position() {
     if (!this.voice) return this.place;
     return Math.min(this.seconds, this.voice.offset + this.context.currentTime - this.voice.began);
   }
 
   start() {
-    if (!this.buffers.length) return;
+    if (!this.loaded) return;
     this.context ??= new AudioContext();
     this.context.resume();
     if (this.place >= this.seconds - 0.01) this.place = 0;
