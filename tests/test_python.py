@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 import sqcodec
 from sqcodec.cli.main import main
-from sqcodec.errors import AudioError, CodesError, MetricError, ModelError
+from sqcodec.errors import AudioError, CodesError, MetricError, ModelError, SqcodecError
 from tests.conftest import copy_model
 
 pytestmark = pytest.mark.ships
@@ -136,6 +136,10 @@ def test_plot_draws_sounds_and_codes(folder: Path) -> None:
     assert Path("out.png").read_bytes().startswith(b"\x89PNG")
     assert len(sqcodec.plot("in.wav").axes) == 1
     assert len(sqcodec.plot(np.ones(4000), 16000).axes) == 1
+    for name in ("out.foo", "out"):
+        with pytest.raises(SqcodecError, match=f"^{name}: cannot be written: Format .* is not supported"):
+            sqcodec.plot("in.wav", path=name)
+        assert not Path(name).exists()
 
 
 EXAMPLES = [

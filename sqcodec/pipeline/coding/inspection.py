@@ -12,7 +12,7 @@ from sqcodec.bitstream.code_space import Coder, CodeSpace
 from sqcodec.bitstream.context_coder import frame_bits
 from sqcodec.bitstream.sqc_header import MAGIC, Header, read_header
 from sqcodec.codes import Codes
-from sqcodec.errors import CodesError, ModelError, SqcodecError
+from sqcodec.errors import CodesError, ModelError
 from sqcodec.model.model_header import ModelHeader
 from sqcodec.model.model_header import read_header as read_model_header
 from sqcodec.pipeline.finding.code_spaces import read_space
@@ -241,7 +241,4 @@ def _draw(indices: NDArray[np.int64], rate: float, target: Path) -> None:
         left.set(xlabel="time, s", ylabel=f"code of codebook {number}")
         right.hist(row[there], bins=_BINS, orientation="horizontal")
         right.set(xlabel="count")
-    try:
-        write_figure(figure, target)
-    except (OSError, ValueError) as error:
-        raise SqcodecError(f"{target}: cannot be written: {error}") from error
+    write_figure(figure, target)
