@@ -1,5 +1,6 @@
 """`sqcodec compare`."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Literal
@@ -75,7 +76,7 @@ def compare(
             device=device,
             jobs=jobs,
             backend=chosen_backend(backend, scheduler),
-            command=f"sqcodec {' '.join(sys.argv[1:])}",
+            command=shlex.join(["sqcodec", *sys.argv[1:]]),
             report_line=lambda text: echo(with_options(text), err=True),
             progress=show,
         )

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,9 @@ from click.testing import CliRunner
 
 from sqcodec import storage
 from sqcodec.cli.main import main
+from sqcodec.errors import SqcodecError
 from sqcodec.locking import alone
+from sqcodec.pipeline.training import comparison
 from tests.train.conftest import SMALL, make_store
 
 
@@ -97,6 +101,17 @@ def test_wrong_options_are_usage_errors(arguments, text):
     done = run(*arguments)
     assert done.exit_code == 2
     assert text in done.stderr
+
+
+def test_the_command_of_the_table_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object, command: str, **__: object) -> None:
+        raise SqcodecError(command)
+
+    arguments = ["--systems", "sq-I", "--set", "train.milestones=[1, 2]", "--out", str(tmp_path / "a b")]
+    monkeypatch.setattr(comparison, "compare", stop)
+    monkeypatch.setattr(sys, "argv", ["bin/sqcodec", "compare", "zerospeech2019", *arguments])
+    command = run(*arguments).stderr.removeprefix("Error: ")
+    assert shlex.split(command) == ["sqcodec", "compare", "zerospeech2019", *arguments]
 
 
 def test_an_unknown_system_is_named(tmp_path):

@@ -7,11 +7,14 @@ import statistics
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from sqcodec.errors import RecipeError, TrainingError
 from sqcodec.model.model_file import load_model
 from sqcodec.pipeline.training.comparison import compare, plan, system_names
+from sqcodec.pipeline.training.comparison.charts import _capacity
 from sqcodec.pipeline.training.comparison.plan import read_systems
+from sqcodec.pipeline.training.comparison.summary import Row, _swept
 from tests.train.conftest import SMALL, make_store
 
 SETS = tuple(text for text in SMALL if not text.startswith("vocoder"))
@@ -119,6 +122,28 @@ def test_a_sweep_with_a_plain_vae_takes_the_place_of_other_pictures(store, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("values", "scale"), [((0.0, 0.1, 0.5), "linear"), ((1.0, 2.0, 4.0), "log")])
+def test_every_value_of_a_sweep_is_in_the_picture(values, scale):
+    figures = {"test_perplexity": (3.0, 0.1), "test_mse": (40.0, None)}
+    rows = [
+        Row(system="vq", sweep=("network.jitter", value), seeds=(0,), steps=1, figures=figures, published=None)
+        for value in values
+    ]
+    figure = Figure()
+    _capacity(figure, rows=rows, key="network.jitter")
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        assert axes.get_xscale() == scale
+        lowest, highest = axes.get_xlim()
+        assert all(lowest < value < highest for value in values)
+
+
+@pytest.mark.parametrize("text", ["1000000", "1234567", "0.1", "0", "1e-05"])
+def test_swept_values_are_shown_as_they_are(text):
+    row = Row(system="vq", sweep=("train.steps", float(text)), seeds=(0,), steps=1, figures={}, published=None)
+    assert _swept(row) == f"train.steps = {text}"
+
+
 def test_a_comparison_leaves_tables_and_pictures(store, tmp_path):
     lines = []
     done = run(cells_of(["vae", "vq-ema", "sq-IV"], seeds=[0, 1]), store, tmp_path / "out", report_line=lines.append)

@@ -96,7 +96,7 @@ def _usage(axes: Axes, results: Sequence[Result]) -> None:
 
 
 def _capacity(figure: Figure, *, rows: Sequence[Row], key: str) -> None:
-    """Perplexity and MSE against the swept key, log axes; for codewords the perplexity's upper bound."""
+    """Perplexity with its upper bound for codewords, and MSE, against the swept key; log axes where they can be."""
     left, right = figure.subplots(1, 2)
     rows = [row for row in rows if row.sweep and row.sweep[0] == key]
     for system in dict.fromkeys(row.system for row in rows):
@@ -112,7 +112,8 @@ def _capacity(figure: Figure, *, rows: Sequence[Row], key: str) -> None:
         left.plot(numbers, numbers, color="black", linestyle=":", label="upper bound")
     for axes, title in ((left, "perplexity of the test codes"), (right, "test MSE, dB$^2$")):
         if numbers:
-            axes.set_xscale("log", base=2)
             axes.set_yscale("log")
+            if min(numbers) > 0:  # a log axis leaves out 0
+                axes.set_xscale("log", base=2)
         axes.set(title=title, xlabel=key)
         axes.legend(fontsize=8)

@@ -108,7 +108,7 @@ def _swept(row: Row) -> str:
 
 
 def _plain(value: float | str) -> str:
-    return f"{value:g}" if isinstance(value, float) else value
+    return f"{value:.15g}" if isinstance(value, float) else value
 
 
 def _show(row: Row, name: str, digits: int, scale: float = 1.0) -> str:
