@@ -25,7 +25,7 @@ from sqcodec.cli.options import (
     vocoder_option,
 )
 from sqcodec.cli.progress import progress_bar
-from sqcodec.cli.wording import echo, echo_notes
+from sqcodec.cli.wording import echo, echo_notes, with_options
 
 
 @click.command()
@@ -122,6 +122,7 @@ def evaluate(
             backend=chosen_backend(backend, scheduler),
             device=device,
             progress=partial(show, "files and systems"),
+            wording=with_options,
         )
     echo_notes(result.notes)
     echo(result.table)

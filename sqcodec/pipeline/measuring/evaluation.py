@@ -4,7 +4,7 @@ In the folder: scores.jsonl (a row per file and codec, written at once, so that 
 scores.json and scores.md (means and rates), codes/ (the files of a model), sounds/ (what the page plays), index.html.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,6 +57,7 @@ def evaluate(
     backend: str = "local",
     device: str = "cpu",
     progress: Progress | None = None,
+    wording: Callable[[str], str] = str,
 ) -> Evaluated:
     """Evaluate a model beside `baselines` on a folder of recordings or a list; `listen` files go on the page.
 
@@ -69,6 +70,7 @@ def evaluate(
     for is scored, and its table is written beside the results, and returned.
     vocoder: a kind, a file or a run; None means the best that there is.
     write_scp: keep the sound of every file, and a Kaldi list of each codec's, `sounds/NAME/wav.scp`.
+    wording: what makes of a note the text that is written; a command names its options where notes name arguments.
     Rows that an earlier call left in `out`, made with the same model, settings and recordings, are kept.
     Raises CorpusError: no recordings; ModelError: no model; CodesError: a bit rate below the model's lowest;
     SqcodecError: an unknown baseline, `against` has no results, or no file was coded.
@@ -96,7 +98,7 @@ def evaluate(
         of_others = len(others_of(before.values(), tasks))
         former = len(before.keys() - {task.key for task in tasks}) - of_others
         rows = all_rows(out, tasks, jobs=jobs, backend=backend, progress=progress)
-        errors = tuple(f"{row['system']}, {row['file']}: {row['error']}" for row in rows if "error" in row)
+        errors = tuple(wording(f"{row['system']}, {row['file']}: {row['error']}") for row in rows if "error" in row)
         if len(errors) == len(rows):
             raise SqcodecError(f"{out}: no file could be coded; the first: {errors[0]}")
         gone = f"{out / ROWS}: {former} rows of other recordings or settings were replaced" if former else ""
@@ -105,7 +107,7 @@ def evaluate(
         missing = reasons(row["failed"] for row in rows if "failed" in row)
         notes = (*corpus_notes, *absent, *left_out(settings), *missing, *_beyond(rows), *_failures(errors))
         summaries = results.summarise(systems, rows, out)
-        notes = (*notes, *savings(ours[0].family, results.curves(summaries), rivals))
+        notes = tuple(map(wording, (*notes, *savings(ours[0].family, results.curves(summaries), rivals))))
         about = {
             "sqcodec": __version__,
             "model": model_name(found.path),

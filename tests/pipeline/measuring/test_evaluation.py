@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from click.testing import CliRunner
 
 import sqcodec
+from sqcodec.cli.main import main
 from sqcodec.codes import Codes
 from sqcodec.corpus.splits import Utterance
 from sqcodec.errors import CodesError, CorpusError, SqcodecError
@@ -57,6 +59,17 @@ def test_everything_is_written(recordings: Path) -> None:
     assert [row["file"] for row in rows] == ["nobody/2", "p225/0", "p226/1"]
     assert soundfile.info("out/sounds/tiny/p226/1.flac").frames == 21_000
     assert done.table in Path("out/scores.md").read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_the_files_of_the_command_name_its_options(recordings: Path) -> None:
+    done = CliRunner().invoke(main, ["evaluate", MODEL, "--data", "data", "--out", "out"])
+    assert "no recogniser was named (--asr pocketsphinx, COMMAND or MODEL.onnx)\n" in done.stderr
+    for name in ("scores.md", "scores.json", "index.html"):
+        text = Path("out", name).read_text("utf-8")
+        assert "no recogniser was named (--asr pocketsphinx, COMMAND or MODEL.onnx)" in text, name
+        assert "no speaker encoder was named (--sv resemblyzer" in text, name
+        assert not any(f"`{argument}`" in text for argument in ("asr", "sv", "mos")), name
 
 
 @pytest.mark.slow
