@@ -11,7 +11,6 @@ import click
 from sqcodec.cli.options import PATH
 from sqcodec.cli.wording import echo
 from sqcodec.errors import RecipeError
-from sqcodec.storage import written_folder
 
 
 @click.group()
@@ -54,6 +53,7 @@ def copy(name: str, folder: Path) -> None:
 
     Example: sqcodec recipe copy vctk mine
     """
+    from sqcodec.pipeline.paths import written_folder
     from sqcodec.recipe import available_recipes, load_recipe
     from sqcodec.recipe.reading import read_recipe
 
@@ -74,7 +74,7 @@ def copy(name: str, folder: Path) -> None:
         files = [source / each for each in lists]
         if lost := [file for file in files if not file.is_file()]:
             raise RecipeError(f"{found}: its list {lost[0]} is missing; expected it beside the recipe")
-    with written_folder(folder, error=RecipeError) as draft:
+    with written_folder(folder) as draft:
         for file in (path for path in files if path != found):
             (draft / file.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, draft / file.relative_to(source))
