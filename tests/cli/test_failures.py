@@ -54,7 +54,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: Exception, *arguments: str):
         (UnicodeEncodeError("utf-8", "a\udce9", 1, 2, "surrogates"), "a bug of sqcodec (UnicodeEncodeError: "),
         (
             ModuleNotFoundError("No module named 'pyarrow'", name="pyarrow"),
-            "this needs the package pyarrow, which is not installed; pip",
+            "this needs the package pyarrow, which is not installed; in a checkout",
         ),
         (ModuleNotFoundError("No module named 'x'", name="x"), "a bug of sqcodec (ModuleNotFoundError: No module"),
         (click.ClickException("\x1b]0;title\x07"), r"\x1b]0;title\x07"),
