@@ -17,7 +17,7 @@ from sqcodec import former_names
 from sqcodec.errors import SqcodecError
 
 if TYPE_CHECKING:
-    from sqcodec import metrics
+    from sqcodec import layouts, metrics
     from sqcodec.codes import Codes
     from sqcodec.pipeline.coding.api import decode_file, encode_file, models, plot
     from sqcodec.pipeline.coding.codec import Codec, load
@@ -27,7 +27,7 @@ __version__ = "0.1.0"
 former_names.install()
 __all__ = [
     "Codec", "Codes", "SqcodecError", "StreamDecoder", "StreamEncoder", "__version__", "decode_file", "encode_file",
-    "load", "metrics", "models", "plot",
+    "layouts", "load", "metrics", "models", "plot",
 ]  # fmt: skip
 
 # name -> the module that has it: `import sqcodec` and `sqcodec --help` import neither torch nor numpy
@@ -40,8 +40,8 @@ _FOUND_IN = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "metrics":
-        return importlib.import_module("sqcodec.metrics")
+    if name in ("layouts", "metrics"):
+        return importlib.import_module(f"sqcodec.{name}")
     if name in _FOUND_IN:
         return getattr(importlib.import_module(_FOUND_IN[name]), name)
     raise AttributeError(f"module 'sqcodec' has no attribute {name!r}")

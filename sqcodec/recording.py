@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from sqcodec.resampling import check_rate, resampled
 
+LOUDEST = 100.0  # times full scale: beyond it these are integers that were taken for floats
+
 
 class Recording(Protocol):
     """A recording of one channel that can be read as often as needed."""

@@ -17,6 +17,8 @@ LOWEST_RATE, HIGHEST_RATE = 1000, 384_000  # Hz, of recordings
 
 def check_rate(rate: float) -> int:
     """The rate as an integer. Raises AudioError: not the sample rate (Hz) of a recording."""
+    if not isinstance(rate, int | float | np.number):
+        raise AudioError(f"got a sample rate of {rate!r}, expected a number, {LOWEST_RATE} to {HIGHEST_RATE} Hz")
     if not (LOWEST_RATE <= rate <= HIGHEST_RATE and rate == int(rate)):
         raise AudioError(f"got a sample rate of {rate} Hz, expected {LOWEST_RATE} to {HIGHEST_RATE}")
     return int(rate)

@@ -127,6 +127,10 @@ def test_evaluate_is_what_score_computes(folder: Path) -> None:
             sqcodec.metrics.evaluate(samples, wrong, rate)
     with pytest.raises(AudioError, match="got a sample rate of 3 Hz"):
         sqcodec.metrics.evaluate(samples, samples, 3)
+    with pytest.raises(MetricError, match="got samples up to .*, expected -1 to 1; divide by the value of full scale"):
+        sqcodec.metrics.evaluate(samples, 32768 * samples, rate)
+    with pytest.raises(MetricError, match="definition 'foo': expected one of textbook, espnet, versa"):
+        sqcodec.metrics.evaluate(samples, samples, rate, definition="foo")
 
 
 def test_plot_draws_sounds_and_codes(folder: Path) -> None:

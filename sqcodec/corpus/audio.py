@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sqcodec.corpus.containers import Remark, declared_samples, doubts, open_sound, second_recording, truncation
 from sqcodec.errors import AudioError
+from sqcodec.recording import LOUDEST
 from sqcodec.resampling import check_rate, resampled
 
 RawEncoding = Literal["s16le", "f32le"]
@@ -42,6 +43,7 @@ class AudioSource:
         self.path, self._raw = path, raw
         self._channel: int | None = None  # of several, the one that is taken alone; known after reading
         self._doubts: tuple[Remark, ...] = ()
+        self._loudest = 0.0  # times full scale, of what was read
         with self._open() as file:
             self.rate: int = file.samplerate
             self.channels: int = file.channels
@@ -56,12 +58,16 @@ class AudioSource:
     @property
     def remarks(self) -> tuple[Remark, ...]:
         """What a user should know of the recording; complete when it was read to its end."""
+        found = list(self._doubts)
+        if self._loudest > LOUDEST:
+            text = f"samples up to {self._loudest:.0f}, where full scale is 1; integers that were saved as floats? They"
+            found.append(Remark("beyond full scale", f"{text} are clipped when they are decoded"))
         if self.channels == 1:
-            return self._doubts
+            return tuple(found)
         if self._channel is None:
-            return (Remark("mixed down", f"{self.channels} channels were mixed down to one"), *self._doubts)
+            return (Remark("mixed down", f"{self.channels} channels were mixed down to one"), *found)
         text = f"{self.channels} channels cancel each other; channel {self._channel + 1}, the loudest, was taken alone"
-        return (Remark("one channel", text), *self._doubts)
+        return (Remark("one channel", text), *found)
 
     @property
     def input_samples(self) -> int:
@@ -127,7 +133,8 @@ class AudioSource:
                 f"{self.path}: not finite: NaN or infinity within samples {count} to {count + len(mono)};"
                 " repair or leave out the file"
             )
-        if (loudest := float(np.abs(mono).max())) > MAX_SAMPLE:
+        self._loudest = max(self._loudest, loudest := float(np.abs(mono).max()))
+        if loudest > MAX_SAMPLE:
             raise AudioError(
                 f"{self.path}: no sound: values up to {loudest:.3g} within samples {count} to"
                 f" {count + len(mono)}, expected -1 to 1; repair or leave out the file"

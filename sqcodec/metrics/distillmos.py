@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sqcodec.metrics.signals import METRIC_RATE, Signal, extra, validate
+from sqcodec.metrics.signals import METRIC_RATE, Signal, extra, validate_one
 
 _SHORTEST = METRIC_RATE // 4
 _LONGEST = 30 * METRIC_RATE
@@ -25,7 +25,7 @@ def distillmos(signal: Signal) -> float:
     More than 30 s are cut into equal pieces of 30 s at most, whose figures are averaged.
     """
     package = extra("distillmos", "DistillMOS")
-    validate(signal, signal, shortest=_SHORTEST)
+    validate_one(signal, shortest=_SHORTEST, name="degraded signal")
     pieces = np.array_split(signal, -(-len(signal) // _LONGEST))
     with torch.inference_mode():
         scores = [float(_network(package)(torch.from_numpy(piece)[None].float())) for piece in pieces]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sqcodec.metrics.onnx_session import open_session
-from sqcodec.metrics.signals import METRIC_RATE, Signal, extra, validate
+from sqcodec.metrics.signals import METRIC_RATE, Signal, extra, validate_one
 
 _SHORTEST = METRIC_RATE // 4
 
@@ -30,7 +30,7 @@ def evaluate(reference: Signal, degraded: Signal) -> dict[str, float]:
 
 def _predicted(signal: Signal) -> dict[str, Any]:
     package = extra("speechmos.dnsmos", "DNSMOS")
-    validate(signal, signal, shortest=_SHORTEST)
+    validate_one(signal, shortest=_SHORTEST, name="degraded signal")
     predicted: dict[str, Any] = _scorer(package)(np.clip(signal, -1.0, 1.0), METRIC_RATE, False)
     return predicted
 

@@ -11,6 +11,7 @@ from sqcodec.metrics import distillmos, dnsmos, level, mcd, pesq, pitch, stft, s
 from sqcodec.metrics.alignment import find_delay, remove_delay
 from sqcodec.metrics.mcd import McdDefinition
 from sqcodec.metrics.signals import METRIC_RATE
+from sqcodec.recording import LOUDEST
 from sqcodec.resampling import check_rate, resample
 
 Signal = NDArray[np.float32]
@@ -30,9 +31,10 @@ def evaluate(
 
     Keys: pesq (wide band), stoi, estoi, dnsmos, dnsmos_p808, distillmos, mcd (dB), f0_rmse (Hz), f0_cents, gross_pitch
     and voicing (%), lsd (dB), mr_stft, level (dB), si_sdr (dB), and delay (ms) with `align`, which removes the delay
-    first. Signals are resampled to 16 kHz. NaN: cannot be computed for this pair, as PESQ of silence; a metric whose
-    package is not installed is left out. definition: of the mel-cepstral distortion. Raises MetricError: not two
-    signals of one channel, or empty; AudioError: not a sample rate.
+    first. Signals are resampled to 16 kHz; `degraded` is then cut, or filled with zeros, to the reference's length.
+    NaN: cannot be computed for this pair, as PESQ of silence; a metric whose package is not installed is left out.
+    definition: of the mel-cepstral distortion. Raises MetricError: not two signals of one channel in -1 to 1, empty, or
+    no such definition; AudioError: not a sample rate.
 
     Examples:
         >>> scores = sqcodec.metrics.evaluate(samples, codec.decode(codec.encode(samples, rate), rate), rate)
@@ -55,7 +57,12 @@ def evaluate(
 
 
 def installed_groups(definition: McdDefinition) -> list[tuple[tuple[str, ...], Group]]:
-    """Metrics that are computed together, with their names; those whose package is missing left out."""
+    """Metrics that are computed together, with their names; those whose package is missing left out.
+
+    Raises MetricError: no such definition.
+    """
+    if definition not in mcd.DEFINITIONS:
+        raise MetricError(f"definition {definition!r}: expected one of {', '.join(mcd.DEFINITIONS)}")
     groups: list[tuple[tuple[str, ...], Group]] = [
         (("pesq",), pesq.evaluate),
         (("stoi", "estoi"), stoi.evaluate),
@@ -84,5 +91,7 @@ def _signal(signal: Signal, rate: int) -> Signal:
         raise MetricError(
             f"got an array {[*values.shape]} of {values.dtype}, expected one channel [N] of floats in -1 to 1"
         )
+    if (loudest := float(np.abs(values).max())) > LOUDEST:
+        raise MetricError(f"got samples up to {loudest:.3g}, expected -1 to 1; divide by the value of full scale")
     check_rate(rate)
     return resample(values.astype(np.float32), rate, METRIC_RATE)

@@ -18,13 +18,20 @@ def validate(reference: Signal, degraded: Signal, *, shortest: int = 1) -> None:
         raise MetricError(
             f"got signals of shapes {reference.shape} and {degraded.shape}, expected two [N] of one length; align them"
         )
-    if len(reference) < shortest:
-        raise MetricError(f"too short: got {len(reference)} samples, expected {shortest} or more")
-    if not (np.isfinite(reference).all() and np.isfinite(degraded).all()):
+    validate_one(reference, shortest=shortest, name="reference")
+    validate_one(degraded, shortest=shortest, name="degraded signal")
+
+
+def validate_one(signal: Signal, *, shortest: int = 1, name: str = "signal") -> None:
+    """As `validate`, of one signal; `name`: what errors call it."""
+    if signal.ndim != 1:
+        raise MetricError(f"got a signal of shape {signal.shape}, expected [N]")
+    if len(signal) < shortest:
+        raise MetricError(f"too short: got {len(signal)} samples, expected {shortest} or more")
+    if not np.isfinite(signal).all():
         raise MetricError("not finite: got NaN or infinity, expected samples in -1 to 1")
-    for name, signal in (("reference", reference), ("degraded signal", degraded)):
-        if not signal.any():
-            raise MetricError(f"silent: the {name} holds zeros only")
+    if not signal.any():
+        raise MetricError(f"silent: the {name} holds zeros only")
 
 
 def extra(package: str, metric: str) -> ModuleType:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from sqcodec.dsp import hann_window, mel_filters
 from sqcodec.errors import MetricError
-from sqcodec.metrics.signals import METRIC_RATE, Signal, validate
+from sqcodec.metrics.signals import METRIC_RATE, Signal, validate_one
 from sqcodec.spectrogram import FEATURES
 
 PACKAGE = "resemblyzer"
@@ -51,7 +51,7 @@ def embed(signal: Signal) -> NDArray[np.float64]:
 
     Raises MetricError: silent, below 0.25 s, or the package is not installed or damaged.
     """
-    validate(signal, signal, shortest=METRIC_RATE // 4)
+    validate_one(signal, shortest=METRIC_RATE // 4)
     with torch.inference_mode():
         mean = _network()(_windows(torch.from_numpy(signal).float())).mean(0)
     embedding: NDArray[np.float64] = nn.functional.normalize(mean, dim=0).double().numpy()

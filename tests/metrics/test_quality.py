@@ -225,3 +225,10 @@ def test_a_missing_package_is_named(name, package, monkeypatch) -> None:
     title = {"pesq": "PESQ", "stoi": "STOI", "dnsmos": "DNSMOS"}[name]
     with pytest.raises(MetricError, match=rf"^{title} needs the package {package}: install sqcodec\[eval\]$"):
         ALL[name](CLEAN, NOISY)
+
+
+def test_the_signal_that_is_silent_is_named() -> None:
+    pytest.importorskip("speechmos", reason="the eval extra is not installed")
+    for group in (dnsmos.evaluate, stoi.evaluate):
+        with pytest.raises(MetricError, match="silent: the degraded signal holds zeros only"):
+            group(CLEAN, np.zeros_like(CLEAN))

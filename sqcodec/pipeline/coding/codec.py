@@ -21,7 +21,7 @@ from sqcodec.model.model_header import ModelHeader, read_model
 from sqcodec.pipeline.coding.encoder import Encoder
 from sqcodec.pipeline.coding.engines import open_engine, open_network
 from sqcodec.pipeline.coding.fitting import check_codes, index_of, speaker_for
-from sqcodec.pipeline.coding.inputs import Audio, Tensor, codes_of, recording_of
+from sqcodec.pipeline.coding.inputs import Audio, Tensor, check_several, codes_of, recording_of
 from sqcodec.pipeline.coding.rate_control import Fitted, Goal
 from sqcodec.pipeline.coding.synthesis import Said, synthesise
 from sqcodec.pipeline.finding.code_spaces import space_of
@@ -268,6 +268,8 @@ class Codec:
             (42059,)
         """
         several = codes if isinstance(codes, list | tuple) else [codes]
+        if isinstance(codes, list | tuple):
+            check_several(codes, self.codebooks)
         rate = check_rate(self.sample_rate if sample_rate is None else sample_rate)
         stored = [codes_of(each, self.features) for each in several]
         made = self.decode_each(stored, speaker=speaker, vocoder=vocoder)

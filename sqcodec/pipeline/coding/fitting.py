@@ -22,6 +22,8 @@ def check_codes(codes: Codes, header: ModelHeader, where: str) -> None:
     if not 1 <= codebooks <= len(available):
         expected_rows = "1 (the model has one codebook)" if len(available) == 1 else f"1 to {len(available)}"
         raise CodesError(f"{where}: got {codebooks} rows of codes, expected {expected_rows}")
+    if codes.samples < 1 or codes.sample_rate < 1:
+        raise CodesError(f"{where}: got {codes.samples} samples at {codes.sample_rate} Hz, expected a recording's")
     if not codes.gain_fits:
         raise CodesError(f"{where}: got the gain {codes.gain}, expected 0 to {LOUDEST:g}")
     if not codes.stages_fit:

@@ -1,7 +1,7 @@
 """What `Codec.encode` and `Codec.decode` take: arrays of NumPy and torch, paths, data sets' rows, bare codes."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -12,7 +12,7 @@ from sqcodec.bitstream.foreign import LONGEST_MARK, marked
 from sqcodec.codes import Codes
 from sqcodec.corpus.audio import CANCELLED, AudioSource, RawFormat
 from sqcodec.errors import AudioError, CodesError, SqcodecError
-from sqcodec.recording import ArrayRecording, Recording
+from sqcodec.recording import LOUDEST, ArrayRecording, Recording
 from sqcodec.spectrogram import FeatureConfig
 
 
@@ -25,7 +25,6 @@ class Tensor(Protocol):
 
 Audio = str | os.PathLike[str] | NDArray[Any] | Tensor | Mapping[str, Any] | Recording
 _MAX_CHANNELS = 8
-LOUDEST = 100.0  # times full scale: beyond it these are integers that were taken for floats
 _GIVE_RATE = "give it in Hz: codec.encode(samples, 16000)"
 
 
@@ -69,6 +68,18 @@ def codes_of(codes: Codes | NDArray[Any] | Tensor, features: FeatureConfig) -> C
     )
 
 
+def check_several(several: Sequence[Any], codebooks: int) -> None:
+    """Raise CodesError where a list holds the rows of one recording's codes: each would be decoded by the first
+    codebook."""
+    for item in several:
+        of_lists = isinstance(item, list | tuple)
+        if of_lists or (codebooks > 1 and getattr(item, "ndim", 0) == 1):
+            raise CodesError(
+                f"got a list of {'lists' if of_lists else 'arrays [T]'}, which would be several recordings; for one"
+                " recording give an array [K, T], as numpy.array makes of its rows, for several a list of those"
+            )
+
+
 def refuse_header(path: Path, raw: RawFormat | None) -> None:
     """Raises AudioError: the recording is said to have no header, and begins with one, which would be taken for
     sound."""
@@ -103,7 +114,7 @@ def _rate(sample_rate: Any) -> int:
 
 def _array(values: Any, error: type[SqcodecError] = AudioError, what: str = "samples") -> NDArray[Any]:
     """An array of NumPy or a tensor, in NumPy."""
-    if hasattr(values, "detach"):
+    if hasattr(values, "detach") and hasattr(values, "cpu"):  # files can be detached, too
         tensor = values.detach().cpu()
         values = tensor.float().numpy() if tensor.is_floating_point() else tensor.numpy()  # bfloat16 is unknown there
     if isinstance(values, list | tuple) and values and isinstance(values[0], int | float):
@@ -111,7 +122,7 @@ def _array(values: Any, error: type[SqcodecError] = AudioError, what: str = "sam
     if not hasattr(values, "dtype"):
         raise error(
             f"got {type(values).__name__}, expected {what} as an array of NumPy or a tensor of torch"
-            + (", or a path" if what == "samples" else "")
+            + (", or a path" if what == "samples" else "; decode_file takes files, unpack their bytes")
         )
     return np.asarray(values)
 
@@ -122,6 +133,10 @@ def _mono(values: NDArray[Any]) -> NDArray[np.float32]:
     if kind.kind != "f" and kind.newbyteorder("=") not in (np.int16, np.int32):
         raise AudioError(
             f"got samples of {kind}, expected floats in -1 to 1, int16 or int32; divide by the value of full scale"
+        )
+    if not values.ndim:
+        raise AudioError(
+            "got a number, expected samples [N]; a list is several recordings: make an array of its numbers"
         )
     if not values.size:
         raise AudioError(f"got an array {shape}: empty; expected at least one sample")

@@ -37,7 +37,7 @@ def codebooks_of(codec: Codec, bit_rate: float | None) -> int:
     by it, so it must be exact. Raises CodesError: a rate that is none of the model's."""
     if bit_rate is not None and bit_rate not in codec.nominal_bitrates:
         rates = ", ".join(map(str, codec.nominal_bitrates))
-        raise CodesError(f"`bitrate` {bit_rate:g}: no rate of {versioned_name(codec.path)}'s packets, expected {rates}")
+        raise CodesError(f"`bitrate` {bit_rate}: no rate of {versioned_name(codec.path)}'s packets, expected {rates}")
     return codec.codebooks_for(codebooks=None, bit_rate=bit_rate)
 
 

@@ -54,9 +54,9 @@ class Goal:
 
 
 def check_bit_rate(bit_rate: float) -> None:
-    """Raise CodesError: no number of bits per second."""
-    if not (isinstance(bit_rate, int | float | np.number) and 0 < bit_rate < math.inf):
-        raise CodesError(f"`bitrate` {bit_rate!r}: expected bit/s above 0, such as 1600")
+    """Raise CodesError: no number of bits per second. One below 1 is meant in other units."""
+    if not (isinstance(bit_rate, int | float | np.number) and 1 <= bit_rate < math.inf):
+        raise CodesError(f"`bitrate` {bit_rate!r}: expected bit/s, 1 or more, such as 1600")
 
 
 @dataclass(frozen=True, kw_only=True)

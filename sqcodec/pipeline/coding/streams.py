@@ -14,9 +14,9 @@ from sqcodec.errors import AudioError, CodesError, ModelError
 from sqcodec.features.mel_stream import MelStream
 from sqcodec.pipeline.coding.codec import Codec, load
 from sqcodec.pipeline.coding.concealment import Concealment, Step
-from sqcodec.pipeline.coding.inputs import LOUDEST
 from sqcodec.pipeline.coding.modes import check, codebooks_of, mode_of, parse
 from sqcodec.pipeline.coding.silence import SilenceDetector
+from sqcodec.recording import LOUDEST
 from sqcodec.resampling import Resampler, check_rate
 from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
 from sqcodec.runtime.numpy_engine import NumpyEngine
@@ -55,7 +55,7 @@ class StreamEncoder:
         protect: int = 0,
     ) -> None:
         if mode is not None and bitrate is not None:
-            raise CodesError(f"mode {mode!r}: names the rate, got bitrate {bitrate:g} as well; leave one of them out")
+            raise CodesError(f"mode {mode!r}: names the rate, got bitrate {bitrate} as well; leave one of them out")
         codec, engine, agreed = _streamable(model, mode)
         self.codec, self._count = codec, codebooks_of(codec, agreed or bitrate)
         self.sample_rate = codec.sample_rate if sample_rate is None else sample_rate
@@ -277,8 +277,8 @@ def _checked(samples: NDArray[Any]) -> _Samples:
 
 
 def _checked_protect(protect: int) -> int:
-    if protect < 0:
-        raise CodesError(f"`protect` {protect}: expected a number of packets, 0 for none")
+    if not isinstance(protect, int) or protect < 0:
+        raise CodesError(f"`protect` {protect!r}: expected a number of packets, 0 for none")
     return protect
 
 

@@ -56,6 +56,8 @@ def resolve(model: str | Path) -> Path:
 
     Raises ModelError: there is none; the text lists the paths that were tried.
     """
+    if not isinstance(model, str | os.PathLike) or not str(model):
+        raise ModelError(f"model {model!r}: expected a path or a name")
     path = Path(model)
     paths = [path, path / MODEL, RUNS / path / MODEL, SHIPPED / VERSIONS.get(str(model), path) / MODEL]
     for candidate in (*paths[:2], paths[3], paths[2]):  # a run of the recipe speech16k does not hide what ships
@@ -65,9 +67,10 @@ def resolve(model: str | Path) -> Path:
         raise ModelError(f"model {str(model)!r}: {where_to_get(str(model), paths[-1])}")
     names = sorted(found.parent.name for found in SHIPPED.glob(f"*/{MODEL}"))
     ships = f"no such model ships (those that do: {', '.join(names)})" if names else "none ships with this version"
+    tried = " or ".join(dict.fromkeys(map(str, paths[1:3])))  # they are one where the path is absolute
     raise ModelError(
-        f"model {str(model)!r}: no such file, none at {paths[1]} or {paths[2]}, and {ships}; give a model.safetensors"
-        f" or a run folder{_hub_hint(str(model))}"
+        f"model {str(model)!r}: no such file, none at {tried}, and {ships}; give a model.safetensors or a run"
+        f" folder{_hub_hint(str(model))}"
     )
 
 
@@ -134,7 +137,7 @@ def unfit(path: Path) -> str:
 
 
 def _named(model: str | Path | None) -> FoundModel | None:
-    if model:
+    if model is not None:
         return FoundModel(resolve(model), "")
     named = os.environ.get(ENVIRONMENT)
     return FoundModel(resolve(named), f"named by {ENVIRONMENT}") if named else None

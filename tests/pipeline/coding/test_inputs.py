@@ -1,5 +1,10 @@
 """What `Codec.encode` and `Codec.decode` take, and what they say of anything else."""
 
+import io
+import re
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +15,14 @@ import torch
 
 import sqcodec
 from sqcodec import Codec, Codes, SqcodecError
-from sqcodec.errors import CodesError
+from sqcodec.errors import AudioError, CodesError, ModelError
 from sqcodec.pipeline.coding.inputs import recording_of
 from sqcodec.pipeline.coding.rate_control import Goal
 from sqcodec.recording import ArrayRecording
 from tests.conftest import speech_like
 
 SOUND = speech_like(8000)
+SHIPPED = Path(__file__).parents[3] / "sqcodec" / "models" / "speech16k"
 
 
 @pytest.fixture(scope="module")
@@ -170,11 +176,12 @@ def test_codes_is_what_encode_returns(codec: Codec) -> None:
         ({"codebooks": -1}, "`codebooks` -1: expected a whole number of at least 1"),
         ({"codebooks": "4"}, "`codebooks` '4': expected a whole number of at least 1"),
         ({"codebooks": 2.5}, "`codebooks` 2.5: expected a whole number of at least 1"),
-        ({"bitrate": "1600"}, "`bitrate` '1600': expected bit/s above 0, such as 1600"),
-        ({"bitrate": 0}, "`bitrate` 0: expected bit/s above 0, such as 1600"),
-        ({"bitrate": -5}, "`bitrate` -5: expected bit/s above 0"),
-        ({"bitrate": float("nan")}, "`bitrate` nan: expected bit/s above 0"),
-        ({"bitrate": float("inf")}, "`bitrate` inf: expected bit/s above 0"),
+        ({"bitrate": 0.8}, "`bitrate` 0.8: expected bit/s, 1 or more, such as 1600"),
+        ({"bitrate": "1600"}, "`bitrate` '1600': expected bit/s, 1 or more, such as 1600"),
+        ({"bitrate": 0}, "`bitrate` 0: expected bit/s, 1 or more, such as 1600"),
+        ({"bitrate": -5}, "`bitrate` -5: expected bit/s, 1 or more"),
+        ({"bitrate": float("nan")}, "`bitrate` nan: expected bit/s, 1 or more"),
+        ({"bitrate": float("inf")}, "`bitrate` inf: expected bit/s, 1 or more"),
     ],
 )
 def test_numbers_that_mean_nothing_are_refused(codec: Codec, setting: dict[str, Any], text: str) -> None:
@@ -199,3 +206,61 @@ def test_a_rate_of_0_is_no_default(codec: Codec) -> None:
     codes = codec.encode(SOUND, 16000, speaker="s5")
     with pytest.raises(SqcodecError, match="got a sample rate of 0 Hz"):
         codec.decode(codes, 0)
+
+
+def test_rows_of_codes_are_no_recordings() -> None:
+    """Each would be decoded by the first codebook."""
+    codec = sqcodec.load(SHIPPED)
+    indices = codec.encode(SOUND, 16000).indices
+    tensor = torch.from_numpy(indices.astype(np.int32))
+    for several, what in ((indices.tolist(), "lists"), (list(indices), "arrays"), (list(tensor), "arrays")):
+        with pytest.raises(CodesError, match=f"got a list of {what}.*for one recording give an array"):
+            codec.decode(several)
+    assert len(codec.decode([indices, indices[:, :20]])) == 2
+
+
+def test_open_files_are_left_alone(codec: Codec, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "in.wav", SOUND, 16000)
+    with (tmp_path / "in.wav").open("rb") as file:
+        for given in (file, io.BytesIO(file.read())):
+            with pytest.raises(AudioError, match="expected samples as an array of NumPy or .*, or a path"):
+                codec.encode(given)
+        assert not file.closed
+        assert file.read() == b""
+    with pytest.raises(CodesError, match="got str, expected codes .*; decode_file takes files, unpack their bytes"):
+        codec.decode("in.sqc")
+    with pytest.raises(AudioError, match=r"got float, expected samples|got a number, expected samples \[N\]; a list"):
+        codec.encode([np.float32(0.1), np.float32(0.2)], 16000)
+
+
+def test_values_of_another_type_say_what_is_expected(codec: Codec) -> None:
+    codes = codec.encode(SOUND, 16000, speaker="s5")
+    with pytest.raises(AudioError, match="got a sample rate of '48000', expected a number, 1000 to 384000 Hz"):
+        codec.decode(codes, "48000")
+    with pytest.raises(AudioError, match="got a sample rate of '16000', expected a number"):
+        sqcodec.metrics.evaluate(SOUND, SOUND, "16000")
+    with pytest.raises(ModelError, match="model 5: expected a path or a name"):
+        sqcodec.load(5)
+    with pytest.raises(ModelError, match="model '': expected a path or a name"):
+        sqcodec.load("")
+    with pytest.raises(CodesError, match="codes: got 8000 samples at 0 Hz, expected a recording's"):
+        codec.decode(replace(codes, sample_rate=0))
+    with pytest.raises(CodesError, match="`protect` 1.5: expected a number of packets"):
+        sqcodec.StreamEncoder(SHIPPED, protect=1.5)
+    with pytest.raises(CodesError, match="`bitrate` 1600: no rate of"):
+        sqcodec.StreamEncoder(SHIPPED, bitrate="1600")
+
+
+def test_a_file_of_integers_that_were_saved_as_floats_has_a_note(codec: Codec, tmp_path: Path) -> None:
+    """An array of them is refused; a file may be so on purpose."""
+    soundfile.write(tmp_path / "loud.wav", 7000.0 * SOUND, 16000, subtype="FLOAT")
+    encoded = sqcodec.encode_file(tmp_path / "loud.wav", tmp_path / "o.npy", model=codec.path, speaker="s5")
+    (note,) = encoded.notes
+    assert note.kind == "beyond full scale"
+    assert re.search(r"loud.wav: samples up to \d+, where full scale is 1; integers that were saved as fl", note.text)
+
+
+def test_layouts_are_there_as_metrics_are() -> None:
+    program = "import sqcodec; print(sqcodec.layouts.__name__, 'torch' in __import__('sys').modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "sqcodec.layouts False\n"
