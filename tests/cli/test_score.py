@@ -235,3 +235,13 @@ def test_lengths_that_differ_much_are_told(pairs: Path) -> None:
     assert text in notes_of()
     soundfile.write("deg/1.wav", sound[:20_000], 16000)  # a quarter of a second less
     assert not any("its reference" in note for note in notes_of())
+
+
+def test_what_agrees_at_no_delay_is_told(pairs: Path) -> None:
+    """Half a second late, or another recording: every figure would be of unlike signals."""
+    text = "hardly like the reference at any delay within 250 ms: another recording, a longer delay, or noise"
+    late = np.concatenate([np.zeros(8000), soundfile.read("ref/0.wav")[0]])
+    soundfile.write("deg/0.wav", late, 16000)
+    assert f"0: {text}" in " ".join(run("score", "ref", "deg").stderr.split())
+    soundfile.write("deg/0.wav", late[4000:], 16000)  # 250 ms are found
+    assert text not in " ".join(run("score", "ref", "deg").stderr.split())

@@ -13,7 +13,7 @@ from sqcodec.corpus.audio import AudioSource
 from sqcodec.corpus.folder import find_recordings
 from sqcodec.errors import AudioError, CorpusError, MetricError
 from sqcodec.metrics import external, recogniser, speaker_encoder
-from sqcodec.metrics.alignment import find_delay, remove_delay
+from sqcodec.metrics.alignment import MAX_DELAY, locate, remove_delay
 from sqcodec.metrics.bootstrap import Mean, bootstrap_mean
 from sqcodec.metrics.mcd import McdDefinition
 from sqcodec.metrics.pair_scores import PACKAGES, Group, installed_groups, is_installed
@@ -24,6 +24,7 @@ from sqcodec.report.table import Column, Figure, figure_text, plain
 
 Signal = NDArray[np.float32]
 
+_STRANGE = 0.4  # agreement: codecs have .8 or more at 400 bit/s, other recordings and late ones .35 or less
 _PART, _SPARE = 0.1, METRIC_RATE // 2  # of the longer signal, and samples, by which lengths may differ without a note
 
 COLUMNS = {
@@ -75,7 +76,7 @@ class FileScores:
     """Scores of one file by column, why others could not be computed, and its delay in samples (None: not looked for).
 
     words: of the transcript, where they were compared. aligned: the degraded signal as it was scored. lengths: samples
-    of reference and degraded signal.
+    of reference and degraded signal. agreement: of the two at this delay, as of `metrics.alignment`; None: not known.
     """
 
     scores: dict[str, float]
@@ -84,6 +85,7 @@ class FileScores:
     words: int
     aligned: Signal = field(repr=False)
     lengths: tuple[int, int] = (0, 0)
+    agreement: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +104,8 @@ class Summary:
 
 def score_signals(reference: Signal, degraded: Signal, settings: Settings, *, text: str | None = None) -> FileScores:
     """Every metric of [N] and [M] at 16 kHz. text: the transcript; None: the recogniser's for the reference."""
-    delay = find_delay(reference, degraded) if settings.align else None
+    found = locate(reference, degraded) if settings.align else None
+    delay = (found.samples if found else 0) if settings.align else None
     aligned = remove_delay(degraded, delay or 0, len(reference))
     scores: dict[str, float] = {} if delay is None else {"delay": 1e3 * delay / METRIC_RATE}
     failed: dict[str, str] = {}
@@ -113,7 +116,10 @@ def score_signals(reference: Signal, degraded: Signal, settings: Settings, *, te
             failed |= dict.fromkeys(keys, str(error))
     count = int(scores.pop("words", 0))
     lengths = len(reference), len(degraded)
-    return FileScores(scores=scores, failed=failed, delay=delay, words=count, aligned=aligned, lengths=lengths)
+    return FileScores(
+        scores=scores, failed=failed, delay=delay, words=count, aligned=aligned, lengths=lengths,
+        agreement=found.agreement if found else None,
+    )  # fmt: skip
 
 
 def _groups(settings: Settings, text: str | None) -> list[tuple[tuple[str, ...], Group]]:
@@ -225,7 +231,13 @@ def score_folders(
         means=means,
         failed=failed,
         files=len(read),
-        notes=(*unpaired, *_unlike(pairs, scored), *reasons(file.failed for file in read), *left_out(settings)),
+        notes=(
+            *unpaired,
+            *_unlike(pairs, scored),
+            *_strange(pairs, scored),
+            *reasons(file.failed for file in read),
+            *left_out(settings),
+        ),
         unread={name: reason for name in pairs if isinstance(reason := scored[name], str)},
     )
 
@@ -240,6 +252,19 @@ def _unlike(names: Iterable[str], scored: Mapping[str, FileScores | str]) -> lis
     text = f"{name} has {other / METRIC_RATE:.2f} s, its reference {one / METRIC_RATE:.2f} s"
     more = f", and {len(unlike) - 1} more are as unlike" if len(unlike) > 1 else ""
     return [f"{text}{more}: the reference's length is scored, what is missing counts as silence"]
+
+
+def _strange(names: Iterable[str], scored: Mapping[str, FileScores | str]) -> list[str]:
+    """A note on recordings that agree with their references at no delay: figures of others mean nothing."""
+    files = [(name, file) for name in names if isinstance(file := scored[name], FileScores)]
+    strange = [name for name, file in files if file.agreement is not None and file.agreement < _STRANGE]
+    if not strange:
+        return []
+    more, within = f" and {len(strange) - 1} more" if len(strange) > 1 else "", 1000 * MAX_DELAY // METRIC_RATE
+    return [
+        f"{strange[0]}{more}: hardly like the reference at any delay within {within} ms: another recording, a longer"
+        " delay, or noise; such figures say little"
+    ]
 
 
 def reasons(failed: Iterable[Mapping[str, str]]) -> list[str]:
