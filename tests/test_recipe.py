@@ -420,7 +420,9 @@ def test_a_key_that_is_there_twice_is_refused(tmp_path):
         path.write_text(text + more)
         with pytest.raises(RecipeError, match="not a YAML file: '(train|corpus|kind)' is there twice in .*line"):
             load_recipe(str(path))
-    path.write_text(text + "x: &x {steps: 7}\ny: {<<: *x, steps: 8}\n")  # that is what merging is for
+    path.write_text(
+        text + "x: &x {steps: 7}\na: {y: &y {<<: *x, steps: 8}}\ny: {<<: *y, steps: 9}\n"
+    )  # merging does it
     with pytest.raises(RecipeError, match="y: unknown key"):
         load_recipe(str(path))
 

@@ -12,20 +12,21 @@ _MAX_VALUES, _MAX_DEPTH = 10_000, 50  # after aliases are written out; the longe
 class _EachKeyOnce(yaml.SafeLoader):
     """PyYAML takes the last of equal keys; what a section of that name said before would be lost without a word."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """The mapping as it is written. Raises ConstructorError: a key is there twice."""
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                if key.value in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is there twice", key.start_mark)
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is there twice", key.start_mark)
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else key)
+        return node
 
 
 def parse(text: str) -> Any:
     """The value of a YAML text. Raises RecipeError with the reason, one line: not YAML, or too large."""
     try:
-        value = yaml.load(text, _EachKeyOnce)  # of plain values, as SafeLoader
+        value = _EachKeyOnce(text).get_single_data()
     except yaml.YAMLError as error:
         raise RecipeError(" ".join(str(error).split())) from None
     except RecursionError:

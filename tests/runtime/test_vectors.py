@@ -126,5 +126,5 @@ def test_the_document_lists_letters_and_tensors_of_what_ships() -> None:
 def test_the_document_names_what_there_is() -> None:
     page = (ROOT / "docs" / "try" / "index.html").read_text("utf-8")
     assert f"one file, {len(page.splitlines())} lines" in TEXT
-    assert len(page.splitlines()) < 620
+    assert len(page.splitlines()) < 670  # a page that one can read
     assert "://" not in page  # it loads nothing from elsewhere
