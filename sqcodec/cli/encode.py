@@ -161,6 +161,10 @@ def encode(
         return
     if effort and bitrate is None and quality is None and max_bytes is None:
         raise click.UsageError("--effort is of the search for --bitrate, --quality or --max-bytes; give one of them.")
+    if max_bytes and not codes.suffix and str(codes) != "-" and not codes.exists() and not is_folder(recording):
+        raise click.UsageError(
+            f"{codes}: name it {codes}.bin for messages of --max-bytes, or {codes}.sqc for one file."
+        )
     options = Options(
         codebooks=codebooks, bit_rate=bitrate, quality=quality, max_bytes=max_bytes, effort=effort, coder=coder
     )

@@ -74,6 +74,9 @@ def test_wrong_use_is_one_error() -> None:
     assert text == "Error: --max-bytes 4: expected 16 or more for a message\n"
     text = refused("encode", "in.wav", "m.bin", "--bitrate", "800", exit_code=2)
     assert "A message (.bin) does not take --bitrate." in text
+    text = refused("encode", "in.wav", "m", "--max-bytes", "230", exit_code=2)
+    assert "m: name it m.bin for messages of --max-bytes, or m.sqc for one file." in text
+    assert run("encode", "in.wav", "-", "--max-bytes", "900").stdout_bytes.startswith(b"SQC")
     assert "several messages (.bin) become one sound" in refused("decode", "a.sqc", "b.sqc", "o.wav", exit_code=2)
     assert "A message (.bin) does not take --row." in refused("decode", "bad.bin", "o.wav", "--row", "1", exit_code=2)
     text = refused("decode", "bad.bin", "o.wav", "--recover")

@@ -111,7 +111,7 @@ def encode_with(
     """As `encode_file`, with an open model. The notes are those on the bit rate."""
     recording = WatchedRecording(audio, codec.engine.device, progress) if progress else audio
     length = BLOCK if block is None else min(BLOCK, round(block * codec.space.features.code_rate))
-    goal = options.goal(possible=codec.has_true_rates and form == "sqc")
+    goal = options.goal(form, context_model=codec.has_true_rates)
     if goal is None:
         codebooks = codec.codebooks_for(codebooks=options.codebooks, bit_rate=options.bit_rate)
         codes = codec.encode_recording(recording, speaker=speaker, codebooks=codebooks)

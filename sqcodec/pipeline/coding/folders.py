@@ -105,7 +105,7 @@ def encode_folder(
     tasks = tasks_of(source, target, SUFFIXES, f".{form}", "recordings")
     found = find_for_encoding(model)
     codec = cached_codec(found.path, device if workers.backend == "local" else "cpu")
-    asked, goal = options.bit_rate, options.goal(possible=codec.has_true_rates and form == "sqc")
+    asked, goal = options.bit_rate, options.goal(form, context_model=codec.has_true_rates)
     if goal is None:
         number = codec.codebooks_for(codebooks=options.codebooks, bit_rate=options.bit_rate)
         options = Options(codebooks=number, coder=options.coder)

@@ -74,23 +74,26 @@ class Options:
     effort: Effort | None = None
     coder: Literal["tables", "context"] | None = None
 
-    def goal(self, *, possible: bool) -> Goal | None:
+    def goal(self, form: str, *, context_model: bool) -> Goal | None:
         """The goal; None for whole codebooks at a nominal rate. Raises CodesError: it is not possible.
 
-        possible: whether the model and the format of the file have true rates.
+        form: of the file, of which `sqc` has true rates; context_model: whether the model has one.
         """
         asked = {"codebooks": self.codebooks, "bitrate": self.bit_rate, "quality": self.quality,
                  "max_bytes": self.max_bytes}  # fmt: skip
         given = [name for name, value in asked.items() if value is not None]
         if len(given) > 1:
             raise CodesError(f"{' and '.join(f'`{name}`' for name in given)} exclude each other; give one of them")
-        possible = possible and self.coder != "tables" and self.effort != 0
-        if self.quality is None and self.max_bytes is None and (self.bit_rate is None or not possible):
+        needs = [
+            *(["a .sqc"] if form != "sqc" else []),
+            *(["a model with a context model"] if not context_model else []),
+            *(["`coder` context"] if self.coder == "tables" else []),
+            *(["`effort` 1 to 3"] if self.effort == 0 else []),
+        ]
+        if self.quality is None and self.max_bytes is None and (self.bit_rate is None or needs):
             return None
-        if not possible:
-            raise CodesError(
-                "`quality` and `max_bytes` need a .sqc of a context model, a model that has one, and `effort` 1 to 3"
-            )
+        if needs:
+            raise CodesError(f"`{given[0]}` needs {' and '.join(needs)}")
         return Goal(
             bit_rate=self.bit_rate,
             quality=self.quality,

@@ -272,15 +272,17 @@ def test_weights_follow_the_loudness_and_average_to_one() -> None:
 
 
 def test_options_that_need_a_context_model() -> None:
-    assert Options().goal(possible=True) is None
-    assert Options(codebooks=2).goal(possible=True) is None
-    assert Options(bit_rate=800).goal(possible=False) is None  # nominal
-    assert Options(bit_rate=800, effort=0).goal(possible=True) is None
-    assert Options(bit_rate=800, effort=3).goal(possible=True) == Goal(bit_rate=800, effort=3)
-    with pytest.raises(CodesError, match="`quality` and `max_bytes` need a .sqc of a context model"):
-        Options(quality=3).goal(possible=False)
+    assert Options().goal("sqc", context_model=True) is None
+    assert Options(codebooks=2).goal("sqc", context_model=True) is None
+    assert Options(bit_rate=800).goal("sqc", context_model=False) is None  # nominal
+    assert Options(bit_rate=800, effort=0).goal("sqc", context_model=True) is None
+    assert Options(bit_rate=800, effort=3).goal("sqc", context_model=True) == Goal(bit_rate=800, effort=3)
+    with pytest.raises(CodesError, match="^`quality` needs a .sqc and a model with a context model$"):
+        Options(quality=3).goal("npy", context_model=False)
+    with pytest.raises(CodesError, match="^`max_bytes` needs `coder` context and `effort` 1 to 3$"):
+        Options(max_bytes=300, coder="tables", effort=0).goal("sqc", context_model=True)
     with pytest.raises(CodesError, match="`bitrate` and `max_bytes` exclude each other"):
-        Options(bit_rate=800, max_bytes=100).goal(possible=True)
+        Options(bit_rate=800, max_bytes=100).goal("sqc", context_model=True)
 
 
 @pytest.mark.slow
