@@ -7,9 +7,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sqcodec.errors import AudioError
 from sqcodec.resampling import check_rate, resampled
 
 LOUDEST = 100.0  # times full scale: beyond it these are integers that were taken for floats
+
+
+def check_level(samples: NDArray[np.floating]) -> None:
+    """Raise AudioError: far beyond -1 to 1."""
+    if samples.size and (loudest := float(np.abs(samples).max())) > LOUDEST:
+        raise AudioError(f"got samples up to {loudest:.3g}, expected -1 to 1; divide by the value of full scale")
 
 
 class Recording(Protocol):

@@ -17,10 +17,11 @@ LOWEST_RATE, HIGHEST_RATE = 1000, 384_000  # Hz, of recordings
 
 def check_rate(rate: float) -> int:
     """The rate as an integer. Raises AudioError: not the sample rate (Hz) of a recording."""
-    if not isinstance(rate, int | float | np.number):
-        raise AudioError(f"got a sample rate of {rate!r}, expected a number, {LOWEST_RATE} to {HIGHEST_RATE} Hz")
-    if not (LOWEST_RATE <= rate <= HIGHEST_RATE and rate == int(rate)):
+    number = isinstance(rate, int | float | np.number) and not isinstance(rate, bool)
+    if number and not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise AudioError(f"got a sample rate of {rate} Hz, expected {LOWEST_RATE} to {HIGHEST_RATE}")
+    if not number or rate % 1:
+        raise AudioError(f"got a sample rate of {rate!r}, expected a whole number of Hz, such as 16000")
     return int(rate)
 
 

@@ -127,7 +127,7 @@ def test_evaluate_is_what_score_computes(folder: Path) -> None:
             sqcodec.metrics.evaluate(samples, wrong, rate)
     with pytest.raises(AudioError, match="got a sample rate of 3 Hz"):
         sqcodec.metrics.evaluate(samples, samples, 3)
-    with pytest.raises(MetricError, match="got samples up to .*, expected -1 to 1; divide by the value of full scale"):
+    with pytest.raises(AudioError, match="got samples up to .*, expected -1 to 1; divide by the value of full scale"):
         sqcodec.metrics.evaluate(samples, 32768 * samples, rate)
     with pytest.raises(MetricError, match="definition 'foo': expected one of textbook, espnet, versa"):
         sqcodec.metrics.evaluate(samples, samples, rate, definition="foo")
@@ -194,10 +194,14 @@ def test_rates_are_checked_everywhere(folder: Path) -> None:
     codes = codec.encode("in.wav")
     assert len(codec.decode(codes, 48000.0)) == len(codec.decode(codes, 48000))
     Path("c.sqc").write_bytes(codec.pack(codes))
-    for rate in (0, 5, 10**7, 16000.5):
-        with pytest.raises(AudioError, match=f"got a sample rate of {rate} Hz, expected 1000 to 384000"):
+    for rate, text in (
+        (0, "0 Hz, expected 1000 to 384000"),
+        (10**7, "10000000 Hz"),
+        (16000.5, "16000.5, exp"),
+    ):
+        with pytest.raises(AudioError, match=f"got a sample rate of {text}"):
             sqcodec.decode_file("c.sqc", "out.wav", sample_rate=rate)
-        with pytest.raises(AudioError, match=f"got a sample rate of {rate} Hz"):
+        with pytest.raises(AudioError, match=f"got a sample rate of {text}"):
             codec.decode(codes, rate)
     assert not Path("out.wav").exists()
 

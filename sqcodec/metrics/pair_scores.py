@@ -11,7 +11,7 @@ from sqcodec.metrics import distillmos, dnsmos, level, mcd, pesq, pitch, stft, s
 from sqcodec.metrics.alignment import find_delay, remove_delay
 from sqcodec.metrics.mcd import McdDefinition
 from sqcodec.metrics.signals import METRIC_RATE
-from sqcodec.recording import LOUDEST
+from sqcodec.recording import check_level
 from sqcodec.resampling import check_rate, resample
 
 Signal = NDArray[np.float32]
@@ -33,8 +33,8 @@ def evaluate(
     and voicing (%), lsd (dB), mr_stft, level (dB), si_sdr (dB), and delay (ms) with `align`, which removes the delay
     first. Signals are resampled to 16 kHz; `degraded` is then cut, or filled with zeros, to the reference's length.
     NaN: cannot be computed for this pair, as PESQ of silence; a metric whose package is not installed is left out.
-    definition: of the mel-cepstral distortion. Raises MetricError: not two signals of one channel in -1 to 1, empty, or
-    no such definition; AudioError: not a sample rate.
+    definition: of the mel-cepstral distortion. Raises MetricError: not two signals of one channel, empty, or no such
+    definition; AudioError: far beyond -1 to 1, or not a sample rate.
 
     Examples:
         >>> scores = sqcodec.metrics.evaluate(samples, codec.decode(codec.encode(samples, rate), rate), rate)
@@ -91,7 +91,6 @@ def _signal(signal: Signal, rate: int) -> Signal:
         raise MetricError(
             f"got an array {[*values.shape]} of {values.dtype}, expected one channel [N] of floats in -1 to 1"
         )
-    if (loudest := float(np.abs(values).max())) > LOUDEST:
-        raise MetricError(f"got samples up to {loudest:.3g}, expected -1 to 1; divide by the value of full scale")
+    check_level(values)
     check_rate(rate)
     return resample(values.astype(np.float32), rate, METRIC_RATE)

@@ -12,7 +12,8 @@ from sqcodec.bitstream.foreign import LONGEST_MARK, marked
 from sqcodec.codes import Codes
 from sqcodec.corpus.audio import CANCELLED, AudioSource, RawFormat
 from sqcodec.errors import AudioError, CodesError, SqcodecError
-from sqcodec.recording import LOUDEST, ArrayRecording, Recording
+from sqcodec.recording import ArrayRecording, Recording, check_level
+from sqcodec.resampling import check_rate
 from sqcodec.spectrogram import FeatureConfig
 
 
@@ -25,7 +26,6 @@ class Tensor(Protocol):
 
 Audio = str | os.PathLike[str] | NDArray[Any] | Tensor | Mapping[str, Any] | Recording
 _MAX_CHANNELS = 8
-_GIVE_RATE = "give it in Hz: codec.encode(samples, 16000)"
 
 
 def recording_of(audio: Audio, sample_rate: int | None) -> Recording:
@@ -39,14 +39,14 @@ def recording_of(audio: Audio, sample_rate: int | None) -> Recording:
     if isinstance(audio, Mapping):
         if not {"array", "sampling_rate"} <= audio.keys():
             raise AudioError(f"got a mapping of {', '.join(map(str, audio))}; expected `array` and `sampling_rate`")
-        recording = ArrayRecording(_mono(_array(audio["array"])), _rate(audio["sampling_rate"]))
+        recording = ArrayRecording(_mono(_array(audio["array"])), check_rate(audio["sampling_rate"]))
         return _of_own_rate(recording, sample_rate, "a row of a data set")
     if hasattr(audio, "blocks") and hasattr(audio, "rate"):
         return _of_own_rate(cast("Recording", audio), sample_rate, "a recording")
     samples = _mono(_array(audio))
     if sample_rate is None:
-        raise AudioError(f"the sample rate of the array is missing; {_GIVE_RATE}")
-    return ArrayRecording(samples, _rate(sample_rate))
+        raise AudioError("the sample rate of the array is missing; give it in Hz: codec.encode(samples, 16000)")
+    return ArrayRecording(samples, check_rate(sample_rate))
 
 
 def codes_of(codes: Codes | NDArray[Any] | Tensor, features: FeatureConfig) -> Codes:
@@ -94,22 +94,11 @@ def refuse_header(path: Path, raw: RawFormat | None) -> None:
 
 
 def _of_own_rate(recording: Recording, sample_rate: int | None, name: str) -> Recording:
-    if sample_rate is not None and _rate(sample_rate) != recording.rate:
+    if sample_rate is not None and check_rate(sample_rate) != recording.rate:
         raise AudioError(
             f"{name}: got {sample_rate} Hz, but its own rate is {recording.rate} Hz; leave sample_rate out"
         )
     return recording
-
-
-def _rate(sample_rate: Any) -> int:
-    try:
-        rate = int(sample_rate)
-        whole = not isinstance(sample_rate, str | bytes | bool) and rate == sample_rate
-    except (TypeError, ValueError, OverflowError):
-        whole = False
-    if not whole:
-        raise AudioError(f"got a sample rate of {sample_rate!r}, expected a whole number; {_GIVE_RATE}")
-    return rate
 
 
 def _array(values: Any, error: type[SqcodecError] = AudioError, what: str = "samples") -> NDArray[Any]:
@@ -144,8 +133,8 @@ def _mono(values: NDArray[Any]) -> NDArray[np.float32]:
     scale = np.float32(1.0 if kind.kind == "f" else 2.0 ** (8 * kind.itemsize - 1))
     if not np.isfinite(channels).all():
         raise AudioError("got samples that are not finite: NaN or infinity; repair or leave out the recording")
-    if kind.kind == "f" and (loudest := float(np.abs(channels).max())) > LOUDEST:
-        raise AudioError(f"got samples up to {loudest:.3g}, expected -1 to 1; divide by the value of full scale")
+    if kind.kind == "f":
+        check_level(channels)
     return _mixed(channels.astype(np.float32) / scale)
 
 

@@ -16,7 +16,7 @@ from sqcodec.pipeline.coding.codec import Codec, load
 from sqcodec.pipeline.coding.concealment import Concealment, Step
 from sqcodec.pipeline.coding.modes import check, codebooks_of, mode_of, parse
 from sqcodec.pipeline.coding.silence import SilenceDetector
-from sqcodec.recording import LOUDEST
+from sqcodec.recording import check_level
 from sqcodec.resampling import Resampler, check_rate
 from sqcodec.runtime.istft_vocoder import NumpyIstftVocoder
 from sqcodec.runtime.numpy_engine import NumpyEngine
@@ -271,8 +271,7 @@ def _checked(samples: NDArray[Any]) -> _Samples:
         return np.asarray(samples / np.float32(_FULL_SCALE), np.float32)
     if not np.isfinite(samples).all():
         raise AudioError("got samples that are not finite; expected -1 to 1: send zeros instead")
-    if len(samples) and (loudest := float(np.abs(samples).max())) > LOUDEST:
-        raise AudioError(f"got samples up to {loudest:.3g}, expected -1 to 1; divide by the value of full scale")
+    check_level(samples)
     return np.asarray(samples, np.float32)
 
 
