@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "codes": {"spectrogram"},
     "processors": set(),
     "resampling": {"errors"},
-    "recording": {"resampling"},
+    "recording": {"errors", "resampling"},
     "dsp": GROUND,
     "ranks": set(),
     "nn": {"ranks"},
