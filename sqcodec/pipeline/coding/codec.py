@@ -268,13 +268,13 @@ class Codec:
             (42059,)
         """
         several = codes if isinstance(codes, list | tuple) else [codes]
-        if isinstance(codes, list | tuple):
-            check_several(codes, self.codebooks)
+        if several is codes:
+            check_several(several, self.codebooks)
         rate = check_rate(self.sample_rate if sample_rate is None else sample_rate)
         stored = [codes_of(each, self.features) for each in several]
         made = self.decode_each(stored, speaker=speaker, vocoder=vocoder)
         sounds = [self._whole(blocks, each, rate) for blocks, each in zip(made, stored, strict=True)]
-        return sounds if isinstance(codes, list | tuple) else sounds[0]
+        return sounds if several is codes else sounds[0]
 
     def _whole(self, blocks: Iterable[_Samples], codes: Codes, rate: int) -> _Samples:
         """The sound of the codes at `rate`, clipped; blocks: as of `decode_blocks`."""

@@ -9,6 +9,7 @@ from sqcodec.bitstream import message
 from sqcodec.corpus.recordings import SUFFIXES, UNREADABLE, files_below
 from sqcodec.errors import SqcodecError
 from sqcodec.pipeline.coding.files import CODES_SUFFIXES
+from sqcodec.pipeline.coding.folder_record import FolderRecord
 from sqcodec.pipeline.paths import check_folder
 
 _NAMED = 3  # outputs in a note
@@ -62,8 +63,9 @@ def messages_left(source: Path) -> str:
     )
 
 
-def left_over(target: Path, outputs: Sequence[str]) -> str:
+def left_over(record: FolderRecord, source: Path, target: Path, tasks: Sequence[Task]) -> str:
     """A note on outputs of earlier runs whose source is gone, or has an output of another name now; "" if none."""
+    outputs = record.left_of(source, {task.output for task in tasks})
     if not outputs:
         return ""
     names = ", ".join(str(target / output) for output in outputs[:_NAMED])

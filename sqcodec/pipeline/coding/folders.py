@@ -121,7 +121,7 @@ def encode_folder(
         found.note,
         bit_rate_note(codec, None if goal else asked),
         left_out(source),
-        left_over(target, record.left_of(source, {task.output for task in tasks})),
+        left_over(record, source, target, tasks),
     )
     report = partial(progress, workers.work(codec.engine.device))
     files = _run(function, plans, record, lambda _: settings, workers=workers, report=report)
@@ -154,7 +154,7 @@ def decode_folder(
     todo = [plan.task.source for plan in plans if plan.state != "kept"]
     where = _decoding_device(todo[0], model, device, precision) if todo and workers.backend == "local" else device
     report = partial(progress, workers.work(where))
-    notes = (messages_left(source), left_over(target, record.left_of(source, {task.output for task in tasks})))
+    notes = (messages_left(source), left_over(record, source, target, tasks))
     files = _run(function, plans, record, settings_of, workers=workers, report=report)
     return FolderResult(files=files, notes=tuple(filter(None, notes)))
 
