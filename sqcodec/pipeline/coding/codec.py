@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
@@ -25,9 +25,9 @@ from sqcodec.pipeline.coding.inputs import Audio, Tensor, check_several, codes_o
 from sqcodec.pipeline.coding.rate_control import Fitted, Goal
 from sqcodec.pipeline.coding.synthesis import Said, synthesise
 from sqcodec.pipeline.finding.code_spaces import space_of
-from sqcodec.pipeline.finding.models import find_for_programs, model_name
+from sqcodec.pipeline.finding.models import RUNS, find_for_programs, model_name
 from sqcodec.pipeline.finding.publication import publish
-from sqcodec.pipeline.finding.vocoders import FoundVocoder, find_vocoder
+from sqcodec.pipeline.finding.vocoders import FoundVocoder, find_vocoder, runs_of
 from sqcodec.recording import ArrayRecording, Recording
 from sqcodec.resampling import check_rate, resampled
 from sqcodec.runtime.threads import one_thread
@@ -49,17 +49,18 @@ def load(model: str | Path | None = None, *, device: str = "auto") -> "Codec":
     there must be named. device: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`. Raises ModelError: it is
     missing or damaged.
     """
-    return open_codec(find_for_programs(model).path, device)
+    return open_codec(find_for_programs(model).path, device, program=True)
 
 
-def open_codec(path: Path, device: str, precision: VocoderPrecision = "float32") -> "Codec":
-    """The codec of a model file; precision: of its vocoder's network.
+def open_codec(path: Path, device: str, precision: VocoderPrecision = "float32", *, program: bool = False) -> "Codec":
+    """The codec of a model file; precision: of its vocoder's network. program: vocoders that were trained count where
+    they lie in the runs/ of the model, not where they lie in that of the working folder.
 
     Raises ModelError: it is missing or damaged; SqcodecError: no such device.
     """
     contents = read_model(path)
     space = space_of(contents.header, contents.tables, contents.context)
-    return Codec(contents.header, space, open_engine(contents, device), device, precision)
+    return Codec(contents.header, space, open_engine(contents, device), device, precision, program=program)
 
 
 class Codec:
@@ -72,8 +73,10 @@ class Codec:
         engine: Engine,
         device: str,
         precision: VocoderPrecision = "float32",
+        *,
+        program: bool = False,
     ) -> None:
-        self._precision = precision
+        self._precision, self._program = precision, program
         self.header, self.space, self.engine, self.path = header, space, engine, header.path
         self.features, self.speakers, self.fingerprint = header.features, header.speakers, header.fingerprint
         self.sample_rate = header.features.sample_rate  # Hz, of the networks' input and output
@@ -84,7 +87,8 @@ class Codec:
 
     def __reduce__(self) -> Any:
         """For other processes: they open the model file themselves."""
-        return open_codec, (self._folder / self.path, self._device, self._precision)
+        open_alike = partial(open_codec, program=self._program)
+        return open_alike, (self._folder / self.path, self._device, self._precision)
 
     @cached_property
     def model(self) -> "SpectrogramCodec":
@@ -327,6 +331,7 @@ class Codec:
                 settings=self.header.recipe.get("vocoder"),
                 codec=self.fingerprint,
                 beside=self._place,
+                runs=runs_of(self._place) if self._program else RUNS,
                 precision=self._precision,
             )
             path = found.path and found.path.absolute()

@@ -162,7 +162,7 @@ def decode_file(
     recover: decode the intact blocks of a damaged `.sqc`; the others become silence, and `lost` lists them. raw: write
     samples without a header. precision: of the vocoder's network; bfloat16 is quicker on some GPUs and processors, and
     sounds different on each. row: number or name of a row, where `source` is a shard of an export (None: its only one).
-    program: a bare array is that of the model which a program takes, not of one that was trained in this folder.
+    program: models and vocoders that were trained in this folder count only if they are named.
     Raises CodesError: the codes cannot be read or do not fit the model; ModelError: their
     model is missing; VocoderError: no such vocoder, or it takes other features; SqcodecError: the target cannot be
     written.
@@ -170,7 +170,7 @@ def decode_file(
     check_target(source, target, _RAW_SUFFIXES if raw else SOUND_FORMATS)
     file = exported_row(source, row) if row is not None or is_shard(source) else spooled_codes(source)
     found = find_model(file.identity, model, program=program)
-    codec = open_codec(found.path, device, precision)
+    codec = open_codec(found.path, device, precision, program=program)
     rate = check_rate(codec.sample_rate if rate is None else rate)
     opened = recovered(codec, file) if recover and file.codes is None else open_with(codec, file)
     result = decode_with(

@@ -42,30 +42,40 @@ def find_vocoder(
     settings: Mapping[str, Any] | None = None,
     codec: str | None = None,
     beside: Path | None = None,
+    runs: Path | None = RUNS,
     precision: VocoderPrecision = "float32",
 ) -> FoundVocoder:
     """The vocoder `name`: a kind, a file, a run folder or a run's name. None: the best one for these features.
 
     device: as `find_device` takes it. settings: the recipe's section `vocoder`, for Griffin-Lim. codec: fingerprint of
     the codec whose output is synthesised; weights that were fine-tuned on it come first, those of another codec last.
-    beside: the codec's file, whose folder may hold vocoders, the first of equals. precision: of an `istft`
-    network; with bfloat16 the sound differs between machines. Raises VocoderError: there is none, or it takes other
-    features.
+    beside: the codec's file, whose folder may hold vocoders, the first of equals. runs: the folder of trained ones;
+    None: none. precision: of an `istft` network; with bfloat16 the sound differs between machines. Raises VocoderError:
+    there is none, or it takes other features.
     """
-    chosen = choose_vocoder(name, features, codec=codec, beside=beside)
-    if chosen.path is None:
+    chosen = choose_vocoder(name, features, codec=codec, beside=beside, runs=runs)
+    header = header_for(chosen.path, features) if chosen.path else None
+    kind = header.kind if header else "griffin-lim"
+    if precision != "float32" and kind != "istft":
+        raise VocoderError(f"`precision` {precision}: is that of an istft vocoder, got {kind}; leave it out")
+    if header is None:
         return FoundVocoder(_griffin_lim(features, settings), None, "")
-    return FoundVocoder(_load(header_for(chosen.path, features), device, precision), chosen.path, chosen.note)
+    return FoundVocoder(_load(header, device, precision), chosen.path, chosen.note)
 
 
 def choose_vocoder(
-    name: str | None, features: FeatureConfig, *, codec: str | None = None, beside: Path | None = None
+    name: str | None,
+    features: FeatureConfig,
+    *,
+    codec: str | None = None,
+    beside: Path | None = None,
+    runs: Path | None = RUNS,
 ) -> ChosenVocoder:
     """As `find_vocoder`, without its weights."""
     if name is not None and name not in KINDS:
         return ChosenVocoder(resolve_vocoder(name), "")
     own = vocoder_file(beside.parent) if beside else None
-    usable = () if name == "griffin-lim" else _usable(features, name, own)
+    usable = () if name == "griffin-lim" else _usable(features, name, own, runs)
     headers = sorted(usable, key=lambda header: _rank(header, codec, beside.parent.resolve() if beside else None))
     if headers:
         path = headers[0].path
@@ -73,11 +83,17 @@ def choose_vocoder(
         return ChosenVocoder(path, "" if path == own or path.is_relative_to(SHIPPED) else note)
     if name in ("istft", "world"):
         raise VocoderError(
-            f"vocoder {name}: no weights for {features.name} features under {RUNS}/, and none ship with this"
-            f" version; 'sqcodec train recipes/{name}' with `stage` vocoder and `overrides`"
+            f"vocoder {name}: no weights for {features.name} features{f' under {runs}/' if runs else ''}, and none ship"
+            f" with this version; 'sqcodec train recipes/{name}' with `stage` vocoder and `overrides`"
             f" features.kind={features.kind} makes them"
         )
     return ChosenVocoder(None, "")
+
+
+def runs_of(model: Path) -> Path | None:
+    """The runs/ that a model file lies in, where a program looks for its vocoder; None: it lies in none."""
+    folders = (*model.parents, *model.absolute().parents)
+    return next((folder for folder in folders if folder.name == RUNS.name), None)
 
 
 def vocoder_file(folder: Path) -> Path:
@@ -105,10 +121,11 @@ def resolve_vocoder(name: str) -> Path:
     )
 
 
-def _usable(features: FeatureConfig, kind: str | None, own: Path | None) -> Iterator[VocoderHeader]:
+def _usable(features: FeatureConfig, kind: str | None, own: Path | None, runs: Path | None) -> Iterator[VocoderHeader]:
     """Headers of the vocoders for these features. Files that are no vocoders of sqcodec are skipped."""
     beside = [own] if own and own.is_file() else []
-    for path in sorted({*beside, *RUNS.glob(f"**/{VOCODER}"), *SHIPPED.glob(f"**/{VOCODER}")}):
+    trained = runs.glob(f"**/{VOCODER}") if runs else ()
+    for path in sorted({*beside, *trained, *SHIPPED.glob(f"**/{VOCODER}")}):
         try:
             header = read_header(path)
         except VocoderError:

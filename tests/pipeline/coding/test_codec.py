@@ -23,8 +23,8 @@ from sqcodec.features.mel import extract
 from sqcodec.model.assembly import build_codec
 from sqcodec.model.blockwise import decode_features
 from sqcodec.model.model_file import load_model, save_model
-from sqcodec.pipeline.coding import speaker_search
-from sqcodec.pipeline.coding.codec import load
+from sqcodec.pipeline.coding import files, speaker_search
+from sqcodec.pipeline.coding.codec import load, open_codec
 from sqcodec.pipeline.finding.code_spaces import read_space
 from sqcodec.recipe import load_recipe
 from sqcodec.spectrogram import FEATURES
@@ -238,6 +238,27 @@ def test_a_plain_vae_has_no_codes(tmp_path) -> None:
     assert str(caught.value) == (
         f"{tmp_path}: a plain VAE (quantizer.kind none) has no codes; use a model with a quantizer"
     )
+
+
+def test_a_program_does_not_depend_on_the_vocoders_of_its_folder(workplace, tiny_model) -> None:
+    """Those of the runs/ that the model lies in count, wherever the program runs."""
+    path = Path("runs/mine/vocoder/vocoder.safetensors").resolve()
+    saved(path, "istft", load(tiny_model).features)
+    assert load(tiny_model).vocoder(None).path is None
+    with pytest.raises(VocoderError, match=r"no weights for paper-mel features, and none ship with this version"):
+        load(tiny_model).vocoder("istft")
+    assert load(tiny_model).vocoder("mine").path.resolve() == path  # which is named
+    assert open_codec(tiny_model, "cpu").vocoder(None).path.resolve() == path  # of a command
+    codec = load("runs/tiny")
+    (workplace / "elsewhere").mkdir()
+    os.chdir("elsewhere")
+    assert codec.vocoder(None).path == copy.deepcopy(codec).vocoder(None).path == path
+    assert copy.deepcopy(load(tiny_model)).vocoder(None).path is None
+    sqcodec.encode_file(workplace / "in.wav", "codes.npy", model=tiny_model)
+    os.chdir(workplace)
+    sqcodec.decode_file("elsewhere/codes.npy", "out.wav", model=tiny_model, speaker="s5")
+    files.decode_file(Path("elsewhere/codes.npy"), Path("with.wav"), model=str(tiny_model), speaker="s5")
+    assert Path("out.wav").read_bytes() != Path("with.wav").read_bytes()
 
 
 def test_an_unknown_vocoder_is_refused(tiny_model) -> None:

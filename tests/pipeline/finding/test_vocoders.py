@@ -53,6 +53,13 @@ def test_order_of_preference() -> None:
     assert found()[1] == runs["c"]
 
 
+@pytest.mark.parametrize("kind", ["griffin-lim", "world"])
+def test_a_precision_needs_a_network_that_has_it(kind) -> None:
+    saved(Path("runs/a/vocoder/vocoder.safetensors"), "world")
+    with pytest.raises(VocoderError, match=f"^`precision` bfloat16: is that of an istft vocoder, got {kind}; leave it"):
+        found(kind, precision="bfloat16")
+
+
 @pytest.mark.parametrize("root", ["", "."])
 def test_a_model_has_the_vocoders_of_its_own_folder(root, tmp_path) -> None:
     """Not those of the stages below it, which have models of their own, however new they are."""
