@@ -183,6 +183,30 @@ def context_gains(codes, grid, weights):
     return gains
 
 
+def codeword_order(words):
+    """docs/bitstream.md, "Packets": codewords [V, D] -> the codeword at each place."""
+    units = [[int(np.rint(float(value) * 4096)) for value in word] for word in words]
+
+    def apart(first, second):
+        return sum((a - b) ** 2 for a, b in zip(first, second, strict=True))
+
+    groups = [[word] for word in range(len(units))]
+    while len(groups) > 1:
+        sums = [[sum(column) for column in zip(*(units[word] for word in group), strict=True)] for group in groups]
+        pairs = sorted((apart(sums[i], sums[j]), i, j) for j in range(len(groups)) for i in range(j))
+        taken, merged = set(), []
+        for _, i, j in pairs:
+            if not taken & {i, j}:
+                taken |= {i, j}
+                turned = [[groups[j][place ^ t] for place in range(len(groups[j]))] for t in range(len(groups[j]))]
+                errors = [
+                    sum(apart(units[a], units[b]) for a, b in zip(groups[i], turn, strict=True)) for turn in turned
+                ]
+                merged.append(groups[i] + turned[errors.index(min(errors))])
+        groups = merged
+    return groups[0]
+
+
 def convolution(x, w, stride, padding):
     """x [B, C, T] and w [O, C, K], zeros at both ends -> [B, O, T'], one output after the other."""
     x = np.pad(x, [(0, 0), (0, 0), (padding, padding)])

@@ -89,7 +89,8 @@ def unpack(content: bytes, space: CodeSpace, *, where: str) -> Codes:
         found = list(_found(content, header, space))
     except _DamagedError as damage:
         begin = damage.block.start / space.features.code_rate
-        only = header.length(space.features) <= header.block
+        length = header.length(space.features)
+        only = next(blocks(length, header.block)).stop == length
         whole = "" if only else f" (block {damage.block.number}, from {begin:.0f} s on)"
         raise CodesError(
             f"{where}: the checksum does not match{whole}: the file was damaged, cut, or something was added;"

@@ -203,6 +203,17 @@ def test_the_text_of_a_damaged_block_says_where() -> None:
     )
 
 
+@pytest.mark.parametrize("seconds", [9, 14])
+def test_where_there_is_one_block_nothing_is_left_to_recover(seconds) -> None:
+    damaged = bytearray(pack(make_codes(16000 * seconds), SPACE))
+    damaged[-20] ^= 4
+    with pytest.raises(CodesError) as caught:
+        unpack(bytes(damaged), SPACE, where="x")
+    assert str(caught.value) == (
+        "x: the checksum does not match: the file was damaged, cut, or something was added; copy or encode it again"
+    )
+
+
 @pytest.mark.parametrize(
     ("codes", "text"),
     [
