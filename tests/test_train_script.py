@@ -64,6 +64,13 @@ def test_a_recipe_without_both_is_refused_before_the_first_step(recipe: str, tmp
     assert not list(tmp_path.iterdir())
 
 
+def test_a_place_where_nothing_can_be_written_is_found_before_the_first_step(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(TrainingError, match=r"out/speech16k: no folder can be made there: Not a directory"):
+        make_model("speech16k", SPEECH, tmp_path / "work", tmp_path / "out", device="cpu", jobs=1, report=print)
+    assert not (tmp_path / "work").exists()
+
+
 def test_from_speech_to_what_ships(tmp_path: Path) -> None:
     done = train(tmp_path)
     assert done.returncode == 0, done.stderr
@@ -120,22 +127,35 @@ def check_what_is_finished_is_not_taken_for_another(folder: Path) -> None:
     for change, stage, difference in (
         ("train.learning_rate=0.01", work / "speech16k", "train.learning_rate 0.001, not 0.01"),
         ("vocoder.losses.mel=3.0", work / "speech16k" / "vocoder", "vocoder.losses.mel 45.0, not 3.0"),
+        ("bit_rate=800", work / "speech16k", "bit_rate 1600.0, not 800.0"),
         ("context.weight_decay=0.5", tuned / "context", "context.weight_decay 0.01, not 0.5"),
+        ("context.steps=40", tuned / "context", "context.steps 4, not 40"),
         ("vocoder.on_codec.train.clip=3.0", tuned / "vocoder-on-codec", "vocoder.train.clip 50.0, not 3.0"),
         ("joint.mel=3.0", tuned / "joint", "joint.mel 30.0, not 3.0"),
+        ("contrast=0.3", tuned / "joint", "contrast 0.9, not 0.3"),
         ("joint.live.decoder_lookahead=0", tuned / "live", "joint.decoder_lookahead 1, not 0"),
     ):
         with pytest.raises(TrainingError) as caught:
             make(*same, change)
-        advice = f"take that back, or remove {stage} to train it anew"
+        removed = tuned if stage == tuned / "context" else stage
+        advice = f"take that back, or remove {removed} to train it anew"
         assert str(caught.value) == f"{stage}: is finished, with {difference}; {advice}"
+    with pytest.raises(TrainingError, match=r"has a context model, but the recipe has none; remove .*on-codec to make"):
+        make(*same, "context=null")
+    (tuned / "context").rename(folder / "gone")
+    with pytest.raises(TrainingError, match=r"a context model, but .*context is gone; remove .*on-codec to make it"):
+        make(*same)
+    (folder / "gone").rename(tuned / "context")
     assert {path: path.stat().st_mtime_ns for path in shipped} == shipped
     make(*same, "train.log_every=3", "vocoder.train.evaluate_files=2", "vocoder.train.steps=2")  # the same weights
     fewer = folder / "fewer"
     shutil.copytree(SPEECH, fewer)
     next(fewer.rglob("*_mic1.flac")).unlink()
-    with pytest.raises(TrainingError, match=r"/speech16k: is finished, and learned from other recordings or features;"):
+    with pytest.raises(TrainingError, match=r"/speech16k: is finished, and learned from other recordings or features"):
         make(*same, speech=fewer)
+    shutil.rmtree(tuned)
+    with pytest.raises(TrainingError, match=r"/speech16k: was begun, with train.clip 1.0, not 2.0; take that back, or"):
+        make(*SHORT, "train.steps=8", "train.clip=2.0")
 
 
 def check_no_stage_leaves_those_after_it_behind(folder: Path) -> None:

@@ -210,7 +210,7 @@ def test_decoder_and_vocoder_train_together(tmp_path):
     first, last = train("--stage", "joint", "--seed", "3").stdout.splitlines()
     assert first.startswith(f"{run}/joint: step 8, test mel distance ")
     assert last == f"Next: sqcodec encode in.wav out.sqc --model {run}/joint"
-    assert load_recipe(str(run / "joint" / "recipe.yaml")).vocoder.train.seed == 3
+    assert load_recipe(str(run / "joint" / "recipe.yaml")).joint_vocoder.train.seed == 3
     more = train("--stage", "vocoder", "--resume", "--set", "vocoder.train.steps=20")
     assert f"{run}/joint came of what was made before; remove that, and train it anew after this\n" in more.stderr
     again = train("--stage", "joint", exit_code=1)
@@ -220,7 +220,7 @@ def test_decoder_and_vocoder_train_together(tmp_path):
     live = ("--set", "joint.live={decoder_lookahead: 0, vocoder: {train: {steps: 3}}}")
     assert train("--stage", "live", *live).stdout.startswith(f"{run}/live: step 3, test mel distance ")
     assert load_recipe(str(run / "live" / "recipe.yaml")).joint.decoder_lookahead == 0
-    more = train("--stage", "live", "--resume", "--set", "joint.vocoder.train.steps=4", words=())
+    more = train("--stage", "live", "--resume", "--set", "joint.live.vocoder.train.steps=4", words=())
     assert more.stdout.startswith(f"{run}/live: step 4, test mel distance ")
     soundfile.write(tmp_path / "in.wav", speech_like(8000), 16000)
     for model, target in ((run, "a.sqc"), (run / "joint", "b.sqc"), (run / "live", "c.sqc")):

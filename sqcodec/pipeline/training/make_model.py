@@ -20,7 +20,7 @@ from sqcodec.pipeline.training.finished import refuse_other
 from sqcodec.pipeline.training.give_contrast import give_contrast
 from sqcodec.pipeline.training.kept_codes import Finding
 from sqcodec.pipeline.training.prepare import count_reasons, prepare
-from sqcodec.pipeline.training.run_folder import last_vocoder, made_after, stage_folder
+from sqcodec.pipeline.training.run_folder import Stage, begun_recipe, last_vocoder, made_after, stage_folder
 from sqcodec.pipeline.training.shipping import ship_model, ship_receiver, ship_vocoder
 from sqcodec.pipeline.training.train_codec import train
 from sqcodec.pipeline.training.train_context import train_context
@@ -97,6 +97,7 @@ def make_model(
     run, tuned, features = work / natural.name, work / "on-codec", work / "features"
     live = out / f"{natural.name}-live" if on_codec.joint and on_codec.joint.live else None
     made = Made(codec=out / natural.name, live=live, vocoder=out / natural.vocoder.kind)
+    _make(made.codec)
     prepared = prepare(recipe, data=speech, out=features, overrides=overrides, jobs=jobs)
     for line in (*prepared.remarks, *count_reasons(prepared.reports)):
         report(line)
@@ -116,7 +117,6 @@ def make_model(
                 _train_joint(on_codec.live, "live", tuned, stage, later=[])
     except StoppedError:
         raise StoppedError(f"stopped, all saved in {work}; the same command goes on from here") from None
-    made.codec.mkdir(parents=True, exist_ok=True)
     last = stage_folder(tuned, "joint") if on_codec.joint else tuned
     with written(made.codec / MODEL) as draft:
         shutil.copy(last / MODEL, draft)
@@ -129,6 +129,14 @@ def make_model(
     return made
 
 
+def _make(folder: Path) -> None:
+    """Raise TrainingError: there can be no such folder."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(f"{folder}: no folder can be made there: {error.strerror or error}") from error
+
+
 def _refuse_stale(folder: Path, later: Sequence[Path]) -> None:
     """Raise TrainingError: the training in `folder` is to go on, and `later` was made from it before."""
     if later:
@@ -138,12 +146,19 @@ def _refuse_stale(folder: Path, later: Sequence[Path]) -> None:
         )
 
 
+def _refuse_other_begun(name: Stage, folder: Path, recipe: CodecRecipe, stage: _Stage) -> None:
+    """Raise TrainingError: the training in `folder` began with other values, or with other features."""
+    if (folder / CHECKPOINT).is_file():
+        refuse_other(name, folder, recipe, stage.digest, is_finished=False)
+
+
 def _train_codec(recipe: CodecRecipe, folder: Path, stage: _Stage, *, later: Sequence[Path]) -> None:
     """Unless the model there has all its steps and, last of all, its entropy tables."""
     if _has_tables(folder / MODEL) and model_header.read_header(folder / MODEL).step >= recipe.train.steps:
         refuse_other("model", folder, recipe, stage.digest)
         return
     _refuse_stale(folder, later)
+    _refuse_other_begun("model", folder, recipe, stage)
     train(
         recipe,
         stage.features,
@@ -156,18 +171,26 @@ def _train_codec(recipe: CodecRecipe, folder: Path, stage: _Stage, *, later: Seq
 
 
 def _train_context(recipe: CodecRecipe, run: Path, stage: _Stage) -> None:
-    """Unless the recipe has none, or the model has it."""
+    """Unless the recipe has none, or the model has it.
+
+    Raises TrainingError: it has another one than the recipe's, or one of which the run does not tell.
+    """
+    folder, has_one = stage_folder(run, "context"), model_header.read_header(run / MODEL).context is not None
+    if has_one and (recipe.context is None or begun_recipe(folder) is None):
+        reason = "the recipe has none" if recipe.context is None else f"{folder} is gone"
+        raise TrainingError(f"{run / MODEL}: has a context model, but {reason}; remove {run} to make it anew")
     if recipe.context is None:
         return
-    if model_header.read_header(run / MODEL).context is not None:
-        refuse_other("context", stage_folder(run, "context"), recipe, stage.digest)
+    if has_one:
+        refuse_other("context", folder, recipe, stage.digest, remove=run)
         return
+    _refuse_other_begun("context", folder, recipe, stage)
     train_context(
         recipe,
         stage.features,
         run,
         device=stage.device,
-        resume=(stage_folder(run, "context") / CHECKPOINT).is_file(),
+        resume=(folder / CHECKPOINT).is_file(),
         report=stage.report_of("context"),
         finding=stage.finding_of("context"),
     )
@@ -183,6 +206,7 @@ def _train_joint(
         refuse_other(name, folder, recipe, stage.digest)
         return
     _refuse_stale(folder, later)
+    _refuse_other_begun(name, folder, recipe, stage)
     train_joint(
         recipe,
         stage.features,
@@ -222,6 +246,7 @@ def _train_vocoder(
         refuse_other(name, folder, recipe, stage.digest)
         return
     _refuse_stale(folder, later)
+    _refuse_other_begun(name, folder, recipe, stage)
     train_vocoder(
         recipe,
         stage.features,

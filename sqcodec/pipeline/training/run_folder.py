@@ -7,12 +7,13 @@ from typing import Any, Literal
 
 import yaml
 
-from sqcodec.errors import TrainingError
+from sqcodec.errors import ModelError, TrainingError
 from sqcodec.file_names import CHECKPOINT, MODEL, VOCODER
 from sqcodec.locking import alone
+from sqcodec.model.model_header import read_header
 from sqcodec.pipeline.finding.vocoders import STAGE, vocoder_file
 from sqcodec.pipeline.training.stores import check_corpus
-from sqcodec.recipe import PaperNetworkConfig, Recipe, load_recipe
+from sqcodec.recipe import CodecRecipe, PaperNetworkConfig, Recipe, load_recipe
 from sqcodec.storage import write_text
 from sqcodec.train.log import TrainingLog, read_log
 from sqcodec.train.trainer import Progress, Report, Trainer
@@ -40,8 +41,8 @@ _SEEDS = {
     "model": "train.seed",
     "vocoder": "vocoder.train.seed",
     "vocoder-on-codec": "vocoder.train.seed",
-    "joint": "vocoder.train.seed",
-    "live": "vocoder.train.seed",
+    "joint": "joint.vocoder.train.seed",
+    "live": "joint.live.vocoder.train.seed",
     "prior": "prior.seed",
     "context": "context.seed",
 }
@@ -87,7 +88,7 @@ def begin(
     begun = stage_folder(run, stage) / _RECIPE
     again = resume and begun.is_file()
     if stage == "live" and again:  # its recipe has values of `joint.live` in place of those of `joint`
-        changes = tuple(re.sub(r"^joint\.live\.", "joint.", change) for change in changes)
+        changes = tuple(re.sub(r"^joint\.live\.", "joint.", change) for change in _reaching_live(recipe, changes))
     chosen = load_recipe(str(begun) if again else recipe, changes, on_codec=stage in _ON_CODEC)
     if stage == "live" and not again:
         chosen = chosen.codec.live
@@ -96,10 +97,26 @@ def begin(
     return Plan(recipe=chosen, features=features, run=run, stage=stage, resume=resume)
 
 
+def _reaching_live(recipe: str, overrides: tuple[str, ...]) -> list[str]:
+    """Without overrides of `joint` where `joint.live` has values of its own."""
+
+    def live(changes: list[str]) -> CodecRecipe:
+        return load_recipe(recipe, tuple(changes), on_codec=True).codec.live
+
+    every = list(overrides)
+    return [
+        change
+        for place, change in enumerate(every)
+        if not re.match(r"joint\.(?!live\.)", change) or live(every) != live(every[:place] + every[place + 1 :])
+    ]
+
+
 def _seeding(recipe: Recipe, stage: Stage, seed: int) -> tuple[str, ...]:
     """The override of a stage's seed; none where the recipe lacks its section, which the stage itself refuses."""
     section: Any = recipe.model_dump(mode="json")
     *sections, _ = _SEEDS[stage].split(".")
+    if "joint" in sections:  # what it changes of the vocoder need not be there
+        sections = sections[: sections.index("vocoder")]
     for name in sections:
         section = section.get(name) or {}
     return (f"{_SEEDS[stage]}={seed}",) if section else ()
@@ -144,11 +161,29 @@ def last_vocoder(run: Path) -> Path:
 
 
 def refuse_second(folder: Path, *, resume: bool, remedy: str = "`folder` DIR") -> None:
-    """Raises TrainingError: `folder` holds a training that is not to be resumed."""
-    if (folder / CHECKPOINT).is_file() and not resume:
+    """Raises TrainingError: `folder` holds a training that is not to be resumed, or what one has made."""
+    if resume:
+        return
+    if (folder / CHECKPOINT).is_file():
         raise TrainingError(
             f"{folder} holds a training already: add `resume` to go on with it, or {remedy} to start another"
         )
+    if whole := [name for name in (MODEL, VOCODER) if _is_whole(folder / name)]:
+        raise TrainingError(
+            f"{folder} holds {whole[0]}, and no {CHECKPOINT} to go on from: move it elsewhere, or {remedy} to start"
+            " another training"
+        )
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file is no training's first save, after which a crash left no checkpoint: no training began there, or
+    the model has its tables, which are counted last."""
+    if not path.is_file() or not path.with_name(_RECIPE).is_file():
+        return path.is_file()
+    try:
+        return path.name == MODEL and read_header(path).tables is not None
+    except ModelError:
+        return False
 
 
 def run_training(trainer: Trainer, recipe: Recipe, report: Report, progress: Progress | None) -> None:

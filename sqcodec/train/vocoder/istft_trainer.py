@@ -88,6 +88,13 @@ class IstftTrainer(VocoderTrainer):
             room = None if contrast is None else torch.zeros_like(contrast, device=self.fabric.device)
             self._istft(network).contrast = room
 
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Discriminators that never learned there are this training's own, which know the statistics of its sounds."""
+        if "discriminators" in self.networks and not have_learned(state):
+            own = self.networks["discriminators"].state_dict()
+            state = {**state, "networks": {**state["networks"], "discriminators": own}}
+        super().load_state(state)
+
     def vocoder(self) -> IstftVocoder:
         """The averaged network, ready for use."""
         return IstftVocoder(cast(IstftNetwork, self.average), self.features, self.config.refinement)
@@ -191,3 +198,8 @@ class IstftTrainer(VocoderTrainer):
         adversarial = [weights[name] * generator_loss(fake[name]) for name in real]
         matching = [weights[name] * matching_loss(real[name], fake[name]) for name in real]
         return torch.stack(adversarial).sum(), torch.stack(matching).sum()
+
+
+def have_learned(state: Mapping[str, Any]) -> bool:
+    """Whether the discriminators of a checkpoint have had a step: their optimiser has moments then."""
+    return bool(state["optimizers"].get("discriminators", {}).get("state"))

@@ -29,7 +29,7 @@ from sqcodec.train.checkpoint import load_checkpoint, unlike
 from sqcodec.train.log import TrainingLog
 from sqcodec.train.prefix_codes import PrefixCodes
 from sqcodec.train.vocoder.code_crops import CodeCrops
-from sqcodec.train.vocoder.istft_trainer import IstftTrainer, Made, Part
+from sqcodec.train.vocoder.istft_trainer import IstftTrainer, Made, Part, have_learned
 from sqcodec.train.vocoder.perceptual import perceptual_loss
 from sqcodec.vocoder.contrast import with_contrast
 from sqcodec.vocoder.istft import IstftNetwork, IstftVocoder, with_lookahead
@@ -127,11 +127,12 @@ class JointTrainer(IstftTrainer):
         return cast(JointNetwork, network).vocoder
 
     def _take_discriminators(self, state: Mapping[str, Any]) -> None:
-        """Where they are as many, of the same sizes, periods and resolutions; weights alone do not tell the latter."""
+        """Where they have learned and are as many, of the same sizes, periods and resolutions, which weights alone do
+        not tell."""
         judging, trained = self.networks.get("discriminators"), state.get("networks", {}).get("discriminators")
         own, former = self.identity()["vocoder"], state["identity"].get("vocoder", {})
         same = all(own.get(name) == former.get(name) for name in FAMILIES)
-        if judging and trained and same and not unlike(judging.state_dict(), trained):
+        if judging and trained and have_learned(state) and same and not unlike(judging.state_dict(), trained):
             judging.load_state_dict(trained)
 
     def vocoder(self) -> IstftVocoder:

@@ -3,12 +3,15 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import yaml
 
 from sqcodec.errors import RecipeError, TrainingError
+from sqcodec.model.model_file import add_tables
 from sqcodec.pipeline.training.run_folder import begin, last_evaluation, refuse_second, run_training
 from sqcodec.recipe import load_recipe
+from tests.conftest import copy_model
 
 FOLDERS = {
     "model": "",
@@ -34,6 +37,9 @@ def test_the_seed_is_that_of_the_stage() -> None:
     assert begin("vctk", ("train.seed=1",), stage="model", seed=5).recipe.train.seed == 5
     assert begin("istft", (), stage="vocoder", seed=5).recipe.vocoder.train.seed == 5
     assert begin("istft", (), stage="vocoder-on-codec", seed=5).recipe.vocoder.train.seed == 5
+    together = begin("speech16k", ("joint.vocoder.train.seed=3",), stage="joint", seed=5).recipe
+    assert together.joint_vocoder.train.seed == 5
+    assert begin("speech16k", (), stage="live", seed=5).recipe.joint_vocoder.train.seed == 5
     recipe = begin("vctk", (), stage="prior", seed=5).recipe
     assert (recipe.prior.seed, recipe.train.seed) == (5, 0)
 
@@ -75,9 +81,26 @@ def test_the_overrides_of_the_receiver_that_follows_count_in_its_resume_too(tmp_
     assert begun.recipe.joint_vocoder.train.steps == 77
     begun.folder.mkdir()
     (begun.folder / "recipe.yaml").write_text(yaml.safe_dump(begun.recipe.model_dump(mode="json")), "utf-8")
-    for more in ("joint.live.vocoder.train.steps=99", "joint.vocoder.train.steps=99"):
+    for more, steps in (("joint.live.vocoder.train.steps=99", 99), ("joint.vocoder.train.steps=99", 77)):
         again = begin("speech16k", (more,), stage="live", out=tmp_path, resume=True)
-        assert again.recipe.joint_vocoder.train.steps == 99
+        assert again.recipe.joint_vocoder.train.steps == steps
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ("joint.vocoder.train.learning_rate=1e-4",),  # joint.live has another one
+        ("joint.live.vocoder.train.steps=500", "joint.vocoder.train.steps=900"),
+        ("joint.decoder_lookahead=2", "joint.vocoder.lookahead=3"),
+        ("joint.heard.balance=0.5",),  # which it has not
+        ("joint.mel=7.0",),  # this one counts
+    ],
+)
+def test_the_same_command_resumes_the_same_receiver(changes, tmp_path) -> None:
+    begun = begin("speech16k", changes, stage="live", out=tmp_path)
+    begun.folder.mkdir()
+    (begun.folder / "recipe.yaml").write_text(yaml.safe_dump(begun.recipe.model_dump(mode="json")), "utf-8")
+    assert begin("speech16k", changes, stage="live", out=tmp_path, resume=True).recipe == begun.recipe
 
 
 def test_wrong_overrides_are_refused() -> None:
@@ -91,6 +114,24 @@ def test_a_second_training_is_refused_unless_it_resumes(tmp_path) -> None:
     refuse_second(tmp_path, resume=True)
     with pytest.raises(TrainingError, match="holds a training already: add `resume` to go on with it, or `folder` DIR"):
         refuse_second(tmp_path, resume=False)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "vocoder.safetensors"])
+def test_what_a_training_made_is_not_replaced_where_its_checkpoint_is_gone(name, tmp_path) -> None:
+    (tmp_path / name).touch()
+    refuse_second(tmp_path, resume=True)
+    with pytest.raises(TrainingError, match=rf"holds {name}, and no checkpoint.pt to go on from: move"):
+        refuse_second(tmp_path, resume=False)
+
+
+def test_a_finished_model_is_not_replaced_where_its_checkpoint_is_gone(tmp_path, made_model) -> None:
+    """What a crash left before its first checkpoint is."""
+    path = copy_model(made_model, tmp_path / "run" / "model.safetensors")
+    path.with_name("recipe.yaml").touch()
+    refuse_second(path.parent, resume=False)
+    add_tables(path, path, {"0.counts": np.ones(16, np.uint32)}, "0123456789ab")
+    with pytest.raises(TrainingError, match="holds model.safetensors, and no checkpoint.pt"):
+        refuse_second(path.parent, resume=False)
 
 
 def test_a_training_that_another_process_ended_meanwhile_is_not_begun_again(tmp_path) -> None:

@@ -106,6 +106,22 @@ def test_learning_rates_fall_in_a_line_at_the_end(sound_store, tmp_path):
     assert [rate for _, rate in rates[2:]] == pytest.approx([judging, judging, judging * 2 / 3, judging / 3])
 
 
+def test_discriminators_that_never_learned_are_not_taken(sound_store, tmp_path):
+    """They do not know the statistics of the sounds; those of the training that they join do."""
+    run("istft", sound_store, tmp_path / "run", *SLIM, "vocoder.discriminators.start=null", "vocoder.train.steps=1")
+    joining = trainer(sound_store, tmp_path / "next")
+    own = {name: value.clone() for name, value in joining.networks["discriminators"].state_dict().items()}
+    joining.begin_from(tmp_path / "run")
+    assert all(torch.equal(value, own[name]) for name, value in joining.networks["discriminators"].state_dict().items())
+    assert all(own[name].std() > 0 for name in own if name.endswith("deviation"))
+    run("istft", sound_store, tmp_path / "run", *SLIM, resume=True)
+    joining.begin_from(tmp_path / "run")
+    learned = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["networks"]["discriminators"]
+    now = joining.networks["discriminators"].state_dict()
+    assert all(torch.equal(value, now[name]) for name, value in learned.items())
+    assert not all(torch.equal(value, own[name]) for name, value in learned.items())
+
+
 def test_a_vocoder_without_checkpoint_is_a_start(sound_store, tmp_path):
     run("istft", sound_store, tmp_path / "run")
     (tmp_path / "run" / "checkpoint.pt").unlink()
