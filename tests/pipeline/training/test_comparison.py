@@ -102,12 +102,32 @@ def test_an_override_of_the_quantiser_reaches_the_systems_that_have_its_key():
         (["sq-IV"], {"sweeps": [("quantizer.variance", ["I"])]}, "sweep of quantizer.variance: it is what cells are"),
         (["sq-IV"], {"sweeps": [("corpus.microphone", ["1", "2"])]}, "sweep of corpus.microphone: every cell takes"),
         (["sq-IV"], {"sweeps": [("name", ["a"])]}, "sweep of name: it is what cells are told apart by; give `systems`"),
+        (["sq-IV"], {"sweeps": [("features.kind", ["a", "b"])]}, "sweep of features.kind: every cell takes one store"),
+        (["sq-IV"], {"sweeps": [("prior.layers", ["1", "2"])]},
+         "sweep of prior.layers: every value would train the same model; expected a key of the sections quantizer,"
+         " network and train"),
+        (["vq", "sq-IV"], {"sweeps": [("quantizer.dim", ["4"]), ("train.learning_rate", ["1e-3", "0.001"])]},
+         "sweep of train.learning_rate: 1e-3 and 0.001 are the same value; leave one out"),
     ],
 )  # fmt: skip
 def test_a_wrong_plan_is_refused(systems, options, text):
     with pytest.raises(RecipeError) as caught:
         cells_of(systems, **options)
     assert text in str(caught.value)
+
+
+def test_systems_that_do_not_fit_the_recipe_are_named():
+    with pytest.raises(RecipeError) as caught:
+        plan("speech16k", systems=["vq", "sq-II", "sq-IV"], seeds=[0])
+    reason = "sq-II does not fit it (quantizer.variance II needs network.kind paper, whose encoder keeps padding out)"
+    assert str(caught.value) == f"recipe speech16k: {reason}; leave out what does not fit: `systems` vq,sq-IV"
+    with pytest.raises(RecipeError, match=r"keeps padding out\); choose others with `systems`"):
+        plan("speech16k", systems=["sq-II"], seeds=[0])
+
+
+def test_a_value_that_is_given_twice_is_trained_once():
+    cells = cells_of(["sq-IV"], sweeps=[("quantizer.dim", ["4", "4"]), ("quantizer.codewords", ["16"])])
+    assert [cell.name for cell in cells] == ["sq-IV/quantizer.dim=4/seed0", "sq-IV/quantizer.codewords=16/seed0"]
 
 
 @pytest.mark.slow
