@@ -4,15 +4,17 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from ctypes import c_bool
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqcodec.errors import SqcodecError
+from sqcodec.errors import SqcodecError, StoppedError
+from sqcodec.pipeline import stopping
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -20,42 +22,84 @@ _TIMEOUT = 10  # seconds
 
 
 def in_parallel(
-    function: Callable[[_Item], _Result], items: Sequence[_Item], *, jobs: int, backend: str
+    function: Callable[[_Item], _Result],
+    items: Sequence[_Item],
+    *,
+    jobs: int,
+    backend: str,
+    saves_itself: bool = False,
 ) -> Iterator[_Result]:
     """Call function(item) for each of `items`. Yields the results as they arrive, in any order.
 
     jobs: number of processes of this machine. backend: `local`; `dask` for the cluster in Dask's settings (or a new
     one on this machine); or a scheduler's address, such as tcp://10.0.0.1:8786. A cluster ignores `jobs`, and repeats
     the work of a worker that dies on another one. All workers must see the same files under the same paths, and work in
-    the current folder. Raises SqcodecError: a process ended early, Dask is not installed, or no scheduler answers.
+    the current folder. saves_itself: the function ends with a StoppedError when a signal asks it to; then an error of
+    one process, Ctrl-C and SIGTERM stop them all, and no item begins any more.
+    Raises SqcodecError: a process ended early, Dask is not installed, or no scheduler answers; StoppedError: `jobs`
+    processes that save themselves were stopped.
     """
     if backend != "local":
         yield from _on_cluster(function, items, None if backend == "dask" else backend)
     elif jobs == 1:
         yield from map(function, items)
     else:
-        yield from _in_processes(function, items, min(jobs, max(1, len(items))))
+        work = _in_saving_processes if saves_itself else _in_processes
+        yield from work(function, items, min(jobs, max(1, len(items))))
 
 
 def _in_processes(function: Callable[[_Item], _Result], items: Sequence[_Item], jobs: int) -> Iterator[_Result]:
     """Start new processes for this call, in the current folder."""
-    with _safe_path(), _pool(jobs) as pool:
+    no_traceback = signal.SIGINT, signal.SIG_DFL  # Ctrl-C goes to every process
+    with _safe_path(), _pool(jobs, signal.signal, no_traceback) as pool:
         futures = [pool.submit(_on_one_thread, function, item) for item in items]
         try:
             for future in as_completed(futures):
                 yield future.result()
         except BrokenProcessPool:
-            raise SqcodecError(
-                f"a process of {jobs} ended before its work was complete (out of memory?); use fewer with `jobs`"
-            ) from None
+            raise _ended_early(jobs) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _pool(jobs: int) -> ProcessPoolExecutor:
-    no_traceback = signal.SIGINT, signal.SIG_DFL  # Ctrl-C goes to every process
+def _in_saving_processes(function: Callable[[_Item], _Result], items: Sequence[_Item], jobs: int) -> Iterator[_Result]:
+    """As `_in_processes`; whatever ends it early ends all the processes, when they have saved their work."""
+    others, stop, futures = active_children(), get_context("spawn").RawValue(c_bool, False), list[Future[_Result]]()
+    with _safe_path(), _pool(jobs, stopping.listen, (stop,)) as pool:
+        try:
+            with stopping.deaf_at_birth():
+                work = partial(_on_one_thread, function)
+                futures += [pool.submit(stopping.call, stopping.packed(work, item)) for item in items]
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException as error:
+            stop.value = True
+            workers = [child for child in active_children() if child not in others]
+            stopping.stop(workers, partial(pool.shutdown, cancel_futures=True))
+            if isinstance(error, BrokenProcessPool):
+                raise _ended_early(jobs) from None
+            if isinstance(error, KeyboardInterrupt | SystemExit | StoppedError):
+                raise _reason(futures) from None
+            raise
+
+
+def _reason(futures: Sequence[Future[Any]]) -> BaseException:
+    """What to raise after processes were stopped: what one of them failed with, or that all is saved."""
+    errors = [future.exception() for future in futures if future.done() and not future.cancelled()]
+    usual = KeyboardInterrupt, SystemExit, StoppedError, BrokenProcessPool
+    failed = [error for error in errors if error and not isinstance(error, usual)]
+    return failed[0] if failed else StoppedError(stopping.TEXT)
+
+
+def _ended_early(jobs: int) -> SqcodecError:
+    return SqcodecError(
+        f"a process of {jobs} ended before its work was complete (out of memory?); use fewer with `jobs`"
+    )
+
+
+def _pool(jobs: int, initializer: Callable[..., object], arguments: tuple[Any, ...]) -> ProcessPoolExecutor:
     try:
-        return ProcessPoolExecutor(jobs, get_context("spawn"), signal.signal, no_traceback)
+        return ProcessPoolExecutor(jobs, get_context("spawn"), initializer, arguments)
     except OSError as error:
         raise SqcodecError(
             f"`jobs` {jobs}: this system starts no processes that can talk to each other ({error.strerror}; is /dev/shm"

@@ -3,7 +3,10 @@
 import errno
 import os
 import shlex
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -130,3 +133,31 @@ def test_an_override_of_a_system_needs_no_key_of_the_recipe(tmp_path: Path) -> N
     assert "expected a feature store" in result.stderr
     result = run(*options, "--set", "quantizer.kind=vq")
     assert "each system has its own quantizer; choose among systems instead" in result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_parallel_trainings_save_when_they_are_stopped(tmp_path: Path, number: signal.Signals) -> None:
+    """Ctrl-C reaches every process, SIGTERM the first alone."""
+    out, store = tmp_path / "out", make_store(tmp_path / "corpus")
+    long = (*SMALL, "train.steps=1000000", "train.evaluate_every=1000000", "train.save_every=1000000")
+    sets = [part for text in long if not text.startswith("vocoder") for part in ("--set", text)]
+    options = ["--systems", "vae,vq,sq-I,sq-IV", "--seeds", "0", "--jobs", "2", *sets]
+    options += ["--features", str(store), "--out", str(out)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sqcodec.cli.main", "compare", "zerospeech2019", *options],
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    while len(list(out.rglob("log.jsonl"))) < 2 and process.poll() is None:
+        time.sleep(0.05)
+    (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
+    try:
+        _, said = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    assert said.splitlines()[-1] == "Error: stopped, all saved; the same command goes on from here"
+    assert process.returncode == {signal.SIGINT: -signal.SIGINT, signal.SIGTERM: 1}[number]
+    assert sorted(path.name for path in out.iterdir()) == ["vae", "vq"], "the others have not begun"
+    assert all((out / system / "seed0" / "checkpoint.pt").is_file() for system in ("vae", "vq"))

@@ -57,7 +57,8 @@ def compare(
     parallel trainings report nothing but their number. progress: of the trainings, and of one that runs alone, by name.
     command: the command line, which the table quotes.
     Raises CorpusError: no store; TrainingError: `folder` holds other cells under the same names, another process writes
-    to it, a file cannot be written, or asked to stop. A training that diverges is reported and left out of the table.
+    to it, or a file cannot be written; StoppedError: asked to stop. A training that diverges is reported and left out
+    of the table.
     """
     store, progress = open_store(features), progress or _unseen
     if cells and cells[0].recipe.corpus != load_recipe(recipe).corpus:
@@ -79,7 +80,8 @@ def compare(
         report_line(f"{len(cells)} cells, {len(cells) - len(waiting)} finished before")
         progress("trainings", 0, len(waiting))
         failures = []
-        for done, text in enumerate(in_parallel(run, waiting, jobs=jobs, backend=backend), 1):
+        work = in_parallel(run, waiting, jobs=jobs, backend=backend, saves_itself=True)
+        for done, text in enumerate(work, 1):
             failures += [text] if text else []
             progress("trainings", done, len(waiting))
         failed = tuple(sorted(failures))
@@ -121,7 +123,7 @@ def _run(
             progress=partial(progress, f"{cell.name}, steps"),
         )
     except StoppedError:
-        raise TrainingError(f"stopped in {cell.name}, all saved; the same command goes on from here") from None
+        raise StoppedError(f"stopped in {cell.name}, all saved; the same command goes on from here") from None
     except TrainingError as error:
         if isinstance(error.__cause__, OSError):  # a full disk: the next training would fail, too
             raise
