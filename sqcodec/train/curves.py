@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from sqcodec.file_names import readable
 from sqcodec.report.figure import write_figure
 
 CODEC_CURVES = {  # entropy and log variance are the two of self-annealing
@@ -73,6 +74,7 @@ def draw_spectrograms(
                 vmax=high,
                 extent=(0, image.shape[1] / frame_rate, 0, len(image)),
             )
-            axes.set_title(f"{name.rpartition('/')[2]}: {kind}", fontsize=9)
+            title = f"{readable(name.rpartition('/')[2])}: {kind}"
+            axes.set_title(title, fontsize=9, parse_math=False)
             axes.set(xlabel="s", ylabel="mel band")
     write_figure(figure, path)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from sqcodec.errors import TrainingError
+from sqcodec.file_names import readable
 from sqcodec.storage import append_line, write_text
 
 
@@ -41,7 +42,8 @@ class TrainingLog:
     def add_sound(self, name: str, sound: NDArray[np.float32], step: int, sample_rate: int) -> None:
         """Put sound [n] into TensorBoard."""
         with self._board_errors():
-            self._board.add_audio(name, torch.from_numpy(sound.clip(-1.0, 1.0)), step, sample_rate=sample_rate)
+            clipped = torch.from_numpy(sound.clip(-1.0, 1.0))
+            self._board.add_audio(readable(name), clipped, step, sample_rate=sample_rate)
 
     def close(self) -> None:
         """Write what TensorBoard has not written yet, and close it."""

@@ -1,5 +1,6 @@
 """The training log on a full disk: one error, which names what could not be written."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -31,3 +32,11 @@ def test_a_full_disk_is_named_with_tensorboard(tmp_path: Path, monkeypatch: pyte
             log.add_sound("noise", np.ones(1000, np.float32), step, 16000)
         log.close()
     assert str(caught.value) == f"{tmp_path}/tensorboard: cannot be written: File too large"
+
+
+def test_a_sound_may_have_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
+    log = TrainingLog(tmp_path, keep_to=0)
+    log.add_sound(os.fsdecode(b"anna/caf\xe9"), np.ones(1000, np.float32), 1, 16000)
+    log.close()
+    board = next((tmp_path / "tensorboard").iterdir()).read_bytes()
+    assert rb"anna/caf\xe9" in board

@@ -1,6 +1,5 @@
 """Export the codes of a corpus in shards, for language models. Shards that are up to date are kept, failures listed."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from sqcodec.corpus.audio import AudioSource
 from sqcodec.corpus.folder import find_recordings
 from sqcodec.corpus.transcripts import transcript_of
 from sqcodec.errors import CorpusError, SqcodecError
+from sqcodec.file_names import readable
 from sqcodec.layouts import LayoutName
 from sqcodec.model.model_header import model_digest
 from sqcodec.pipeline.coding.files import bit_rate_note
@@ -126,14 +126,9 @@ def _tasks(source: Path) -> list[_Task]:
             text, problem = transcript_of(path), None
         except CorpusError as error:
             text, problem = None, str(error)
-        speaker = None if path.parent == source else _readable(path.parent.name)
-        tasks.append(_Task(_readable(name), path.absolute(), str(path), speaker, text, problem))
+        speaker = None if path.parent == source else readable(path.parent.name)
+        tasks.append(_Task(readable(name), path.absolute(), str(path), speaker, text, problem))
     return tasks
-
-
-def _readable(name: str) -> str:
-    """A file's name as text that every format takes: bytes that are not UTF-8 as \\xNN."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _begin(target: Path, meta: ExportMeta) -> None:
