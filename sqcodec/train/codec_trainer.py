@@ -26,19 +26,20 @@ from sqcodec.train.crops import Crops, band_statistics, step_seed
 from sqcodec.train.elbo import elbo
 from sqcodec.train.log import TrainingLog
 from sqcodec.train.rated_codec import RatedCodec
-from sqcodec.train.reconstruction import evaluate
+from sqcodec.train.reconstruction import evaluate, scored_rows
 from sqcodec.train.trainer import Milestones, Trainer
 
 TERMS = ("loss", "reconstruction", "quadratic", "entropy", "mse", "log_var")
 RATE_TERMS = ("saved", "coded")  # by the context model, nats a crop; codes a crop
 CROPS, NOISE, INITIAL, DRAWN, LATENTS, CENTRES = range(6)  # the random streams
+_COLDEST = 1e-20  # temperature; below, logits divided by it leave float32 and so do their gradients
 
 
 class CodecTrainer(Trainer):
     """One training of one recipe on one store; `folder` receives checkpoint, model and log.
 
     Of several processes each takes its part of every batch. compiled: let torch.compile make one program of the
-    networks. Raises TrainingError: the batch cannot be shared out.
+    networks. Raises TrainingError: the batch cannot be shared out, or nothing can be evaluated.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class CodecTrainer(Trainer):
         speakers = tuple(sorted({row.speaker for row in store.splits["train"].rows})) if labelled else ()
         torch.manual_seed(step_seed(recipe.train.seed, 0, INITIAL))
         self.codec = build_codec(recipe, speakers, find_target_classes(recipe, store.splits["train"].features))
+        scored_rows(self.codec, store.splits[train.evaluate_split])  # refused now, not at the first evaluation
         if self.codec.has_band_scales:
             self.codec.fit_scales_(*band_statistics(store.splits["train"]))
         optimizer = torch.optim.Adam(self.codec.parameters(), lr=recipe.train.learning_rate, fused=True)
@@ -110,7 +112,7 @@ class CodecTrainer(Trainer):
         batch = self.crops.draw(train.batch, step_seed(train.seed, self.step, CROPS))
         noise = torch.Generator(self.fabric.device).manual_seed(step_seed(train.seed, self.step, NOISE))
         self.model.zero_grad(set_to_none=True)
-        (decoded, quantized), rate = self.model(batch.features, batch.speaker, self._temperature(), noise)
+        (decoded, quantized), rate = self.model(batch.features, batch.speaker, self._temperature(self.step), noise)
         terms = objective(
             decoded,
             batch.features[:, :, 1:-1],
@@ -165,15 +167,23 @@ class CodecTrainer(Trainer):
             parts = [ranks.gathered(self.codec.encoder(each.features)) for each in drawn]  # each [ranks, B, T, D]
             return torch.cat([part.flatten(0, 2) for part in parts])
 
-    def _temperature(self) -> float:
+    def _temperature(self, step: int) -> float:
         # tau = exp(-rate step), as the official training; its first step after any warm-up has tau = 1
-        return math.exp(-self.recipe.train.temperature_rate * max(0, self.step - 1 - self.codec.quantizer.warmup_steps))
+        return math.exp(-self.recipe.train.temperature_rate * max(0, step - 1 - self.codec.quantizer.warmup_steps))
 
-    def cause(self, losses: Mapping[str, float]) -> str:
-        """Silence, or steps that are too large."""
+    def cause(self, step: int, losses: Mapping[str, float]) -> str:
+        """Silence, a temperature that has fallen too far, or steps that are too large."""
+        train, temperature = self.recipe.train, self._temperature(step)
         if losses["mse"] == 0:
             return "the reconstruction error is exactly 0: the features are constant (digital silence?)"
-        return f"most often train.learning_rate ({self.recipe.train.learning_rate:g}) is too high"
+        if temperature < _COLDEST:
+            falling = train.steps - self.codec.quantizer.warmup_steps
+            return (
+                f"train.temperature_rate ({train.temperature_rate:g}) is too high, the temperature has fallen to"
+                f" {temperature:.2g}; the rate times the steps in which it falls should be about 1.5, which for"
+                f" {falling} steps is a rate of {1.5 / falling:.2g}"
+            )
+        return f"most often train.learning_rate ({train.learning_rate:g}) is too high"
 
     def log_entry(self, means: dict[str, float]) -> dict[str, Any]:
         """Losses, and at the end of an epoch the usage of its codewords."""
@@ -184,7 +194,10 @@ class CodecTrainer(Trainer):
             entry |= {"mse": means["mse"] * self.codec.features.decibels_per_unit**2}
             entry |= self._bits(means)
             entry |= {"posterior_entropy": means["entropy"] / codes}
-            entry |= {"temperature": self._temperature(), "learning_rate": self.optimizer.param_groups[0]["lr"]}
+            entry |= {
+                "temperature": self._temperature(self.step),
+                "learning_rate": self.optimizer.param_groups[0]["lr"],
+            }
         if (self.step % self.epoch_steps == 0 or self.is_last) and len(self.counts):
             entry |= usage("epoch", self.counts)
             self.counts = torch.zeros_like(self.counts)

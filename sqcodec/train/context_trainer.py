@@ -150,7 +150,7 @@ class ContextTrainer(Trainer):
             "context.searched.part": self._part,
         }
 
-    def cause(self, _losses: Mapping[str, float]) -> str:
+    def cause(self, _step: int, _losses: Mapping[str, float]) -> str:
         """Steps that are too large."""
         return f"most often context.learning_rate ({self.config.learning_rate:g}) is too high"
 

@@ -112,7 +112,7 @@ class PriorTrainer(Trainer):
             "the codes": self.corpus.fingerprint,
         }
 
-    def cause(self, _losses: Mapping[str, float]) -> str:
+    def cause(self, _step: int, _losses: Mapping[str, float]) -> str:
         """Steps that are too large."""
         return f"most often prior.learning_rate ({self.config.learning_rate:g}) is too high"
 

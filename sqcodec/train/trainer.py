@@ -79,8 +79,8 @@ class Trainer(ABC):
         """Write the file that inference reads, atomically."""
 
     @abstractmethod
-    def cause(self, losses: Mapping[str, float]) -> str:
-        """Why the loss may not be finite. losses: of the first bad step."""
+    def cause(self, step: int, losses: Mapping[str, float]) -> str:
+        """Why the loss may not be finite. step: the first bad one; losses: its losses."""
 
     @property
     def checkpoint(self) -> Path:
@@ -194,8 +194,8 @@ class Trainer(ABC):
         if bad:
             parts = ", ".join(f"{name} {value:g}" for name, value in bad.losses.items() if name != "loss")
             raise TrainingError(
-                f"the loss is not finite at step {bad.step}{f' ({parts})' if parts else ''}: {self.cause(bad.losses)}."
-                f" Change it with `overrides` and train again{self._kept}"
+                f"the loss is not finite at step {bad.step}{f' ({parts})' if parts else ''}:"
+                f" {self.cause(bad.step, bad.losses)}. Change it with `overrides` and train again{self._kept}"
             )
 
     @property

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from sqcodec.corpus.store import open_store
-from sqcodec.errors import TrainingError
+from sqcodec.errors import RecipeError, TrainingError
 from sqcodec.model.model_file import load_model
 from sqcodec.model.model_header import read_header
 from sqcodec.pipeline.training.launch import make_fabric
@@ -123,6 +123,34 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_cause(store, tmp_path):
     with pytest.raises(TrainingError, match=text):
         run(with_steps(20, "train.learning_rate=1e30"), store, tmp_path / "run")
     assert not (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+def test_a_temperature_that_has_fallen_too_far_is_the_cause(store, tmp_path):
+    text = (
+        r"^the loss is not finite at step 2 \(.*\): train.temperature_rate \(100\) is too high, the temperature has"
+        r" fallen to 3.7e-44; .* should be about 1.5, which for 20 steps is a rate of 0.075. Change it"
+    )
+    with pytest.raises(TrainingError, match=text):
+        run(with_steps(20, "train.temperature_rate=100"), store, tmp_path / "run")
+
+
+def test_batches_of_one_latent_are_refused(store, tmp_path):
+    with pytest.raises(RecipeError, match="train.batch 1 and train.frames 2 .* a single latent, .* enlarge either"):
+        run(with_steps(1, "train.batch=1", "train.frames=2"), store, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", ["train.batch=2", "train.frames=4"])
+def test_two_latents_are_enough(store, tmp_path, change):
+    assert run(with_steps(1, "train.batch=1", "train.frames=2", change), store, tmp_path / "run").step == 1
+
+
+def test_a_split_that_cannot_be_evaluated_is_refused_before_the_first_step(tmp_path):
+    store = make_store(tmp_path / "corpus", samples=(9000,))  # the test split has no utterance of s0
+    with pytest.raises(TrainingError, match="set train.evaluate_split to a split of seen speakers"):
+        run(with_steps(1), store, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

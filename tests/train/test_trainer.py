@@ -57,7 +57,7 @@ class Toy(Trainer):
         torch.save({"weight": self.weight, "step": self.step}, self.folder / "weights.pt")
         self.saves.append(self.step)
 
-    def cause(self, losses: Mapping[str, float]) -> str:
+    def cause(self, step: int, losses: Mapping[str, float]) -> str:
         return f"the loss was {losses['loss']:g}"
 
 

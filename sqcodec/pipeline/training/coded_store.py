@@ -18,21 +18,29 @@ from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.storage import file_digest, written
 
 
-def coded_store(store: FeatureStore, model: Path, folder: Path, device: torch.device) -> tuple[FeatureStore, str]:
+def coded_store(
+    store: FeatureStore, model: Path, folder: Path, device: torch.device, *, evaluate_split: str
+) -> tuple[FeatureStore, str]:
     """The store with each utterance's features coded and decoded, and the codec's fingerprint.
 
     A codec of K codebooks uses 1 to K per utterance, uniform, chosen by a hash of its name.
     Decoded features are kept in `folder` and used again. Utterances of speakers that the codec does not know are left
-    out. Raises ModelError: no such codec, or one for other features; TrainingError: it knows none of the speakers.
+    out. Raises ModelError: no such codec, or one for other features; TrainingError: it knows none of the speakers of
+    the training split, or of `evaluate_split`.
     """
     codec = codec_for(store, model, device)
+    known = {name: split for name, split in store.splits.items() if _known(split, codec)}
+    if "train" not in known:
+        raise no_known_speaker(model)
+    if evaluate_split not in known:
+        raise TrainingError(
+            f"{model}: knows no speaker of the store's split {evaluate_split!r}; set vocoder.train.evaluate_split to"
+            f" one whose speakers it knows ({', '.join(known)})"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     made_from = f"{store.digest[:12]}-{file_digest(model)}"  # of another store or codec, others are made
-    splits = {name: _coded(split, codec, folder / f"{name}-{made_from}.npy") for name, split in store.splits.items()}
-    kept = {name: split for name, split in splits.items() if split.rows}
-    if "train" not in kept:
-        raise no_known_speaker(model)
-    return replace(store, splits=kept), codec.fingerprint
+    splits = {name: _coded(split, codec, folder / f"{name}-{made_from}.npy") for name, split in known.items()}
+    return replace(store, splits=splits), codec.fingerprint
 
 
 def no_known_speaker(model: Path) -> TrainingError:
@@ -53,8 +61,12 @@ def codec_for(store: FeatureStore, model: Path, device: torch.device) -> Spectro
     return codec
 
 
+def _known(split: StoreSplit, codec: SpectrogramCodec) -> tuple[StoreRow, ...]:
+    return tuple(row for row in split.rows if codec.knows(row.speaker))
+
+
 def _coded(split: StoreSplit, codec: SpectrogramCodec, path: Path) -> StoreSplit:
-    rows = tuple(row for row in split.rows if codec.knows(row.speaker))
+    rows = _known(split, codec)
     if not path.is_file():
         form = {"descr": "<f2", "fortran_order": False, "shape": split.features.shape}
         unknown = np.zeros((1, split.features.shape[1]), np.float32)

@@ -11,7 +11,7 @@ from sqcodec.pipeline.training.count_tables import count_tables
 from sqcodec.pipeline.training.launch import make_fabric, part, started_processes
 from sqcodec.pipeline.training.run_folder import last_evaluation, refuse_second, run_training
 from sqcodec.pipeline.training.stores import open_store_of
-from sqcodec.recipe import CodecRecipe
+from sqcodec.recipe import CodecRecipe, PaperNetworkConfig
 from sqcodec.recipe.quantizer_section import ResidualConfig
 from sqcodec.train.codec_trainer import CodecTrainer
 from sqcodec.train.curves import CODEC_CURVES, draw_curves, draw_spectrograms
@@ -66,12 +66,19 @@ def train(
 
 
 def _check(recipe: CodecRecipe) -> None:
-    """Raise RecipeError: codebooks that would never be trained, or a rate below that of one codebook."""
+    """Raise RecipeError: codebooks that would never be trained, a rate below that of one codebook, or batches of one
+    latent, which has no variance."""
     quantizer, steps = recipe.quantizer, recipe.train.steps
     if isinstance(quantizer, ResidualConfig) and quantizer.warmup_steps >= steps:
         raise RecipeError(
             f"recipe {recipe.name}: quantizer.warmup_steps {quantizer.warmup_steps}: expected fewer than train.steps"
             f" {steps}, or the codebooks are not trained"
+        )
+    latents = recipe.train.batch * (recipe.train.frames // recipe.features.configuration.frames_per_code)
+    if isinstance(recipe.network, PaperNetworkConfig) and latents < 2:
+        raise RecipeError(
+            f"recipe {recipe.name}: train.batch {recipe.train.batch} and train.frames {recipe.train.frames} make"
+            " batches of a single latent, which the encoder cannot normalise; expected two or more: enlarge either"
         )
     if recipe.bit_rate is not None and quantizer.codewords:
         least = recipe.features.configuration.code_rate * (quantizer.codewords - 1).bit_length()

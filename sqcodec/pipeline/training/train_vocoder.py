@@ -85,7 +85,8 @@ def train_vocoder(
     refuse_second(folder, resume=resume)
     fabric, codec = make_fabric(device, config.train.precision), None
     if tuning:
-        store, codec = coded_store(store, tuning.model, folder, fabric.device)
+        split = config.train.evaluate_split
+        store, codec = coded_store(store, tuning.model, folder, fabric.device, evaluate_split=split)
     trainer = _trainer(recipe, config, store, folder, fabric, codec)
     if resume:
         trainer.resume()

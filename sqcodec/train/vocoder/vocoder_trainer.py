@@ -138,7 +138,7 @@ class VocoderTrainer(Trainer):
             log.add_sound(name, sound, self.step, self.features.sample_rate)
         return {**validation.figures}
 
-    def cause(self, _losses: Mapping[str, float]) -> str:
+    def cause(self, _step: int, _losses: Mapping[str, float]) -> str:
         """Most often a learning rate that is too high."""
         return f"most often {self.section}.train.learning_rate ({self.config.train.learning_rate:g}) is too high"
 
