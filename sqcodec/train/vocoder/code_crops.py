@@ -12,7 +12,7 @@ from sqcodec.corpus.store import StoreSplit
 from sqcodec.recipe import VocoderTrainConfig
 from sqcodec.spectrogram import FeatureConfig
 from sqcodec.train.prefix_codes import PrefixCodes
-from sqcodec.train.vocoder.sound_crops import Crop, Draw, features_of, sound_of
+from sqcodec.train.vocoder.sound_crops import Crop, Draw, recorded_features, sound_of
 
 _WHOLE = 0.5  # of the crops: every frame has as many stages
 _WIDTH = 8.0  # bits of a code, which all cost the same here: the price is sought that gives the mean
@@ -69,7 +69,7 @@ class CodeCrops:
             torch.from_numpy(np.stack(cuts)).to(self._device),
             torch.tensor(skipped, device=self._device),
             torch.tensor(louder, dtype=torch.float32, device=self._device),
-            features_of(drawing, self._split, self._config, frames=self._frames, device=self._device),
+            recorded_features(drawing, self._split, self._config, frames=self._frames, device=self._device),
             torch.stack(sound).to(self._device),
             list(stages),
         )

@@ -80,7 +80,14 @@ def features_of(
     drawing: Drawing, split: StoreSplit, config: FeatureConfig, *, frames: int, device: torch.device
 ) -> Tensor:
     """The crops' features [B, F, T], at the level drawn, blurred where drawn."""
-    return blurred(torch.stack([_levelled(crop, split, config, frames) for crop in drawing.crops]).to(device), drawing)
+    return blurred(recorded_features(drawing, split, config, frames=frames, device=device), drawing)
+
+
+def recorded_features(
+    drawing: Drawing, split: StoreSplit, config: FeatureConfig, *, frames: int, device: torch.device
+) -> Tensor:
+    """The crops' features [B, F, T], at the level drawn."""
+    return torch.stack([_levelled(crop, split, config, frames) for crop in drawing.crops]).to(device)
 
 
 def _levelled(crop: Crop, split: StoreSplit, config: FeatureConfig, frames: int) -> Tensor:

@@ -14,6 +14,11 @@ BOOKS, BEFORE, AFTER, FRAMES = 3, 5, 2, 16
 
 @pytest.fixture
 def crops(opened):
+    """Crops of codes, and the split that they are of."""
+    return crops_of(opened)
+
+
+def crops_of(opened, *overrides):
     """Codes that name their utterance and place: in the first book code t of utterance u is 1000 u + t."""
     split = opened.splits["train"]
     lengths = [-(-row.frames // 2) for row in split.rows]
@@ -22,7 +27,7 @@ def crops(opened):
     loud = np.where(first % 7 < 3, 40.0, 0.1)  # what is left of loud frames is worth more stages
     errors = loud[:, None] * 0.25 ** np.arange(BOOKS)
     coded = PrefixCodes((first[:, None] + columns).astype(np.uint16), errors.astype(np.float16), lengths)
-    config = load_recipe("istft", (*ISTFT, "vocoder.train.batch=8")).vocoder
+    config = load_recipe("istft", (*ISTFT, "vocoder.train.batch=8", *overrides)).vocoder
     return CodeCrops(
         split, coded, opened.features, config.train, torch.device("cpu"), before=BEFORE, after=AFTER
     ), split
@@ -83,6 +88,11 @@ def test_a_seed_decides(crops):
     assert all(torch.equal(a, b) for a, b in zip(one[:-1], other[:-1], strict=True))
     assert one.stages == other.stages != third.stages
     assert not torch.equal(one.codes, third.codes)
+
+
+def test_features_are_as_recorded_where_those_of_a_vocoder_alone_are_blurred(opened, crops):
+    plain, smoothing = (made for made, _ in (crops, crops_of(opened, "vocoder.train.smoothing=1.0")))
+    assert torch.equal(plain.draw(1).features, smoothing.draw(1).features)
 
 
 def test_every_octave_of_the_rate_is_as_likely():
