@@ -217,7 +217,8 @@ class JointTrainer(IstftTrainer):
 
     def _made(self, seed: int) -> Made:
         batch = self._code_crops.draw(seed)
-        z_q = self._quantizer.decode(batch.codes)
+        absent = (batch.codes < 0).all(1)
+        z_q = self._quantizer.decode(batch.codes).masked_fill(absent[..., None], 0.0)
         sound, decoded = self.generator(z_q, batch.skipped, batch.louder, self.config.train.frames)
         difference = (decoded.float() - batch.features).abs().mean()
         if self._joint.heard is not None:

@@ -18,7 +18,8 @@ from sqcodec.pipeline.training.train_joint import train_joint
 from sqcodec.pipeline.training.train_vocoder import FineTuning, fine_tuning, train_vocoder
 from sqcodec.recipe import load_recipe
 from sqcodec.train.log import read_log
-from sqcodec.train.vocoder.joint_trainer import JointTrainer
+from sqcodec.train.vocoder.code_crops import CodeCrops
+from sqcodec.train.vocoder.joint_trainer import JointNetwork, JointTrainer
 from sqcodec.vocoder.contrast import with_contrast
 from sqcodec.vocoder.refinement import refine
 from sqcodec.vocoder.vocoder_file import config_of, load_vocoder
@@ -91,6 +92,45 @@ def test_the_codes_stay_and_the_sound_changes(begun, tmp_path):
     assert np.abs(new.decode(codes) - old.decode(codes)).max() > 1e-4
     logged = read_log(tmp_path / "joint" / "log.jsonl")[0]
     assert {"mel", "stft", "decoded"} <= logged.keys()
+
+
+@pytest.mark.parametrize(
+    "quantizer",
+    [
+        "{kind: fsq, levels: [5, 5, 3]}",
+        "{kind: gaussian, variance: I, codewords: 16, dim: 6, initial_variance: 1.0}",
+        "{kind: vq, codewords: 16, dim: 6, commitment: 0.25, weighting: sums, initialisation: uniform}",
+    ],
+)
+def test_where_an_utterance_has_no_codes_latents_are_zero(begun, tmp_path, monkeypatch, quantizer):
+    store, run = begun
+    changes = (f"quantizer={quantizer}", "vocoder.train.batch=8", "vocoder.train.steps=1", "context=null",
+               "bit_rate=null", "train.rate=null")  # fmt: skip
+    torch.manual_seed(0)
+    save_model(tmp_path / "model.safetensors", build_codec(recipe_of(*changes)), 7)
+    codes, latents = [], []
+    draw, forward = CodeCrops.draw, JointNetwork.forward
+
+    def drawn(crops, seed):
+        batch = draw(crops, seed)
+        codes.append(batch.codes)
+        return batch
+
+    def forwarded(network, z_q, *more):
+        latents.append(z_q)
+        return forward(network, z_q, *more)
+
+    monkeypatch.setattr(CodeCrops, "draw", drawn)
+    monkeypatch.setattr(JointNetwork, "forward", forwarded)
+    tuning = FineTuning(model=tmp_path / "model.safetensors", start=run / "vocoder")
+    train_joint(
+        recipe_of(*changes), store, tmp_path / "joint", tuning=tuning, device="cpu", resume=False,
+        report=lambda entry: None,
+    )  # fmt: skip
+    absent = codes[0][:, 0] < 0
+    assert 0 < absent.sum() < absent.numel()
+    assert (latents[0][absent] == 0).all()
+    assert (latents[0][~absent] != 0).any()
 
 
 @pytest.mark.slow
