@@ -156,6 +156,15 @@ class Trainer(ABC):
             )
 
     @final
+    def restore_weights(self, *paths: Path) -> None:
+        """Write the files `paths` that inference reads anew, if the training is finished and one of them was removed.
+
+        One that goes on writes them itself.
+        """
+        if self.is_last and self.fabric.is_global_zero and not all(path.is_file() for path in paths):
+            self.save_weights()
+
+    @final
     def take(self, state: Mapping[str, Any], path: Path) -> None:
         """Take a state that `read` returned. Raises TrainingError, naming `path`: it has other parts than this one."""
         with self._fitting(path):

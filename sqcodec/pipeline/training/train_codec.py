@@ -57,8 +57,7 @@ def train(
     if resume:
         trainer.resume()
         _refuse_context(trainer, folder / MODEL)
-        if trainer.is_last and fabric.is_global_zero and not (folder / MODEL).is_file():
-            trainer.save_weights()
+        trainer.restore_weights(folder / MODEL)
     run_training(trainer, recipe, report, progress)
     done = _finish(trainer, folder) if fabric.is_global_zero else None
     part(fabric)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from sqcodec.corpus.store import StoreSplit
 from sqcodec.errors import RecipeError
-from sqcodec.file_names import CHECKPOINT, VOCODER
+from sqcodec.file_names import CHECKPOINT, MODEL, VOCODER
 from sqcodec.model.decoder_lookahead import with_decoder_lookahead
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.training.coded_store import codec_for
@@ -65,6 +65,7 @@ def train_joint(
     trainer = JointTrainer(recipe, store, folder, fabric, Coded(changed, tuning.model, codes, lost))
     if resume:
         trainer.resume()
+        trainer.restore_weights(folder / MODEL, folder / "vocoder" / VOCODER)
     else:
         trainer.begin_from(tuning.start)
     run_training(trainer, recipe, report, progress)

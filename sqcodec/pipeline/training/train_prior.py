@@ -65,6 +65,7 @@ def train_prior_of(
     trainer = PriorTrainer(config, corpus, folder, fabric, path=run / PRIOR)
     if resume:
         trainer.resume()
+        trainer.restore_weights(run / PRIOR)
     run_training(trainer, recipe, report, progress)
     draw_curves(read_log(folder / "log.jsonl"), PRIOR_CURVES, folder / "curves.png")
     bits = last_evaluation(folder, "test_bits")["test_bits"]

@@ -90,6 +90,7 @@ def train_vocoder(
     trainer = _trainer(recipe, config, store, folder, fabric, codec)
     if resume:
         trainer.resume()
+        trainer.restore_weights(folder / VOCODER)
     elif tuning:
         trainer.begin_from(tuning.start)
     run_training(trainer, recipe, report, progress)

@@ -72,6 +72,14 @@ def test_a_signal_saves_and_a_resume_is_the_whole(work, number) -> None:
     assert logs[0] == logs[1]
 
 
+def test_a_finished_training_writes_a_prior_that_was_removed(work) -> None:
+    path = train(work, "run").path
+    before = path.read_bytes()
+    path.unlink()
+    train(work, "run", resume=True)
+    assert path.read_bytes() == before
+
+
 def test_a_training_that_is_there_is_not_overwritten(work) -> None:
     with pytest.raises(TrainingError, match="there is no checkpoint to resume from; leave `resume` out"):
         train(work, "run", resume=True)

@@ -94,6 +94,16 @@ def test_the_codes_stay_and_the_sound_changes(begun, tmp_path):
     assert {"mel", "stft", "decoded"} <= logged.keys()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["model.safetensors", "vocoder/vocoder.safetensors"])
+def test_a_finished_training_writes_what_was_removed(begun, tmp_path, name):
+    train(begun, tmp_path / "joint", "vocoder.train.steps=1")
+    before = (tmp_path / "joint" / name).read_bytes()
+    (tmp_path / "joint" / name).unlink()
+    train(begun, tmp_path / "joint", "vocoder.train.steps=1", resume=True)
+    assert (tmp_path / "joint" / name).read_bytes() == before
+
+
 @pytest.mark.parametrize(
     "quantizer",
     [

@@ -41,6 +41,15 @@ def test_a_training_leaves_vocoder_log_and_sound(kind, sound_store, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_finished_training_writes_a_vocoder_that_was_removed(sound_store, tmp_path):
+    path = run("istft", sound_store, tmp_path / "run", "vocoder.train.steps=1").folder / "vocoder.safetensors"
+    before = path.read_bytes()
+    path.unlink()
+    run("istft", sound_store, tmp_path / "run", "vocoder.train.steps=1", resume=True)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.slow
 def test_losses_are_logged_and_discriminators_join_late(sound_store, tmp_path):
     run("istft", sound_store, tmp_path / "run")
     early, late = (read_log(tmp_path / "run" / "log.jsonl")[place] for place in (0, -1))
