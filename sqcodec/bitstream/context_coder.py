@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sqcodec.bitstream.context_model import ContextModel, Integers
+from sqcodec.bitstream.context_model import STATE_BITS, ContextModel, Integers, activation
 from sqcodec.bitstream.entropy_tables import TOTAL, TOTAL_BITS
 
 _AT_ONCE = 32  # blocks side by side: more are hardly quicker, and hostile bytes must not cost much
@@ -77,15 +77,17 @@ def _unpack(
     state = model.begin(len(left))
     for time in range(codes.shape[1]):
         rows = np.flatnonzero(lengths > time)
-        layers, sums = model.layers(state[rows], books), np.zeros((len(rows), model.dim), np.int32)
+        seen, sums = activation(state[rows], STATE_BITS), np.zeros((len(rows), model.dim), np.int32)
         going = np.arange(len(rows))  # of `rows`, those whose frame has not ended
         for stage in range(books):
             ends = stops and stage > 0
-            frequencies = model.frequencies(stage, layers[going, stage], sums[going], ends=ends)
+            frequencies = model.frequencies(stage, model.layer(seen[going], stage), sums[going], ends=ends)
             symbols = _take_(left, rows[going], frequencies)
-            if ends:
+            if ends and symbols.max() == model.size:
                 stages[rows[going[symbols == model.size]], time] = stage
                 going, symbols = going[symbols < model.size], symbols[symbols < model.size]
+                if not len(going):
+                    break
             codes[rows[going], time, stage] = symbols
             sums[going] = model.add(sums[going], stage, symbols)
         state[rows] = model.advance(state[rows], sums, stages[rows, time])

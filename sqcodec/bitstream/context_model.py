@@ -9,7 +9,7 @@ that float64 has exactly.
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ _MATRICES = ("gru.input", "gru.state", "stage.state", "stage.sum", "output")
 _MAX_SIZE = 65536
 
 Integers = NDArray[np.integer[Any]]
+_Entry = TypeVar("_Entry", np.int32, np.float32)
 
 
 def tables() -> dict[str, NDArray[Any]]:
@@ -45,7 +46,7 @@ def tables() -> dict[str, NDArray[Any]]:
 
 def rounded(values: Integers, bits: int) -> Integers:
     """floor(values / 2^bits + 1/2)."""
-    return (values + ((1 << bits) >> 1)) >> bits if bits else values
+    return (values + _half(bits)) >> bits if bits else values
 
 
 def activation(values: Integers, bits: int) -> NDArray[np.float32]:
@@ -67,9 +68,13 @@ class ContextModel:
         self.codewords = (self.size,) * self.books
         self._grid = arrays["codewords"].astype(np.int32)
         self._tanh = arrays["tanh"].astype(np.int32)
-        self._power = np.append(arrays["power"].astype(np.int32), 0)
-        self._shift = {name: int(arrays[f"{name}.shift"][0]) for name in _MATRICES}
-        self._bias = {name: arrays[f"{name}.bias"] for name in _MATRICES if name != "stage.sum"}
+        self._sigmoid = (self._tanh + (1 << STATE_BITS)) >> 1  # (1 + tanh(x / 2)) / 2 by the place of x / 2
+        self._inner = activation(self._tanh, STATE_BITS)
+        self._power = np.append(arrays["power"], 0).astype(np.float64)
+        bits = dict.fromkeys(_MATRICES, SUM_BITS) | {"output": INDEX_BITS}
+        self._shift = {name: int(arrays[f"{name}.shift"][0]) + ACTIVATION_BITS - bits[name] for name in _MATRICES}
+        biases = {name: arrays.get(f"{name}.bias", np.zeros(1, np.int32)) for name in _MATRICES}
+        self._bias = {name: bias + _half(self._shift[name]) for name, bias in biases.items()}
         turned = {name: np.swapaxes(arrays[f"{name}.weight"], -1, -2) for name in _MATRICES}
         self._weight = {name: np.ascontiguousarray(weight, np.float32) for name, weight in turned.items()}
 
@@ -94,19 +99,22 @@ class ContextModel:
 
     def step(self, state: NDArray[np.int32], drive: NDArray[np.int32]) -> NDArray[np.int32]:
         """The state after frames that gave `drive`: reset gate, update gate and candidate, as in torch.nn.GRU."""
+        hidden = self.hidden
         recurrent = self._neurons("gru.state", activation(state, STATE_BITS))
-        reset, update = np.split(self._sigmoid(drive[:, : -self.hidden] + recurrent[:, : -self.hidden]), 2, axis=1)
-        gated = rounded(reset * recurrent[:, -self.hidden :].astype(np.int64), STATE_BITS)
-        candidate = self._tangent(drive[:, -self.hidden :] + gated, SUM_BITS)
-        kept = rounded(update.astype(np.int64) * (state - candidate), STATE_BITS)
-        return (candidate + kept).astype(np.int32)
+        gates = _entries_(self._sigmoid, drive[:, :-hidden] + recurrent[:, :-hidden], SUM_BITS + 1 - INDEX_BITS)
+        gated = rounded(gates[:, :hidden] * recurrent[:, -hidden:].astype(np.int64), STATE_BITS)
+        candidate = _entries_(self._tanh, drive[:, -hidden:] + gated, SUM_BITS - INDEX_BITS)
+        kept = gates[:, hidden:] * (state - candidate)  # below 2^31: of 15 and of 16 bits
+        return candidate + rounded(kept, STATE_BITS)
 
     def layers(self, state: NDArray[np.int32], stages: int) -> NDArray[np.int32]:
         """What the state gives to the layers of the first stages: [N, stages, width]."""
-        rows = slice(0, stages * self.width)
-        weight, bias = self._weight["stage.state"][:, rows], self._bias["stage.state"][rows]
-        given = self._scaled("stage.state", _product(activation(state, STATE_BITS), weight) + bias)
+        given = self._neurons("stage.state", activation(state, STATE_BITS), slice(0, stages * self.width))
         return given.reshape(len(state), stages, self.width)
+
+    def layer(self, seen: NDArray[np.float32], stage: int) -> NDArray[np.int32]:
+        """That of one stage [N, width]; seen: the state's `activation` [N, hidden]."""
+        return self._neurons("stage.state", seen, slice(stage * self.width, (stage + 1) * self.width))
 
     def frequencies(self, stage: int, layer: NDArray[np.int32], sums: NDArray[np.int32], *, ends: bool) -> Integers:
         """Frequencies [N, V], or [N, V + 1] with `ends`, of the codes of a stage and the frame's end; sums to `TOTAL`.
@@ -114,26 +122,24 @@ class ContextModel:
         layer: [N, width], of `layers`; sums: [N, D] of the codewords before this stage.
         """
         seen = _product(activation(sums, CODEWORD_BITS), self._weight["stage.sum"][stage])
-        inner = activation(self._tangent(layer + self._scaled("stage.sum", seen), SUM_BITS), STATE_BITS)
+        summed = self._scaled_("stage.sum", seen, self._bias["stage.sum"])
+        summed += layer
+        inner = _entries_(self._inner, summed, SUM_BITS - INDEX_BITS)
         columns = slice(0, self.size + ends)
-        scores = _product(inner, self._weight["output"][stage][:, columns]) + self._bias["output"][stage, columns]
-        scores = rounded(scores, self._shift["output"] + ACTIVATION_BITS - INDEX_BITS)
+        products = _product(inner, self._weight["output"][stage][:, columns])
+        scores = self._scaled_("output", products, self._bias["output"][stage, columns])
         below = scores.max(axis=1, keepdims=True) - scores
         return _shared(self._power.take(below, mode="clip"))
 
-    def _neurons(self, name: str, inputs: NDArray[np.float32]) -> NDArray[np.int32]:
-        return self._scaled(name, _product(inputs, self._weight[name]) + self._bias[name])
+    def _neurons(self, name: str, inputs: NDArray[np.float32], part: slice = slice(None)) -> NDArray[np.int32]:
+        """What neurons sum, in units of 2^-SUM_BITS."""
+        return self._scaled_(name, _product(inputs, self._weight[name][:, part]), self._bias[name][part])
 
-    def _scaled(self, name: str, sums: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Sums of products in units of 2^-SUM_BITS."""
-        return rounded(sums, self._shift[name] + ACTIVATION_BITS - SUM_BITS).astype(np.int32, copy=False)
-
-    def _tangent(self, values: Integers, bits: int) -> NDArray[np.int32]:
-        return self._tanh.take(rounded(values, bits - INDEX_BITS) + TABLE // 2, mode="clip")
-
-    def _sigmoid(self, values: Integers) -> NDArray[np.int32]:
-        """(1 + tanh(x / 2)) / 2."""
-        return (self._tangent(values, SUM_BITS + 1) + (1 << STATE_BITS)) >> 1
+    def _scaled_(self, name: str, sums: NDArray[np.int32], bias: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Products with their bias, rounded. Overwrites `sums`."""
+        sums += bias
+        sums >>= self._shift[name]
+        return sums
 
     @property
     def digest(self) -> str:
@@ -150,14 +156,29 @@ def _product(inputs: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArra
     return (inputs @ weight).astype(np.int32)
 
 
-def _shared(weights: NDArray[np.int32]) -> Integers:
-    """`TOTAL` shared out by weights [N, V]: at least 1 each, rounded down, the rest to the first largest weight.
+def _half(bits: int) -> int:
+    """What is added before a shift, so that it rounds."""
+    return (1 << bits) >> 1
+
+
+def _entries_(table: NDArray[_Entry], values: Integers, bits: int) -> NDArray[_Entry]:
+    """The entries at values of `bits` more fractional bits than the table's places, 0 being in its middle.
+
+    Overwrites `values`.
+    """
+    values += _half(bits) + (TABLE // 2 << bits)
+    values >>= bits
+    return table.take(values, mode="clip")
+
+
+def _shared(weights: NDArray[np.float64]) -> Integers:
+    """`TOTAL` shared out by whole weights [N, V]: at least 1 each, rounded down, the rest to the first largest weight.
 
     Floating-point division gives these integers too, in a seventh of the time: of a / b with a < 2^36 the next integer
     is 1 / b away at least, and rounding to 53 bits moves it by less than 2^-17 / b.
     """
     parts = weights * float(TOTAL - weights.shape[1])
-    parts /= weights.sum(axis=1, keepdims=True, dtype=np.int64)
+    parts /= weights.sum(axis=1, keepdims=True)
     shares: Integers = parts.astype(np.int64)
     shares += 1
     rows = np.arange(len(shares))

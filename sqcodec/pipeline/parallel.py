@@ -69,7 +69,7 @@ def _in_saving_processes(function: Callable[[_Item], _Result], items: Sequence[_
         try:
             with stopping.deaf_at_birth():
                 work = partial(_on_one_thread, function)
-                futures += [pool.submit(stopping.call, stopping.packed(work, item)) for item in items]
+                futures += [pool.submit(stopping.call, work, item) for item in items]
             for future in as_completed(futures):
                 yield future.result()
         except BaseException as error:

@@ -1,7 +1,6 @@
 """Ctrl-C and SIGTERM in several processes whose work saves itself: all are asked to stop, and nothing more begins."""
 
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -10,11 +9,12 @@ from contextlib import contextmanager, suppress
 from ctypes import c_bool
 from multiprocessing.process import BaseProcess
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqcodec.errors import StoppedError
 
 _Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 TEXT = "stopped, all saved; the same command goes on from here"
 
@@ -62,15 +62,9 @@ def listen(stopping: c_bool) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
-def packed(function: Callable[[_Item], object], item: _Item) -> bytes:
-    """What `call` takes. A worker unpacks it within the work: importing what the function needs takes seconds."""
-    return pickle.dumps((function, item))
-
-
-def call(work: bytes) -> Any:
-    """Call the packed function(item) in a worker process. Raises StoppedError: asked to stop, before or meanwhile."""
+def call(function: Callable[[_Item], _Result], item: _Item) -> _Result:
+    """Call function(item) in a worker process. Raises StoppedError: asked to stop, before or meanwhile."""
     with _listeners[0].work():
-        function, item = pickle.loads(work)  # noqa: S301 - packed by the process that started this one
         return function(item)
 
 
