@@ -4,7 +4,9 @@ docs/bitstream.md has every byte. A reader of this version reads every version e
 """
 
 import zlib
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -83,47 +85,81 @@ def part_of(codes: Codes, block: Block) -> Part:
 
 def unpack(content: bytes, space: CodeSpace, *, where: str) -> Codes:
     """What `pack` wrote. Raises CodesError, naming `where`: another model's, damaged, cut, or something was added."""
+    (found,) = unpack_each([content], space, names=[where])
+    if isinstance(found, CodesError):
+        raise found
+    return found
+
+
+def unpack_each(contents: Sequence[bytes], space: CodeSpace, *, names: Sequence[str]) -> list[Codes | CodesError]:
+    """The codes of several files, or why one cannot be read. Their blocks go through the context model side by side, so
+    32 short files are read some ten times as quickly as one after the other.
+    """
+    results: dict[int, Codes | CodesError] = {}
+    alike = defaultdict[tuple[Coder, int, bool], list[_Read]](list)
+    for number, (content, where) in enumerate(zip(contents, names, strict=True)):
+        try:
+            read = _read(content, space, number, where)
+            alike[read.header.coder, read.header.books, read.header.stops].append(read)
+        except CodesError as error:
+            results[number] = error
+    for files in alike.values():
+        lengths = [block.stop - block.start for file in files for block in file.blocks]
+        payloads = [payload for file in files for payload in file.payloads]
+        found = _decoded(payloads, lengths, files[0].header, space)
+        for file in files:
+            parts = list(islice(found, len(file.blocks)))
+            try:
+                results[file.number] = _whole(file, parts, space)
+            except CodesError as error:
+                results[file.number] = error
+    return [results[number] for number in range(len(contents))]
+
+
+class _Read(NamedTuple):
+    """A file before its codes are decoded. stopped: the first block that cannot be one; None: all may be."""
+
+    number: int
+    where: str
+    content: bytes
+    header: Header
+    blocks: list[Block]
+    payloads: list[bytes]
+    stopped: Block | None
+
+
+def _read(content: bytes, space: CodeSpace, number: int, where: str) -> _Read:
+    """Raises CodesError: no such file, or another model's."""
     header = read_header(content, where=where)
     check_header(header, space, where)
-    try:
-        found = list(_found(content, header, space))
-    except _DamagedError as damage:
-        begin = damage.block.start / space.features.code_rate
-        length = header.length(space.features)
-        only = next(blocks(length, header.block)).stop == length
-        whole = "" if only else f" (block {damage.block.number}, from {begin:.0f} s on)"
-        raise CodesError(
-            f"{where}: the checksum does not match{whole}: the file was damaged, cut, or something was added;"
-            f" copy or encode it again{'' if only else ', or decode what is intact with `recover`'}"
-        ) from None
-    indices = np.concatenate([part.codes for part in found], axis=1)
-    return to_codes(header, indices, np.concatenate([part.stages for part in found]), space)
-
-
-class _DamagedError(Exception):
-    def __init__(self, block: Block) -> None:
-        super().__init__(block)
-        self.block = block
-
-
-def _found(content: bytes, header: Header, space: CodeSpace) -> Iterator[Part]:
-    """All blocks, one after the other. Raises _DamagedError at the first one that is not intact."""
-    read, payloads, offset, stopped = [], [], header.size, None
+    read, payloads, offset = list[Block](), list[bytes](), header.size
     for block in blocks(header.length(space.features), header.block):
         extent = _extent(content, offset, header, block, space)
         if extent is None:
-            stopped = block
-            break
+            return _Read(number, where, content, header, read, payloads, block)
         read.append(block)
         payloads.append(content[slice(*extent)])
         offset = extent[1]
-    found = _decoded(payloads, [block.stop - block.start for block in read], header, space)
-    for block, (part, checksum) in zip(read, found, strict=True):
-        if not is_intact(content, header, block, Found(part.codes, part.stages, checksum, 0)):
-            raise _DamagedError(block)
-        yield part
-    if stopped is not None:
-        raise _DamagedError(stopped)
+    return _Read(number, where, content, header, read, payloads, None)
+
+
+def _whole(file: _Read, found: Sequence[tuple[Part, int]], space: CodeSpace) -> Codes:
+    """Raises CodesError: a block is not intact."""
+    header, damaged = file.header, file.stopped
+    for block, (part, checksum) in zip(file.blocks, found, strict=True):
+        if not is_intact(file.content, header, block, Found(part.codes, part.stages, checksum, 0)):
+            damaged = block
+            break
+    if damaged is not None:
+        length, begin = header.length(space.features), damaged.start / space.features.code_rate
+        only = next(blocks(length, header.block)).stop == length
+        whole = "" if only else f" (block {damaged.number}, from {begin:.0f} s on)"
+        raise CodesError(
+            f"{file.where}: the checksum does not match{whole}: the file was damaged, cut, or something was added;"
+            f" copy or encode it again{'' if only else ', or decode what is intact with `recover`'}"
+        )
+    indices = np.concatenate([part.codes for part, _ in found], axis=1)
+    return to_codes(header, indices, np.concatenate([part.stages for part, _ in found]), space)
 
 
 def _decoded(payloads: list[bytes], lengths: list[int], header: Header, space: CodeSpace) -> Iterator[tuple[Part, int]]:

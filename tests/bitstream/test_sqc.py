@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sqcodec.bitstream.recovery import recover
-from sqcodec.bitstream.sqc import blocks, pack, unpack
+from sqcodec.bitstream.sqc import blocks, pack, unpack, unpack_each
 from sqcodec.bitstream.sqc_header import read_header, read_varint, varint
 from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
@@ -201,6 +201,20 @@ def test_the_text_of_a_damaged_block_says_where() -> None:
         "x: the checksum does not match (block 2, from 20 s on): the file was damaged, cut, or something was added;"
         " copy or encode it again, or decode what is intact with `recover`"
     )
+
+
+@pytest.mark.parametrize("context", [True, False])
+def test_files_that_are_read_together_are_those_read_alone(context) -> None:
+    """Of several lengths and numbers of codebooks; what is wrong with one is nothing to the others."""
+    space = make_space(2, context=context)
+    codes = [make_codes(16000 * seconds, books) for seconds, books in ((3, 2), (25, 1), (1, 2), (22, 2))]
+    contents = [pack(one, space) for one in codes]
+    damaged = contents[3][:-30] + bytes([contents[3][-30] ^ 1]) + contents[3][-29:]
+    read = unpack_each([contents[0], damaged, b"SQC", *contents[1:]], space, names=["a", "b", "c", "d", "e", "f"])
+    assert all(same(read[place], one) for place, one in zip((0, 3, 4, 5), codes, strict=True))
+    assert str(read[1]).startswith("b: the checksum does not match (block 1, from 10 s on)")
+    assert str(read[2]).startswith("c: ")
+    assert unpack_each([], space, names=[]) == []
 
 
 @pytest.mark.parametrize("seconds", [9, 14])

@@ -36,6 +36,26 @@ def recordings(workplace: Path) -> Path:
     return workplace
 
 
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_codes_that_are_read_together_decode_as_alone(workplace: Path, jobs: int) -> None:
+    """Of a residual model with many files, one of them damaged, and one of another format."""
+    make_model(Path("runs/tiny/model.safetensors"), RESIDUAL, speakers=("p225",))
+    for number in range(9):
+        Path("in").mkdir(exist_ok=True)
+        soundfile.write(f"in/{number}.wav", speech_like(4000 + 700 * number, seed=number), 16000)
+    assert run("encode", "in", "codes").exit_code == 0
+    assert run("encode", "in/3.wav", "codes/3.npy").exit_code == 0
+    bad = Path("codes/5.sqc")
+    bad.write_bytes(bad.read_bytes()[:-1])
+    done = run("decode", "codes", "out", "--jobs", str(jobs))
+    assert done.exit_code == 1
+    assert done.stderr.count("codes/5.sqc: the checksum does not match") == 1
+    for number in (0, 4, 8):
+        assert run("decode", f"codes/{number}.sqc", "alone.wav").exit_code == 0
+        assert Path(f"out/{number}.wav").read_bytes() == Path("alone.wav").read_bytes()
+    assert len(list(Path("out").glob("*.wav"))) == 9
+
+
 NONE_ELSE = "0 redone, 0 kept, 0 failed"
 
 
@@ -310,9 +330,9 @@ def test_an_effort_without_a_search_is_a_usage_error(recordings: Path) -> None:
 
 
 def test_ctrl_c_says_that_the_same_command_goes_on(recordings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sqcodec.pipeline.coding import folders
+    from sqcodec.pipeline.coding import folder_work
 
-    encode, coded = folders.encode_with, []
+    encode, coded = folder_work.encode_with, []
 
     def interrupted(*args, **options):
         if len(coded) == 2:
@@ -321,7 +341,7 @@ def test_ctrl_c_says_that_the_same_command_goes_on(recordings: Path, monkeypatch
         return encode(*args, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(folders, "encode_with", interrupted)
+        patched.setattr(folder_work, "encode_with", interrupted)
         stopped = run("encode", "in", "codes", "--speaker", "s5")
     assert stopped.exit_code == 1
     text = "Error: stopped; what is finished is kept, and the same command goes on from there"
@@ -364,9 +384,9 @@ def test_recordings_of_another_folder_are_others(workplace: Path) -> None:
 
 
 def test_what_another_process_wrote_meanwhile_is_not_kept(recordings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sqcodec.pipeline.coding import folders
+    from sqcodec.pipeline.coding import folder_work
 
-    encode = folders.encode_with
+    encode = folder_work.encode_with
 
     def overtaken(codec, audio, target, **options):
         result = encode(codec, audio, target, **options)
@@ -374,7 +394,7 @@ def test_what_another_process_wrote_meanwhile_is_not_kept(recordings: Path, monk
         return result
 
     with monkeypatch.context() as patched:
-        patched.setattr(folders, "encode_with", overtaken)
+        patched.setattr(folder_work, "encode_with", overtaken)
         assert "5 new" in run("encode", "in", "codes", "--speaker", "s5").stdout
     assert "5 redone" in run("encode", "in", "codes", "--speaker", "s5").stdout
 

@@ -21,7 +21,7 @@ from sqcodec.model.model_header import ModelHeader, read_model
 from sqcodec.pipeline.coding.encoder import Encoder
 from sqcodec.pipeline.coding.engines import open_engine, open_network
 from sqcodec.pipeline.coding.fitting import check_codes, index_of, speaker_for
-from sqcodec.pipeline.coding.inputs import Audio, Tensor, check_several, codes_of, recording_of
+from sqcodec.pipeline.coding.inputs import Audio, Tensor, check_several, codes_of, file_bytes, recording_of
 from sqcodec.pipeline.coding.rate_control import Fitted, Goal
 from sqcodec.pipeline.coding.synthesis import Said, synthesise
 from sqcodec.pipeline.finding.code_spaces import space_of
@@ -296,11 +296,26 @@ class Codec:
         with one_thread():
             return sqc.pack(codes, self.space)
 
-    def unpack(self, content: bytes) -> Codes:
-        """The codes in the bytes of a `.sqc` file. Raises CodesError: it is damaged, or another model wrote it."""
-        if not isinstance(content, bytes | bytearray | memoryview):
-            raise CodesError(f"unpack: got {type(content).__name__}, expected the bytes of a .sqc file")
-        return sqc.unpack(bytes(content), self.space, where="codes")
+    @overload
+    def unpack(self, content: bytes) -> Codes: ...
+
+    @overload
+    def unpack(self, content: Sequence[bytes]) -> list[Codes]: ...
+
+    def unpack(self, content: bytes | Sequence[bytes]) -> Codes | list[Codes]:
+        """The codes in the bytes of a `.sqc` file. A list gives a list, which is read more quickly than one by one.
+
+        Raises CodesError: one is damaged, or another model wrote it.
+        """
+        if not isinstance(content, list | tuple):
+            return sqc.unpack(file_bytes(content), self.space, where="codes")
+        contents, found = [file_bytes(one) for one in content], list[Codes]()
+        names = [f"codes[{number}]" for number in range(len(contents))]
+        for one in sqc.unpack_each(contents, self.space, names=names):
+            if isinstance(one, CodesError):
+                raise one
+            found.append(one)
+        return found
 
     def decode_blocks(
         self, codes: Codes, *, speaker: str | None = None, vocoder: str | None = None, where: str = "codes"

@@ -1,5 +1,6 @@
 """Files of codes: their formats, the model that wrote them, and what is in them, intact or not."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,6 +67,16 @@ def open_with(codec: Codec, file: CodesFile) -> Opened:
     if file.identity is None:  # a bare array: its length follows from the model's rates
         return Opened(codec, npy.unpack(file.content, where=file.where, features=codec.features), ())
     return Opened(codec, file.codes, ())
+
+
+def read_together(codec: Codec, files: Sequence[CodesFile]) -> list[Codes | CodesError | None]:
+    """The codes of those of several files that need the model to be read, or why one cannot; None: of the others."""
+    each = [number for number, file in enumerate(files) if file.codes is None]
+    read = sqc.unpack_each(
+        [files[number].content for number in each], codec.space, names=[files[number].where for number in each]
+    )
+    found = dict(zip(each, read, strict=True))
+    return [found.get(number) for number in range(len(files))]
 
 
 def recovered(codec: Codec, file: CodesFile) -> Opened:

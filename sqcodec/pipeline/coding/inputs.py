@@ -68,6 +68,13 @@ def codes_of(codes: Codes | NDArray[Any] | Tensor, features: FeatureConfig) -> C
     )
 
 
+def file_bytes(content: object) -> bytes:
+    """What is to be unpacked, as bytes. Raises CodesError: it is something else."""
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise CodesError(f"unpack: got {type(content).__name__}, expected the bytes of a .sqc file")
+    return bytes(content)
+
+
 def check_several(several: Sequence[Any], codebooks: int) -> None:
     """Raise CodesError where a list holds the rows of one recording's codes: each would be decoded by the first
     codebook."""

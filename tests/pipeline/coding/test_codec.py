@@ -367,8 +367,21 @@ def test_what_is_not_codes_is_named(tmp_path, codes):
     wrong = {"indices": whole.indices, "list": [whole], "path": "out.sqc"}[codes]
     with pytest.raises(CodesError, match=rf"^pack: got {type(wrong).__name__}, expected the Codes of one recording"):
         codec.pack(wrong)
-    with pytest.raises(CodesError, match=rf"^unpack: got {type(wrong).__name__}, expected the bytes of a .sqc file$"):
+    kind = type(wrong[0] if codes == "list" else wrong).__name__
+    with pytest.raises(CodesError, match=rf"^unpack: got {kind}, expected the bytes of a .sqc file$"):
         codec.unpack(wrong)
+
+
+def test_a_list_of_files_is_unpacked_as_a_list(tiny_model) -> None:
+    codec = load(tiny_model)
+    several = codec.encode([speech_like(8000), speech_like(16000)], 16000, speaker="p225")
+    contents = [codec.pack(one) for one in several]
+    found = codec.unpack(contents)
+    assert [one.indices.tolist() for one in found] == [one.indices.tolist() for one in several]
+    with pytest.raises(CodesError, match=r"^codes\[1\]: "):
+        codec.unpack([contents[0], contents[1][:-1]])
+    with pytest.raises(CodesError, match="^unpack: got str, expected the bytes of a .sqc file$"):
+        codec.unpack([contents[0], "out.sqc"])
 
 
 def test_a_program_may_go_to_another_folder(workplace: Path) -> None:
