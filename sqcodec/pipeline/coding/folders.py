@@ -43,6 +43,7 @@ from sqcodec.vocoder.interface import VocoderPrecision
 _TOGETHER = 16  # codes files that are read side by side, seven times as quickly as one by one
 _MOST_BYTES = 1 << 16  # of them: five minutes of speech, or one file
 _SHARES = 4  # groups for each process at least, where there are files enough
+_ON_CLUSTER = 64  # processes that a cluster may have
 
 _Settings = dict[str, Any]
 
@@ -198,13 +199,12 @@ def _run(
 ) -> tuple[FileResult, ...]:
     """Process the files whose outputs are not up to date, and record them. together: how many at most a call takes."""
     work = [(number, plan.task) for number, plan in enumerate(plans) if plan.state != "kept"]
-    groups = list(_groups(work, max(1, min(together, len(work) // (_SHARES * workers.jobs)))))
+    processes = workers.jobs if workers.backend == "local" else _ON_CLUSTER
+    groups = list(_groups(work, max(1, min(together, len(work) // (_SHARES * processes)))))
     finished: dict[int, Done] = {}
     report(0, len(work))
-    alone = workers.backend == "local" and workers.jobs == 1  # each file counts when it is finished
-    made = in_parallel(
-        function if alone else partial(_listed, function), groups, jobs=workers.jobs, backend=workers.backend
-    )
+    each = function if processes == 1 else partial(_listed, function)  # here each file counts when it is finished
+    made = in_parallel(each, groups, jobs=workers.jobs, backend=workers.backend)
     for done in chain.from_iterable(made):
         finished[done.number] = done
         plan = plans[done.number]
