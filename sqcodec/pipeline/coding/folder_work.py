@@ -47,63 +47,61 @@ class Done(NamedTuple):
     stamp: Stamp | None = None
 
 
-def encode_each(
-    model: Path,
-    device: str,
-    speaker: str | None,
-    form: CodesFormat,
-    options: Options,
-    dtype: npy.Dtype | None,
-    block: float | None,
-    group: Group,
-) -> Iterator[Done]:
+class Encoding(NamedTuple):
+    """How files are encoded: as `encode_with` takes it."""
+
+    model: Path
+    device: str
+    speaker: str | None
+    form: CodesFormat
+    options: Options
+    dtype: npy.Dtype | None
+    block: float | None
+
+
+class Decoding(NamedTuple):
+    """How files are decoded: as `decode_file` takes it."""
+
+    model: str | None
+    device: str
+    precision: VocoderPrecision
+    speaker: str | None
+    vocoder: str | None
+    rate: int | None
+
+
+def encode_each(how: Encoding, group: Group) -> Iterator[Done]:
     """Encode files one by one."""
-    return _each(partial(_encode, model, device, speaker, form, options, dtype, block), group)
+    return _each(partial(_encode, how), group)
 
 
-def _encode(
-    model: Path,
-    device: str,
-    speaker: str | None,
-    form: CodesFormat,
-    options: Options,
-    dtype: npy.Dtype | None,
-    block: float | None,
-    task: Task,
-) -> Done:
+def _encode(how: Encoding, task: Task) -> Done:
     audio = AudioSource(task.source)
-    codec = cached_codec(model, device)
+    codec = cached_codec(how.model, how.device)
     result = encode_with(
-        codec, audio, task.target, speaker=speaker, form=form, options=options, dtype=dtype, block=block
-    )
+        codec, audio, task.target, speaker=how.speaker, form=how.form, options=how.options, dtype=how.dtype,
+        block=how.block,
+    )  # fmt: skip
     notes = (*result.notes, *recording_notes(audio, str(task.shown)))
     return Done(0, None, result.seconds, result.size, notes, stamp=result.stamp)
 
 
-def decode_each(
-    model: str | None,
-    device: str,
-    precision: VocoderPrecision,
-    speaker: str | None,
-    vocoder: str | None,
-    rate: int | None,
-    group: Group,
-) -> Iterator[Done]:
+def decode_each(how: Decoding, group: Group) -> Iterator[Done]:
     """Decode files whose codes are read side by side."""
     try:
-        read = _read(model, device, precision, [task for _, task in group]) if len(group) > 1 else {}
+        read = _read(how, [task for _, task in group]) if len(group) > 1 else {}
     except Exception:  # each file says below what is wrong with it
         read = {}
-    return _each(partial(_decode, model, device, precision, speaker, vocoder, rate, read), group)
+    return _each(partial(_decode, how, read), group)
 
 
-def _read(model: str | None, device: str, precision: VocoderPrecision, tasks: Sequence[Task]) -> _Codes:
+def _read(how: Decoding, tasks: Sequence[Task]) -> _Codes:
     """The files that need a model to be read, or why they cannot, by their paths."""
     files = defaultdict[Codec, list[CodesFile]](list)
     for task in tasks:
         with suppress(SqcodecError, OSError):  # its own turn says why
             file = identify(npy.read_bytes(task.source), str(task.source))
-            files[cached_codec(find_model(file.identity, model).path, device, precision)].append(file)
+            files[cached_codec(find_model(file.identity, how.model).path, how.device, how.precision)].append(file)
     found = {}
     for codec, several in files.items():
         for file, codes in zip(several, read_together(codec, several), strict=True):
@@ -112,20 +110,11 @@ def _read(model: str | None, device: str, precision: VocoderPrecision, tasks: Se
     return found
 
 
-def _decode(
-    model: str | None,
-    device: str,
-    precision: VocoderPrecision,
-    speaker: str | None,
-    vocoder: str | None,
-    rate: int | None,
-    read: _Codes,
-    task: Task,
-) -> Done:
+def _decode(how: Decoding, read: _Codes, task: Task) -> Done:
     file = identify(npy.read_bytes(task.source), str(task.source))
-    found = find_model(file.identity, model)
-    codec = cached_codec(found.path, device, precision)
-    rate = rate or codec.sample_rate
+    found = find_model(file.identity, how.model)
+    codec = cached_codec(found.path, how.device, how.precision)
+    rate = how.rate or codec.sample_rate
     content, codes = read.get(file.where, (None, None))
     if content != file.content:  # it was not read, or changed meanwhile
         opened = open_with(codec, file)
@@ -134,12 +123,12 @@ def _decode(
     else:
         assert codes is not None
         opened = Opened(codec, codes, ())
-    result = decode_with(opened, task.target, where=file.where, speaker=speaker, vocoder=vocoder, rate=rate)
+    result = decode_with(opened, task.target, where=file.where, speaker=how.speaker, vocoder=how.vocoder, rate=rate)
     shown = str(task.shown)
     notes = (
         *note("model", found.note),
         *note("bare array", bare_array_note(file._replace(where=shown), found)),
-        *note("vocoder", codec.vocoder(vocoder).note),
+        *note("vocoder", codec.vocoder(how.vocoder).note),
         *note("limited", clipping_note(result, shown)),
     )
     return Done(0, file.identity, result.samples / rate, len(file.content), notes, stamp=result.stamp)

@@ -28,7 +28,7 @@ from sqcodec.pipeline.coding.files import (
 )
 from sqcodec.pipeline.coding.folder_record import FolderRecord, State
 from sqcodec.pipeline.coding.folder_tasks import Task, left_out, left_over, messages_left, tasks_of
-from sqcodec.pipeline.coding.folder_work import Done, Group, decode_each, encode_each
+from sqcodec.pipeline.coding.folder_work import Decoding, Done, Encoding, Group, decode_each, encode_each
 from sqcodec.pipeline.coding.open_codecs import cached_codec
 from sqcodec.pipeline.coding.outcomes import FileResult, FolderResult, Outcome
 from sqcodec.pipeline.coding.rate_control import Options
@@ -106,7 +106,7 @@ def encode_folder(
     }  # fmt: skip
     record = FolderRecord(target)
     plans = [_Plan(task, record.state(task.output, task.source, settings), stamp_of(task.source)) for task in tasks]
-    function = partial(encode_each, found.path.resolve(), device, speaker, form, options, dtype, block)
+    function = partial(encode_each, Encoding(found.path.resolve(), device, speaker, form, options, dtype, block))
     notes = (
         found.note,
         bit_rate_note(codec, None if goal else asked),
@@ -140,7 +140,7 @@ def decode_folder(
     settings_of = lru_cache(partial(_decoding_settings, model, speaker, vocoder, rate, precision))
     record = FolderRecord(target)
     plans = [_Plan(task, _decoded_state(record, task, settings_of), stamp_of(task.source)) for task in tasks]
-    function = partial(decode_each, model, device, precision, speaker, vocoder, rate)
+    function = partial(decode_each, Decoding(model, device, precision, speaker, vocoder, rate))
     todo = [plan.task.source for plan in plans if plan.state != "kept"]
     where = _decoding_device(todo[0], model, device, precision) if todo and workers.backend == "local" else device
     report = partial(progress, workers.work(where))
