@@ -16,6 +16,7 @@ PACKAGE = Path(wording.__file__).parent.parent
 def test_arguments_become_options() -> None:
     assert with_options("choose one with `speaker`: a, b") == "choose one with --speaker: a, b"
     assert with_options("`bitrate` 100: too low; `list_file` TSV") == "--bitrate 100: too low; --list TSV"
+    assert with_options("`precision` bfloat16: for istft") == "--precision bfloat16: for istft"
     assert with_options("symbols in `vocabulary`, a lone ` stays") == "symbols in `vocabulary`, a lone ` stays"
 
 

@@ -40,7 +40,7 @@ from sqcodec.stamps import Stamp, stamp_of
 from sqcodec.storage import file_digest
 from sqcodec.vocoder.interface import VocoderPrecision
 
-_TOGETHER = 16  # codes files that are read side by side, seven times as quickly as one by one
+_TOGETHER = 16  # codes files that are read side by side, three to six times as quickly as one by one
 _MOST_BYTES = 1 << 16  # of them: five minutes of speech, or one file
 _SHARES = 4  # groups for each process at least, where there are files enough
 _ON_CLUSTER = 64  # processes that a cluster may have

@@ -57,7 +57,7 @@ def find_vocoder(
     header = header_for(chosen.path, features) if chosen.path else None
     kind = header.kind if header else "griffin-lim"
     if precision != "float32" and kind != "istft":
-        raise VocoderError(f"`precision` {precision}: is that of an istft vocoder, got {kind}; leave it out")
+        raise VocoderError(f"`precision` {precision}: for istft vocoders only, got {kind}; leave it out")
     if header is None:
         return FoundVocoder(_griffin_lim(features, settings), None, "")
     return FoundVocoder(_load(header, device, precision), chosen.path, chosen.note)

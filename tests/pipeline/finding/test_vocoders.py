@@ -56,7 +56,7 @@ def test_order_of_preference() -> None:
 @pytest.mark.parametrize("kind", ["griffin-lim", "world"])
 def test_a_precision_needs_a_network_that_has_it(kind) -> None:
     saved(Path("runs/a/vocoder/vocoder.safetensors"), "world")
-    with pytest.raises(VocoderError, match=f"^`precision` bfloat16: is that of an istft vocoder, got {kind}; leave it"):
+    with pytest.raises(VocoderError, match=f"^`precision` bfloat16: for istft vocoders only, got {kind}; leave it out"):
         found(kind, precision="bfloat16")
 
 
