@@ -1,7 +1,9 @@
 """Locks of folders that one process makes."""
 
 import fcntl
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +38,28 @@ def test_a_lock_that_was_removed_is_no_lock(tmp_path: Path, monkeypatch: pytest.
     with alone(tmp_path / "store"), pytest.raises(SqcodecError), alone(tmp_path / "store"):
         pass
     assert removed
+
+
+@pytest.mark.parametrize(("module", "name"), [(Path, "open"), (fcntl, "flock"), (os, "fstat")])
+def test_an_interruption_leaves_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any, name: str
+) -> None:
+    """Ctrl-C when the file is there and nobody's yet: seen once in 870 interruptions of `prep`."""
+    true = getattr(module, name)
+
+    def interrupted(*arguments: Any) -> None:
+        monkeypatch.undo()
+        result = true(*arguments)
+        if name == "open":
+            result.close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, name, interrupted)
+    with pytest.raises(KeyboardInterrupt), alone(tmp_path / "store"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    with alone(tmp_path / "store"):  # nor does the process hold it
+        pass
 
 
 def test_names_are_cut_by_bytes(tmp_path: Path) -> None:
