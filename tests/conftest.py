@@ -8,6 +8,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import soundfile
+import threadpoolctl
 import torch
 
 from sqcodec.cli import progress
@@ -17,6 +18,8 @@ from sqcodec.model.model_file import save_model
 from sqcodec.model.spectrogram_codec import SpectrogramCodec
 from sqcodec.pipeline.finding import models, shipped, vocoders
 from sqcodec.recipe import load_recipe
+
+threadpoolctl.threadpool_limits(1)  # as workers do: sums of several threads differ in the last digit
 
 TINY = (
     "network.channels=16", "network.gru=8", "network.speaker_dim=4", "quantizer.codewords=16", "quantizer.dim=4",

@@ -135,8 +135,8 @@ def test_evaluate_is_what_score_computes(folder: Path) -> None:
 
 def test_plot_draws_sounds_and_codes(folder: Path) -> None:
     codes = sqcodec.load().encode("in.wav")
-    figure = sqcodec.plot({"in": "in.wav", "codes": codes, "noise": np.ones(4000)}, 16000, path="out.png")
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["in", "codes", "noise"]
+    figure = sqcodec.plot({"in": "in.wav", "codes": codes, "$_{$": np.ones(4000)}, 16000, path="out.png")
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["in", "codes", "$_{$"]
     assert Path("out.png").read_bytes().startswith(b"\x89PNG")
     assert len(sqcodec.plot("in.wav").axes) == 1
     assert len(sqcodec.plot(np.ones(4000), 16000).axes) == 1

@@ -32,6 +32,6 @@ def draw_timelines(timelines: Sequence[Timeline]) -> Figure:
             extent=(0, timeline.values.shape[1] / timeline.rate, 0, len(timeline.values)),
         )
         axes.set(ylabel=timeline.what)
-        axes.set_title(timeline.title, fontsize=9, loc="left")
+        axes.set_title(timeline.title, fontsize=9, loc="left", parse_math=False)  # a file's name may have two `$`
     grid[-1, 0].set(xlabel="s")
     return figure

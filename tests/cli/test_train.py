@@ -85,6 +85,10 @@ def test_wrong_overrides_are_named(tmp_path):
             "train.steps=500",
             "quantizer.warmup_steps 800: expected fewer than train.steps 500, or the codebooks",
         ),
+        (
+            "quantizer.freeze_step=800",
+            "quantizer.freeze_step 800: expected more than quantizer.warmup_steps 800, or the codebooks",
+        ),
         ("bit_rate=399", "bit_rate 399: expected at least 400, the rate of one codebook"),
     ],
 )

@@ -73,6 +73,12 @@ def _check(recipe: CodecRecipe) -> None:
             f"recipe {recipe.name}: quantizer.warmup_steps {quantizer.warmup_steps}: expected fewer than train.steps"
             f" {steps}, or the codebooks are not trained"
         )
+    frozen = quantizer.freeze_step if isinstance(quantizer, ResidualConfig) else None
+    if isinstance(quantizer, ResidualConfig) and frozen is not None and frozen <= quantizer.warmup_steps:
+        raise RecipeError(
+            f"recipe {recipe.name}: quantizer.freeze_step {frozen}: expected more than quantizer.warmup_steps"
+            f" {quantizer.warmup_steps}, or the codebooks are not trained"
+        )
     latents = recipe.train.batch * (recipe.train.frames // recipe.features.configuration.frames_per_code)
     if isinstance(recipe.network, PaperNetworkConfig) and latents < 2:
         raise RecipeError(
