@@ -55,10 +55,13 @@ def read_recipe(name: str) -> tuple[Path, str]:
         raise RecipeError(f"{path}: not a YAML file: {error}") from error
 
 
-def load_recipe(name: str, overrides: tuple[str, ...] = (), *, on_codec: bool = False) -> Recipe:
+def load_recipe(
+    name: str, overrides: tuple[str, ...] = (), *, on_codec: bool = False, before: tuple[str, ...] = ()
+) -> Recipe:
     """Read, override (`key.path=value`, the value in YAML) and validate a recipe.
 
-    on_codec: with what the recipe's `vocoder.on_codec` changes; overrides come before it.
+    on_codec: with what the recipe's `vocoder.on_codec` changes; overrides come before it. before: overrides that come
+    before all others and that no user gave, so no error names them.
     Raises RecipeError: not found, not YAML, or any number of keys that are unknown, missing or mistyped, all named.
     """
     path, text = read_recipe(name)
@@ -69,7 +72,7 @@ def load_recipe(name: str, overrides: tuple[str, ...] = (), *, on_codec: bool = 
     if not isinstance(tree, dict):
         raise RecipeError(f"{path}: got {type(tree).__name__}, expected a mapping of sections (name, corpus, ...)")
     overrides = resumed_on_codec(tree, overrides) if on_codec else overrides
-    for override in overrides:
+    for override in (*before, *overrides):
         override_(tree, override)
     where = f"{path}{' with' if overrides else ''}" + "".join(f" `overrides` {override}" for override in overrides)
     recipe = validate_recipe(tree, where=where)

@@ -108,6 +108,8 @@ def test_an_override_of_the_quantiser_reaches_the_systems_that_have_its_key():
          " network and train"),
         (["vq", "sq-IV"], {"sweeps": [("quantizer.dim", ["4"]), ("train.learning_rate", ["1e-3", "0.001"])]},
          "sweep of train.learning_rate: 1e-3 and 0.001 are the same value; leave one out"),
+        (["vq", "sq-IV"], {"overrides": ("train.batch=9",), "sweeps": [("quantizer.codewords", ["4", "0"])]},
+         " `overrides` train.batch=9 `overrides` quantizer.codewords=0: 1 error(s)\n  quantizer.codewords: Input"),
     ],
 )  # fmt: skip
 def test_a_wrong_plan_is_refused(systems, options, text):

@@ -183,18 +183,21 @@ def _cell(
     variant: tuple[str, str] | None,
 ) -> Cell:
     fields = section_of(sections["quantizer"]["kind"]).model_fields
+    swept = [f"{variant[0]}={variant[1]}"] if variant else []
+    cells = (
+        *(f"{name}={json.dumps(section)}" for name, section in _sections(base, sections).items()),
+        f"train.seed={seed}",
+    )
     changes = (
         *(text for text in overrides if not text.startswith("quantizer")),
-        *(f"{name}={json.dumps(section)}" for name, section in _sections(base, sections).items()),
         *(text for text in own if text.partition("=")[0].removeprefix("quantizer.") in fields),
-        f"train.seed={seed}",
-        *([f"{variant[0]}={variant[1]}"] if variant else []),
+        *swept,
     )
-    where = [system, *([f"{variant[0]}={variant[1]}"] if variant else []), f"seed{seed}"]
     sweep = (variant[0], _number(variant[1])) if variant else None
     if variant and variant[0].startswith("quantizer.") and variant[0].removeprefix("quantizer.") not in fields:
         raise RecipeError(f"sweep of {variant[0]}: {system} has no such key; leave it out of `systems`")
-    return Cell(system=system, seed=seed, sweep=sweep, recipe=load_recipe(recipe, changes).codec, folder=Path(*where))
+    made = load_recipe(recipe, changes, before=cells).codec
+    return Cell(system=system, seed=seed, sweep=sweep, recipe=made, folder=Path(system, *swept, f"seed{seed}"))
 
 
 def _number(text: str) -> float | str:
