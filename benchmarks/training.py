@@ -68,7 +68,7 @@ def make_store(folder: Path, *, utterances: int) -> FeatureStore:
         write_shard(folder / split, rows, [])
     assemble(
         folder / "store", {split: [folder / split] for split in ("train", "test")}, config=FEATURES["paper-mel"],
-        digest="noise", corpus="folder", reports=[], report_text="",
+        digest="noise", section={"kind": "folder"}, reports=[], report_text="",
     )  # fmt: skip
     return open_store(folder / "store")
 

@@ -171,13 +171,14 @@ def assemble(
     *,
     config: FeatureConfig,
     digest: str,
-    corpus: str,
+    section: Mapping[str, Any],
     reports: Sequence[Report],
     report_text: str,
 ) -> None:
     """Join the shards of each split and let the finished store appear as the folder `store`, in place of an older one.
 
-    Splits without an utterance are left out. The shards' folder, `<store>.partial/`, is gone at the end.
+    section: `corpus` of the recipe. Splits without an utterance are left out. The shards' folder, `<store>.partial/`,
+    is gone at the end.
     """
     with written_folder(store, replace=True, error=CorpusError) as draft:  # `store_digest` has refused a foreign folder
         counts = {split: _join(draft / split, folders, config.n_mels) for split, folders in shards.items()}
@@ -185,8 +186,9 @@ def assemble(
             "format": FORMAT,
             "features": config.as_dict(),
             "digest": digest,
-            "corpus": corpus,
+            "corpus": section["kind"],
             "splits": {split: count for split, count in counts.items() if count["utterances"]},
+            "section": dict(section),
         }
         _write_lines(draft / "reports.jsonl", [report._asdict() for report in reports])
         (draft / "report.txt").write_text(report_text, encoding="utf-8", errors="surrogateescape")

@@ -27,7 +27,7 @@ def build(folder: Path, digest: str = "d") -> list[StoredUtterance]:
     store.write_shard(shards[1], [], [])
     store.write_shard(shards[2], items[2:], [])
     store.assemble(
-        folder, {"train": shards[:], "test": [shards[1]]}, config=CONFIG, digest=digest, corpus="folder",
+        folder, {"train": shards[:], "test": [shards[1]]}, config=CONFIG, digest=digest, section={"kind": "folder"},
         reports=store.read_reports(shards[0]), report_text="text\n",
     )  # fmt: skip
     return items
@@ -53,8 +53,8 @@ def test_a_store_carries_its_whole_configuration(tmp_path: Path) -> None:
     config = replace(CONFIG, sample_rate=24000, hop_length=240)
     store.write_shard(tmp_path / "shard", [utterance("a", 3)], [])
     store.assemble(
-        tmp_path / "other", {"train": [tmp_path / "shard"]}, config=config, digest="d", corpus="folder", reports=[],
-        report_text="",
+        tmp_path / "other", {"train": [tmp_path / "shard"]}, config=config, digest="d", section={"kind": "folder"},
+        reports=[], report_text="",
     )  # fmt: skip
     assert store.open_store(tmp_path / "other").features == config
 

@@ -29,7 +29,7 @@ def make_store(folder, *, samples=(4000, 9000, 16000), level=1.0, kind="paper-me
     write_shard(folder / "a", train, [])
     write_shard(folder / "b", [utterance("u0", "s1", 8123), utterance("u1", "stranger", 5000)], [])
     assemble(
-        folder / "store", shards, config=FEATURES[kind], digest=f"tiny {samples} {level}", corpus="folder",
+        folder / "store", shards, config=FEATURES[kind], digest=f"tiny {samples} {level}", section={"kind": "folder"},
         reports=[], report_text="",
     )  # fmt: skip
     return folder / "store"

@@ -193,7 +193,7 @@ def _build(
         shards,
         config=config,
         digest=digest,
-        corpus=recipe.corpus.kind,
+        section=recipe.corpus.model_dump(mode="json"),
         reports=reports,
         report_text=_report_text(reports),
     )

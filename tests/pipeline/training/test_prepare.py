@@ -319,6 +319,24 @@ def test_a_training_on_another_corpus_than_was_prepared_is_refused(corpus: Path,
         )
 
 
+def test_a_new_store_has_its_section_from_the_first(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is killed when the store is there leaves nothing to be added."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sqcodec.corpus.store.record_section", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(corpus, tmp_path / "s")
+    header = (tmp_path / "s" / "store.json").read_text()
+    assert json.loads(header)["section"] == load_recipe("folder").corpus.model_dump(mode="json")
+    monkeypatch.undo()
+    assert not run(corpus, tmp_path / "s").fresh
+    assert (tmp_path / "s" / "store.json").read_text() == header
+
+
 def test_a_store_of_an_earlier_version_gets_its_section(corpus: Path, tmp_path: Path) -> None:
     run(corpus, tmp_path / "s")
     path = tmp_path / "s" / "store.json"

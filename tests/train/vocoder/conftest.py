@@ -42,7 +42,7 @@ def make_sound_store(folder, *, kind="log-mel", lengths=(16000, 24000, 40000)):
     write_shard(folder / "b", [utterance("u", 32000, 9, 0.7)], [])
     assemble(
         folder / "store", {"train": [folder / "a"], "test": [folder / "b"]}, config=config,
-        digest=f"sound {kind} {lengths}", corpus="folder", reports=[], report_text="",
+        digest=f"sound {kind} {lengths}", section={"kind": "folder"}, reports=[], report_text="",
     )  # fmt: skip
     return folder / "store"
 
