@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,11 @@ class Codes:
         assert self.stages is not None
         within: NDArray[np.bool_] = np.arange(len(self.indices))[:, None] < self.stages
         return within
+
+    def between(self, first: int, stop: int, samples: int) -> "Codes":
+        """The codes `first` to `stop` of each codebook, which hold `samples` of the recording."""
+        stages = None if self.stages is None else self.stages[first:stop]
+        return replace(self, indices=self.indices[:, first:stop], samples=samples, stages=stages)
 
     @property
     def seconds(self) -> float:

@@ -91,6 +91,21 @@ def unpack(content: bytes, space: CodeSpace, *, where: str) -> Codes:
     return found
 
 
+def unpack_between(content: bytes, space: CodeSpace, first: int, stop: int, samples: int, *, where: str) -> Codes:
+    """The codes `first` to `stop` of each codebook, which hold `samples` of the recording; no other block is decoded.
+
+    Raises CodesError: as `unpack`, but for damage to other blocks where it does not hide where these begin.
+    """
+    file = _read(content, space, 0, where)
+    some = [number for number, block in enumerate(file.blocks) if block.start < stop and first < block.stop]
+    hidden = file.stopped if file.stopped and file.stopped.start < stop else None
+    chosen, payloads = [file.blocks[number] for number in some], [file.payloads[number] for number in some]
+    file = file._replace(blocks=chosen, payloads=payloads, stopped=hidden)
+    found = _decoded(payloads, [block.stop - block.start for block in chosen], file.header, space)
+    codes, begin = _whole(file, list(found), space), chosen[0].start
+    return codes.between(first - begin, stop - begin, samples)
+
+
 def unpack_each(contents: Sequence[bytes], space: CodeSpace, *, names: Sequence[str]) -> list[Codes | CodesError]:
     """The codes of several files, or why one cannot be read. Their blocks go through the context model side by side, so
     16 short files are read three to six times as quickly as one after the other.

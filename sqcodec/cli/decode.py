@@ -47,6 +47,17 @@ _MESSAGE = ("model", "vocoder", "rate", "raw", "recover", "device", "quiet", "as
 @click.option(
     "--recover", is_flag=True, help="Decode what is intact of a .sqc or of messages; the rest becomes silence."
 )
+@click.option(
+    "--offset",
+    type=Number(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Where in the recording OUT begins.",
+    show_default=True,
+)
+@click.option(
+    "--duration", type=Number(min=0, min_open=True), metavar="SECONDS", help="Length of OUT. [default: to the end]"
+)
 @click.option("--row", metavar="N|NAME", help="Row of a shard of 'sqcodec export', by number from 0 or name.")
 @click.option(
     "--precision",
@@ -75,6 +86,8 @@ def decode(
     vocoder: str | None,
     rate: int | None,
     recover: bool,
+    offset: float,
+    duration: float | None,
     row: str | None,
     precision: Literal["float32", "bfloat16"],
     raw: Literal["s16le", "f32le"] | None,
@@ -95,6 +108,7 @@ def decode(
 
     \b
     Example: sqcodec decode out.sqc out.wav --speaker p225
+             sqcodec decode long.sqc part.wav --offset 1800 --duration 10
              sqcodec decode codes/ decoded/ --jobs 4
              sqcodec decode message.bin out.wav --model speech16k
     The fingerprint in CODES finds the model. - reads standard input or writes a WAV to standard output.
@@ -102,8 +116,8 @@ def decode(
     codes = sources[0]
     if len(sources) > 1 and any(source.suffix.lower() != ".bin" for source in sources):
         raise click.UsageError("One of CODES at a time; several messages (.bin) become one sound.")
-    if is_folder(codes) and (raw or recover or row):
-        raise click.UsageError("--raw, --recover and --row need a file, not a folder.")
+    if is_folder(codes) and (raw or recover or row or offset or duration):
+        raise click.UsageError("--raw, --recover, --offset, --duration and --row need a file, not a folder.")
     if stream:
         if raw != "s16le":
             raise click.UsageError("--stream needs --raw s16le.")
@@ -123,6 +137,7 @@ def decode(
     if bitrate:
         raise click.UsageError("--bitrate needs --stream: files name the rate that they were made at.")
     from sqcodec.pipeline.coding import files, folders
+    from sqcodec.pipeline.coding.excerpts import Excerpt
 
     if codes.suffix.lower() == ".bin" and not is_folder(codes):
         refuse_others("A message (.bin)", _MESSAGE)
@@ -147,6 +162,7 @@ def decode(
         decoded = files.decode_file(
             codes, recording, model=model, speaker=speaker, vocoder=vocoder, rate=rate, device=device,
             precision=precision, recover=recover, row=row, raw=raw, progress=show,
+            excerpt=Excerpt(offset, duration),
         )  # fmt: skip
     _echo_decoded(decoded, recording, quiet=quiet, as_json=as_json, lost=f"{codes}: damaged: lost codes")
 

@@ -25,9 +25,10 @@ _OPTIONS = {
     **{
         name: f"--{name}"
         for name in (
-            "asr", "backend", "block", "codebooks", "coder", "complexity", "data", "device", "dtx", "dtype", "effort",
-            "jobs", "model", "mos", "neighbours", "out", "precision", "protect", "protocol", "quality", "rate", "raw",
-            "recover", "resume", "row", "scheduler", "speaker", "stage", "stream", "strict", "sv", "systems", "target",
+            "asr", "backend", "block", "codebooks", "coder", "complexity", "data", "device", "dtx", "dtype", "duration",
+            "effort", "jobs", "model", "mos", "neighbours", "offset", "out", "precision", "protect", "protocol",
+            "quality", "rate", "raw", "recover", "resume", "row", "scheduler", "speaker", "stage", "stream", "strict",
+            "sv", "systems", "target",
         )
     },
 }  # fmt: skip

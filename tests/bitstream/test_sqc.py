@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sqcodec.bitstream.recovery import recover
-from sqcodec.bitstream.sqc import blocks, pack, unpack, unpack_each
+from sqcodec.bitstream.sqc import blocks, pack, unpack, unpack_between, unpack_each
 from sqcodec.bitstream.sqc_header import read_header, read_varint, varint
 from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
@@ -354,3 +354,32 @@ def test_blocks_that_are_too_short_or_too_long_are_refused() -> None:
     for byte in (0, 7):
         with pytest.raises(CodesError, match="the header is damaged"):
             read_header(content[:place] + bytes([byte]) + content[place + 1 :], where="x")
+
+
+@pytest.mark.parametrize(("first", "stop"), [(0, 1), (0, 501), (499, 501), (700, 1900), (2400, 3151), (3150, 3151)])
+def test_a_part_is_read_from_its_own_blocks(first: int, stop: int) -> None:
+    """Damage to any other block is not seen; to one of its own it is."""
+    every = list(blocks(LONG.indices.shape[1]))
+    own = {block.number for block in every if block.start < stop and first < block.stop}
+    part = unpack_between(LONG_FILE, SPACE, first, stop, 5, where="x")
+    assert np.array_equal(part.indices, LONG.indices[:, first:stop])
+    assert (part.samples, part.speaker, part.fingerprint) == (5, LONG.speaker, LONG.fingerprint)
+    offset = read_header(LONG_FILE, where="x").size
+    for block in every:
+        size, inside = (0, offset) if block is every[-1] else read_varint(LONG_FILE, offset)
+        damaged = bytearray(LONG_FILE)
+        damaged[inside + 3] ^= 1
+        if block.number in own:
+            with pytest.raises(CodesError, match=rf"checksum does not match \(block {block.number}, from "):
+                unpack_between(bytes(damaged), SPACE, first, stop, 5, where="x")
+        else:
+            again = unpack_between(bytes(damaged), SPACE, first, stop, 5, where="x")
+            assert np.array_equal(again.indices, part.indices)
+        offset = inside + size
+
+
+def test_a_part_behind_a_cut_is_damaged() -> None:
+    cut = LONG_FILE[: len(LONG_FILE) // 2]
+    assert np.array_equal(unpack_between(cut, SPACE, 0, 900, 5, where="x").indices, LONG.indices[:, :900])
+    with pytest.raises(CodesError, match="x: the checksum does not match"):
+        unpack_between(cut, SPACE, 2600, 3000, 5, where="x")

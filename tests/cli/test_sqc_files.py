@@ -126,6 +126,49 @@ def test_damaged_tables_are_refused(coded: Path) -> None:
     assert refused("encode", "in.wav", "x.sqc") == text
 
 
+@pytest.mark.parametrize("name", ["long.sqc", "long.npy"])
+def test_a_part_is_decoded(coded: Path, name: str) -> None:
+    assert run("encode", "long.wav", name, "--speaker", "p226").exit_code == 0
+    result = run("decode", name, "part.wav", "--offset", "12.5", "--duration", "4", "--rate", "8000")
+    assert result.stdout == f"part.wav: 4.00 s at 8000 Hz, speaker p226, {MODEL}\n"
+    assert soundfile.info("part.wav").frames == 32000
+    assert run("decode", name, "part.wav", "--offset", "29").stdout.startswith("part.wav: 1.00 s at 16000 Hz")
+    text = f"Error: {name}: --offset 30: expected less than 30.00 s, the recording's length\n"
+    assert run("decode", name, "part.wav", "--offset", "30").stderr == text
+
+
+def test_a_part_of_a_damaged_file(coded: Path) -> None:
+    """What is intact is decoded as it is; `--recover` says what of the part is lost."""
+    damaged = bytearray(Path("long.sqc").read_bytes())
+    damaged[len(damaged) // 2] ^= 1  # the second of three blocks
+    Path("bad.sqc").write_bytes(damaged)
+    for name in ("long.sqc", "bad.sqc"):
+        assert run("decode", name, f"{name}.wav", "--offset", "1", "--duration", "2").exit_code == 0
+    assert Path("bad.sqc.wav").read_bytes() == Path("long.sqc.wav").read_bytes()
+    part = ("decode", "bad.sqc", "part.wav", "--offset", "6", "--duration", "8")
+    assert "bad.sqc: the checksum does not match (block 1, from 10 s on)" in run(*part).stderr
+    result = run(*part, "--recover")
+    assert (result.exit_code, result.stderr) == (
+        1, "Error: bad.sqc: damaged: lost codes became silence, 10.00 to 14.00 s\n"
+    )  # fmt: skip
+    sound = soundfile.read("part.wav")[0]
+    assert sound[: 3 * 16000].any()
+    assert not sound[4 * 16000 :].any()
+
+
+def test_parts_are_of_files(workplace: Path) -> None:
+    Path("folder").mkdir()
+    message = "--raw, --recover, --offset, --duration and --row need a file, not a folder."
+    for option in (("--offset", "1"), ("--duration", "1")):
+        assert message in refused("decode", "folder", "out", *option, exit_code=2)
+        assert f"A message (.bin) does not take {option[0]}." in refused(
+            "decode", "a.bin", "out.wav", *option, exit_code=2
+        )
+        assert f"--stream does not take {option[0]}." in refused(
+            "decode", "-", "-", "--stream", "--raw", "s16le", *option, exit_code=2
+        )
+
+
 def test_recover_decodes_the_intact_blocks(coded: Path) -> None:
     content = bytearray(Path("long.sqc").read_bytes())
     content[len(content) // 2] ^= 8

@@ -10,6 +10,7 @@ from sqcodec.codes import Codes
 from sqcodec.errors import AudioError
 from sqcodec.extras import required
 from sqcodec.pipeline.coding import files
+from sqcodec.pipeline.coding.excerpts import Excerpt
 from sqcodec.pipeline.coding.inputs import Audio, recording_of
 from sqcodec.pipeline.coding.outcomes import Decoded, Encoded
 from sqcodec.pipeline.finding.models import find_for_programs
@@ -71,15 +72,18 @@ def decode_file(
     sample_rate: int | None = None,
     recover: bool = False,
     row: int | str | None = None,
+    offset: float = 0.0,
+    duration: float | None = None,
     device: str = "auto",
 ) -> Decoded:
     """Decode a codes file to a `.wav`, `.flac` or `.ogg` file, as `sqcodec decode` does. No messages (`.bin`).
 
     model: None: the one that wrote the codes, which is found by its fingerprint. sample_rate: Hz; None: the model's.
     recover: decode the intact blocks of a damaged `.sqc`; the others become silence. row: number or name of a row, of a
-    shard of `sqcodec export`; None: its only one. Raises CodesError: the codes
-    cannot be read or do not fit the model; ModelError: their model is missing; VocoderError: no such vocoder;
-    SqcodecError: the target cannot be written.
+    shard of `sqcodec export`; None: its only one. offset, duration: seconds, of a part of the recording (None: to its
+    end): the samples that the whole has there, decoded from the codes around it alone. Raises CodesError: the codes
+    cannot be read or do not fit the model, or there is no such part; ModelError: their model is missing; VocoderError:
+    no such vocoder; SqcodecError: the target cannot be written.
 
     Examples:
         >>> sqcodec.decode_file("out.sqc", "out.wav").sample_rate
@@ -88,7 +92,7 @@ def decode_file(
     return files.decode_file(
         Path(source), Path(target), model=None if model is None else str(model), speaker=speaker, vocoder=vocoder,
         rate=sample_rate, recover=recover, device=device, program=True,
-        row=None if row is None else str(row),
+        row=None if row is None else str(row), excerpt=Excerpt(offset, duration),
     )  # fmt: skip
 
 

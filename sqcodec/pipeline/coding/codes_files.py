@@ -12,6 +12,7 @@ from sqcodec.codes import Codes
 from sqcodec.errors import CodesError
 from sqcodec.model import model_header
 from sqcodec.pipeline.coding.codec import Codec
+from sqcodec.pipeline.coding.excerpts import Excerpt, window
 from sqcodec.pipeline.coding.outcomes import Span, merged
 from sqcodec.pipeline.finding.models import (
     FoundModel,
@@ -37,11 +38,12 @@ class CodesFile(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """Codes with their model, and the parts that are lost."""
+    """Codes with their model, and the parts of the recording that are lost. begins: where in it the codes begin, s."""
 
     codec: Codec
     codes: Codes
     lost: tuple[Span, ...]
+    begins: int = 0
 
 
 def identify(content: bytes, where: str) -> CodesFile:
@@ -67,6 +69,24 @@ def open_with(codec: Codec, file: CodesFile) -> Opened:
     if file.identity is None:  # a bare array: its length follows from the model's rates
         return Opened(codec, npy.unpack(file.content, where=file.where, features=codec.features), ())
     return Opened(codec, file.codes, ())
+
+
+def open_excerpt(codec: Codec, file: CodesFile, excerpt: Excerpt, *, recover: bool) -> Opened:
+    """The codes of a part of a file's recording and of what is around it. recover: as `recovered` reads them.
+
+    Raises CodesError: the recording has no such part, or the model cannot read it.
+    """
+    if file.codes is None and not recover:
+        header = read_header(file.content, where=file.where)
+        part = window(excerpt, header.samples, header.sample_rate, codec.features, where=file.where)
+        some = sqc.unpack_between(file.content, codec.space, part.first, part.stop, part.samples, where=file.where)
+        return Opened(codec, some, (), part.begins)
+    _, codes, lost, _ = recovered(codec, file) if file.codes is None else open_with(codec, file)
+    part = window(excerpt, codes.samples, codes.sample_rate, codec.features, where=file.where)
+    end = codes.seconds if excerpt.duration is None else excerpt.offset + excerpt.duration
+    within = [Span(max(start, excerpt.offset), min(stop, end)) for start, stop in lost]
+    some = codes.between(part.first, part.stop, part.samples)
+    return Opened(codec, some, tuple(span for span in within if span.start < span.stop), part.begins)
 
 
 def read_together(codec: Codec, files: Sequence[CodesFile]) -> list[Codes | CodesError | None]:

@@ -19,10 +19,12 @@ from sqcodec.pipeline.coding.codes_files import (
     bare_array_note,
     exported_row,
     find_model,
+    open_excerpt,
     open_with,
     recovered,
     spooled_codes,
 )
+from sqcodec.pipeline.coding.excerpts import WHOLE, Excerpt
 from sqcodec.pipeline.coding.inputs import refuse_header
 from sqcodec.pipeline.coding.notes import note, recording_notes
 from sqcodec.pipeline.coding.outcomes import Decoded, Encoded, Span
@@ -156,14 +158,16 @@ def decode_file(
     progress: ShowProgress | None = None,
     precision: VocoderPrecision = "float32",
     program: bool = False,
+    excerpt: Excerpt = WHOLE,
 ) -> Decoded:
     """Decode a codes file to a sound file at `rate` Hz (None: the model's). The file is complete or absent.
 
     recover: decode the intact blocks of a damaged `.sqc`; the others become silence, and `lost` lists them. raw: write
     samples without a header. precision: of the vocoder's network; bfloat16 is quicker on some GPUs and processors, and
     sounds different on each. row: number or name of a row, where `source` is a shard of an export (None: its only one).
-    program: models and vocoders that were trained in this folder count only if they are named.
-    Raises CodesError: the codes cannot be read or do not fit the model; ModelError: their
+    program: models and vocoders that were trained in this folder count only if they are named. excerpt: the part of the
+    recording to decode.
+    Raises CodesError: the codes cannot be read or do not fit the model, or there is no such part; ModelError: their
     model is missing; VocoderError: no such vocoder, or it takes other features; SqcodecError: the target cannot be
     written.
     """
@@ -172,10 +176,14 @@ def decode_file(
     found = find_model(file.identity, model, program=program)
     codec = open_codec(found.path, device, precision, program=program)
     rate = check_rate(codec.sample_rate if rate is None else rate)
-    opened = recovered(codec, file) if recover and file.codes is None else open_with(codec, file)
+    if excerpt != WHOLE:
+        opened = open_excerpt(codec, file, excerpt, recover=recover)
+    else:
+        opened = recovered(codec, file) if recover and file.codes is None else open_with(codec, file)
     result = decode_with(
-        opened, target, where=file.where, speaker=speaker, vocoder=vocoder, rate=rate, raw=raw, progress=progress
-    )
+        opened, target, where=file.where, speaker=speaker, vocoder=vocoder, rate=rate, raw=raw, progress=progress,
+        excerpt=excerpt,
+    )  # fmt: skip
     return Decoded(
         samples=result.samples,
         sample_rate=rate,
@@ -201,6 +209,7 @@ def decode_with(
     rate: int,
     raw: RawEncoding | None = None,
     progress: ShowProgress | None = None,
+    excerpt: Excerpt = WHOLE,
 ) -> Written:
     """Decode codes with their open model to a sound file. Errors name `where`. Raises as `decode_file`."""
     codes = opened.codes
@@ -210,10 +219,10 @@ def decode_with(
     if progress:
         what = f"seconds decoded on {opened.codec.engine.device}"
         sound = watched(sound, opened.codec.sample_rate, codes.seconds, what, progress)
-    sound = _silenced(sound, opened.lost, opened.codec.sample_rate)
+    sound = _silenced(sound, opened.lost, opened.codec.sample_rate, opened.begins)
     sound = resampled(sound, opened.codec.sample_rate, rate)
-    samples = codes.samples_at(rate)
-    sound = _cut(sound, samples)  # resampling may give a sample more
+    start, samples = excerpt.extent(rate, begins=opened.begins, samples=codes.samples_at(rate))
+    sound = _cut(sound, start, samples)  # resampling may give a sample more
     with written(target) as draft:
         done = write_sound(draft, sound, rate, sound_format(target, raw), expected=samples)
         return done._replace(stamp=stamp_of(draft))
@@ -249,10 +258,10 @@ def check_dtype(dtype: npy.Dtype | None, form: CodesFormat) -> None:
 
 
 def _silenced(
-    blocks: Iterable[NDArray[np.float32]], spans: tuple[Span, ...], rate: int
+    blocks: Iterable[NDArray[np.float32]], spans: tuple[Span, ...], rate: int, begins: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Blocks [n] at `rate`, with zeros in the lost spans."""
-    offset = 0
+    """Blocks [n] at `rate` of a recording from `begins` on, s, with zeros in its lost spans."""
+    offset = begins * rate
     for block in blocks:
         for span in spans:
             start, stop = (max(0, round(time * rate) - offset) for time in span)
@@ -261,7 +270,10 @@ def _silenced(
         yield block
 
 
-def _cut(blocks: Iterable[NDArray[np.float32]], samples: int) -> Iterator[NDArray[np.float32]]:
+def _cut(blocks: Iterable[NDArray[np.float32]], start: int, samples: int) -> Iterator[NDArray[np.float32]]:
+    """The samples from `start` on, so many of them, in blocks [n] of which some may be empty."""
     for block in blocks:
-        yield block[:samples]
-        samples -= min(samples, len(block))
+        part = block[start : start + samples]
+        yield part
+        start -= min(start, len(block))
+        samples -= len(part)
