@@ -57,6 +57,7 @@ SAME = {
     ("decode", "--speaker"): Row("speakers", "decode in.sqc o.wav", "--speaker p226", "o.wav"),
     ("decode", "--vocoder"): Row("ships", "decode in.sqc o.wav", "--vocoder istft", "o.wav"),
     ("decode", "--rate"): Row("ships", "decode in.sqc o.wav", "--rate 16000", "o.wav"),
+    ("decode", "--duration"): Row("ships", "decode in.sqc o.wav", "--duration 1", "o.wav"),
     ("vocode", "--vocoder"): Row("ships", "vocode in.wav o.wav", "--vocoder istft", "o.wav"),
     ("vocode", "--features"): Row("ships", "vocode in.wav o.wav", "--features log-mel", "o.wav"),
     ("export", "--model"): Row("speakers", "export in o", "--model {starred}", "o/codes-00000.jsonl.gz"),
