@@ -52,8 +52,8 @@ def refuse_other(
         learned = load_checkpoint(folder / CHECKPOINT, torch.device("cpu"))["identity"].get("the feature store")
         if learned not in (digest, None):
             raise TrainingError(
-                f"{folder}: {is_so}, and learned from other recordings or features, or the same at other paths or of"
-                f" other times; {advice}"
+                f"{folder}: {is_so}, and learned from other recordings or features, or from the same that were changed"
+                f" at other times; {advice}"
             )
 
 

@@ -78,10 +78,11 @@ def prepare(
     remarks = download_corpus(recipe, data, progress) if fetch else ()
     manifest = scan(recipe, path.parent, data=data, list_file=list_file)
     out = out or Path("data") / recipe.name
-    digest = _digest(manifest, recipe.features.configuration)
+    features = recipe.features.configuration
+    digest = _digest(manifest, features)
     with alone(out, error=CorpusError):
         former = store.store_digest(out)
-        fresh = former != digest
+        fresh = former != digest and (former is None or former != _digest(manifest, features, with_paths=True))
         if fresh:
             device = str(find_device(device))
             _require(recipe, manifest, Counter(utterance.split for utterance in manifest.utterances))
@@ -108,12 +109,16 @@ def prepare(
     )  # fmt: skip
 
 
-def _digest(manifest: Manifest, config: FeatureConfig) -> str:
-    """Changes with a recording, its split, how a copy is varied, and the features."""
-    rows = [
-        (each.name, str(each.path), each.speaker, each.split, *(stamp_of(each.path) or ()), *_changes(each))
-        for each in manifest.utterances
-    ]
+def _digest(manifest: Manifest, config: FeatureConfig, *, with_paths: bool = False) -> str:
+    """Changes with a recording, its split, how a copy is varied, and the features; not with where the corpus lies.
+
+    with_paths: as releases up to 0.1.0 made it, from the paths of recordings as they were given, too.
+    """
+    rows = []
+    for each in manifest.utterances:
+        path = [str(each.path)] if with_paths else []
+        changes = _changes(each, with_paths=with_paths)
+        rows.append((each.name, *path, each.speaker, each.split, *(stamp_of(each.path) or ()), *changes))
     tree = [
         store.FORMAT,
         config.as_dict(),
@@ -126,11 +131,14 @@ def _digest(manifest: Manifest, config: FeatureConfig) -> str:
     return hashlib.sha256(json.dumps(tree).encode()).hexdigest()
 
 
-def _changes(utterance: Utterance) -> tuple[Any, ...]:
+def _changes(utterance: Utterance, *, with_paths: bool) -> tuple[Any, ...]:
     """Of a copy: how it is varied, with the stamps of its noise and room."""
     if (variation := utterance.variation) is None:
         return ()
     sounds = [Path(sound) for sound in (variation.noise, variation.room) if sound]
+    if not with_paths:
+        noise, room = (sound and Path(sound).name for sound in (variation.noise, variation.room))
+        variation = variation._replace(noise=noise, room=room)
     return (*variation, *(value for sound in sounds for value in stamp_of(sound) or ()))
 
 

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -12,7 +13,9 @@ from sqcodec.errors import AudioError, CorpusError, TrainingError
 from sqcodec.features.mel import extract
 from sqcodec.pipeline.training import prepare
 from sqcodec.pipeline.training.comparison import compare, plan
+from sqcodec.pipeline.training.corpora import scan
 from sqcodec.pipeline.training.run_folder import begin
+from sqcodec.pipeline.training.shards import SILENCE, shortest
 from sqcodec.recipe import load_recipe
 from sqcodec.spectrogram import FEATURES
 
@@ -115,6 +118,42 @@ def test_shards_of_another_corpus_are_not_used(corpus: Path, tmp_path: Path) -> 
     store.write_shard(partial / "shards" / "train" / "00000", [], [])
     (partial / "digest").write_text("of something else")
     assert sum(split.utterances for split in run(corpus, tmp_path / "s").splits) == 6
+
+
+def test_a_store_is_of_its_recordings_wherever_they_lie(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a relative path, and after they were moved; not after one of them was changed."""
+    tone(tmp_path / "noises" / "n.wav")
+    noisy = (f"corpus.variations={{noisy: 0.9, noise: {tmp_path / 'noises'}}}",)
+    assert run(corpus, tmp_path / "s", overrides=noisy).fresh
+    corpus.rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path)
+    noisy = ("corpus.variations={noisy: 0.9, noise: noises}",)
+    assert not run(Path("moved"), tmp_path / "s", overrides=noisy).fresh
+    os.utime(tmp_path / "noises" / "n.wav", ns=(0, 0))
+    assert run(Path("moved"), tmp_path / "s", overrides=noisy).replaced
+    os.utime(tmp_path / "moved" / "s0" / "0.wav", ns=(0, 0))
+    assert run(Path("moved"), tmp_path / "s", overrides=noisy).replaced
+
+
+def test_a_store_of_release_0_1_0_is_not_made_again(corpus: Path, tmp_path: Path) -> None:
+    """Its digest held the paths as they were given."""
+    run(corpus, tmp_path / "s")
+    manifest = scan(load_recipe("folder"), Path(), data=corpus, list_file=None)
+    rows = [
+        (each.name, str(each.path), each.speaker, each.split, each.path.stat().st_size, each.path.stat().st_mtime_ns)
+        for each in manifest.utterances
+    ]
+    features = load_recipe("folder").features.configuration
+    tree = [store.FORMAT, features.as_dict(), shortest(features), SILENCE, rows, manifest.left_out]
+    tree.append(sorted(manifest.usual_rates))
+    header = json.loads((tmp_path / "s" / "store.json").read_text())
+    header["digest"] = hashlib.sha256(json.dumps(tree).encode()).hexdigest()
+    (tmp_path / "s" / "store.json").write_text(json.dumps(header))
+    assert not run(corpus, tmp_path / "s").fresh
+    corpus.rename(tmp_path / "moved")
+    assert run(tmp_path / "moved", tmp_path / "s").replaced
 
 
 def awkward(root: Path) -> None:
