@@ -108,7 +108,7 @@ def decode(
 
     \b
     Example: sqcodec decode out.sqc out.wav --speaker p225
-             sqcodec decode long.sqc part.wav --offset 1800 --duration 10
+             sqcodec decode out.sqc part.wav --offset 1 --duration 0.5
              sqcodec decode codes/ decoded/ --jobs 4
              sqcodec decode message.bin out.wav --model speech16k
     The fingerprint in CODES finds the model. - reads standard input or writes a WAV to standard output.
