@@ -171,10 +171,11 @@ class ResidualQuantizer(Quantizer):
                 numbers = codes + self.codewords * torch.arange(number, device=z.device)
                 error = (z - self.codebook.flatten(0, 1)[numbers].sum(1)).square().sum(-1).mean().clamp_min(_MIN_ERROR)
                 errors.append(error)
-                used = z.new_zeros(len(z), size).scatter_(1, numbers, 1.0)
+                # with U [N, K V], 1 where a latent uses a codeword: U.T @ U and U.T @ z, of which U itself is gigabytes
                 met = (numbers[:, :, None] * size + numbers[:, None]).flatten().bincount(minlength=size * size)
-                inner += met.view(size, size) / error  # used.T @ used, which is costly
-                outer += used.T @ z / error
+                inner += met.view(size, size) / error
+                for of_stage in numbers.unbind(1):
+                    outer.index_add_(0, of_stage, z / error)
             former, inertia = self.codebook.flatten(0, 1), _INERTIA / errors[-1]
             inner.diagonal().add_(inertia)
             outer += inertia * former
