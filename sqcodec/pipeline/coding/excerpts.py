@@ -37,17 +37,19 @@ class Window(NamedTuple):
 def window(excerpt: Excerpt, samples: int, sample_rate: int, features: FeatureConfig, *, where: str) -> Window:
     """What an excerpt of a recording of `samples` at `sample_rate` (Hz) needs. Raises CodesError: no part of it."""
     offset, duration = excerpt
-    seconds = samples / sample_rate
     if not (math.isfinite(offset) and offset >= 0):
         raise CodesError(f"`offset` {offset:g}: expected seconds, 0 or more")
     if duration is not None and not (math.isfinite(duration) and duration > 0):
         raise CodesError(f"`duration` {duration:g}: expected seconds, more than 0")
-    if offset >= seconds:
+    if offset * sample_rate >= samples:
+        seconds = samples / sample_rate
         raise CodesError(f"{where}: `offset` {offset:g}: expected less than {seconds:.2f} s, the recording's length")
     # a window begins and ends with a code, a sample and a second: what follows counts them from there
     step = features.samples_per_code // math.gcd(features.sample_rate, features.samples_per_code)  # seconds
     begins = max(0, math.floor((offset - _MARGIN) / step) * step)
-    ends = seconds if duration is None else min(seconds, offset + duration + _MARGIN)
-    length = min(samples - begins * sample_rate, math.ceil((ends - begins) / step) * step * sample_rate)
+    length = samples - begins * sample_rate
+    if duration is not None:
+        steps = math.ceil((offset + duration + _MARGIN - begins) / step)
+        length = min(length, steps * step * sample_rate)
     first = begins * features.sample_rate // features.samples_per_code
     return Window(first, first + features.code_count(length, sample_rate), length, begins)

@@ -20,8 +20,6 @@ from sqcodec.pipeline.coding.codes_files import (
     exported_row,
     find_model,
     open_excerpt,
-    open_with,
-    recovered,
     spooled_codes,
 )
 from sqcodec.pipeline.coding.excerpts import WHOLE, Excerpt
@@ -176,10 +174,7 @@ def decode_file(
     found = find_model(file.identity, model, program=program)
     codec = open_codec(found.path, device, precision, program=program)
     rate = check_rate(codec.sample_rate if rate is None else rate)
-    if excerpt != WHOLE:
-        opened = open_excerpt(codec, file, excerpt, recover=recover)
-    else:
-        opened = recovered(codec, file) if recover and file.codes is None else open_with(codec, file)
+    opened = open_excerpt(codec, file, excerpt, recover=recover)
     result = decode_with(
         opened, target, where=file.where, speaker=speaker, vocoder=vocoder, rate=rate, raw=raw, progress=progress,
         excerpt=excerpt,

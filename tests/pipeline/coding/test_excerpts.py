@@ -81,7 +81,7 @@ def test_another_rate_rounds_alike(coded: Path) -> None:
 
 
 @pytest.mark.slow
-def test_only_the_blocks_around_it_are_read(coded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_codes_around_it_are_decoded(coded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = []
     true = codes_files.open_excerpt
 
